@@ -1,0 +1,9 @@
+//! relayscope: names every flow of a cloud-managed video surveillance system, from packets alone.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod event;
+pub mod inspect;
+pub mod source;
+pub mod time;
+pub mod wire;

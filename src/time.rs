@@ -1,0 +1,32 @@
+//! Packet time: the only clock the engine knows.
+
+/// Nanoseconds since the Unix epoch, as the capture's own clock had them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub u64);
+
+/// One second, in the unit of [`Timestamp`] and of every interval in the engine.
+pub const SECOND: u64 = 1_000_000_000;
+/// One millisecond in nanoseconds.
+pub const MILLISECOND: u64 = 1_000_000;
+
+impl Timestamp {
+    /// From whole seconds and a fraction in nanoseconds; a value out of range saturates.
+    pub const fn from_parts(seconds: u64, nanos: u64) -> Self {
+        Timestamp(seconds.saturating_mul(SECOND).saturating_add(nanos))
+    }
+
+    /// Nanoseconds from `earlier` to here; zero where the capture's clock went back.
+    pub const fn since(self, earlier: Timestamp) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// This moment moved on by `nanos`; saturates at the end of the range.
+    pub const fn after(self, nanos: u64) -> Self {
+        Timestamp(self.0.saturating_add(nanos))
+    }
+}
+
+/// Nanoseconds as seconds, the unit of every outside number.
+pub fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / SECOND as f64
+}
