@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod decode;
 pub mod event;
+pub mod flow;
 pub mod inspect;
 pub mod source;
 pub mod time;

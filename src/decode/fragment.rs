@@ -1,0 +1,261 @@
+//! IP fragments put together again (RFC 791 §3.2, RFC 815, RFC 8200 §4.5).
+//!
+//! Bounded whatever arrives: [`MAX_DATAGRAMS`] at a time, [`MAX_BYTES`] held in all, [`MAX_PARTS`] a datagram,
+//! [`TIMEOUT`] of packet time. A datagram that is given up is still handed on, with as much from its start as is
+//! contiguous, so that every captured frame is counted once. Where fragments overlap, what came first stands.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::{Addr, Fragment, Packet, decode_datagram};
+use crate::time::{SECOND, Timestamp};
+
+/// How many datagrams may be under way.
+pub const MAX_DATAGRAMS: usize = 1024;
+/// How many payload bytes may be held for them in all.
+pub const MAX_BYTES: usize = 4 << 20;
+/// How many parts one datagram may have: 64 KiB in parts of 256 bytes, twice over.
+pub const MAX_PARTS: usize = 512;
+/// How long a datagram may take, in nanoseconds (RFC 791 suggests 15 s, RFC 8200 gives 60 s).
+pub const TIMEOUT: u64 = 30 * SECOND;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    src: Addr,
+    dst: Addr,
+    id: u32,
+    proto: u8,
+    v6: bool,
+}
+
+#[derive(Debug)]
+struct Part {
+    offset: u32,
+    len: u32,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Datagram {
+    /// The earliest frame's headers.
+    head: Packet,
+    last: Timestamp,
+    frames: u32,
+    len: u32,
+    parts: Vec<Part>,
+    /// The whole length, once the last part is there.
+    total: Option<u32>,
+    /// Which birth this is, so that an old place in the queue is known for one.
+    birth: u64,
+}
+
+/// Puts fragments together.
+#[derive(Debug, Default)]
+pub struct Defragmenter {
+    under_way: HashMap<Key, Datagram>,
+    queue: VecDeque<(Key, u64)>,
+    held: usize,
+    births: u64,
+}
+
+/// Takes a datagram, whole or given up, and the bytes it was put together to.
+pub type Sink<'a> = &'a mut dyn FnMut(Packet, Vec<u8>);
+
+impl Defragmenter {
+    /// Takes one fragment, whose headers are `packet` and whose frame is `bytes`.
+    pub fn push(&mut self, packet: &Packet, fragment: Fragment, bytes: &[u8], sink: Sink<'_>) {
+        self.expire(packet.ts, sink);
+        let key = Key { src: packet.src, dst: packet.dst, id: fragment.id, proto: packet.proto, v6: packet.v6 };
+        let births = &mut self.births;
+        let queue = &mut self.queue;
+        let datagram = self.under_way.entry(key).or_insert_with(|| {
+            *births = births.wrapping_add(1);
+            queue.push_back((key, *births));
+            Datagram::new(packet, *births)
+        });
+        self.held = self.held.saturating_add(datagram.add(packet, fragment, packet.payload(bytes)));
+        if datagram.is_whole() || datagram.parts.len() >= MAX_PARTS {
+            self.give(&key, sink);
+        }
+        while self.under_way.len() > MAX_DATAGRAMS || self.held > MAX_BYTES {
+            self.give_oldest(sink);
+        }
+    }
+
+    /// Gives up what has been under way for longer than [`TIMEOUT`] at `now`.
+    pub fn expire(&mut self, now: Timestamp, sink: Sink<'_>) {
+        while let Some((key, birth)) = self.queue.front() {
+            match self.under_way.get(key).filter(|d| d.birth == *birth) {
+                Some(datagram) if now.since(datagram.head.ts) <= TIMEOUT => return,
+                _ => self.give_oldest(sink),
+            }
+        }
+    }
+
+    /// Gives up all that is under way, oldest first.
+    pub fn finish(&mut self, sink: Sink<'_>) {
+        while !self.queue.is_empty() {
+            self.give_oldest(sink);
+        }
+    }
+
+    fn give_oldest(&mut self, sink: Sink<'_>) {
+        let Some((key, birth)) = self.queue.pop_front() else { return };
+        if self.under_way.get(&key).is_some_and(|d| d.birth == birth) {
+            self.give(&key, sink);
+        }
+    }
+
+    fn give(&mut self, key: &Key, sink: Sink<'_>) {
+        let Some(datagram) = self.under_way.remove(key) else { return };
+        let held: usize = datagram.parts.iter().map(|p| p.bytes.len()).sum();
+        self.held = self.held.saturating_sub(held);
+        let (packet, bytes) = datagram.join();
+        sink(packet, bytes);
+    }
+}
+
+impl Datagram {
+    fn new(packet: &Packet, birth: u64) -> Self {
+        Datagram { head: *packet, last: packet.ts, frames: 0, len: 0, parts: Vec::new(), total: None, birth }
+    }
+
+    /// Keeps one part; gives how many bytes that holds.
+    fn add(&mut self, packet: &Packet, fragment: Fragment, bytes: &[u8]) -> usize {
+        self.last = self.last.max(packet.ts);
+        self.frames = self.frames.saturating_add(1);
+        self.len = self.len.saturating_add(packet.len);
+        self.head.cut |= packet.cut;
+        if !fragment.more {
+            self.total.get_or_insert(fragment.offset.saturating_add(packet.payload_len));
+        }
+        let at = self.parts.partition_point(|p| p.offset < fragment.offset);
+        if self.parts.get(at).is_some_and(|p| p.offset == fragment.offset) {
+            return 0; // seen before, a mirror's copy perhaps
+        }
+        self.parts.insert(at, Part { offset: fragment.offset, len: packet.payload_len, bytes: bytes.to_vec() });
+        bytes.len()
+    }
+
+    fn is_whole(&self) -> bool {
+        let Some(total) = self.total else { return false };
+        let reached = self.parts.iter().try_fold(0u32, |reached, part| {
+            (part.offset <= reached).then(|| reached.max(part.offset.saturating_add(part.len)))
+        });
+        reached.is_some_and(|r| r >= total)
+    }
+
+    /// The datagram from its start to the first hole.
+    fn join(self) -> (Packet, Vec<u8>) {
+        let mut bytes = Vec::with_capacity(self.parts.iter().map(|p| p.bytes.len()).sum());
+        let mut on_wire = 0u32;
+        let mut holed = false;
+        for part in &self.parts {
+            on_wire = on_wire.max(part.offset.saturating_add(part.len));
+            let overlap = (bytes.len() as u64).checked_sub(u64::from(part.offset));
+            match overlap {
+                Some(n) if !holed => {
+                    bytes.extend_from_slice(part.bytes.get(usize::try_from(n).unwrap_or(usize::MAX)..).unwrap_or(&[]));
+                    holed = part.bytes.len() < part.len as usize;
+                }
+                _ => holed = true,
+            }
+        }
+        let mut packet = self.head;
+        packet.ts = self.last;
+        packet.frames = self.frames;
+        packet.len = self.len;
+        packet.cut |= holed || self.total.is_none();
+        let first = self.parts.first().is_some_and(|p| p.offset == 0);
+        if first {
+            decode_datagram(&bytes, &mut packet);
+            // lengths on the wire, also where the bytes end early
+            let missing = on_wire.saturating_sub(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+            packet.payload_len = packet.payload_len.saturating_add(missing);
+        } else {
+            packet.fragment = None;
+            packet.payload_start = 0;
+            packet.payload_captured = 0;
+            packet.payload_len = on_wire;
+        }
+        (packet, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(ts: u64, id: u32, offset: u32, more: bool, payload: &[u8]) -> (Packet, Fragment, Vec<u8>) {
+        let packet = Packet {
+            ts: Timestamp(ts),
+            frame: ts,
+            proto: super::super::proto::UDP,
+            len: payload.len() as u32 + 34,
+            frames: 1,
+            payload_captured: payload.len() as u32,
+            payload_len: payload.len() as u32,
+            ..Packet::default()
+        };
+        (packet, Fragment { id, offset, more }, payload.to_vec())
+    }
+
+    fn run(parts: &[(Packet, Fragment, Vec<u8>)]) -> Vec<(Packet, Vec<u8>)> {
+        let mut out = Vec::new();
+        let mut defragmenter = Defragmenter::default();
+        for (packet, fragment, bytes) in parts {
+            defragmenter.push(packet, *fragment, bytes, &mut |p, b| out.push((p, b)));
+        }
+        defragmenter.finish(&mut |p, b| out.push((p, b)));
+        out
+    }
+
+    const UDP: [u8; 16] = [0x14, 0xe9, 0, 53, 0, 24, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+
+    #[test]
+    fn parts_in_any_order_make_one_datagram() {
+        let (a, b) = (part(1, 7, 0, true, &UDP), part(2, 7, 16, false, &[9; 8]));
+        for parts in [[a.clone(), b.clone()], [b, a]] {
+            let out = run(&parts);
+            let [(packet, bytes)] = &out[..] else { panic!("one datagram, not {}", out.len()) };
+            assert_eq!((packet.dst_port, packet.payload_len, packet.frames), (53, 16, 2));
+            assert_eq!(packet.payload(bytes), [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9, 9, 9, 9, 9]);
+            assert_eq!(packet.len, 16 + 8 + 68);
+            assert!(!packet.cut);
+        }
+    }
+
+    #[test]
+    fn what_never_becomes_whole_is_still_told() {
+        let out = run(&[part(1, 7, 0, true, &UDP), part(2, 7, 24, false, &[9; 8])]);
+        let [(packet, bytes)] = &out[..] else { panic!() };
+        assert_eq!((packet.dst_port, packet.payload_len, packet.payload(bytes).len()), (53, 24 - 8 + 8, 8));
+        assert!(packet.cut);
+        let out = run(&[part(1, 8, 16, false, &[9; 8])]);
+        assert_eq!((out[0].0.dst_port, out[0].0.frames), (0, 1));
+    }
+
+    #[test]
+    fn a_flood_stays_within_bounds() {
+        let mut defragmenter = Defragmenter::default();
+        let mut given = 0u32;
+        for id in 0..20_000 {
+            let (packet, fragment, bytes) = part(1, id, 0, true, &[0; 1400]);
+            defragmenter.push(&packet, fragment, &bytes, &mut |_, _| given += 1);
+            assert!(defragmenter.under_way.len() <= MAX_DATAGRAMS && defragmenter.held <= MAX_BYTES);
+        }
+        defragmenter.finish(&mut |_, _| given += 1);
+        assert_eq!((given, defragmenter.held), (20_000, 0));
+    }
+
+    #[test]
+    fn time_alone_gives_up() {
+        let mut defragmenter = Defragmenter::default();
+        let (packet, fragment, bytes) = part(1, 1, 0, true, &UDP);
+        let mut given = 0;
+        defragmenter.push(&packet, fragment, &bytes, &mut |_, _| given += 1);
+        defragmenter.expire(Timestamp(1 + TIMEOUT), &mut |_, _| given += 1);
+        assert_eq!(given, 0);
+        defragmenter.expire(Timestamp(2 + TIMEOUT), &mut |_, _| given += 1);
+        assert_eq!(given, 1);
+    }
+}

@@ -1,0 +1,317 @@
+//! From a frame's bytes to the packet in it.
+//!
+//! [`decode`] walks the headers of one frame, layer by layer, to the innermost IP packet that it can reach, and
+//! leaves a [`Packet`]: plain values and offsets into the frame, no borrow, so that it can wait in a batch or cross
+//! to another thread. Lengths are believed only as far as the bytes go: a frame that the capture cut still gives
+//! its endpoints and its lengths on the wire, and a length that lies is clipped to what holds it.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod fragment;
+mod ip;
+mod link;
+mod transport;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::time::Timestamp;
+use crate::wire::{Reader, Truncated};
+
+pub use link::{name as link_name, supported as link_supported};
+
+/// IP protocol numbers that are more than a number here.
+pub mod proto {
+    /// ICMP for IPv4 (RFC 792).
+    pub const ICMP: u8 = 1;
+    /// TCP (RFC 9293).
+    pub const TCP: u8 = 6;
+    /// UDP (RFC 768).
+    pub const UDP: u8 = 17;
+    /// ICMP for IPv6 (RFC 4443).
+    pub const ICMP6: u8 = 58;
+    /// SCTP (RFC 9260).
+    pub const SCTP: u8 = 132;
+
+    /// The protocol's name in every output; `None` where only its number is told.
+    pub const fn name(proto: u8) -> Option<&'static str> {
+        Some(match proto {
+            ICMP => "ICMP",
+            2 => "IGMP",
+            TCP => "TCP",
+            UDP => "UDP",
+            47 => "GRE",
+            50 => "ESP",
+            51 => "AH",
+            ICMP6 => "IPv6-ICMP",
+            89 => "OSPF",
+            103 => "PIM",
+            112 => "VRRP",
+            SCTP => "SCTP",
+            _ => return None,
+        })
+    }
+}
+
+/// TCP header flags (RFC 9293 §3.1).
+#[allow(missing_docs)]
+pub mod tcp_flag {
+    pub const FIN: u8 = 0x01;
+    pub const SYN: u8 = 0x02;
+    pub const RST: u8 = 0x04;
+    pub const PSH: u8 = 0x08;
+    pub const ACK: u8 = 0x10;
+    pub const URG: u8 = 0x20;
+}
+
+/// Why a frame gave no packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Undecoded {
+    /// It carries something else than IP (ARP, LLDP, spanning tree, …).
+    NotIp,
+    /// Its link type is not one that is read here.
+    UnknownLink,
+    /// The link header is cut short.
+    CutLink,
+    /// The IP header is cut short.
+    CutIp,
+    /// The IP header contradicts itself.
+    BadIp,
+    /// More layers than [`MAX_LAYERS`].
+    TooDeep,
+}
+
+impl Undecoded {
+    /// Every reason.
+    pub const ALL: [Undecoded; 6] = [
+        Undecoded::NotIp,
+        Undecoded::UnknownLink,
+        Undecoded::CutLink,
+        Undecoded::CutIp,
+        Undecoded::BadIp,
+        Undecoded::TooDeep,
+    ];
+
+    /// The reason's name in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Undecoded::NotIp => "not-ip",
+            Undecoded::UnknownLink => "unknown-link",
+            Undecoded::CutLink => "cut-link",
+            Undecoded::CutIp => "cut-ip",
+            Undecoded::BadIp => "bad-ip",
+            Undecoded::TooDeep => "too-deep",
+        }
+    }
+
+    /// Whether it says that the frame is damaged, rather than of no interest.
+    pub const fn is_error(self) -> bool {
+        matches!(self, Undecoded::CutLink | Undecoded::CutIp | Undecoded::BadIp | Undecoded::TooDeep)
+    }
+}
+
+/// How many headers one frame may stack before it counts as hostile.
+pub const MAX_LAYERS: usize = 24;
+
+/// An IP address as the 16 bytes of its IPv6 form; IPv4 in its mapped form (RFC 4291 §2.5.5.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Addr(pub [u8; 16]);
+
+impl Addr {
+    /// From the four bytes of an IPv4 address.
+    #[inline(always)]
+    pub const fn v4(b: [u8; 4]) -> Self {
+        let [a, b, c, d] = b;
+        Addr([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    }
+
+    /// The last four bytes as a number: an IPv4 address's whole value.
+    #[inline(always)]
+    pub const fn low32(self) -> u32 {
+        self.low64() as u32
+    }
+
+    /// The first eight bytes as a number.
+    #[inline(always)]
+    pub const fn high64(self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// The last eight bytes as a number.
+    #[inline(always)]
+    pub const fn low64(self) -> u64 {
+        let [.., a, b, c, d, e, f, g, h] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// The address as the standard library writes it, given which family it was on the wire.
+    pub fn ip(self, v6: bool) -> IpAddr {
+        if v6 { IpAddr::V6(Ipv6Addr::from(self.0)) } else { IpAddr::V4(Ipv4Addr::from(self.low32())) }
+    }
+
+    /// From the standard library's form.
+    pub fn from_ip(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(v4) => Addr::v4(v4.octets()),
+            IpAddr::V6(v6) => Addr(v6.octets()),
+        }
+    }
+}
+
+/// What the headers of one frame said.
+///
+/// Offsets count from the first byte of the buffer that was decoded (the frame, or a datagram put together from
+/// fragments).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Packet {
+    /// When it was captured; of a datagram in fragments, the last one's time.
+    pub ts: Timestamp,
+    /// The number of its (first) frame, from 1.
+    pub frame: u64,
+    /// Source address.
+    pub src: Addr,
+    /// Destination address.
+    pub dst: Addr,
+    /// Bytes of its frame, or frames, on the wire.
+    pub len: u32,
+    /// How many frames it came in; more than one only for a datagram in fragments.
+    pub frames: u32,
+    /// Where its payload begins: what stands above TCP or UDP, or above IP for other protocols.
+    pub payload_start: u32,
+    /// How many payload bytes were captured.
+    pub payload_captured: u32,
+    /// How many payload bytes there were on the wire.
+    pub payload_len: u32,
+    /// TCP sequence number.
+    pub seq: u32,
+    /// TCP acknowledgement number.
+    pub ack: u32,
+    /// Source port; 0 where the protocol has none.
+    pub src_port: u16,
+    /// Destination port; 0 where the protocol has none.
+    pub dst_port: u16,
+    /// TCP window as announced, unscaled.
+    pub window: u16,
+    /// IPv4 identification; 0 for IPv6.
+    pub ip_id: u16,
+    /// The transport header's checksum field.
+    pub checksum: u16,
+    /// VLAN ids, outer first; 0 is none.
+    pub vlan: [u16; 2],
+    /// IP protocol number.
+    pub proto: u8,
+    /// Time to live or hop limit.
+    pub ttl: u8,
+    /// TCP flags, see [`tcp_flag`].
+    pub tcp_flags: u8,
+    /// Length of the TCP options, which end where the payload begins.
+    pub options_len: u8,
+    /// It is an IPv6 packet.
+    pub v6: bool,
+    /// The capture cut it: some of it is missing from the bytes.
+    pub cut: bool,
+    /// The transport header could be read.
+    pub transport: bool,
+    /// The part of a datagram that this is, where it is not a whole one.
+    pub fragment: Option<Fragment>,
+}
+
+/// Which part of an IP datagram a fragment is (RFC 791 §3.2, RFC 8200 §4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// The datagram's identification.
+    pub id: u32,
+    /// Where this part belongs, in bytes.
+    pub offset: u32,
+    /// Another part follows.
+    pub more: bool,
+}
+
+impl Packet {
+    /// Whether all TCP flags of `mask` are set.
+    #[inline(always)]
+    pub const fn has(&self, mask: u8) -> bool {
+        self.tcp_flags & mask == mask
+    }
+
+    /// The captured payload in the buffer that was decoded.
+    #[inline(always)]
+    pub fn payload<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let start = self.payload_start as usize;
+        bytes.get(start..start.saturating_add(self.payload_captured as usize)).unwrap_or(&[])
+    }
+
+    /// The TCP options in the buffer that was decoded.
+    #[inline(always)]
+    pub fn options<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let end = self.payload_start as usize;
+        bytes.get(end.saturating_sub(usize::from(self.options_len))..end).unwrap_or(&[])
+    }
+
+    /// TCP's sequence space that it takes: payload, SYN and FIN.
+    #[inline(always)]
+    pub fn seq_len(&self) -> u32 {
+        let flags = u32::from(self.tcp_flags & tcp_flag::SYN != 0) + u32::from(self.tcp_flags & tcp_flag::FIN != 0);
+        self.payload_len.wrapping_add(flags)
+    }
+}
+
+/// What the next header is, while a frame is walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layer {
+    /// An Ethernet frame without its preamble.
+    Ethernet,
+    /// What an ethertype announces.
+    Ethertype(u16),
+    /// IPv4 or IPv6, by the first nibble.
+    Ip,
+}
+
+/// Walks the headers of a frame of link type `link` into `packet`, whose `ts`, `frame`, `len` and `frames` the
+/// caller has set.
+///
+/// # Errors
+/// [`Undecoded`] where there is no IP packet in reach; `packet` is then half filled and of no use.
+#[inline]
+pub fn decode(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undecoded> {
+    let mut r = Reader::new(bytes);
+    let mut layer = link::start(link, &mut r)?;
+    for _ in 0..MAX_LAYERS {
+        layer = match layer {
+            Layer::Ethernet => link::ethernet(&mut r).map_err(cut_link)?,
+            Layer::Ethertype(ethertype) => match link::ethertype(ethertype, &mut r, packet)? {
+                Some(next) => next,
+                None => return Err(Undecoded::NotIp),
+            },
+            Layer::Ip => return ip::decode(bytes, r, packet),
+        };
+    }
+    Err(Undecoded::TooDeep)
+}
+
+/// Reads the transport header of a whole datagram that stands alone in `bytes`: what fragments were put together to.
+pub fn decode_datagram(bytes: &[u8], packet: &mut Packet) {
+    packet.fragment = None;
+    transport::decode(bytes, Reader::new(bytes), bytes.len(), packet);
+}
+
+fn cut_link(_: Truncated) -> Undecoded {
+    Undecoded::CutLink
+}
+
+/// The offset in `bytes` at which `r`, a cursor over its tail, stands.
+#[inline(always)]
+fn offset(bytes: &[u8], r: &Reader<'_>) -> usize {
+    bytes.len().saturating_sub(r.left())
+}

@@ -1,0 +1,143 @@
+//! TCP (RFC 9293), UDP (RFC 768), SCTP (RFC 9260) headers; everything else is payload.
+//!
+//! A header that the capture cut still gives its ports when they are there. ICMP keeps its type and code in the
+//! ports' place, as the community id specification orders them.
+
+use super::ip::place;
+use super::{Packet, proto};
+use crate::wire::{Reader, Truncated};
+
+/// Takes what stands at `r` as payload of `len` bytes on the wire.
+#[inline(always)]
+pub(super) fn bare(bytes: &[u8], r: Reader<'_>, len: usize, packet: &mut Packet) {
+    packet.payload_start = place(bytes, &r);
+    packet.payload_captured = u32::try_from(r.left().min(len)).unwrap_or(u32::MAX);
+    packet.payload_len = u32::try_from(len).unwrap_or(u32::MAX);
+}
+
+/// Reads the transport header at `r`, `len` bytes with all that follows on the wire.
+#[inline(always)]
+pub(super) fn decode(bytes: &[u8], r: Reader<'_>, len: usize, packet: &mut Packet) {
+    // what lies behind the datagram (Ethernet's padding) is not its payload
+    let read = match packet.proto {
+        proto::TCP => tcp(bytes, r, len, packet),
+        proto::UDP => udp(bytes, r, len, packet),
+        proto::SCTP => sctp(bytes, r, len, packet),
+        proto::ICMP | proto::ICMP6 => icmp(bytes, r, len, packet),
+        _ => Err(Truncated),
+    };
+    packet.transport = read.is_ok();
+    if read.is_err() {
+        bare(bytes, r, len, packet);
+    }
+}
+
+#[inline(always)]
+fn tcp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
+    let Ok(&[s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, off, flags, w0, w1, c0, c1, _, _]) = r.array::<20>()
+    else {
+        return cut_header(bytes, r, len, packet);
+    };
+    packet.src_port = u16::from_be_bytes([s0, s1]);
+    packet.dst_port = u16::from_be_bytes([d0, d1]);
+    packet.seq = u32::from_be_bytes([q0, q1, q2, q3]);
+    packet.ack = u32::from_be_bytes([a0, a1, a2, a3]);
+    packet.tcp_flags = flags;
+    packet.window = u16::from_be_bytes([w0, w1]);
+    packet.checksum = u16::from_be_bytes([c0, c1]);
+    let header = usize::from(off >> 4).saturating_mul(4);
+    // a data offset under five words cannot be; take the fixed header as all there is
+    let options = header.saturating_sub(20);
+    if options > 0 {
+        let there = r.take_up_to(options.min(len.saturating_sub(20))).len();
+        packet.options_len = u8::try_from(there).unwrap_or(0);
+    }
+    bare(bytes, r, len.saturating_sub(header.max(20)), packet);
+    Ok(())
+}
+
+/// A TCP header that the capture cut: its ports, and its sequence number if that is there too.
+#[cold]
+fn cut_header(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
+    packet.src_port = r.u16()?;
+    packet.dst_port = r.u16()?;
+    packet.seq = r.u32().unwrap_or(0);
+    bare(bytes, Reader::new(&[]), len.saturating_sub(20), packet);
+    packet.cut = true;
+    Ok(())
+}
+
+#[inline(always)]
+fn udp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
+    let &[s0, s1, d0, d1, l0, l1, c0, c1] = match r.array::<8>() {
+        Ok(header) => header,
+        Err(Truncated) => return cut_header(bytes, r, len, packet),
+    };
+    packet.src_port = u16::from_be_bytes([s0, s1]);
+    packet.dst_port = u16::from_be_bytes([d0, d1]);
+    packet.checksum = u16::from_be_bytes([c0, c1]);
+    let within = len.saturating_sub(8);
+    let payload = match usize::from(u16::from_be_bytes([l0, l1])) {
+        n if n < 8 => within,
+        n => n.saturating_sub(8).min(within),
+    };
+    bare(bytes, r, payload, packet);
+    Ok(())
+}
+
+fn sctp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
+    packet.src_port = r.u16()?;
+    packet.dst_port = r.u16()?;
+    if r.skip(8).is_err() {
+        packet.cut = true;
+    }
+    bare(bytes, r, len.saturating_sub(12), packet);
+    Ok(())
+}
+
+fn icmp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
+    let kind = r.u8()?;
+    let code = r.u8()?;
+    packet.checksum = r.u16().unwrap_or(0);
+    let _ = r.skip(4);
+    (packet.src_port, packet.dst_port) = icmp_ports(packet.proto, kind, code);
+    packet.seq = u32::from_be_bytes([0, 0, kind, code]);
+    bare(bytes, r, len.saturating_sub(8), packet);
+    Ok(())
+}
+
+/// ICMP type and code in the place of ports: a request and its reply make one flow, as in Zeek and in the
+/// community id specification.
+fn icmp_ports(proto: u8, kind: u8, code: u8) -> (u16, u16) {
+    let kind16 = u16::from(kind);
+    let counterpart = if proto == proto::ICMP {
+        match kind {
+            0 => 8,
+            8 => 0,
+            13 => 14,
+            14 => 13,
+            15 => 16,
+            16 => 15,
+            17 => 18,
+            18 => 17,
+            9 => 10,
+            10 => 9,
+            _ => return (kind16, u16::from(code)),
+        }
+    } else {
+        match kind {
+            128 => 129,
+            129 => 128,
+            133 => 134,
+            134 => 133,
+            135 => 136,
+            136 => 135,
+            130 => 131,
+            131 => 130,
+            144 => 145,
+            145 => 144,
+            _ => return (kind16, u16::from(code)),
+        }
+    };
+    (kind16, counterpart)
+}

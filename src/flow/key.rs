@@ -1,0 +1,183 @@
+//! Who talks with whom: the key of a flow, the shard that owns it, and its community id.
+
+use std::net::IpAddr;
+
+use data_encoding::BASE64;
+use sha1::{Digest, Sha1};
+
+use crate::decode::{Addr, Packet, proto};
+
+/// How many logical shards the flows are spread over, whatever the number of threads.
+///
+/// Enough that 32 threads have work, few enough that an idle one costs nothing worth naming.
+pub const SHARDS: usize = 64;
+
+/// A flow's key: the same for both directions.
+///
+/// IPv4 endpoints stand in it whole. IPv6 addresses stand as a hash, so that a key stays at 16 bytes; the table
+/// confirms a match against the addresses themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowKey {
+    high: u64,
+    low: u64,
+}
+
+/// Folds the full product of two words: a fast mixing step whose every output bit depends on every input bit.
+#[inline(always)]
+pub const fn fold(a: u64, b: u64) -> u64 {
+    let product = (a as u128).wrapping_mul(b as u128);
+    (product as u64) ^ (product >> 64) as u64
+}
+
+const MIX: [u64; 4] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93, 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
+
+impl FlowKey {
+    /// The key of a packet, and whether its source is the key's lower endpoint.
+    #[inline(always)]
+    pub fn of(packet: &Packet, secret: u64) -> (FlowKey, bool) {
+        let a = (packet.src, packet.src_port);
+        let b = (packet.dst, packet.dst_port);
+        let forward = a <= b;
+        let (low, high) = if forward { (a, b) } else { (b, a) };
+        let ports = (u64::from(low.1) << 48) | (u64::from(high.1) << 32) | (u64::from(packet.proto) << 8);
+        let key = if packet.v6 {
+            let [m0, m1, m2, m3] = MIX;
+            let x = fold(low.0.high64() ^ secret ^ m0, low.0.low64() ^ m1);
+            let y = fold(high.0.high64() ^ secret ^ m2, high.0.low64() ^ m3);
+            FlowKey { high: fold(x ^ m1, y ^ secret), low: ports | 1 }
+        } else {
+            FlowKey { high: (u64::from(low.0.low32()) << 32) | u64::from(high.0.low32()), low: ports }
+        };
+        (key, forward)
+    }
+
+    /// A hash of the key that the traffic cannot foresee.
+    #[inline(always)]
+    pub const fn hash(self, secret: u64) -> u64 {
+        fold(self.high ^ secret, self.low ^ 0xd6e8_feb8_6659_fd93)
+    }
+
+    /// Whether the endpoints are IPv6.
+    #[inline(always)]
+    pub const fn is_v6(self) -> bool {
+        self.low & 1 != 0
+    }
+
+    /// The IP protocol number.
+    #[inline(always)]
+    pub const fn proto(self) -> u8 {
+        (self.low >> 8) as u8
+    }
+
+    /// The ports, lower endpoint's first.
+    pub const fn ports(self) -> (u16, u16) {
+        ((self.low >> 48) as u16, (self.low >> 32) as u16)
+    }
+
+    /// The addresses, lower endpoint's first, of an IPv4 key.
+    pub const fn v4_addresses(self) -> (Addr, Addr) {
+        (Addr::v4(((self.high >> 32) as u32).to_be_bytes()), Addr::v4((self.high as u32).to_be_bytes()))
+    }
+}
+
+/// The shard that owns all that two addresses say to each other. Ports do not count, so that fragments, what an ICMP
+/// error quotes, and the connections of one pair meet; the choice is the same in every run.
+#[inline(always)]
+pub const fn shard_of(a: Addr, b: Addr) -> usize {
+    let [m0, m1, ..] = MIX;
+    let x = fold(a.high64() ^ m0, a.low64() ^ m1);
+    let y = fold(b.high64() ^ m0, b.low64() ^ m1);
+    ((x.wrapping_add(y)) >> 32) as usize % SHARDS
+}
+
+/// One end of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// Its address.
+    pub addr: Addr,
+    /// Its port; for ICMP the type or code that stands for one.
+    pub port: u16,
+}
+
+/// The community id, version 1 (Corelight's specification), of a flow.
+pub fn community_id(seed: u16, proto: u8, src: (IpAddr, u16), dst: (IpAddr, u16)) -> String {
+    let ports = matches!(proto, proto::TCP | proto::UDP | proto::SCTP | proto::ICMP | proto::ICMP6);
+    // ICMP types without a counterpart are one-way: they keep the order of the wire
+    let one_way = match proto {
+        proto::ICMP => !matches!(src.1, 0 | 8 | 9 | 10 | 13..=18),
+        proto::ICMP6 => !matches!(src.1, 128..=136 | 144 | 145),
+        _ => false,
+    };
+    let (low, high) = if one_way || src <= dst { (src, dst) } else { (dst, src) };
+    let mut hash = Sha1::new();
+    hash.update(seed.to_be_bytes());
+    for (ip, _) in [low, high] {
+        match ip {
+            IpAddr::V4(v4) => hash.update(v4.octets()),
+            IpAddr::V6(v6) => hash.update(v6.octets()),
+        }
+    }
+    hash.update([proto, 0]);
+    if ports {
+        hash.update(low.1.to_be_bytes());
+        hash.update(high.1.to_be_bytes());
+    }
+    let mut text = String::from("1:");
+    BASE64.encode_append(&hash.finalize(), &mut text);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(src: [u8; 4], sport: u16, dst: [u8; 4], dport: u16) -> Packet {
+        Packet {
+            src: Addr::v4(src),
+            dst: Addr::v4(dst),
+            src_port: sport,
+            dst_port: dport,
+            proto: proto::TCP,
+            ..Packet::default()
+        }
+    }
+
+    #[test]
+    fn both_directions_have_one_key_and_one_shard() {
+        let there = packet([10, 0, 0, 1], 5000, [52, 1, 2, 3], 443);
+        let back = packet([52, 1, 2, 3], 443, [10, 0, 0, 1], 5000);
+        let ((a, forward), (b, backward)) = (FlowKey::of(&there, 7), FlowKey::of(&back, 7));
+        assert_eq!(a, b);
+        assert_ne!(forward, backward);
+        assert_eq!(a.ports(), (5000, 443));
+        assert_eq!(a.v4_addresses(), (there.src, there.dst));
+        assert_eq!(shard_of(there.src, there.dst), shard_of(back.src, back.dst));
+        assert_eq!((a.proto(), a.is_v6()), (proto::TCP, false));
+    }
+
+    #[test]
+    fn v6_keys_tell_addresses_apart() {
+        let mut there = packet([0; 4], 1, [0; 4], 2);
+        there.v6 = true;
+        there.src = Addr([1; 16]);
+        there.dst = Addr([2; 16]);
+        let mut other = there;
+        other.dst = Addr([3; 16]);
+        assert_ne!(FlowKey::of(&there, 7).0, FlowKey::of(&other, 7).0);
+        assert!(FlowKey::of(&there, 7).0.is_v6());
+    }
+
+    #[test]
+    fn community_ids_are_those_of_the_specification() {
+        // the specification's baseline values for its own sample flows
+        let ip = |s: &str| s.parse::<IpAddr>().unwrap();
+        let id = community_id(0, proto::TCP, (ip("128.232.110.120"), 34855), (ip("66.35.250.204"), 80));
+        assert_eq!(id, "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+        let back = community_id(0, proto::TCP, (ip("66.35.250.204"), 80), (ip("128.232.110.120"), 34855));
+        assert_eq!(id, back);
+        let udp = community_id(0, proto::UDP, (ip("192.168.1.52"), 54585), (ip("8.8.8.8"), 53));
+        assert_eq!(udp, "1:d/FP5EW3wiY1vCndhwleRRKHowQ=");
+        let ping = community_id(0, proto::ICMP, (ip("192.168.0.89"), 8), (ip("192.168.0.1"), 0));
+        assert_eq!(ping, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
+    }
+}

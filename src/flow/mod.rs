@@ -1,0 +1,579 @@
+//! The flow table: one bidirectional record a flow.
+//!
+//! [`Table::track`] takes one packet and gives the flow it belongs to, with all counters, TCP state and history
+//! brought up to date. It knows packet time only, owns every flow of its shard, and never borrows packet bytes beyond
+//! the call. Sides of a flow are numbered: 0 sent the first packet seen, 1 is the other; which of them is the
+//! originator may be learnt later ([`Flow::flip`]).
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod duplicate;
+pub mod history;
+pub mod index;
+pub mod key;
+pub mod rates;
+pub mod rtt;
+pub mod slab;
+pub mod stream;
+pub mod tcp;
+pub mod wheel;
+
+use crate::decode::{Addr, Packet, proto, tcp_flag};
+use crate::time::{SECOND, Timestamp};
+
+use duplicate::Duplicates;
+use index::Index;
+use key::{Endpoint, FlowKey};
+use slab::Slab;
+use tcp::Tcp;
+use wheel::Wheel;
+
+/// When a silent flow is over, in nanoseconds of packet time.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// TCP after a handshake or in mid-stream: two hours and four minutes (RFC 5382 §5), so that an idle control
+    /// connection, whose heart-beat may be rare, is not cut in two.
+    pub tcp: u64,
+    /// TCP that was never answered.
+    pub tcp_opening: u64,
+    /// TCP that both sides have closed, or one has reset.
+    pub tcp_closed: u64,
+    /// UDP and everything else: twice RFC 4787's five minutes, for the same reason.
+    pub other: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts { tcp: 7440 * SECOND, tcp_opening: 300 * SECOND, tcp_closed: 60 * SECOND, other: 600 * SECOND }
+    }
+}
+
+/// What a flow table goes by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Config {
+    /// When silent flows are over.
+    pub timeouts: Timeouts,
+    /// What payload rates count as what.
+    pub rates: rates::Thresholds,
+}
+
+/// What is noted of a flow as a whole.
+#[allow(missing_docs)]
+pub mod flag {
+    pub const FIRST_FORWARD: u16 = 1 << 0;
+    pub const FLIPPED: u16 = 1 << 1;
+    pub const GUESSED: u16 = 1 << 2;
+    pub const MIDSTREAM: u16 = 1 << 3;
+    pub const CUT: u16 = 1 << 4;
+    pub const ENDED: u16 = 1 << 5;
+    pub const FRAGMENTED: u16 = 1 << 6;
+}
+
+/// No number: the flow has no such part.
+pub const NONE: u32 = u32::MAX;
+
+/// One flow's record. Pairs are by side: 0 sent the first packet seen.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    key: FlowKey,
+    /// First packet.
+    pub first: Timestamp,
+    /// Last packet.
+    pub last: Timestamp,
+    /// The first packet's frame number.
+    pub first_frame: u64,
+    /// Frames.
+    pub pkts: [u64; 2],
+    /// Frame bytes on the wire.
+    pub bytes: [u64; 2],
+    /// Bytes above the transport header, mirror copies left out.
+    pub payload: [u64; 2],
+    /// Frames that were mirror copies.
+    pub duplicates: u32,
+    /// Number of its [`Tcp`], or [`NONE`].
+    tcp: u32,
+    /// Number of its IPv6 addresses, or [`NONE`].
+    v6: u32,
+    /// A number that belongs to whoever inspects, [`NONE`] at first.
+    pub inspection: u32,
+    /// VLAN ids, outer first; 0 is none.
+    pub vlan: [u16; 2],
+    flags: u16,
+    /// The first packet's time to live, by side; 0 is not seen.
+    pub ttl: [u8; 2],
+}
+
+impl Flow {
+    #[inline(always)]
+    const fn is(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// IP protocol number.
+    pub const fn proto(&self) -> u8 {
+        self.key.proto()
+    }
+
+    /// Whether the endpoints are IPv6.
+    pub const fn is_v6(&self) -> bool {
+        self.key.is_v6()
+    }
+
+    /// Whether side 1 is the originator.
+    #[inline(always)]
+    pub const fn flipped(&self) -> bool {
+        self.is(flag::FLIPPED)
+    }
+
+    /// The capture began within the flow.
+    pub const fn midstream(&self) -> bool {
+        self.is(flag::MIDSTREAM)
+    }
+
+    /// Who is the originator was not shown by a SYN but guessed.
+    pub const fn guessed(&self) -> bool {
+        self.is(flag::GUESSED)
+    }
+
+    /// Some packet of it was cut by the capture.
+    pub const fn cut(&self) -> bool {
+        self.is(flag::CUT)
+    }
+
+    /// It ended before the capture did.
+    pub const fn ended(&self) -> bool {
+        self.is(flag::ENDED)
+    }
+
+    /// What was taken for the originator is the responder.
+    pub fn flip(&mut self) {
+        self.flags ^= flag::FLIPPED;
+    }
+
+    /// A pair by side, put in order originator, responder.
+    pub const fn oriented<T: Copy>(&self, pair: [T; 2]) -> [T; 2] {
+        let [a, b] = pair;
+        if self.flipped() { [b, a] } else { [a, b] }
+    }
+}
+
+/// The flow that a packet belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// The flow's number.
+    pub number: u32,
+    /// Side 1 sent it.
+    pub second: bool,
+    /// It is a mirror's copy of a packet seen before: counted, and of no further meaning.
+    pub duplicate: bool,
+}
+
+/// All flows of one shard.
+#[derive(Debug)]
+pub struct Table {
+    secret: u64,
+    config: Config,
+    index: Index,
+    flows: Slab<Flow>,
+    v6: Slab<[Addr; 2]>,
+    tcp: Slab<Tcp>,
+    wheel: Wheel,
+    duplicates: Duplicates,
+    due: Vec<u32>,
+}
+
+impl Table {
+    /// An empty table. `secret` keeps the traffic from choosing its places; no result depends on it.
+    pub fn new(config: Config, secret: u64) -> Self {
+        Table {
+            secret,
+            config,
+            index: Index::default(),
+            flows: Slab::default(),
+            v6: Slab::default(),
+            tcp: Slab::default(),
+            wheel: Wheel::default(),
+            duplicates: Duplicates::default(),
+            due: Vec::new(),
+        }
+    }
+
+    /// The key of a packet with its hash, and whether it goes from the lower endpoint to the higher.
+    #[inline(always)]
+    pub fn key_of(&self, packet: &Packet) -> (FlowKey, u64, bool) {
+        let (key, forward) = FlowKey::of(packet, self.secret);
+        (key, key.hash(self.secret), forward)
+    }
+
+    /// Touches what a packet with that hash will need, so that the wait for memory overlaps with other work.
+    #[inline(always)]
+    pub fn touch(&self, hash: u64) -> u64 {
+        let slot = self.index.touch(hash);
+        self.flows.get((slot as u32).wrapping_sub(1)).map_or(0, |flow| flow.pkts[0])
+    }
+
+    /// Takes a packet whose frame, or datagram, is `bytes`.
+    #[inline]
+    pub fn track(&mut self, packet: &Packet, bytes: &[u8]) -> Tracked {
+        let (key, hash, forward) = self.key_of(packet);
+        let found = self.find(key, hash, packet, forward);
+        let number = match found {
+            Some(number) if !self.is_another(number, packet, forward, hash) => number,
+            _ => self.open(key, hash, packet, forward),
+        };
+        let payload = packet.payload(bytes);
+        let duplicate = self.duplicates.is_copy(packet, hash, forward, payload) && found.is_some();
+        let Some(flow) = self.flows.get_mut(number) else { return Tracked { number, second: false, duplicate } };
+        let second = forward != flow.is(flag::FIRST_FORWARD);
+        let side = usize::from(second);
+        count(flow, side, packet);
+        if duplicate {
+            flow.duplicates = flow.duplicates.saturating_add(packet.frames);
+            return Tracked { number, second, duplicate };
+        }
+        if let Some(payload) = flow.payload.get_mut(side) {
+            *payload = payload.wrapping_add(u64::from(packet.payload_len));
+        }
+        if packet.proto == proto::TCP && packet.transport {
+            if let Some(tcp) = self.tcp.get_mut(flow.tcp) {
+                tcp.segment(second, packet, packet.options(bytes));
+                if packet.payload_len > 0 {
+                    tcp.rates.add(side, packet.payload_len, packet.ts, &self.config.rates);
+                }
+            }
+        }
+        Tracked { number, second, duplicate }
+    }
+
+    #[inline(always)]
+    fn find(&self, key: FlowKey, hash: u64, packet: &Packet, forward: bool) -> Option<u32> {
+        self.index.find(hash, |number| {
+            let Some(flow) = self.flows.get(number) else { return false };
+            flow.key == key && (!packet.v6 || self.v6_pair(flow) == Some(pair(packet, forward)))
+        })
+    }
+
+    /// The addresses of an IPv6 flow, lower endpoint's first.
+    fn v6_pair(&self, flow: &Flow) -> Option<[Addr; 2]> {
+        self.v6.get(flow.v6).copied()
+    }
+
+    /// Whether the packet is the first of another flow between the same endpoints: after a silence, or by its SYN.
+    /// The flow found is then over.
+    #[inline(always)]
+    fn is_another(&mut self, number: u32, packet: &Packet, forward: bool, hash: u64) -> bool {
+        let Some(flow) = self.flows.get(number) else { return true };
+        let silent = packet.ts.since(flow.last);
+        let mut another = silent > self.config.timeouts.tcp_closed && silent > self.timeout(flow);
+        if packet.proto == proto::TCP && packet.tcp_flags & (tcp_flag::SYN | tcp_flag::RST) == tcp_flag::SYN {
+            let second = forward != flow.is(flag::FIRST_FORWARD);
+            another |= self.tcp.get(flow.tcp).is_some_and(|tcp| tcp.is_reopened_by(second, packet));
+        }
+        if another {
+            self.end(number, hash);
+        }
+        another
+    }
+
+    /// How long the flow may be silent before it is over.
+    fn timeout(&self, flow: &Flow) -> u64 {
+        let t = &self.config.timeouts;
+        match self.tcp.get(flow.tcp) {
+            None => t.other,
+            Some(tcp) if tcp.is_over() => t.tcp_closed,
+            Some(tcp) if tcp.is_established() || flow.midstream() => t.tcp,
+            Some(_) => t.tcp_opening,
+        }
+    }
+
+    fn end(&mut self, number: u32, hash: u64) {
+        if let Some(flow) = self.flows.get_mut(number) {
+            flow.flags |= flag::ENDED;
+            self.index.remove(hash, number);
+        }
+    }
+
+    #[cold]
+    fn open(&mut self, key: FlowKey, hash: u64, packet: &Packet, forward: bool) -> u32 {
+        let tcp = if packet.proto == proto::TCP && packet.transport { self.tcp.insert(Tcp::default()) } else { NONE };
+        let v6 = if packet.v6 { self.v6.insert(pair(packet, forward)) } else { NONE };
+        let flow = Flow {
+            key,
+            first: packet.ts,
+            last: packet.ts,
+            first_frame: packet.frame,
+            pkts: [0; 2],
+            bytes: [0; 2],
+            payload: [0; 2],
+            duplicates: 0,
+            tcp,
+            v6,
+            inspection: NONE,
+            vlan: packet.vlan,
+            flags: opening_flags(packet, forward),
+            ttl: [packet.ttl, 0],
+        };
+        let due = packet.ts.after(self.timeout(&flow));
+        let number = self.flows.insert(flow);
+        self.index.insert(hash, number);
+        self.wheel.file(number, due, packet.ts);
+        number
+    }
+
+    /// Moves packet time on: `ended` is told each flow that has been silent for too long.
+    #[inline(always)]
+    pub fn advance(&mut self, now: Timestamp, ended: &mut dyn FnMut(&mut Flow)) {
+        if self.wheel.is_due(now) {
+            self.expire(now, ended);
+        }
+    }
+
+    fn expire(&mut self, now: Timestamp, ended: &mut dyn FnMut(&mut Flow)) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.turn(now, &mut due);
+        for number in due.drain(..) {
+            let Some(flow) = self.flows.get(number) else { continue };
+            let timeout = self.timeout(flow);
+            if flow.ended() || now.since(flow.last) > timeout {
+                let hash = flow.key.hash(self.secret);
+                self.end(number, hash);
+                if let Some(flow) = self.flows.get_mut(number) {
+                    ended(flow);
+                }
+            } else {
+                self.wheel.file(number, flow.last.after(timeout).after(SECOND), now);
+            }
+        }
+        self.due = due;
+    }
+
+    /// The flow `number`.
+    #[inline(always)]
+    pub fn flow(&self, number: u32) -> Option<&Flow> {
+        self.flows.get(number)
+    }
+
+    /// The flow `number`, to change.
+    #[inline(always)]
+    pub fn flow_mut(&mut self, number: u32) -> Option<&mut Flow> {
+        self.flows.get_mut(number)
+    }
+
+    /// The TCP side of a flow.
+    pub fn tcp(&self, flow: &Flow) -> Option<&Tcp> {
+        self.tcp.get(flow.tcp)
+    }
+
+    /// The flow that a packet with these headers would belong to, as things stand.
+    pub fn lookup(&self, packet: &Packet) -> Option<u32> {
+        let (key, hash, forward) = self.key_of(packet);
+        self.find(key, hash, packet, forward)
+    }
+
+    /// The ends of a flow: side 0, side 1.
+    pub fn sides(&self, flow: &Flow) -> [Endpoint; 2] {
+        let (low_port, high_port) = flow.key.ports();
+        let (low, high) = match self.v6_pair(flow) {
+            Some([low, high]) => (low, high),
+            None => flow.key.v4_addresses(),
+        };
+        let (low, high) = (Endpoint { addr: low, port: low_port }, Endpoint { addr: high, port: high_port });
+        if flow.is(flag::FIRST_FORWARD) { [low, high] } else { [high, low] }
+    }
+
+    /// Every flow, in the order of their first packets.
+    pub fn flows(&self) -> impl Iterator<Item = (u32, &Flow)> {
+        self.flows.iter()
+    }
+
+    /// How many flows there were.
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Whether there was no flow.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// How many flows have not ended.
+    pub fn active(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Bytes of memory that the table holds.
+    pub fn memory(&self) -> usize {
+        [self.index.memory(), self.flows.memory(), self.v6.memory(), self.tcp.memory(), self.wheel.memory()]
+            .iter()
+            .sum()
+    }
+}
+
+/// A packet's addresses, lower endpoint's first.
+#[inline(always)]
+fn pair(packet: &Packet, forward: bool) -> [Addr; 2] {
+    if forward { [packet.src, packet.dst] } else { [packet.dst, packet.src] }
+}
+
+#[inline(always)]
+fn count(flow: &mut Flow, side: usize, packet: &Packet) {
+    flow.last = flow.last.max(packet.ts);
+    if let (Some(pkts), Some(bytes)) = (flow.pkts.get_mut(side), flow.bytes.get_mut(side)) {
+        *pkts = pkts.wrapping_add(u64::from(packet.frames));
+        *bytes = bytes.wrapping_add(u64::from(packet.len));
+    }
+    if let Some(ttl) = flow.ttl.get_mut(side).filter(|t| **t == 0) {
+        *ttl = packet.ttl;
+    }
+    if packet.cut {
+        flow.flags |= flag::CUT;
+    }
+}
+
+/// Who is who, by the first packet: its SYN if it has one, else by the ports.
+fn opening_flags(packet: &Packet, forward: bool) -> u16 {
+    let mut flags = if forward { flag::FIRST_FORWARD } else { 0 };
+    if packet.proto == proto::TCP && packet.tcp_flags & tcp_flag::SYN != 0 {
+        if packet.tcp_flags & tcp_flag::ACK != 0 {
+            flags |= flag::FLIPPED | flag::GUESSED;
+        }
+        return flags;
+    }
+    if packet.proto == proto::TCP {
+        flags |= flag::MIDSTREAM | flag::GUESSED;
+    }
+    if is_from_service(packet) {
+        flags |= flag::FLIPPED | flag::GUESSED;
+    }
+    if packet.frames > 1 {
+        flags |= flag::FRAGMENTED;
+    }
+    flags
+}
+
+/// Whether a packet looks like an answer: from a port that serves to one that does not.
+fn is_from_service(packet: &Packet) -> bool {
+    match packet.proto {
+        proto::TCP | proto::UDP | proto::SCTP => {
+            let (from, to) = (service_rank(packet.src_port), service_rank(packet.dst_port));
+            from > to
+        }
+        // an echo reply, whose request was not seen
+        proto::ICMP => packet.src_port == 0 && packet.dst_port == 8,
+        proto::ICMP6 => packet.src_port == 129,
+        _ => false,
+    }
+}
+
+/// How much a port looks like one that serves: well known, registered for a service that this tool meets, or not.
+fn service_rank(port: u16) -> u8 {
+    match port {
+        80 | 443 | 53 | 123 | 3478 | 554 | 8887 => 4,
+        22 | 25 | 110 | 143 | 445 | 465 | 587 | 853 | 993 | 995 | 8531 => 3,
+        1080 | 1883 | 2001 | 3128 | 3389 | 5060 | 5061 | 5222 | 5349 | 5353 | 5355 | 8000 | 8080 | 8443 | 8883 => 2,
+        1..=1023 => 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(ts: u64, from_client: bool, flags: u8) -> Packet {
+        let (client, server) = ((Addr::v4([10, 0, 0, 1]), 50_000), (Addr::v4([52, 0, 0, 1]), 443));
+        let ((src, src_port), (dst, dst_port)) = if from_client { (client, server) } else { (server, client) };
+        Packet {
+            ts: Timestamp(ts),
+            frame: ts,
+            frames: 1,
+            len: 60,
+            src,
+            src_port,
+            dst,
+            dst_port,
+            proto: proto::TCP,
+            tcp_flags: flags,
+            seq: u32::from(from_client) * 1000 + 1,
+            transport: true,
+            ..Packet::default()
+        }
+    }
+
+    fn table() -> Table {
+        Table::new(Config::default(), 42)
+    }
+
+    #[test]
+    fn both_directions_are_one_flow() {
+        let mut t = table();
+        let a = t.track(&packet(1, true, tcp_flag::SYN), &[]);
+        let b = t.track(&packet(2_000_000, false, tcp_flag::SYN | tcp_flag::ACK), &[]);
+        assert_eq!((a.number, a.second, b.number, b.second), (0, false, 0, true));
+        let flow = t.flow(0).unwrap();
+        assert_eq!((flow.pkts, flow.bytes, flow.flipped(), flow.midstream()), ([1, 1], [60, 60], false, false));
+        assert_eq!(t.sides(flow)[0].port, 50_000);
+    }
+
+    #[test]
+    fn the_originator_is_found_in_mid_stream() {
+        for first_is_client in [true, false] {
+            let mut t = table();
+            t.track(&packet(1, first_is_client, tcp_flag::ACK), &[]);
+            let flow = t.flow(0).unwrap();
+            let [orig, _] = flow.oriented(t.sides(flow));
+            assert_eq!((orig.port, flow.midstream()), (50_000, true));
+        }
+        let mut t = table();
+        t.track(&packet(1, false, tcp_flag::SYN | tcp_flag::ACK), &[]);
+        assert!(t.flow(0).unwrap().flipped());
+    }
+
+    #[test]
+    fn a_port_used_again_is_another_flow() {
+        let mut t = table();
+        t.track(&packet(1, true, tcp_flag::SYN), &[]);
+        t.track(&packet(2_000_000, false, tcp_flag::RST | tcp_flag::ACK), &[]);
+        let mut again = packet(3_000_000, true, tcp_flag::SYN);
+        again.seq = 77;
+        assert_eq!(t.track(&again, &[]).number, 1);
+        assert!(t.flow(0).unwrap().ended() && !t.flow(1).unwrap().ended());
+        assert_eq!((t.len(), t.active()), (2, 1));
+    }
+
+    #[test]
+    fn silence_ends_a_flow_and_ten_years_cost_one_turn() {
+        let mut t = table();
+        t.track(&packet(SECOND, true, tcp_flag::SYN), &[]);
+        let mut ended = 0;
+        t.advance(Timestamp(2 * SECOND), &mut |_| ended += 1);
+        assert_eq!(ended, 0);
+        t.advance(Timestamp(315_360_000 * SECOND), &mut |_| ended += 1);
+        assert_eq!((ended, t.active()), (1, 0));
+        assert_eq!(t.track(&packet(315_360_001 * SECOND, true, tcp_flag::ACK), &[]).number, 1);
+    }
+
+    #[test]
+    fn mirror_copies_count_as_frames_only() {
+        let mut t = table();
+        let mut p = packet(1000, true, tcp_flag::ACK);
+        (p.payload_len, p.ip_id) = (100, 9);
+        t.track(&p, &[]);
+        p.ts = Timestamp(2000);
+        assert!(t.track(&p, &[]).duplicate);
+        let flow = t.flow(0).unwrap();
+        assert_eq!((flow.pkts[0], flow.payload[0], flow.duplicates), (2, 100, 1));
+        assert_eq!(t.tcp(flow).unwrap().half[0].retransmissions, 0);
+    }
+}

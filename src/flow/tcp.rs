@@ -1,0 +1,526 @@
+//! TCP as a mirror shows it: who has sent and acknowledged what, and what went wrong on the way.
+//!
+//! Words are Wireshark's (its `tcp.analysis`) with its meaning; states and history are Zeek's. A mirror port may
+//! show an acknowledgement before the data, and may miss data that both ends have: holes are kept, and count as missed
+//! only once they are acknowledged, and no more when they are filled after all.
+
+use super::history::{History, Side, conn_state};
+use super::rtt::Rtt;
+use crate::decode::{Packet, tcp_flag};
+use crate::time::{MILLISECOND, Timestamp};
+use crate::wire::Reader;
+
+/// Below this, a segment that does not advance was overtaken rather than sent again (Wireshark's value where the
+/// round trip is not known).
+const REORDERED: u64 = 3 * MILLISECOND;
+/// After this many duplicate acknowledgements, within this time, a segment sent again is a fast retransmission.
+const FAST: (u8, u64) = (2, 20 * MILLISECOND);
+/// How many holes one direction keeps account of.
+const HOLES: usize = 8;
+
+/// Sequence-number comparison (RFC 9293 §3.4): how far `a` is ahead of `b`.
+#[inline(always)]
+pub const fn ahead(a: u32, b: u32) -> i32 {
+    a.wrapping_sub(b) as i32
+}
+
+/// Bytes that were not captured.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    start: u32,
+    end: u32,
+    /// The other side has acknowledged them, so they did exist.
+    missed: bool,
+}
+
+/// What one side has sent.
+#[derive(Clone, Debug, Default)]
+pub struct Half {
+    /// One past the highest sequence number seen; valid with [`Half::known`].
+    nxt: u32,
+    /// Its own initial sequence number, where its SYN was seen.
+    isn: u32,
+    /// The last acknowledgement that it sent.
+    ack: u32,
+    /// The end of the segment whose acknowledgement is being timed.
+    timed: u32,
+    /// The window that it last announced, scaled where the scale is known.
+    window: u32,
+    /// When the highest sequence number was seen.
+    nxt_ts: Timestamp,
+    /// When the timed segment was seen.
+    timed_ts: Timestamp,
+    /// When it last repeated an acknowledgement.
+    dup_ack_ts: Timestamp,
+    /// Retransmitted segments.
+    pub retransmissions: u32,
+    /// Segments that overtook others.
+    pub out_of_order: u32,
+    /// Zero windows that it announced.
+    pub zero_windows: u32,
+    /// Segments that filled the other's window.
+    pub window_full: u32,
+    /// Holes in its data.
+    pub gaps: u32,
+    /// Bytes in them.
+    pub missed: u64,
+    /// Its maximum segment size option; 0 is none.
+    pub mss: u16,
+    /// Its window scale option.
+    scale: Option<u8>,
+    dup_acks: u8,
+    /// `nxt` is known.
+    known: bool,
+    /// It has sent an acknowledgement.
+    acked: bool,
+    timing: bool,
+    /// What it has been seen to do.
+    pub side: Side,
+    holes: Option<Box<[Option<Hole>; HOLES]>>,
+}
+
+/// A TCP connection.
+#[derive(Clone, Debug, Default)]
+pub struct Tcp {
+    /// What each side sent; 0 is who sent the first packet seen.
+    pub half: [Half; 2],
+    /// What happened.
+    pub history: History,
+    /// Round trips.
+    pub rtt: Rtt,
+    /// Who sent the first FIN: 0, 1.
+    pub fin_by: Option<u8>,
+    /// Who sent the first RST: 0, 1.
+    pub rst_by: Option<u8>,
+    /// Payload rates over time.
+    pub rates: super::rates::Rates,
+}
+
+impl Tcp {
+    /// Takes a segment of side 1 (`second`) or 0, whose TCP options are `options`.
+    #[inline]
+    pub fn segment(&mut self, second: bool, packet: &Packet, options: &[u8]) {
+        let [first, other] = &mut self.half;
+        let (from, to) = if second { (other, first) } else { (first, other) };
+        let sender = usize::from(second);
+        note(&mut self.history, second, packet);
+        if packet.has(tcp_flag::SYN) {
+            from.options(options);
+        }
+        transition(from, to, packet);
+        if packet.has(tcp_flag::FIN) {
+            self.fin_by.get_or_insert(sender as u8);
+        }
+        if packet.has(tcp_flag::RST) {
+            self.rst_by.get_or_insert(sender as u8);
+        }
+        if packet.seq_len() > 0 || !from.known {
+            from.sequence(to, packet, self.rtt.min_of(sender), &mut self.history, second);
+        }
+        if packet.has(tcp_flag::ACK) {
+            if let Some(nanos) = to.acknowledged(packet.ack, packet.ts) {
+                self.rtt.sample(1usize.wrapping_sub(sender), nanos);
+            }
+            from.acknowledges(packet);
+        }
+        from.announces(to, packet, &mut self.history, second);
+    }
+
+    /// Zeek's state of the connection; `flipped`: side 1 is the originator.
+    pub fn conn_state(&self, flipped: bool, any_payload: bool) -> &'static str {
+        let [a, b] = &self.half;
+        let (orig, resp) = if flipped { (b, a) } else { (a, b) };
+        conn_state(orig.side, resp.side, any_payload)
+    }
+
+    /// Whether a SYN that starts at `seq` opens another connection than this one.
+    pub fn is_reopened_by(&self, second: bool, packet: &Packet) -> bool {
+        let [first, other] = &self.half;
+        let from = if second { other } else { first };
+        match from.side {
+            Side::Inactive => {
+                // a SYN after the other side has long been talking, and not an answer to its SYN
+                let to = if second { first } else { other };
+                matches!(to.side, Side::Partial | Side::Closed | Side::Reset)
+                    && !packet.has(tcp_flag::ACK)
+                    && to.isn == 0
+            }
+            Side::Partial => !packet.has(tcp_flag::ACK),
+            _ => from.isn != packet.seq && !packet.has(tcp_flag::ACK),
+        }
+    }
+
+    /// Whether both sides are done, or one has reset it.
+    pub fn is_over(&self) -> bool {
+        let [a, b] = &self.half;
+        let done = |s: Side| matches!(s, Side::Closed | Side::Reset);
+        self.rst_by.is_some() || (done(a.side) && done(b.side))
+    }
+
+    /// Whether a handshake was seen, or both sides in the middle of a connection.
+    pub fn is_established(&self) -> bool {
+        self.half.iter().all(|h| !matches!(h.side, Side::Inactive | Side::SynSent) && (h.acked || h.known))
+    }
+
+    /// Whether any SYN was seen.
+    pub fn saw_syn(&self) -> bool {
+        self.half.iter().any(|h| h.isn_known())
+    }
+}
+
+impl Half {
+    fn isn_known(&self) -> bool {
+        self.isn != 0
+    }
+
+    /// MSS and window scale (RFC 9293 §3.2, RFC 7323 §2.2).
+    fn options(&mut self, options: &[u8]) {
+        let mut r = Reader::new(options);
+        while let Ok(kind) = r.u8() {
+            match kind {
+                0 => return,
+                1 => continue,
+                _ => {}
+            }
+            let Ok(len) = r.u8() else { return };
+            let Ok(mut body) = r.sub(usize::from(len).saturating_sub(2)) else { return };
+            match kind {
+                2 => self.mss = body.u16().unwrap_or(0),
+                3 => self.scale = body.u8().ok().map(|s| s.min(14)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Accounts for the sequence numbers that a segment takes.
+    fn sequence(&mut self, to: &mut Half, packet: &Packet, rtt: Option<u64>, history: &mut History, second: bool) {
+        let end = packet.seq.wrapping_add(packet.seq_len());
+        if packet.has(tcp_flag::SYN) && self.isn == 0 {
+            self.isn = packet.seq;
+        }
+        if !self.known {
+            self.known = true;
+            self.advance(end, packet.ts);
+            self.time(end, packet.ts);
+            return;
+        }
+        let jump = ahead(packet.seq, self.nxt);
+        if jump >= 0 {
+            if jump > 0 && !packet.has(tcp_flag::RST) {
+                self.open_hole(self.nxt, packet.seq);
+            }
+            self.advance(end, packet.ts);
+            self.time(end, packet.ts);
+            return;
+        }
+        if self.is_keep_alive(packet) {
+            return;
+        }
+        let filled = self.fill(packet.seq, end);
+        if self.is_sent_again(to, packet, end, rtt, filled) {
+            history.note(second, b't');
+        }
+        if ahead(end, self.nxt) > 0 {
+            self.advance(end, packet.ts);
+        }
+    }
+
+    /// Names a segment that does not begin with new data, as Wireshark does: sent again, or only overtaken.
+    fn is_sent_again(&mut self, to: &Half, packet: &Packet, end: u32, rtt: Option<u64>, filled: bool) -> bool {
+        let since_highest = packet.ts.since(self.nxt_ts);
+        let fast = to.dup_acks >= FAST.0 && to.ack == packet.seq && packet.ts.since(to.dup_ack_ts) < FAST.1;
+        let spurious = to.acked && ahead(end, to.ack) <= 0 && packet.payload_len > 0 && !filled;
+        let late = since_highest < rtt.unwrap_or(REORDERED) && self.nxt != end;
+        if !fast && !spurious && late {
+            self.out_of_order = self.out_of_order.saturating_add(1);
+            return false;
+        }
+        self.retransmissions = self.retransmissions.saturating_add(1);
+        self.timing = false; // an acknowledgement would not say which of the two it is for (Karn)
+        true
+    }
+
+    /// A probe of an idle peer: one byte or none, just before what comes next (RFC 9293 §3.8.4).
+    fn is_keep_alive(&self, packet: &Packet) -> bool {
+        packet.payload_len <= 1
+            && packet.seq == self.nxt.wrapping_sub(1)
+            && packet.tcp_flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) == 0
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, end: u32, ts: Timestamp) {
+        self.nxt = end;
+        self.nxt_ts = ts;
+    }
+
+    #[inline(always)]
+    fn time(&mut self, end: u32, ts: Timestamp) {
+        if !self.timing {
+            (self.timing, self.timed, self.timed_ts) = (true, end, ts);
+        }
+    }
+
+    /// The other side has acknowledged up to `ack`: gives the round trip, in nanoseconds, if that was being timed.
+    #[inline(always)]
+    fn acknowledged(&mut self, ack: u32, ts: Timestamp) -> Option<u64> {
+        if !self.known {
+            return None;
+        }
+        if ahead(ack, self.nxt) > 0 {
+            self.open_hole(self.nxt, ack);
+            self.nxt = ack;
+            self.timing = false;
+        }
+        if self.holes.is_some() {
+            self.acknowledge_holes(ack);
+        }
+        if self.timing && ahead(ack, self.timed) >= 0 {
+            self.timing = false;
+            return Some(ts.since(self.timed_ts));
+        }
+        None
+    }
+
+    /// Keeps the acknowledgement that this side sent.
+    #[inline(always)]
+    fn acknowledges(&mut self, packet: &Packet) {
+        let quiet = packet.payload_len == 0 && packet.tcp_flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) == 0;
+        if self.acked && self.ack == packet.ack && quiet && u32::from(packet.window) != 0 {
+            self.dup_acks = self.dup_acks.saturating_add(1);
+            self.dup_ack_ts = packet.ts;
+        } else if !self.acked || ahead(packet.ack, self.ack) > 0 {
+            self.ack = packet.ack;
+            self.acked = true;
+            self.dup_acks = 0;
+        }
+    }
+
+    /// Keeps the window that this side announced, and sees whether it filled the other's.
+    #[inline(always)]
+    fn announces(&mut self, to: &Half, packet: &Packet, history: &mut History, second: bool) {
+        let control = tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
+        if packet.window == 0 && packet.tcp_flags & control == 0 {
+            self.zero_windows = self.zero_windows.saturating_add(1);
+            history.note(second, b'w');
+        }
+        let scale = if packet.has(tcp_flag::SYN) || to.scale.is_none() { 0 } else { self.scale.unwrap_or(0) };
+        self.window = u32::from(packet.window) << scale;
+        if packet.payload_len > 0 && packet.tcp_flags & control == 0 && to.acked && to.scale.is_some() {
+            let end = packet.seq.wrapping_add(packet.payload_len);
+            if end == to.ack.wrapping_add(to.window) {
+                self.window_full = self.window_full.saturating_add(1);
+            }
+        }
+    }
+
+    #[cold]
+    fn open_hole(&mut self, start: u32, end: u32) {
+        let holes = self.holes.get_or_insert_with(|| Box::new([None; HOLES]));
+        // with every place taken the oldest account is closed as it stands
+        if holes.iter().all(Option::is_some) {
+            holes.rotate_left(1);
+            if let Some(last) = holes.last_mut() {
+                *last = None;
+            }
+        }
+        if let Some(free) = holes.iter_mut().find(|h| h.is_none()) {
+            *free = Some(Hole { start, end, missed: false });
+        }
+    }
+
+    /// Holes below `ack` did exist: they count as missed.
+    fn acknowledge_holes(&mut self, ack: u32) {
+        let Some(holes) = &mut self.holes else { return };
+        for hole in holes.iter_mut().flatten() {
+            if !hole.missed && ahead(ack, hole.end) >= 0 {
+                hole.missed = true;
+                self.gaps = self.gaps.saturating_add(1);
+                self.missed = self.missed.saturating_add(u64::from(hole.end.wrapping_sub(hole.start)));
+            }
+        }
+    }
+
+    /// Bytes from `start` to `end` have come after all. True if they fill part of a hole.
+    fn fill(&mut self, start: u32, end: u32) -> bool {
+        let Some(holes) = &mut self.holes else { return false };
+        let mut filled = false;
+        for slot in holes.iter_mut() {
+            let Some(hole) = slot else { continue };
+            let from = if ahead(start, hole.start) > 0 { start } else { hole.start };
+            let to = if ahead(end, hole.end) < 0 { end } else { hole.end };
+            if ahead(to, from) <= 0 {
+                continue;
+            }
+            filled = true;
+            if hole.missed {
+                self.missed = self.missed.saturating_sub(u64::from(to.wrapping_sub(from)));
+            }
+            // what came in the middle leaves only the larger rest: at worst a few missed bytes go uncounted
+            let (before, after) = (from.wrapping_sub(hole.start), hole.end.wrapping_sub(to));
+            if before == 0 && after == 0 {
+                self.gaps = self.gaps.saturating_sub(u32::from(hole.missed));
+                *slot = None;
+            } else if before >= after {
+                hole.end = from;
+            } else {
+                hole.start = to;
+            }
+        }
+        filled
+    }
+}
+
+/// The letters of Zeek's history that a segment earns its sender.
+#[inline(always)]
+fn note(history: &mut History, second: bool, packet: &Packet) {
+    let flags = packet.tcp_flags;
+    if flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) != 0 {
+        note_control(history, second, flags);
+    } else if packet.payload_len == 0 && flags & tcp_flag::ACK != 0 {
+        history.note(second, b'a');
+    }
+    if packet.payload_len > 0 {
+        history.note(second, b'd');
+    }
+}
+
+fn note_control(history: &mut History, second: bool, flags: u8) {
+    let (syn, fin, rst) = (flags & tcp_flag::SYN != 0, flags & tcp_flag::FIN != 0, flags & tcp_flag::RST != 0);
+    if syn && rst {
+        history.note(second, b'i');
+    } else if syn && fin {
+        history.note(second, b'q');
+    } else if syn {
+        history.note(second, if flags & tcp_flag::ACK != 0 { b'h' } else { b's' });
+    } else if rst {
+        history.note(second, b'r');
+    } else if fin {
+        history.note(second, b'f');
+    }
+}
+
+/// What a segment says its sender has come to.
+#[inline(always)]
+fn transition(from: &mut Half, to: &mut Half, packet: &Packet) {
+    if packet.has(tcp_flag::RST) {
+        from.side = Side::Reset;
+        return;
+    }
+    if packet.has(tcp_flag::SYN) {
+        opening(from, to, packet);
+    } else if matches!(from.side, Side::Inactive) {
+        from.side = Side::Partial;
+    } else if matches!(from.side, Side::SynSent) && matches!(to.side, Side::SynAckSent | Side::SynSent) {
+        from.side = Side::Established;
+    }
+    if packet.has(tcp_flag::FIN) && !matches!(from.side, Side::Reset) {
+        from.side = Side::Closed;
+    }
+}
+
+fn opening(from: &mut Half, to: &mut Half, packet: &Packet) {
+    match (packet.has(tcp_flag::ACK), from.side) {
+        (false, Side::Inactive | Side::Partial) => from.side = Side::SynSent,
+        (true, Side::Inactive | Side::Partial | Side::SynSent) => {
+            if matches!(to.side, Side::SynSent | Side::Established) {
+                (from.side, to.side) = (Side::Established, Side::Established);
+            } else {
+                from.side = Side::SynAckSent;
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tcp_flag::{ACK, FIN, RST, SYN};
+
+    const MSS: [u8; 8] = [2, 4, 5, 0xb4, 1, 3, 3, 7];
+
+    #[derive(Default)]
+    struct Wire(Tcp, u64);
+
+    impl Wire {
+        fn send(&mut self, second: bool, flags: u8, seq: u32, ack: u32, len: u32) -> &mut Self {
+            self.1 += 10 * MILLISECOND;
+            self.send_at(self.1, second, flags, seq, ack, len)
+        }
+        fn send_at(&mut self, ts: u64, second: bool, tcp_flags: u8, seq: u32, ack: u32, payload_len: u32) -> &mut Self {
+            let packet =
+                Packet { ts: Timestamp(ts), tcp_flags, seq, ack, payload_len, window: 1000, ..Packet::default() };
+            self.0.segment(second, &packet, if tcp_flags & SYN != 0 { &MSS } else { &[] });
+            self
+        }
+        fn handshake() -> Wire {
+            let mut w = Wire::default();
+            w.send(false, SYN, 100, 0, 0).send(true, SYN | ACK, 500, 101, 0).send(false, ACK, 101, 501, 0);
+            w
+        }
+    }
+
+    #[test]
+    fn a_whole_connection() {
+        let mut w = Wire::handshake();
+        w.send(false, ACK, 101, 501, 50).send(true, ACK, 501, 151, 0).send(true, ACK, 501, 151, 10);
+        assert_eq!(w.0.conn_state(false, true), "S1");
+        w.send(false, FIN | ACK, 151, 511, 0).send(true, FIN | ACK, 511, 152, 0);
+        assert_eq!(w.0.conn_state(false, true), "SF");
+        assert_eq!(w.0.history.text(false, false), "ShADadFf");
+        assert_eq!((w.0.rtt.min(), w.0.half[0].mss, w.0.fin_by), (Some(0.02), 1460, Some(0)));
+        assert!(w.0.is_over() && w.0.is_established());
+    }
+
+    #[test]
+    fn refused_and_unanswered() {
+        let mut w = Wire::default();
+        w.send(false, SYN, 100, 0, 0);
+        assert_eq!(w.0.conn_state(false, false), "S0");
+        w.send(false, SYN, 100, 0, 0);
+        assert_eq!(w.0.half[0].retransmissions, 1);
+        w.send(true, RST | ACK, 0, 101, 0);
+        assert_eq!(w.0.conn_state(false, false), "REJ");
+    }
+
+    #[test]
+    fn sent_again_or_overtaken() {
+        let mut w = Wire::handshake();
+        w.send(false, ACK, 101, 501, 100).send(false, ACK, 101, 501, 100);
+        assert_eq!((w.0.half[0].retransmissions, w.0.half[0].out_of_order), (1, 0));
+        let t = w.1;
+        w.send_at(t + 1000, false, ACK, 301, 501, 100).send_at(t + 2000, false, ACK, 201, 501, 100);
+        assert_eq!((w.0.half[0].retransmissions, w.0.half[0].out_of_order), (1, 1));
+        w.send(true, ACK, 501, 401, 0);
+        assert_eq!((w.0.half[0].gaps, w.0.half[0].missed), (0, 0));
+    }
+
+    #[test]
+    fn holes_count_when_acknowledged_and_not_when_filled_late() {
+        let mut w = Wire::handshake();
+        w.send(false, ACK, 201, 501, 100).send(true, ACK, 501, 301, 0);
+        assert_eq!((w.0.half[0].gaps, w.0.half[0].missed), (1, 100));
+        w.send(false, ACK, 101, 501, 100);
+        assert_eq!((w.0.half[0].gaps, w.0.half[0].missed), (0, 0));
+        // an acknowledgement ahead of the data it is for
+        w.send(true, ACK, 501, 401, 0);
+        assert_eq!(w.0.half[0].missed, 100);
+        w.send(false, ACK, 301, 501, 100);
+        assert_eq!(w.0.half[0].missed, 0);
+    }
+
+    #[test]
+    fn keep_alives_are_not_retransmissions() {
+        let mut w = Wire::handshake();
+        w.send(false, ACK, 101, 501, 100).send(false, ACK, 200, 501, 1).send(false, ACK, 200, 501, 0);
+        assert_eq!(w.0.half[0].retransmissions, 0);
+    }
+
+    #[test]
+    fn a_new_syn_is_a_new_connection() {
+        let w = Wire::handshake();
+        let syn = |seq| Packet { tcp_flags: SYN, seq, ..Packet::default() };
+        assert!(!w.0.is_reopened_by(false, &syn(100)));
+        assert!(w.0.is_reopened_by(false, &syn(101)));
+    }
+}

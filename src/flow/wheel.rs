@@ -1,0 +1,83 @@
+//! Timers in packet time: a wheel of whole seconds.
+//!
+//! A flow is filed once under the second at which it may have gone silent, and looked at again only then: keeping a
+//! busy flow alive costs nothing a packet. A gap of any length costs one turn of the wheel.
+
+use crate::time::{SECOND, Timestamp};
+
+/// Seconds that one turn takes; what is due later is looked at once a turn.
+const SLOTS: u64 = 512;
+
+/// A wheel of flow numbers.
+#[derive(Debug)]
+pub struct Wheel {
+    slots: Vec<Vec<u32>>,
+    /// The last second that was dealt with.
+    at: Option<u64>,
+}
+
+impl Default for Wheel {
+    fn default() -> Self {
+        Wheel { slots: (0..SLOTS).map(|_| Vec::new()).collect(), at: None }
+    }
+}
+
+impl Wheel {
+    /// Files `number` to come up at `due`, or a little later.
+    pub fn file(&mut self, number: u32, due: Timestamp, now: Timestamp) {
+        let now = self.at.unwrap_or(now.0 / SECOND);
+        let second = (due.0 / SECOND).clamp(now.saturating_add(1), now.saturating_add(SLOTS.wrapping_sub(1)));
+        if let Some(slot) = self.slots.get_mut((second % SLOTS) as usize) {
+            slot.push(number);
+        }
+    }
+
+    /// Whether time has come to a new second since the last [`Wheel::turn`].
+    #[inline(always)]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.at.is_none_or(|at| now.0 / SECOND > at)
+    }
+
+    /// Moves time on to `now` and gives what comes up. Each number is to be filed again if it is not at its end.
+    pub fn turn(&mut self, now: Timestamp, due: &mut Vec<u32>) {
+        let now = now.0 / SECOND;
+        let from = self.at.unwrap_or(now.saturating_sub(1));
+        if now <= from {
+            return;
+        }
+        let steps = now.saturating_sub(from).min(SLOTS);
+        for step in 1..=steps {
+            if let Some(slot) = self.slots.get_mut((from.saturating_add(step) % SLOTS) as usize) {
+                due.append(slot);
+            }
+        }
+        self.at = Some(now);
+    }
+
+    /// Bytes of memory that the wheel holds.
+    pub fn memory(&self) -> usize {
+        self.slots.iter().map(|s| s.capacity().saturating_mul(4).saturating_add(24)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comes_up_at_its_second_and_after_any_gap() {
+        let at = |s: u64| Timestamp(s * SECOND);
+        let mut wheel = Wheel::default();
+        let mut due = Vec::new();
+        wheel.turn(at(1000), &mut due);
+        wheel.file(1, at(1010), at(1000));
+        wheel.file(2, at(5000), at(1000));
+        wheel.turn(at(1009), &mut due);
+        assert!(due.is_empty() && !wheel.is_due(at(1009)));
+        wheel.turn(at(1010), &mut due);
+        assert_eq!(due, [1]);
+        due.clear();
+        wheel.turn(at(315_360_000), &mut due);
+        assert_eq!(due, [2]);
+    }
+}
