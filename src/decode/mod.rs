@@ -262,7 +262,7 @@ impl Packet {
     /// TCP's sequence space that it takes: payload, SYN and FIN.
     #[inline(always)]
     pub fn seq_len(&self) -> u32 {
-        let flags = u32::from(self.tcp_flags & tcp_flag::SYN != 0) + u32::from(self.tcp_flags & tcp_flag::FIN != 0);
+        let flags = (self.tcp_flags & (tcp_flag::SYN | tcp_flag::FIN)).count_ones();
         self.payload_len.wrapping_add(flags)
     }
 }

@@ -245,12 +245,13 @@ impl Table {
         if let Some(payload) = flow.payload.get_mut(side) {
             *payload = payload.wrapping_add(u64::from(packet.payload_len));
         }
-        if packet.proto == proto::TCP && packet.transport {
-            if let Some(tcp) = self.tcp.get_mut(flow.tcp) {
-                tcp.segment(second, packet, packet.options(bytes));
-                if packet.payload_len > 0 {
-                    tcp.rates.add(side, packet.payload_len, packet.ts, &self.config.rates);
-                }
+        if packet.proto == proto::TCP
+            && packet.transport
+            && let Some(tcp) = self.tcp.get_mut(flow.tcp)
+        {
+            tcp.segment(second, packet, packet.options(bytes));
+            if packet.payload_len > 0 {
+                tcp.rates.add(side, packet.payload_len, packet.ts, &self.config.rates);
             }
         }
         Tracked { number, second, duplicate }

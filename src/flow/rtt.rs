@@ -3,9 +3,9 @@
 /// Samples kept as they are before a histogram is worth its memory.
 const EXACT: usize = 4;
 /// Histogram cells per doubling: a cell is at most 1/8 wide.
-const PER_OCTAVE: u32 = 8;
+const PER_OCTAVE: usize = 8;
 /// Cells: 2 µs to 2^32 µs.
-const CELLS: usize = 32 * PER_OCTAVE as usize;
+const CELLS: usize = 32 * PER_OCTAVE;
 
 /// Round-trip samples of one flow, in microseconds.
 #[derive(Debug, Clone, Default)]
@@ -20,14 +20,14 @@ pub struct Rtt {
 fn cell(micros: u32) -> usize {
     let value = micros.max(1);
     let octave = value.ilog2();
-    let within = (u64::from(value) << 3 >> octave) as u32 & (PER_OCTAVE.wrapping_sub(1));
-    octave.wrapping_mul(PER_OCTAVE).wrapping_add(within) as usize
+    let within = (u64::from(value) << 3 >> octave) as usize % PER_OCTAVE;
+    (octave as usize).wrapping_mul(PER_OCTAVE).wrapping_add(within)
 }
 
 /// The middle of a cell.
 fn middle(cell: usize) -> f64 {
-    let (octave, within) = (cell / PER_OCTAVE as usize, cell % PER_OCTAVE as usize);
-    f64::from(2u32).powi(i32::try_from(octave).unwrap_or(31)) * (1.0 + (within as f64 + 0.5) / f64::from(PER_OCTAVE))
+    let (octave, within) = (cell / PER_OCTAVE, cell % PER_OCTAVE);
+    f64::from(2u32).powi(i32::try_from(octave).unwrap_or(31)) * (1.0 + (within as f64 + 0.5) / PER_OCTAVE as f64)
 }
 
 impl Rtt {

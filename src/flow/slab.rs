@@ -27,7 +27,7 @@ impl<T> Slab<T> {
             return number;
         }
         let number = self.len;
-        if number as usize % BLOCK == 0 {
+        if (number as usize).is_multiple_of(BLOCK) {
             self.blocks.push(Vec::with_capacity(BLOCK));
         }
         if let Some(block) = self.blocks.last_mut() {
