@@ -80,6 +80,26 @@ impl FlowKey {
     }
 }
 
+/// A packet's key, ready for a table: worked out once, before the table is touched.
+#[derive(Clone, Copy, Debug)]
+pub struct Keyed {
+    /// The flow's key.
+    pub key: FlowKey,
+    /// The key's hash.
+    pub hash: u64,
+    /// The packet goes from the lower endpoint to the higher.
+    pub forward: bool,
+}
+
+impl Keyed {
+    /// The key of a packet. All tables of a run share one `secret`.
+    #[inline(always)]
+    pub fn of(packet: &Packet, secret: u64) -> Self {
+        let (key, forward) = FlowKey::of(packet, secret);
+        Keyed { key, hash: key.hash(secret), forward }
+    }
+}
+
 /// The shard that owns all that two addresses say to each other. Ports do not count, so that fragments, what an ICMP
 /// error quotes, and the connections of one pair meet; the choice is the same in every run.
 #[inline(always)]

@@ -34,7 +34,7 @@ use crate::time::{SECOND, Timestamp};
 
 use duplicate::Duplicates;
 use index::Index;
-use key::{Endpoint, FlowKey};
+use key::{Endpoint, FlowKey, Keyed};
 use slab::Slab;
 use tcp::Tcp;
 use wheel::Wheel;
@@ -105,13 +105,19 @@ pub struct Flow {
     tcp: u32,
     /// Number of its IPv6 addresses, or [`NONE`].
     v6: u32,
-    /// A number that belongs to whoever inspects, [`NONE`] at first.
-    pub inspection: u32,
+    /// Number of what its payload has told; the inspecting layer's, [`NONE`] at first.
+    pub learnt: u32,
+    /// Number of its streams while they are read; the inspecting layer's, [`NONE`] at first.
+    pub streams: u32,
     /// VLAN ids, outer first; 0 is none.
     pub vlan: [u16; 2],
     flags: u16,
     /// The first packet's time to live, by side; 0 is not seen.
     pub ttl: [u8; 2],
+    /// How far inspection has come; the inspecting layer's, 0 at first.
+    pub phase: u8,
+    /// How often inspection has found nothing; the inspecting layer's, 0 at first.
+    pub tries: u8,
 }
 
 impl Flow {
@@ -209,13 +215,6 @@ impl Table {
         }
     }
 
-    /// The key of a packet with its hash, and whether it goes from the lower endpoint to the higher.
-    #[inline(always)]
-    pub fn key_of(&self, packet: &Packet) -> (FlowKey, u64, bool) {
-        let (key, forward) = FlowKey::of(packet, self.secret);
-        (key, key.hash(self.secret), forward)
-    }
-
     /// Touches what a packet with that hash will need, so that the wait for memory overlaps with other work.
     #[inline(always)]
     pub fn touch(&self, hash: u64) -> u64 {
@@ -223,10 +222,10 @@ impl Table {
         self.flows.get((slot as u32).wrapping_sub(1)).map_or(0, |flow| flow.pkts[0])
     }
 
-    /// Takes a packet whose frame, or datagram, is `bytes`.
+    /// Takes a packet whose key is `keyed` and whose frame, or datagram, is `bytes`.
     #[inline]
-    pub fn track(&mut self, packet: &Packet, bytes: &[u8]) -> Tracked {
-        let (key, hash, forward) = self.key_of(packet);
+    pub fn track(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) -> Tracked {
+        let Keyed { key, hash, forward } = keyed;
         let found = self.find(key, hash, packet, forward);
         let number = match found {
             Some(number) if !self.is_another(number, packet, forward, hash) => number,
@@ -320,7 +319,10 @@ impl Table {
             duplicates: 0,
             tcp,
             v6,
-            inspection: NONE,
+            learnt: NONE,
+            streams: NONE,
+            phase: 0,
+            tries: 0,
             vlan: packet.vlan,
             flags: opening_flags(packet, forward),
             ttl: [packet.ttl, 0],
@@ -378,7 +380,7 @@ impl Table {
 
     /// The flow that a packet with these headers would belong to, as things stand.
     pub fn lookup(&self, packet: &Packet) -> Option<u32> {
-        let (key, hash, forward) = self.key_of(packet);
+        let Keyed { key, hash, forward } = Keyed::of(packet, self.secret);
         self.find(key, hash, packet, forward)
     }
 
@@ -512,6 +514,10 @@ mod tests {
         }
     }
 
+    fn track(t: &mut Table, p: &Packet) -> Tracked {
+        t.track(p, Keyed::of(p, 42), &[])
+    }
+
     fn table() -> Table {
         Table::new(Config::default(), 42)
     }
@@ -519,8 +525,8 @@ mod tests {
     #[test]
     fn both_directions_are_one_flow() {
         let mut t = table();
-        let a = t.track(&packet(1, true, tcp_flag::SYN), &[]);
-        let b = t.track(&packet(2_000_000, false, tcp_flag::SYN | tcp_flag::ACK), &[]);
+        let a = track(&mut t, &packet(1, true, tcp_flag::SYN));
+        let b = track(&mut t, &packet(2_000_000, false, tcp_flag::SYN | tcp_flag::ACK));
         assert_eq!((a.number, a.second, b.number, b.second), (0, false, 0, true));
         let flow = t.flow(0).unwrap();
         assert_eq!((flow.pkts, flow.bytes, flow.flipped(), flow.midstream()), ([1, 1], [60, 60], false, false));
@@ -531,24 +537,24 @@ mod tests {
     fn the_originator_is_found_in_mid_stream() {
         for first_is_client in [true, false] {
             let mut t = table();
-            t.track(&packet(1, first_is_client, tcp_flag::ACK), &[]);
+            track(&mut t, &packet(1, first_is_client, tcp_flag::ACK));
             let flow = t.flow(0).unwrap();
             let [orig, _] = flow.oriented(t.sides(flow));
             assert_eq!((orig.port, flow.midstream()), (50_000, true));
         }
         let mut t = table();
-        t.track(&packet(1, false, tcp_flag::SYN | tcp_flag::ACK), &[]);
+        track(&mut t, &packet(1, false, tcp_flag::SYN | tcp_flag::ACK));
         assert!(t.flow(0).unwrap().flipped());
     }
 
     #[test]
     fn a_port_used_again_is_another_flow() {
         let mut t = table();
-        t.track(&packet(1, true, tcp_flag::SYN), &[]);
-        t.track(&packet(2_000_000, false, tcp_flag::RST | tcp_flag::ACK), &[]);
+        track(&mut t, &packet(1, true, tcp_flag::SYN));
+        track(&mut t, &packet(2_000_000, false, tcp_flag::RST | tcp_flag::ACK));
         let mut again = packet(3_000_000, true, tcp_flag::SYN);
         again.seq = 77;
-        assert_eq!(t.track(&again, &[]).number, 1);
+        assert_eq!(track(&mut t, &again).number, 1);
         assert!(t.flow(0).unwrap().ended() && !t.flow(1).unwrap().ended());
         assert_eq!((t.len(), t.active()), (2, 1));
     }
@@ -556,13 +562,13 @@ mod tests {
     #[test]
     fn silence_ends_a_flow_and_ten_years_cost_one_turn() {
         let mut t = table();
-        t.track(&packet(SECOND, true, tcp_flag::SYN), &[]);
+        track(&mut t, &packet(SECOND, true, tcp_flag::SYN));
         let mut ended = 0;
         t.advance(Timestamp(2 * SECOND), &mut |_| ended += 1);
         assert_eq!(ended, 0);
         t.advance(Timestamp(315_360_000 * SECOND), &mut |_| ended += 1);
         assert_eq!((ended, t.active()), (1, 0));
-        assert_eq!(t.track(&packet(315_360_001 * SECOND, true, tcp_flag::ACK), &[]).number, 1);
+        assert_eq!(track(&mut t, &packet(315_360_001 * SECOND, true, tcp_flag::ACK)).number, 1);
     }
 
     #[test]
@@ -570,11 +576,11 @@ mod tests {
         let mut t = table();
         let mut p = packet(1000, true, tcp_flag::ACK);
         (p.payload_len, p.ip_id) = (100, 9);
-        t.track(&p, &[]);
+        track(&mut t, &p);
         p.ts = Timestamp(2000);
-        assert!(t.track(&p, &[]).duplicate);
+        assert!(track(&mut t, &p).duplicate);
         let flow = t.flow(0).unwrap();
         assert_eq!((flow.pkts[0], flow.payload[0], flow.duplicates), (2, 100, 1));
-        assert_eq!(t.tcp(flow).unwrap().half[0].retransmissions, 0);
+        assert_eq!(t.tcp(flow).unwrap().half[0].trouble().map_or(0, |t| t.retransmissions), 0);
     }
 }

@@ -52,18 +52,6 @@ pub struct Half {
     timed_ts: Timestamp,
     /// When it last repeated an acknowledgement.
     dup_ack_ts: Timestamp,
-    /// Retransmitted segments.
-    pub retransmissions: u32,
-    /// Segments that overtook others.
-    pub out_of_order: u32,
-    /// Zero windows that it announced.
-    pub zero_windows: u32,
-    /// Segments that filled the other's window.
-    pub window_full: u32,
-    /// Holes in its data.
-    pub gaps: u32,
-    /// Bytes in them.
-    pub missed: u64,
     /// Its maximum segment size option; 0 is none.
     pub mss: u16,
     /// Its window scale option.
@@ -76,7 +64,26 @@ pub struct Half {
     timing: bool,
     /// What it has been seen to do.
     pub side: Side,
-    holes: Option<Box<[Option<Hole>; HOLES]>>,
+    /// What went wrong, once something has.
+    trouble: Option<Box<Trouble>>,
+}
+
+/// What went wrong with the data of one side.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble {
+    /// Retransmitted segments.
+    pub retransmissions: u32,
+    /// Segments that overtook others.
+    pub out_of_order: u32,
+    /// Zero windows that it announced.
+    pub zero_windows: u32,
+    /// Segments that filled the other's window.
+    pub window_full: u32,
+    /// Holes in its data.
+    pub gaps: u32,
+    /// Bytes in them.
+    pub missed: u64,
+    holes: [Option<Hole>; HOLES],
 }
 
 /// A TCP connection.
@@ -216,7 +223,7 @@ impl Half {
         if self.is_keep_alive(packet) {
             return;
         }
-        let filled = self.fill(packet.seq, end);
+        let filled = self.trouble.as_mut().is_some_and(|t| t.fill(packet.seq, end));
         if self.is_sent_again(to, packet, end, rtt, filled) {
             history.note(second, b't');
         }
@@ -232,10 +239,10 @@ impl Half {
         let spurious = to.acked && ahead(end, to.ack) <= 0 && packet.payload_len > 0 && !filled;
         let late = since_highest < rtt.unwrap_or(REORDERED) && self.nxt != end;
         if !fast && !spurious && late {
-            self.out_of_order = self.out_of_order.saturating_add(1);
+            self.note_trouble(|t| t.out_of_order = t.out_of_order.saturating_add(1));
             return false;
         }
-        self.retransmissions = self.retransmissions.saturating_add(1);
+        self.note_trouble(|t| t.retransmissions = t.retransmissions.saturating_add(1));
         self.timing = false; // an acknowledgement would not say which of the two it is for (Karn)
         true
     }
@@ -271,8 +278,8 @@ impl Half {
             self.nxt = ack;
             self.timing = false;
         }
-        if self.holes.is_some() {
-            self.acknowledge_holes(ack);
+        if let Some(trouble) = &mut self.trouble {
+            trouble.acknowledge(ack);
         }
         if self.timing && ahead(ack, self.timed) >= 0 {
             self.timing = false;
@@ -300,7 +307,7 @@ impl Half {
     fn announces(&mut self, to: &Half, packet: &Packet, history: &mut History, second: bool) {
         let control = tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
         if packet.window == 0 && packet.tcp_flags & control == 0 {
-            self.zero_windows = self.zero_windows.saturating_add(1);
+            self.note_trouble(|t| t.zero_windows = t.zero_windows.saturating_add(1));
             history.note(second, b'w');
         }
         let scale = if packet.has(tcp_flag::SYN) || to.scale.is_none() { 0 } else { self.scale.unwrap_or(0) };
@@ -308,30 +315,44 @@ impl Half {
         if packet.payload_len > 0 && packet.tcp_flags & control == 0 && to.acked && to.scale.is_some() {
             let end = packet.seq.wrapping_add(packet.payload_len);
             if end == to.ack.wrapping_add(to.window) {
-                self.window_full = self.window_full.saturating_add(1);
+                self.note_trouble(|t| t.window_full = t.window_full.saturating_add(1));
             }
         }
     }
 
     #[cold]
     fn open_hole(&mut self, start: u32, end: u32) {
-        let holes = self.holes.get_or_insert_with(|| Box::new([None; HOLES]));
+        self.note_trouble(|t| t.open(start, end));
+    }
+
+    #[cold]
+    fn note_trouble(&mut self, note: impl FnOnce(&mut Trouble)) {
+        note(self.trouble.get_or_insert_default());
+    }
+
+    /// What went wrong with this side's data, if anything did.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_deref()
+    }
+}
+
+impl Trouble {
+    fn open(&mut self, start: u32, end: u32) {
         // with every place taken the oldest account is closed as it stands
-        if holes.iter().all(Option::is_some) {
-            holes.rotate_left(1);
-            if let Some(last) = holes.last_mut() {
+        if self.holes.iter().all(Option::is_some) {
+            self.holes.rotate_left(1);
+            if let Some(last) = self.holes.last_mut() {
                 *last = None;
             }
         }
-        if let Some(free) = holes.iter_mut().find(|h| h.is_none()) {
+        if let Some(free) = self.holes.iter_mut().find(|h| h.is_none()) {
             *free = Some(Hole { start, end, missed: false });
         }
     }
 
     /// Holes below `ack` did exist: they count as missed.
-    fn acknowledge_holes(&mut self, ack: u32) {
-        let Some(holes) = &mut self.holes else { return };
-        for hole in holes.iter_mut().flatten() {
+    fn acknowledge(&mut self, ack: u32) {
+        for hole in self.holes.iter_mut().flatten() {
             if !hole.missed && ahead(ack, hole.end) >= 0 {
                 hole.missed = true;
                 self.gaps = self.gaps.saturating_add(1);
@@ -342,9 +363,8 @@ impl Half {
 
     /// Bytes from `start` to `end` have come after all. True if they fill part of a hole.
     fn fill(&mut self, start: u32, end: u32) -> bool {
-        let Some(holes) = &mut self.holes else { return false };
         let mut filled = false;
-        for slot in holes.iter_mut() {
+        for slot in &mut self.holes {
             let Some(hole) = slot else { continue };
             let from = if ahead(start, hole.start) > 0 { start } else { hole.start };
             let to = if ahead(end, hole.end) < 0 { end } else { hole.end };
@@ -453,6 +473,9 @@ mod tests {
             self.0.segment(second, &packet, if tcp_flags & SYN != 0 { &MSS } else { &[] });
             self
         }
+        fn trouble(&self) -> Trouble {
+            self.0.half[0].trouble().cloned().unwrap_or_default()
+        }
         fn handshake() -> Wire {
             let mut w = Wire::default();
             w.send(false, SYN, 100, 0, 0).send(true, SYN | ACK, 500, 101, 0).send(false, ACK, 101, 501, 0);
@@ -478,7 +501,7 @@ mod tests {
         w.send(false, SYN, 100, 0, 0);
         assert_eq!(w.0.conn_state(false, false), "S0");
         w.send(false, SYN, 100, 0, 0);
-        assert_eq!(w.0.half[0].retransmissions, 1);
+        assert_eq!(w.trouble().retransmissions, 1);
         w.send(true, RST | ACK, 0, 101, 0);
         assert_eq!(w.0.conn_state(false, false), "REJ");
     }
@@ -487,33 +510,33 @@ mod tests {
     fn sent_again_or_overtaken() {
         let mut w = Wire::handshake();
         w.send(false, ACK, 101, 501, 100).send(false, ACK, 101, 501, 100);
-        assert_eq!((w.0.half[0].retransmissions, w.0.half[0].out_of_order), (1, 0));
+        assert_eq!((w.trouble().retransmissions, w.trouble().out_of_order), (1, 0));
         let t = w.1;
         w.send_at(t + 1000, false, ACK, 301, 501, 100).send_at(t + 2000, false, ACK, 201, 501, 100);
-        assert_eq!((w.0.half[0].retransmissions, w.0.half[0].out_of_order), (1, 1));
+        assert_eq!((w.trouble().retransmissions, w.trouble().out_of_order), (1, 1));
         w.send(true, ACK, 501, 401, 0);
-        assert_eq!((w.0.half[0].gaps, w.0.half[0].missed), (0, 0));
+        assert_eq!((w.trouble().gaps, w.trouble().missed), (0, 0));
     }
 
     #[test]
     fn holes_count_when_acknowledged_and_not_when_filled_late() {
         let mut w = Wire::handshake();
         w.send(false, ACK, 201, 501, 100).send(true, ACK, 501, 301, 0);
-        assert_eq!((w.0.half[0].gaps, w.0.half[0].missed), (1, 100));
+        assert_eq!((w.trouble().gaps, w.trouble().missed), (1, 100));
         w.send(false, ACK, 101, 501, 100);
-        assert_eq!((w.0.half[0].gaps, w.0.half[0].missed), (0, 0));
+        assert_eq!((w.trouble().gaps, w.trouble().missed), (0, 0));
         // an acknowledgement ahead of the data it is for
         w.send(true, ACK, 501, 401, 0);
-        assert_eq!(w.0.half[0].missed, 100);
+        assert_eq!(w.trouble().missed, 100);
         w.send(false, ACK, 301, 501, 100);
-        assert_eq!(w.0.half[0].missed, 0);
+        assert_eq!(w.trouble().missed, 0);
     }
 
     #[test]
     fn keep_alives_are_not_retransmissions() {
         let mut w = Wire::handshake();
         w.send(false, ACK, 101, 501, 100).send(false, ACK, 200, 501, 1).send(false, ACK, 200, 501, 0);
-        assert_eq!(w.0.half[0].retransmissions, 0);
+        assert_eq!(w.trouble().retransmissions, 0);
     }
 
     #[test]
