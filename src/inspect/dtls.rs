@@ -1,1 +1,233 @@
-//! DTLS.
+//! DTLS over UDP: hellos and alerts, as far as they travel in the clear.
+//!
+//! RFC 6347 (DTLS 1.2) §4.1 and §4.2; RFC 9147 (DTLS 1.3) §4 and §5.
+//!
+//! Limits: a hello in fragments of at most 16 KiB and 32 pieces, one a direction. Refused: everything encrypted, and
+//! records that overrun their datagram. A HelloVerifyRequest is not reported.
+
+use super::tls::{Alert, CLIENT_HELLO, ClientHello, SERVER_HELLO, ServerHello};
+use super::{Direction, Fact};
+use crate::wire::{Reader, Result};
+
+/// Content types: 20 ChangeCipherSpec, 21 alert, 22 handshake, 23 data, 24 heartbeat, 25 with connection id, 26 ACK.
+mod content {
+    pub const CHANGE_CIPHER_SPEC: u8 = 20;
+    pub const ALERT: u8 = 21;
+    pub const HANDSHAKE: u8 = 22;
+    pub const CONNECTION_ID: u8 = 25;
+    pub const ACK: u8 = 26;
+}
+
+/// The longest hello put together from fragments.
+const MAX_HELLO: usize = 16_384;
+/// The most separate pieces of one hello remembered.
+const MAX_PIECES: usize = 32;
+
+/// Whether a datagram begins with a DTLS record that could be one: type, version, sequence number, length, and, before
+/// keys are agreed on, a body that suits its type.
+pub fn is_dtls(datagram: &[u8]) -> bool {
+    Record::read(&mut Reader::new(datagram)).is_ok_and(|record| record.is_some_and(|r| r.is_sane()))
+}
+
+/// Reports the hellos that are whole, and the alerts, of one datagram.
+pub fn inspect(datagram: &[u8], emit: &mut dyn FnMut(Fact<'_>)) {
+    walk(datagram, emit, &mut |_, _| {});
+}
+
+/// The hellos of one DTLS association that come in fragments, per direction.
+#[derive(Debug, Default)]
+pub struct DtlsState {
+    orig: Option<Box<Partial>>,
+    resp: Option<Box<Partial>>,
+}
+
+impl DtlsState {
+    /// A state that holds nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// As [`inspect`], and reports a hello in fragments with the datagram that completes it.
+    pub fn inspect(&mut self, direction: Direction, datagram: &[u8], emit: &mut dyn FnMut(Fact<'_>)) {
+        let held = match direction {
+            Direction::Orig => &mut self.orig,
+            Direction::Resp => &mut self.resp,
+        };
+        walk(datagram, emit, &mut |fragment, emit| {
+            let same = held.take().filter(|partial| partial.is_of(fragment));
+            let mut partial = same.unwrap_or_else(|| Box::new(Partial::new(fragment)));
+            partial.add(fragment);
+            if partial.is_whole() {
+                report(partial.kind, &partial.body, emit);
+            } else {
+                *held = Some(partial);
+            }
+        });
+    }
+}
+
+/// One record in the clear or not.
+struct Record<'a> {
+    kind: u8,
+    epoch: u16,
+    sequence_high: u16,
+    body: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// The next record; `None`: these bytes begin no DTLS record with a version.
+    fn read(r: &mut Reader<'a>) -> Result<Option<Self>> {
+        let kind = r.u8()?;
+        let version = r.u16()?;
+        let epoch = r.u16()?;
+        let sequence_high = r.u16()?;
+        r.skip(4)?;
+        let known = (content::CHANGE_CIPHER_SPEC..=content::ACK).contains(&kind)
+            && matches!(version, 0xfeff | 0xfefd | 0xfefc | 0x0100);
+        // A connection id of unknown length stands before the length then, and all of it is encrypted.
+        if !known || kind == content::CONNECTION_ID {
+            let record = Record { kind, epoch, sequence_high, body: r.rest() };
+            r.take_up_to(usize::MAX);
+            return Ok(known.then_some(record));
+        }
+        let body = r.vec16()?.rest();
+        Ok(Some(Record { kind, epoch, sequence_high, body }))
+    }
+
+    fn is_sane(&self) -> bool {
+        // No association lives to send 2^32 records under one key.
+        if self.sequence_high != 0 {
+            return false;
+        }
+        let n = self.body.len();
+        match self.kind {
+            content::CONNECTION_ID => self.epoch > 0 && n > 2,
+            _ if self.epoch > 0 => n > 8,
+            // OpenSSL before DTLS 1.0 wrote two more bytes.
+            content::CHANGE_CIPHER_SPEC => n == 1 || n == 3,
+            content::ALERT => n == 2 || n == 7,
+            content::HANDSHAKE => Fragment::read(&mut Reader::new(self.body)).is_ok_and(|f| f.is_some()),
+            _ => false,
+        }
+    }
+}
+
+/// One fragment of a handshake message (RFC 6347 §4.2.2).
+#[derive(Clone, Copy)]
+struct Fragment<'a> {
+    kind: u8,
+    length: usize,
+    sequence: u16,
+    offset: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> Fragment<'a> {
+    /// The next fragment; `None`: it overruns its message.
+    fn read(r: &mut Reader<'a>) -> Result<Option<Self>> {
+        let kind = r.u8()?;
+        let length = r.u24()?;
+        let sequence = r.u16()?;
+        let offset = r.u24()?;
+        let n = r.u24()?;
+        if offset.saturating_add(n) > length {
+            return Ok(None);
+        }
+        let [length, offset, n] = [length, offset, n].map(|v| usize::try_from(v).unwrap_or(usize::MAX));
+        Ok(Some(Fragment { kind, length, sequence, offset, bytes: r.take(n)? }))
+    }
+
+    const fn is_hello(&self) -> bool {
+        matches!(self.kind, CLIENT_HELLO | SERVER_HELLO)
+    }
+}
+
+/// Goes over the records of a datagram up to the first that is none, and hands on the pieces of hellos.
+fn walk(
+    datagram: &[u8],
+    emit: &mut dyn FnMut(Fact<'_>),
+    piece: &mut dyn FnMut(Fragment<'_>, &mut dyn FnMut(Fact<'_>)),
+) {
+    let mut r = Reader::new(datagram);
+    while let Ok(Some(record)) = Record::read(&mut r) {
+        if record.epoch != 0 {
+            continue;
+        }
+        match record.kind {
+            content::ALERT => {
+                if let Some(alert) = Alert::parse(record.body) {
+                    emit(Fact::Alert(alert));
+                }
+            }
+            content::HANDSHAKE => {
+                let mut body = Reader::new(record.body);
+                while let Ok(Some(fragment)) = Fragment::read(&mut body) {
+                    if fragment.is_hello() && fragment.bytes.len() == fragment.length {
+                        report(fragment.kind, fragment.bytes, emit);
+                    } else if fragment.is_hello() && fragment.length <= MAX_HELLO {
+                        piece(fragment, emit);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reports the hello that `body` is.
+fn report(kind: u8, body: &[u8], emit: &mut dyn FnMut(Fact<'_>)) {
+    if kind == CLIENT_HELLO {
+        if let Some(hello) = ClientHello::parse_dtls(body) {
+            emit(Fact::ClientHello(hello));
+        }
+    } else if let Some(hello) = ServerHello::parse(body) {
+        emit(Fact::ServerHello(hello));
+    }
+}
+
+/// A hello of which some fragments have come.
+#[derive(Debug)]
+struct Partial {
+    kind: u8,
+    sequence: u16,
+    body: Vec<u8>,
+    /// The parts of `body` that have come, as start and end, sorted, apart from each other.
+    come: Vec<(usize, usize)>,
+}
+
+impl Partial {
+    fn new(fragment: Fragment<'_>) -> Self {
+        let body = vec![0; fragment.length];
+        Partial { kind: fragment.kind, sequence: fragment.sequence, body, come: Vec::new() }
+    }
+
+    /// Whether a fragment belongs to this message.
+    fn is_of(&self, fragment: Fragment<'_>) -> bool {
+        self.kind == fragment.kind && self.sequence == fragment.sequence && self.body.len() == fragment.length
+    }
+
+    fn is_whole(&self) -> bool {
+        self.come.as_slice() == [(0, self.body.len())]
+    }
+
+    /// Puts a fragment in its place; past [`MAX_PIECES`] holes it is let go.
+    fn add(&mut self, fragment: Fragment<'_>) {
+        let (start, end) = (fragment.offset, fragment.offset.saturating_add(fragment.bytes.len()));
+        if start == end || self.come.len() >= MAX_PIECES {
+            return;
+        }
+        let Some(place) = self.body.get_mut(start..end) else { return };
+        place.copy_from_slice(fragment.bytes);
+        let (mut first, mut last) = (start, end);
+        self.come.retain(|&(from, to)| {
+            let apart = to < start || from > end;
+            if !apart {
+                first = first.min(from);
+                last = last.max(to);
+            }
+            apart
+        });
+        let at = self.come.partition_point(|&(from, _)| from < first);
+        self.come.insert(at, (first, last));
+    }
+}

@@ -1,1 +1,139 @@
-//! JA3 and JA4.
+//! JA3 and JA4: fingerprints of a ClientHello.
+//!
+//! JA3 as Salesforce published it (MD5 of five lists), JA4 by FoxIO's `technical_details/JA4.md` — the TLS client
+//! fingerprint alone, which is under BSD-3-Clause. GREASE (RFC 8701) is left out everywhere.
+
+use std::fmt::Write;
+
+use md5::{Digest, Md5};
+use sha2::Sha256;
+
+use super::tls::{ClientHello, is_grease};
+
+/// What carries a ClientHello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// QUIC.
+    Quic,
+    /// DTLS.
+    Dtls,
+}
+
+/// The extensions that have a place of their own in JA4: server_name and ALPN.
+const APART: [u16; 2] = [0, 16];
+
+/// The JA4 fingerprint, 36 characters.
+pub fn ja4(hello: &ClientHello<'_>, transport: Transport) -> String {
+    let mut ciphers: Vec<u16> = hello.cipher_suites().filter(|&c| !is_grease(c)).collect();
+    let mut extensions: Vec<u16> = hello.extensions().map(|e| e.kind).filter(|&e| !is_grease(e)).collect();
+    let mut out = String::with_capacity(36);
+    out.push(match transport {
+        Transport::Tcp => 't',
+        Transport::Quic => 'q',
+        Transport::Dtls => 'd',
+    });
+    out.push_str(version(hello.highest_version()));
+    out.push(if extensions.contains(&0) { 'd' } else { 'i' });
+    let [first, last] = alpn_ends(hello.alpn().next().unwrap_or_default());
+    let _ = write!(out, "{:02}{:02}{first}{last}_", ciphers.len().min(99), extensions.len().min(99));
+    ciphers.sort_unstable();
+    push_digest(&mut out, &ciphers, &[]);
+    out.push('_');
+    extensions.retain(|e| !APART.contains(e));
+    extensions.sort_unstable();
+    let signatures: Vec<u16> = hello.signature_algorithms().filter(|&s| !is_grease(s)).collect();
+    push_digest(&mut out, &extensions, &signatures);
+    out
+}
+
+/// JA4's two characters for a version.
+const fn version(version: u16) -> &'static str {
+    match version {
+        0x0304 => "13",
+        0x0303 => "12",
+        0x0302 => "11",
+        0x0301 => "10",
+        0x0300 => "s3",
+        0x0002 => "s2",
+        0xfeff => "d1",
+        0xfefd => "d2",
+        0xfefc => "d3",
+        _ => "00",
+    }
+}
+
+/// JA4's two characters for a protocol name: its ends, or those of its hex when one is not an ASCII letter or digit.
+fn alpn_ends(name: &[u8]) -> [char; 2] {
+    let (Some(&first), Some(&last)) = (name.first(), name.last()) else { return ['0', '0'] };
+    if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
+        return [char::from(first), char::from(last)];
+    }
+    [first >> 4, last & 0x0f].map(|nibble| char::from_digit(u32::from(nibble), 16).unwrap_or('0'))
+}
+
+/// Writes the first twelve hex digits of the SHA-256 of `list`, and of `_` and `tail` when there is one; zeros for an
+/// empty list.
+fn push_digest(out: &mut String, list: &[u16], tail: &[u16]) {
+    if list.is_empty() {
+        out.push_str("000000000000");
+        return;
+    }
+    let mut hash = Sha256::new();
+    update_joined(&mut hash, list);
+    if !tail.is_empty() {
+        hash.update(b"_");
+        update_joined(&mut hash, tail);
+    }
+    for byte in hash.finalize().iter().take(6) {
+        let _ = write!(out, "{byte:02x}");
+    }
+}
+
+/// Feeds numbers as four hex digits each, with commas between.
+fn update_joined(hash: &mut Sha256, list: &[u16]) {
+    let mut separator: &[u8] = b"";
+    for number in list {
+        let [high, low] = number.to_be_bytes();
+        hash.update(separator);
+        hash.update([hex(high >> 4), hex(high & 0x0f), hex(low >> 4), hex(low & 0x0f)]);
+        separator = b",";
+    }
+}
+
+/// The digit of a nibble.
+const fn hex(nibble: u8) -> u8 {
+    match nibble {
+        0..=9 => b'0'.wrapping_add(nibble),
+        _ => b'a'.wrapping_sub(10).wrapping_add(nibble),
+    }
+}
+
+/// The JA3 fingerprint: the MD5 of [`ja3_string`] as 32 hex digits.
+pub fn ja3(hello: &ClientHello<'_>) -> String {
+    data_encoding::HEXLOWER.encode(&Md5::digest(ja3_string(hello)))
+}
+
+/// What JA3 hashes: version, suites, extensions, groups and point formats, in decimal.
+pub fn ja3_string(hello: &ClientHello<'_>) -> String {
+    let mut out = String::with_capacity(256);
+    let _ = write!(out, "{}", hello.legacy_version);
+    push_list(&mut out, hello.cipher_suites());
+    push_list(&mut out, hello.extensions().map(|e| e.kind));
+    push_list(&mut out, hello.groups());
+    push_list(&mut out, hello.ec_point_formats().iter().map(|&f| u16::from(f)));
+    out
+}
+
+/// Writes a comma and the numbers that are not GREASE, with dashes between.
+fn push_list(out: &mut String, numbers: impl Iterator<Item = u16>) {
+    let mut separator = ',';
+    for number in numbers.filter(|&n| !is_grease(n)) {
+        let _ = write!(out, "{separator}{number}");
+        separator = '-';
+    }
+    if separator == ',' {
+        out.push(',');
+    }
+}

@@ -1,0 +1,432 @@
+//! ClientHello and ServerHello, read where they lie.
+//!
+//! RFC 8446 §4.1.2, §4.1.3, §4.2; RFC 6347 §4.2.1 (the DTLS cookie); RFC 6101 Appendix E (SSL 2.0 dress).
+//! What stands before the cipher suites must be whole; after that, lengths that overrun are cut to what there is and the
+//! hello is marked [`ClientHello::truncated`], so that a name before the damage still counts.
+
+use crate::wire::{Reader, Result};
+
+/// Extension numbers that are read here (registry "TLS ExtensionType Values").
+mod extension {
+    pub const SERVER_NAME: u16 = 0;
+    pub const SUPPORTED_GROUPS: u16 = 10;
+    pub const EC_POINT_FORMATS: u16 = 11;
+    pub const SIGNATURE_ALGORITHMS: u16 = 13;
+    pub const ALPN: u16 = 16;
+    pub const SESSION_TICKET: u16 = 35;
+    pub const PRE_SHARED_KEY: u16 = 41;
+    pub const EARLY_DATA: u16 = 42;
+    pub const SUPPORTED_VERSIONS: u16 = 43;
+    pub const ECH: u16 = 0xfe0d;
+    pub const ESNI: u16 = 0xffce;
+}
+
+/// The random value that makes a ServerHello a HelloRetryRequest: SHA-256 of that word (RFC 8446 §4.1.3).
+const HELLO_RETRY: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
+    0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+/// The longest session id (RFC 5246 §7.4.1.2).
+const MAX_SESSION_ID: usize = 32;
+
+/// How a hello is dressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// TLS, over TCP or in QUIC.
+    Tls,
+    /// DTLS.
+    Dtls,
+    /// SSL 2.0 dress around an offer of SSL 3.0 or later, or of SSL 2.0 itself.
+    SslV2,
+}
+
+/// Whether an encrypted ClientHello was offered. A real one and a greased one look alike from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ech {
+    /// It was not.
+    None,
+    /// The extension of RFC 9849 is there, or that of its forerunner, encrypted SNI.
+    Offered,
+}
+
+/// A ClientHello.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientHello<'a> {
+    /// How it is dressed.
+    pub form: Form,
+    /// The version field; from TLS 1.3 on it is frozen, see [`ClientHello::supported_versions`].
+    pub legacy_version: u16,
+    /// The client's random: 32 bytes (16 to 32 in SSL 2.0 dress).
+    pub random: &'a [u8],
+    /// The session id, up to 32 bytes.
+    pub session_id: &'a [u8],
+    /// The DTLS cookie; empty elsewhere.
+    pub cookie: &'a [u8],
+    /// The suites offered, as on the wire; [`ClientHello::cipher_suites`] reads them.
+    pub cipher_bytes: &'a [u8],
+    /// The lengths inside do not fit: what overran was cut.
+    pub truncated: bool,
+    extensions: &'a [u8],
+}
+
+impl<'a> ClientHello<'a> {
+    /// Reads the body of a TLS ClientHello (what follows the four bytes of type and length). `None`: not one.
+    pub fn parse(body: &'a [u8]) -> Option<Self> {
+        Self::read(body, Form::Tls).ok().flatten()
+    }
+
+    /// Reads the body of a DTLS ClientHello, put together from its fragments. `None`: not one.
+    pub fn parse_dtls(body: &'a [u8]) -> Option<Self> {
+        Self::read(body, Form::Dtls).ok().flatten()
+    }
+
+    /// Reads a hello in SSL 2.0 dress: the bytes that the two-byte record length counts. `None`: not one.
+    pub fn parse_sslv2(record: &'a [u8]) -> Option<Self> {
+        Self::read_sslv2(record).ok().flatten()
+    }
+
+    fn read(body: &'a [u8], form: Form) -> Result<Option<Self>> {
+        let mut r = Reader::new(body);
+        let legacy_version = r.u16()?;
+        let random = r.array::<32>()?.as_slice();
+        let session_id = r.vec8()?.rest();
+        let cookie = if form == Form::Dtls { r.vec8()?.rest() } else { &[] };
+        if session_id.len() > MAX_SESSION_ID || !version_fits(legacy_version, form) {
+            return Ok(None);
+        }
+        let (cipher_bytes, ciphers_cut) = lenient(&mut r, Width::Two)?;
+        let (_, compression_cut) = lenient(&mut r, Width::One).unwrap_or((&[], true));
+        let (extensions, extensions_cut) = trailing_extensions(&mut r);
+        let truncated = ciphers_cut || compression_cut || extensions_cut || cipher_bytes.len() & 1 == 1;
+        Ok(Some(ClientHello { form, legacy_version, random, session_id, cookie, cipher_bytes, truncated, extensions }))
+    }
+
+    fn read_sslv2(record: &'a [u8]) -> Result<Option<Self>> {
+        let mut r = Reader::new(record);
+        let kind = r.u8()?;
+        let legacy_version = r.u16()?;
+        let [ciphers, session, challenge] = [r.u16()?, r.u16()?, r.u16()?].map(usize::from);
+        let sane = ciphers > 0 && ciphers % 3 == 0 && session <= MAX_SESSION_ID && (16..=32).contains(&challenge);
+        if kind != super::CLIENT_HELLO || !version_fits(legacy_version, Form::SslV2) || !sane {
+            return Ok(None);
+        }
+        let cipher_bytes = r.take(ciphers)?;
+        let session_id = r.take(session)?;
+        let random = r.take(challenge)?;
+        Ok(Some(ClientHello {
+            form: Form::SslV2,
+            legacy_version,
+            random,
+            session_id,
+            cookie: &[],
+            cipher_bytes,
+            truncated: false,
+            extensions: &[],
+        }))
+    }
+
+    /// The suites offered, in order, GREASE included. In SSL 2.0 dress: those that TLS can express.
+    pub fn cipher_suites(&self) -> CipherSuites<'a> {
+        CipherSuites { rest: Reader::new(self.cipher_bytes), threes: self.form == Form::SslV2 }
+    }
+
+    /// The extensions, in order, GREASE included; the last may be cut when the hello is truncated.
+    pub fn extensions(&self) -> Extensions<'a> {
+        Extensions { rest: Reader::new(self.extensions) }
+    }
+
+    /// The body of the first extension of this number.
+    pub fn extension(&self, kind: u16) -> Option<&'a [u8]> {
+        self.extensions().find(|e| e.kind == kind).map(|e| e.bytes)
+    }
+
+    /// Whether a server_name extension is there, readable or not.
+    pub fn has_sni(&self) -> bool {
+        self.extension(extension::SERVER_NAME).is_some()
+    }
+
+    /// The host name asked for, as raw bytes, never empty.
+    pub fn sni(&self) -> Option<&'a [u8]> {
+        let mut r = Reader::new(self.extension(extension::SERVER_NAME)?);
+        let n = r.u16().ok()?;
+        let mut list = Reader::new(r.take_up_to(usize::from(n)));
+        loop {
+            let kind = list.u8().ok()?;
+            let name = list.vec16().ok()?.rest();
+            if kind == 0 {
+                return (!name.is_empty()).then_some(name);
+            }
+        }
+    }
+
+    /// The application protocols offered, in order, as raw bytes.
+    pub fn alpn(&self) -> Names<'a> {
+        Names { rest: Reader::new(self.extension(extension::ALPN).map_or(&[], |b| list(b, Width::Two))) }
+    }
+
+    /// The versions of the supported_versions extension, in order, GREASE included; empty when it is not there.
+    pub fn supported_versions(&self) -> U16s<'a> {
+        self.numbers(extension::SUPPORTED_VERSIONS, Width::One)
+    }
+
+    /// The highest version offered that is not GREASE: of supported_versions, else the version field.
+    pub fn highest_version(&self) -> u16 {
+        let offered = self.supported_versions().filter(|&v| !super::is_grease(v));
+        // DTLS counts downwards.
+        let highest = if self.form == Form::Dtls { offered.min() } else { offered.max() };
+        highest.unwrap_or(self.legacy_version)
+    }
+
+    /// The signature algorithms, in order, GREASE included.
+    pub fn signature_algorithms(&self) -> U16s<'a> {
+        self.numbers(extension::SIGNATURE_ALGORITHMS, Width::Two)
+    }
+
+    /// The groups (once: elliptic curves), in order, GREASE included.
+    pub fn groups(&self) -> U16s<'a> {
+        self.numbers(extension::SUPPORTED_GROUPS, Width::Two)
+    }
+
+    /// The point formats of elliptic curves.
+    pub fn ec_point_formats(&self) -> &'a [u8] {
+        self.extension(extension::EC_POINT_FORMATS).map_or(&[], |b| list(b, Width::One))
+    }
+
+    /// Whether an encrypted ClientHello, or its forerunner encrypted SNI, was offered.
+    pub fn ech(&self) -> Ech {
+        let offered = self.extensions().any(|e| matches!(e.kind, extension::ECH | extension::ESNI));
+        if offered { Ech::Offered } else { Ech::None }
+    }
+
+    /// Whether a pre-shared key is offered (RFC 8446 §4.2.11): a TLS 1.3 resumption, mostly.
+    pub fn has_psk(&self) -> bool {
+        self.extension(extension::PRE_SHARED_KEY).is_some()
+    }
+
+    /// Whether a session ticket is shown (RFC 5077): a TLS 1.2 resumption is wanted.
+    pub fn has_ticket(&self) -> bool {
+        self.extension(extension::SESSION_TICKET).is_some_and(|ticket| !ticket.is_empty())
+    }
+
+    /// Whether data may follow before the server has spoken (RFC 8446 §4.2.10).
+    pub fn has_early_data(&self) -> bool {
+        self.extension(extension::EARLY_DATA).is_some()
+    }
+
+    fn numbers(&self, kind: u16, width: Width) -> U16s<'a> {
+        U16s { rest: Reader::new(self.extension(kind).map_or(&[], |b| list(b, width))) }
+    }
+}
+
+/// A ServerHello, or a HelloRetryRequest.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerHello<'a> {
+    /// The version field; see [`ServerHello::version`].
+    pub legacy_version: u16,
+    /// The server's random.
+    pub random: &'a [u8; 32],
+    /// The session id: an echo of the client's in a TLS 1.2 resumption, and always in TLS 1.3.
+    pub session_id: &'a [u8],
+    /// The suite chosen.
+    pub cipher: u16,
+    /// The lengths inside do not fit: what overran was cut.
+    pub truncated: bool,
+    extensions: &'a [u8],
+}
+
+impl<'a> ServerHello<'a> {
+    /// Reads the body of a TLS or DTLS ServerHello (what follows type and length). `None`: not one.
+    pub fn parse(body: &'a [u8]) -> Option<Self> {
+        Self::read(body).ok().flatten()
+    }
+
+    fn read(body: &'a [u8]) -> Result<Option<Self>> {
+        let mut r = Reader::new(body);
+        let legacy_version = r.u16()?;
+        let random = r.array::<32>()?;
+        // Drafts of TLS 1.3 before the 22nd had neither session id nor compression, and said so in the version.
+        let early_draft = (0x7f00..=0x7f15).contains(&legacy_version);
+        let session_id = if early_draft { &[] } else { r.vec8()?.rest() };
+        let known = early_draft
+            || version_fits(legacy_version, Form::Tls)
+            || version_fits(legacy_version, Form::Dtls);
+        if session_id.len() > MAX_SESSION_ID || !known {
+            return Ok(None);
+        }
+        let cipher = r.u16()?;
+        if !early_draft {
+            r.skip(1)?;
+        }
+        let (extensions, truncated) = trailing_extensions(&mut r);
+        Ok(Some(ServerHello { legacy_version, random, session_id, cipher, truncated, extensions }))
+    }
+
+    /// The extensions, in order.
+    pub fn extensions(&self) -> Extensions<'a> {
+        Extensions { rest: Reader::new(self.extensions) }
+    }
+
+    /// The body of the first extension of this number.
+    pub fn extension(&self, kind: u16) -> Option<&'a [u8]> {
+        self.extensions().find(|e| e.kind == kind).map(|e| e.bytes)
+    }
+
+    /// The version agreed on: that of supported_versions, else the version field.
+    pub fn version(&self) -> u16 {
+        let chosen = self.extension(extension::SUPPORTED_VERSIONS).and_then(|b| Reader::new(b).u16().ok());
+        chosen.unwrap_or(self.legacy_version)
+    }
+
+    /// Whether TLS 1.3, a draft of it or DTLS 1.3 was agreed on: all that follows is encrypted.
+    pub fn is_tls13(&self) -> bool {
+        matches!(self.version(), 0x0304 | 0x7f00..=0x7fff | 0xfefc)
+    }
+
+    /// The application protocol chosen, as raw bytes.
+    pub fn alpn(&self) -> Option<&'a [u8]> {
+        let names = list(self.extension(extension::ALPN)?, Width::Two);
+        Names { rest: Reader::new(names) }.next()
+    }
+
+    /// Whether the pre-shared key was accepted: a TLS 1.3 resumption.
+    pub fn has_psk(&self) -> bool {
+        self.extension(extension::PRE_SHARED_KEY).is_some()
+    }
+
+    /// Whether it is a HelloRetryRequest: a second ClientHello follows.
+    pub fn is_hello_retry(&self) -> bool {
+        *self.random == HELLO_RETRY
+    }
+}
+
+/// One extension of a hello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extension<'a> {
+    /// Its number in the registry.
+    pub kind: u16,
+    /// Its body.
+    pub bytes: &'a [u8],
+}
+
+/// The extensions of a hello, in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Extensions<'a> {
+    rest: Reader<'a>,
+}
+
+impl<'a> Iterator for Extensions<'a> {
+    type Item = Extension<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Extension<'a>> {
+        let kind = self.rest.u16().ok()?;
+        let n = self.rest.u16().ok()?;
+        Some(Extension { kind, bytes: self.rest.take_up_to(usize::from(n)) })
+    }
+}
+
+/// A list of two-byte numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct U16s<'a> {
+    rest: Reader<'a>,
+}
+
+impl Iterator for U16s<'_> {
+    type Item = u16;
+
+    #[inline]
+    fn next(&mut self) -> Option<u16> {
+        self.rest.u16().ok()
+    }
+}
+
+/// The cipher suites of a ClientHello, in order.
+#[derive(Clone, Copy, Debug)]
+pub struct CipherSuites<'a> {
+    rest: Reader<'a>,
+    /// Three bytes each, as SSL 2.0 had it.
+    threes: bool,
+}
+
+impl Iterator for CipherSuites<'_> {
+    type Item = u16;
+
+    #[inline]
+    fn next(&mut self) -> Option<u16> {
+        if !self.threes {
+            return self.rest.u16().ok();
+        }
+        loop {
+            if let Ok(suite) = u16::try_from(self.rest.u24().ok()?) {
+                return Some(suite);
+            }
+        }
+    }
+}
+
+/// A list of names with a one-byte length each.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    rest: Reader<'a>,
+}
+
+impl<'a> Iterator for Names<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.rest.vec8().ok().map(|name| name.rest())
+    }
+}
+
+/// How many bytes a length takes.
+#[derive(Clone, Copy)]
+enum Width {
+    One,
+    Two,
+}
+
+/// The bytes behind a length, or as many as there are and `true`. Fails when the length itself is cut.
+fn lenient<'a>(r: &mut Reader<'a>, width: Width) -> Result<(&'a [u8], bool)> {
+    let n = match width {
+        Width::One => usize::from(r.u8()?),
+        Width::Two => usize::from(r.u16()?),
+    };
+    let bytes = r.take_up_to(n);
+    Ok((bytes, bytes.len() < n))
+}
+
+/// The list that an extension's body is, without its length.
+fn list(body: &[u8], width: Width) -> &[u8] {
+    lenient(&mut Reader::new(body), width).map_or(&[], |(bytes, _)| bytes)
+}
+
+/// The extensions at the end of a hello, which may be absent, and whether they are damaged.
+fn trailing_extensions<'a>(r: &mut Reader<'a>) -> (&'a [u8], bool) {
+    if r.is_empty() {
+        return (&[], false);
+    }
+    let (bytes, cut) = lenient(r, Width::Two).unwrap_or((&[], true));
+    (bytes, cut || !walks_clean(bytes))
+}
+
+/// Whether each extension ends within `extensions` and nothing is left over.
+fn walks_clean(extensions: &[u8]) -> bool {
+    let mut r = Reader::new(extensions);
+    while !r.is_empty() {
+        if r.skip(2).and_then(|()| r.vec16()).is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether a hello of this form can carry this version field.
+const fn version_fits(version: u16, form: Form) -> bool {
+    let [major, minor] = version.to_be_bytes();
+    match form {
+        Form::Tls => major == 3,
+        Form::Dtls => major == 0xfe || version == 0x0100,
+        Form::SslV2 => version == 0x0002 || (major == 3 && minor <= 4),
+    }
+}
