@@ -103,6 +103,10 @@ pub trait StreamInspector {
 
     /// Bytes of `direction` are missing; what is shown next begins after the hole. False: no use in going on.
     fn gap(&mut self, direction: Direction) -> bool;
+
+    /// The unconsumed `bytes` of `direction` will not be continued (a hole or the end follows): what they show as they
+    /// stand is reported to `emit`.
+    fn cut_short(&mut self, _direction: Direction, _bytes: &[u8], _emit: &mut dyn FnMut(Direction, Fact<'_>)) {}
 }
 
 /// The most unconsumed bytes held back for one direction of one flow.

@@ -1,0 +1,332 @@
+//! Heads: what may begin one, where it ends, and what it says.
+//!
+//! One walk over the lines serves every head, in one pass and without a list of headers, and it takes what others
+//! refuse: bare LF, folded fields, spaces in a target, bytes that are no ASCII, lines without a colon. On heads
+//! that are well formed it agrees with httparse, which the tests show.
+
+use memchr::memchr;
+
+use super::{Request, Response, Version};
+use crate::inspect::Probe;
+
+/// The longest first line, in bytes, that is waited for to learn whether an unusual method is HTTP's.
+pub const LINE_MAX: usize = 8192;
+/// The longest method, in bytes.
+const METHOD_MAX: usize = 32;
+
+/// Methods that no other text protocol opens a line with; of others, the whole line must say that it is HTTP.
+const METHODS: [&[u8]; 18] = [
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"HEAD",
+    b"DELETE",
+    b"CONNECT",
+    b"TRACE",
+    b"PATCH",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"SEARCH",
+    b"REPORT",
+    b"M-SEARCH",
+];
+
+/// What the start of some bytes looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// A request line.
+    Request,
+    /// A status line.
+    Response,
+    /// The preface of HTTP/2.
+    Preface,
+    /// One of them, or neither: too short to tell.
+    Unsure,
+    /// Nothing of HTTP.
+    Other,
+}
+
+/// Whether a stream that begins with `bytes` speaks HTTP/1.x.
+pub fn probe(bytes: &[u8]) -> Probe {
+    let blank = leading_blank(bytes);
+    if blank > 4 {
+        return Probe::Reject;
+    }
+    match look(bytes.get(blank..).unwrap_or_default(), false) {
+        Start::Request | Start::Response => Probe::Match,
+        Start::Unsure => Probe::Unsure,
+        Start::Preface | Start::Other => Probe::Reject,
+    }
+}
+
+/// Whether `bytes` begin with the connection preface of HTTP/2 (RFC 9113 §3.4).
+pub fn is_http2_preface(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PRI * HTTP/2.0\r\n")
+}
+
+/// How many CR and LF come first; they may stand before a head (RFC 9112 §2.2).
+pub(super) fn leading_blank(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count()
+}
+
+/// What `bytes` begin with. Strict is for places where anything may stand: there a known method is not enough.
+pub(super) fn look(bytes: &[u8], strict: bool) -> Start {
+    if let Some(start) = look_status(bytes, strict) {
+        return start;
+    }
+    if !bytes.first().is_none_or(u8::is_ascii_uppercase) {
+        return Start::Other;
+    }
+    let length = bytes.iter().take(METHOD_MAX).take_while(|b| matches!(b, b'A'..=b'Z' | b'-' | b'_')).count();
+    let (method, rest) = bytes.split_at_checked(length).unwrap_or_default();
+    match rest.first() {
+        None if length < METHOD_MAX => return Start::Unsure,
+        Some(b' ' | b'\t') if length > 1 => {}
+        _ => return Start::Other,
+    }
+    if !strict && METHODS.contains(&method) {
+        return Start::Request;
+    }
+    look_request_line(bytes)
+}
+
+/// Whether `bytes` begin like a status line; None where they do not.
+fn look_status(bytes: &[u8], strict: bool) -> Option<Start> {
+    let Some(rest) = bytes.strip_prefix(b"HTTP/") else {
+        return (b"HTTP/".starts_with(bytes)).then_some(Start::Unsure);
+    };
+    Some(match rest {
+        [] | [b'0'..=b'9'] => Start::Unsure,
+        [b'0'..=b'9', b'.', ..] if !strict => Start::Response,
+        [b'0'..=b'9', b'.'] | [b'0'..=b'9', b'.', b'0'..=b'9'] | [b'0'..=b'9', b'.', b'0'..=b'9', b' '] => {
+            Start::Unsure
+        }
+        [b'0'..=b'9', b'.', b'0'..=b'9', b' ', b'1'..=b'9', ..] => Start::Response,
+        _ => Start::Other,
+    })
+}
+
+/// Whether the first line, which opens with a method, ends with HTTP's version.
+fn look_request_line(bytes: &[u8]) -> Start {
+    let shown = bytes.get(..LINE_MAX).unwrap_or(bytes);
+    let end = memchr(b'\n', shown);
+    let line = trim_end(shown.get(..end.unwrap_or(shown.len())).unwrap_or_default());
+    if is_http2_preface(bytes) {
+        Start::Preface
+    } else if line.iter().any(|&b| (b < b' ' && b != b'\t') || b == 0x7f) {
+        Start::Other
+    } else if end.is_none() {
+        if shown.len() < LINE_MAX { Start::Unsure } else { Start::Other }
+    } else {
+        match line.rsplit(|&b| b == b' ').next().and_then(version) {
+            Some(v) if v.major <= 1 => Start::Request,
+            _ => Start::Other,
+        }
+    }
+}
+
+/// Where the head ends that `bytes` begin with: behind its empty line. `from` bytes are known not to hold the end.
+pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
+    // The end may straddle what was seen: LF, CR and LF are three bytes.
+    let mut at = from.saturating_sub(2);
+    loop {
+        let rest = bytes.get(at..)?;
+        let line_end = memchr(b'\n', rest)?;
+        at = at.saturating_add(line_end).saturating_add(1);
+        match bytes.get(at..)? {
+            [b'\n', ..] => return Some(at.saturating_add(1)),
+            [b'\r', b'\n', ..] => return Some(at.saturating_add(2)),
+            _ => {}
+        }
+    }
+}
+
+/// A head that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head<'a> {
+    /// Of a request.
+    Request(Request<'a>),
+    /// Of a response.
+    Response(Response<'a>),
+}
+
+/// The framing that a head's fields ask for, beside the facts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Framing {
+    /// Any `Transfer-Encoding` names `chunked`.
+    pub chunked: bool,
+    /// There is a `Transfer-Encoding` other than `identity`.
+    pub encoded: bool,
+}
+
+/// Reads a head from its lines; a last line that is cut off counts only if it is the first. None: no first line.
+pub(super) fn parse(bytes: &[u8], inner: bool) -> Option<(Head<'_>, Framing)> {
+    let (line, rest) = match memchr(b'\n', bytes) {
+        Some(at) => (bytes.get(..at)?, bytes.get(at.saturating_add(1)..)?),
+        None => (bytes, &[][..]),
+    };
+    let line = trim_end(line);
+    let fields = Fields::read(rest);
+    let head = if line.starts_with(b"HTTP/") {
+        Head::Response(response(line, &fields, inner)?)
+    } else {
+        Head::Request(request(line, &fields, inner)?)
+    };
+    Some((head, fields.framing))
+}
+
+/// A request line and its fields as a fact.
+fn request<'a>(line: &'a [u8], fields: &Fields<'a>, inner: bool) -> Option<Request<'a>> {
+    let space = line.iter().position(|b| matches!(b, b' ' | b'\t'))?;
+    let (method, rest) = line.split_at_checked(space)?;
+    let rest = rest.trim_ascii();
+    let last = rest.iter().rposition(|b| matches!(b, b' ' | b'\t'));
+    let (target, version) = match last.and_then(|at| Some((rest.get(..at)?, version(rest.get(at..)?.trim_ascii())?))) {
+        Some((target, version)) => (target.trim_ascii(), version),
+        None => (rest, Version::HTTP_09),
+    };
+    Some(Request {
+        method,
+        target,
+        version,
+        host: fields.host,
+        content_type: fields.content_type,
+        transfer_encoding: fields.transfer_encoding,
+        content_length: fields.content_length,
+        user_agent: fields.user_agent,
+        expect: fields.expect,
+        upgrade: fields.upgrade,
+        proxy_authorization: fields.proxy_authorization,
+        inner,
+    })
+}
+
+/// A status line and its fields as a fact.
+fn response<'a>(line: &'a [u8], fields: &Fields<'a>, inner: bool) -> Option<Response<'a>> {
+    let space = line.iter().position(|b| matches!(b, b' ' | b'\t'))?;
+    let (name, rest) = line.split_at_checked(space)?;
+    let rest = rest.trim_ascii_start();
+    let digits = rest.iter().take(3).take_while(|b| b.is_ascii_digit()).count();
+    let (code, reason) = rest.split_at_checked(digits)?;
+    Some(Response {
+        version: version(name)?,
+        status: u16::try_from(super::body::decimal(code)?).ok()?,
+        reason: reason.trim_ascii(),
+        content_type: fields.content_type,
+        transfer_encoding: fields.transfer_encoding,
+        content_length: fields.content_length,
+        server: fields.server,
+        via: fields.via,
+        location: fields.location,
+        connection: fields.connection,
+        proxy_authenticate: fields.proxy_authenticate,
+        date: fields.date,
+        inner,
+    })
+}
+
+/// The version that `HTTP/x.y` names; `HTTP/1` counts as 1.0, and `HTTP/1.0.8` too.
+fn version(text: &[u8]) -> Option<Version> {
+    let digit = |b: u8| b.wrapping_sub(b'0');
+    match text.strip_prefix(b"HTTP/")? {
+        [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9', ..] => {
+            Some(Version { major: digit(*major), minor: digit(*minor) })
+        }
+        [major @ b'0'..=b'9'] => Some(Version { major: digit(*major), minor: 0 }),
+        _ => None,
+    }
+}
+
+/// Without the white space at the end, CR too.
+fn trim_end(line: &[u8]) -> &[u8] {
+    line.trim_ascii_end()
+}
+
+/// The fields that facts are made of, of either kind of head.
+#[derive(Default)]
+struct Fields<'a> {
+    host: Option<&'a [u8]>,
+    content_type: Option<&'a [u8]>,
+    transfer_encoding: Option<&'a [u8]>,
+    content_length: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
+    expect: Option<&'a [u8]>,
+    upgrade: Option<&'a [u8]>,
+    proxy_authorization: bool,
+    server: Option<&'a [u8]>,
+    via: Option<&'a [u8]>,
+    location: Option<&'a [u8]>,
+    connection: Option<&'a [u8]>,
+    proxy_authenticate: Option<&'a [u8]>,
+    date: Option<&'a [u8]>,
+    framing: Framing,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads the lines behind the first one, up to the empty line or the last line that is whole.
+    fn read(mut rest: &'a [u8]) -> Self {
+        let mut fields = Fields::default();
+        while let Some(line) = field_line(rest) {
+            let Some(after) = rest.get(line.len().saturating_add(1)..) else { break };
+            rest = after;
+            if matches!(line, b"" | b"\r") {
+                break;
+            }
+            let Some(colon) = memchr(b':', line) else { continue };
+            let Some((name, value)) = line.split_at_checked(colon) else { continue };
+            fields.take(name.trim_ascii(), value.get(1..).unwrap_or_default().trim_ascii());
+        }
+        fields
+    }
+
+    /// Keeps the value of a field that counts.
+    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        // By length first: most fields are none of these, and one comparison is enough to know.
+        let slot = match name.len() {
+            3 if is(b"via") => &mut self.via,
+            4 if is(b"host") => &mut self.host,
+            4 if is(b"date") => &mut self.date,
+            6 if is(b"server") => &mut self.server,
+            6 if is(b"expect") => &mut self.expect,
+            7 if is(b"upgrade") => &mut self.upgrade,
+            8 if is(b"location") => &mut self.location,
+            10 if is(b"connection") => &mut self.connection,
+            10 if is(b"user-agent") => &mut self.user_agent,
+            12 if is(b"content-type") => &mut self.content_type,
+            14 if is(b"content-length") => &mut self.content_length,
+            17 if is(b"transfer-encoding") => {
+                for coding in value.split(|&b| b == b',').map(<[u8]>::trim_ascii) {
+                    self.framing.chunked |= coding.eq_ignore_ascii_case(b"chunked");
+                    self.framing.encoded |= !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity");
+                }
+                &mut self.transfer_encoding
+            }
+            18 if is(b"proxy-authenticate") => &mut self.proxy_authenticate,
+            19 if is(b"proxy-authorization") => {
+                self.proxy_authorization = true;
+                return;
+            }
+            _ => return,
+        };
+        slot.get_or_insert(value);
+    }
+}
+
+/// The first line of `rest` without its LF, with the lines that are folded into it (RFC 9112 §5.2).
+fn field_line(rest: &[u8]) -> Option<&[u8]> {
+    let mut at = memchr(b'\n', rest)?;
+    while at > 1 && matches!(rest.get(at.saturating_add(1)), Some(b' ' | b'\t')) {
+        let next = at.saturating_add(1);
+        match memchr(b'\n', rest.get(next..).unwrap_or_default()) {
+            Some(more) => at = next.saturating_add(more),
+            None => break,
+        }
+    }
+    rest.get(..at)
+}
