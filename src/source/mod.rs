@@ -3,8 +3,107 @@
 //! A [`Source`] fills a [`Chunk`]: one buffer of capture bytes, read in one go, and an index of the frames in it.
 //! Frames are borrowed from that buffer and never copied. A chunk is recycled by whoever asked for it, so reading
 //! a capture of any size costs a few buffers.
+//!
+//! Formats: the classic capture file (draft-ietf-opsawg-pcap) with its nanosecond and modified kinds, and pcapng
+//! (draft-ietf-opsawg-pcapng), plain or under gzip or zstd, from files, directories and pipes. What a damaged or
+//! cut file holds before the damage is given; then a [`Warning`] says where it stopped.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod error;
+mod input;
+mod pcap;
+mod pcapng;
+pub mod progress;
+mod raw;
+mod reader;
+#[cfg(test)]
+mod testfiles;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use error::{Class, Damage, Problem, SourceError, Warning};
+pub use input::Source;
+pub use progress::Progress;
+pub use reader::CaptureReader;
 
 use crate::time::Timestamp;
+
+/// How many bytes a fill reads at a time unless told otherwise: a chunk that stays in a core's own cache while it
+/// is walked, decoded and counted.
+pub const CHUNK_BYTES: usize = 256 << 10;
+
+/// The longest record that is held whole. A longer one is damage.
+pub const MAX_RECORD: usize = 64 << 20;
+
+/// What a fill came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// The chunk holds what was read. It may hold no frame: there may still be some to come.
+    More,
+    /// There is nothing more, and the chunk holds no frame.
+    End,
+}
+
+/// What capture files say of themselves, summed over those read so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Frames given.
+    pub frames: u64,
+    /// Frames given, per link type.
+    pub links: BTreeMap<LinkType, u64>,
+    /// The capture lengths (in bytes) that files and interfaces declare, the first 4,096 different ones; 0 is none.
+    pub snaplens: BTreeSet<u32>,
+    /// Frames that interfaces lost, where a capture says so (`isb_ifdrop`, and the counts of old packet blocks).
+    pub interface_drops: Option<u64>,
+    /// Frames that the capturing system lost, where a capture says so (`isb_osdrop`).
+    pub kernel_drops: Option<u64>,
+}
+
+impl Facts {
+    /// Adds what another file said.
+    pub fn merge(&mut self, other: &Facts) {
+        for (&link, &frames) in &other.links {
+            self.add_frames(link, frames);
+        }
+        other.snaplens.iter().for_each(|&snaplen| self.add_snaplen(snaplen));
+        add_drops(&mut self.interface_drops, other.interface_drops);
+        add_drops(&mut self.kernel_drops, other.kernel_drops);
+    }
+
+    fn add_frames(&mut self, link: LinkType, frames: u64) {
+        if frames > 0 {
+            self.frames = self.frames.saturating_add(frames);
+            let of_link = self.links.entry(link).or_default();
+            *of_link = of_link.saturating_add(frames);
+        }
+    }
+
+    fn add_snaplen(&mut self, snaplen: u32) {
+        if self.snaplens.len() < 4_096 {
+            self.snaplens.insert(snaplen);
+        }
+    }
+}
+
+fn add_drops(sum: &mut Option<u64>, more: Option<u64>) {
+    if let Some(more) = more {
+        *sum = Some(sum.unwrap_or(0).saturating_add(more));
+    }
+}
 
 /// A link type as capture files number them (the tcpdump group's LINKTYPE registry).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +140,8 @@ pub struct FrameRef {
 /// A buffer of capture bytes and the index of the frames in it.
 #[derive(Debug, Default)]
 pub struct Chunk {
-    /// Capture bytes, file headers and all.
+    /// Capture bytes, file headers and all. Behind the last frame lies whatever an earlier fill left there: the
+    /// buffer is used again as it is.
     pub buf: Vec<u8>,
     /// The frames, in file order. Every one lies within `buf`.
     pub frames: Vec<FrameRef>,

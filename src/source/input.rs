@@ -1,0 +1,211 @@
+//! From what stands on the command line to one sequence of frames.
+//!
+//! Files are read in the order of their first frame's time, so that a ring of rotated captures comes out as it went
+//! in. A pipe keeps its place among the inputs: looking for its first frame would mean to wait for it.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::display_name;
+use super::{CaptureReader, Chunk, Facts, Fill, Problem, Progress, SourceError};
+use crate::time::Timestamp;
+
+/// Bytes read at a time in search of a file's first frame.
+const PEEK_CHUNK: usize = 4 << 10;
+/// How many such reads are made before a file counts as one without frames.
+const PEEK_READS: usize = 256;
+
+/// One input that can be read.
+struct Input {
+    path: PathBuf,
+    /// In bytes; None of a pipe.
+    size: Option<u64>,
+    first: Option<Timestamp>,
+}
+
+/// All inputs of a run, one after the other.
+pub struct Source {
+    waiting: VecDeque<Input>,
+    current: Option<(Input, CaptureReader)>,
+    chunk_bytes: usize,
+    facts: Facts,
+    problems: Vec<Problem>,
+    bytes_done: u64,
+    progress: Progress,
+}
+
+impl Source {
+    /// The captures at `paths`: files, pipes, `-` for standard input, and directories, of which every capture file
+    /// that is not hidden is read (told by its first bytes; subdirectories are not searched). Each fill will read
+    /// about `chunk_bytes` ([`super::CHUNK_BYTES`] is a good number). An input that cannot be read becomes a
+    /// [`Problem`], and the others are read.
+    pub fn open(paths: &[PathBuf], chunk_bytes: usize) -> Source {
+        let (mut inputs, mut problems) = (Vec::new(), Vec::new());
+        let alone = paths.len() == 1;
+        for path in paths {
+            if let Err(error) = add(path, alone, &mut inputs, &mut problems) {
+                problems.push(Problem::Error(error));
+            }
+        }
+        let progress = Progress {
+            bytes_read: 0,
+            bytes_total: inputs.iter().try_fold(0u64, |sum, input| Some(sum.saturating_add(input.size?))),
+            files_done: 0,
+            files_total: inputs.len(),
+        };
+        Source {
+            waiting: in_order(inputs),
+            current: None,
+            chunk_bytes,
+            facts: Facts::default(),
+            problems,
+            bytes_done: 0,
+            progress,
+        }
+    }
+
+    /// Reads on into `chunk`, whose frames are replaced; they are all of one input. A chunk without frames is not
+    /// yet the end unless [`Fill::End`] says so.
+    pub fn fill(&mut self, chunk: &mut Chunk) -> Fill {
+        loop {
+            if self.current.is_none() && !self.next_input() {
+                chunk.frames.clear();
+                return Fill::End;
+            }
+            let Some((_, reader)) = &mut self.current else { continue };
+            let result = reader.fill(chunk);
+            self.problems.extend(reader.take_warnings().map(Problem::Warning));
+            self.progress.bytes_read = self.bytes_done.saturating_add(reader.bytes_read());
+            match result {
+                Ok(Fill::More) => return Fill::More,
+                Ok(Fill::End) => self.close(),
+                Err(error) => {
+                    self.problems.push(Problem::Error(error));
+                    self.close();
+                }
+            }
+        }
+    }
+
+    /// What was wrong with inputs since the last call, in the order in which it was met.
+    pub fn take_problems(&mut self) -> std::vec::Drain<'_, Problem> {
+        self.problems.drain(..)
+    }
+
+    /// How far reading has come.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// What the captures read so far say of themselves.
+    pub fn facts(&self) -> Facts {
+        let mut facts = self.facts.clone();
+        if let Some((_, reader)) = &self.current {
+            facts.merge(reader.facts());
+        }
+        facts
+    }
+
+    /// Opens the next input that can be opened; false when there is none.
+    fn next_input(&mut self) -> bool {
+        while let Some(input) = self.waiting.pop_front() {
+            match CaptureReader::open(&input.path, self.chunk_bytes) {
+                Ok(reader) => {
+                    self.current = Some((input, reader));
+                    return true;
+                }
+                Err(error) => {
+                    self.problems.push(Problem::Error(error));
+                    self.count_done(input.size.unwrap_or(0));
+                }
+            }
+        }
+        false
+    }
+
+    fn close(&mut self) {
+        if let Some((input, reader)) = self.current.take() {
+            self.facts.merge(reader.facts());
+            self.count_done(input.size.unwrap_or(0).max(reader.bytes_read()));
+        }
+    }
+
+    fn count_done(&mut self, bytes: u64) {
+        self.bytes_done = self.bytes_done.saturating_add(bytes);
+        self.progress.bytes_read = self.bytes_done;
+        self.progress.files_done = self.progress.files_done.saturating_add(1);
+    }
+}
+
+/// Adds the input or inputs at `path`; one that is `alone` need not be put in order.
+fn add(path: &Path, alone: bool, inputs: &mut Vec<Input>, problems: &mut Vec<Problem>) -> Result<(), SourceError> {
+    let path = path.to_path_buf();
+    if path.as_os_str() == "-" {
+        inputs.push(Input { path, size: None, first: None });
+        return Ok(());
+    }
+    let metadata = fs::metadata(&path).map_err(|error| SourceError::from_io(&display_name(&path), error))?;
+    if metadata.is_dir() {
+        return add_directory(&path, inputs, problems);
+    }
+    let size = metadata.is_file().then_some(metadata.len());
+    let first = if size.is_some() && !alone { first_time(&path)? } else { None };
+    inputs.push(Input { path, size, first });
+    Ok(())
+}
+
+fn add_directory(path: &Path, inputs: &mut Vec<Input>, problems: &mut Vec<Problem>) -> Result<(), SourceError> {
+    let name = display_name(path);
+    let fail = |error| SourceError::from_io(&name, error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let size = fs::metadata(entry.path()).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len());
+        if !hidden && size.is_some() {
+            files.push((entry.path(), size));
+        }
+    }
+    files.sort();
+    let (inputs_before, problems_before) = (inputs.len(), problems.len());
+    for (path, size) in files {
+        match first_time(&path) {
+            Ok(first) => inputs.push(Input { path, size, first }),
+            // Other files lie in such directories too, and a capture just begun has no bytes yet.
+            Err(SourceError::NotACapture { .. } | SourceError::Empty { .. }) => {}
+            Err(error) => problems.push(Problem::Error(error)),
+        }
+    }
+    if inputs.len() == inputs_before && problems.len() == problems_before {
+        return Err(SourceError::NoCaptures { path: Arc::clone(&name) });
+    }
+    Ok(())
+}
+
+/// The time of the first frame of the capture file at `path`, if it has one near its begin.
+fn first_time(path: &Path) -> Result<Option<Timestamp>, SourceError> {
+    let mut reader = CaptureReader::open(path, PEEK_CHUNK)?;
+    let mut chunk = Chunk::default();
+    for _ in 0..PEEK_READS {
+        let fill = reader.fill(&mut chunk);
+        if let Some(frame) = chunk.frames.first() {
+            return Ok(Some(frame.ts));
+        }
+        // What is wrong further on is told when it is read.
+        if !matches!(fill, Ok(Fill::More)) {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// Sorts the files among `inputs` by their first frame and leaves the pipes in their places.
+fn in_order(inputs: Vec<Input>) -> VecDeque<Input> {
+    let places: Vec<bool> = inputs.iter().map(|input| input.size.is_some()).collect();
+    let (mut files, pipes): (Vec<_>, Vec<_>) = inputs.into_iter().partition(|input| input.size.is_some());
+    files.sort_by_key(|input| input.first);
+    let (mut files, mut pipes) = (files.into_iter(), pipes.into_iter());
+    places.into_iter().filter_map(|is_file| if is_file { files.next() } else { pipes.next() }).collect()
+}

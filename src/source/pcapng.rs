@@ -1,0 +1,368 @@
+//! pcapng (draft-ietf-opsawg-pcapng): sections of blocks, each with its length in front and behind.
+//!
+//! Read: section headers (§4.1), interface descriptions (§4.2, of their options `if_tsresol` and `if_tsoffset`),
+//! simple and enhanced packets (§4.4, §4.3), interface statistics (§4.6, `isb_ifdrop` and `isb_osdrop`) and the
+//! obsolete packet block (appendix A). All other blocks are passed over, whatever their length.
+//!
+//! Limits: [`MAX_INTERFACES`] a section, [`MAX_RECORD`] a packet block. A block whose two lengths differ is taken by
+//! the first (blocks of no interest that do not lie in one chunk are not compared); a length that is no multiple of four is rounded up, as some writers left the padding out of it.
+//! Refused: a section without a byte order or of a major version other than 1.
+
+use super::pcap::{Order, Stop, Walked, max_frame};
+use super::{Damage, Facts, FrameRef, LinkType, MAX_RECORD, add_drops};
+use crate::time::{SECOND, Timestamp};
+
+/// The most interfaces that are kept of one section.
+const MAX_INTERFACES: usize = 65_536;
+
+/// How many oddities of a file are told one by one; of the rest, how many there were.
+const MAX_NOTES: u64 = 4;
+
+const SECTION: u32 = 0x0a0d_0d0a;
+const INTERFACE: u32 = 1;
+const OLD_PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const STATISTICS: u32 = 5;
+const ENHANCED_PACKET: u32 = 6;
+
+/// The magic that every pcapng file begins with, as bytes.
+pub(super) const MAGIC: [u8; 4] = SECTION.to_be_bytes();
+
+/// How an interface's ticks become nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ticks {
+    /// Nanoseconds in a tick.
+    Times(u64),
+    /// Ticks in a nanosecond; 0 where they are too many to count.
+    Per(u64),
+    /// Ticks are seconds shifted left by this many bits.
+    Binary(u32),
+}
+
+impl Ticks {
+    /// From the value of `if_tsresol`: the exponent of ten, or of two where the top bit is set, negated.
+    fn from_option(value: u8) -> Ticks {
+        let exponent = u32::from(value & 0x7f);
+        match exponent {
+            _ if value & 0x80 != 0 => Ticks::Binary(exponent),
+            0..=9 => Ticks::Times(10u64.pow(9u32.saturating_sub(exponent))),
+            _ => Ticks::Per(10u64.checked_pow(exponent.saturating_sub(9)).unwrap_or(0)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Interface {
+    link: LinkType,
+    snaplen: u32,
+    ticks: Ticks,
+    /// Seconds to add to every timestamp.
+    offset: i64,
+    frames: u64,
+    /// The last counts that its statistics gave.
+    interface_drops: Option<u64>,
+    kernel_drops: Option<u64>,
+}
+
+impl Interface {
+    #[inline]
+    fn time(&self, ticks: u64) -> Timestamp {
+        let nanos = match self.ticks {
+            Ticks::Times(nanos) => ticks.saturating_mul(nanos),
+            Ticks::Per(ticks_each) => ticks.checked_div(ticks_each).unwrap_or(0),
+            Ticks::Binary(bits) => {
+                let scaled = u128::from(ticks).wrapping_mul(u128::from(SECOND)).checked_shr(bits).unwrap_or(0);
+                u64::try_from(scaled).unwrap_or(u64::MAX)
+            }
+        };
+        if self.offset == 0 {
+            return Timestamp(nanos);
+        }
+        let shift = i128::from(self.offset).saturating_mul(i128::from(SECOND));
+        let moved = i128::from(nanos).saturating_add(shift).max(0);
+        Timestamp(u64::try_from(moved).unwrap_or(u64::MAX))
+    }
+}
+
+/// The fields of one block, in its section's byte order.
+#[derive(Clone, Copy)]
+struct Fields<'a> {
+    order: Order,
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    #[inline(always)]
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, tail) = self.rest.split_first_chunk::<N>()?;
+        self.rest = tail;
+        Some(*head)
+    }
+
+    #[inline(always)]
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(|b| self.order.u16(b))
+    }
+
+    #[inline(always)]
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(|b| self.order.u32(b))
+    }
+
+    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.rest.split_at_checked(n)?;
+        self.rest = tail;
+        Some(head)
+    }
+
+    /// Shows each option's code and value, up to the end of options or the first that does not fit.
+    fn options(mut self, mut see: impl FnMut(u16, &'a [u8])) {
+        while let (Some(code @ 1..), Some(length)) = (self.u16(), self.u16()) {
+            let Some(value) = self.take(usize::from(length)) else { return };
+            see(code, value);
+            let padding = usize::from(length).wrapping_neg() & 3;
+            if self.take(padding).is_none() {
+                return;
+            }
+        }
+    }
+}
+
+/// The state of reading one pcapng file.
+#[derive(Debug)]
+pub(super) struct Sections {
+    order: Order,
+    interfaces: Vec<Interface>,
+    last: Timestamp,
+    lost_between: Option<u64>,
+    notes: Vec<(u64, Damage)>,
+    noted: u64,
+}
+
+/// What a packet block says of its frame.
+struct Packet {
+    interface: u32,
+    /// None: the block has no time.
+    ticks: Option<u64>,
+    caplen: u32,
+    len: u32,
+    /// Bytes of the block in front of the frame.
+    header: usize,
+}
+
+impl Sections {
+    pub(super) fn new() -> Self {
+        Sections {
+            order: Order::Little,
+            interfaces: Vec::new(),
+            last: Timestamp(0),
+            lost_between: None,
+            notes: Vec::new(),
+            noted: 0,
+        }
+    }
+
+    /// The oddities that did not stop the last walk, each with its offset in the bytes walked.
+    pub(super) fn take_notes(&mut self) -> std::vec::Drain<'_, (u64, Damage)> {
+        self.notes.drain(..)
+    }
+
+    /// How many oddities were not told one by one.
+    pub(super) fn notes_left_out(&self) -> u64 {
+        self.noted.saturating_sub(MAX_NOTES)
+    }
+
+    /// Moves what was counted of frames and drops into `facts`; drops only at a section's end, as they are totals.
+    pub(super) fn settle(&mut self, facts: &mut Facts, section_ended: bool) {
+        add_drops(&mut facts.interface_drops, self.lost_between.take());
+        for interface in &mut self.interfaces {
+            facts.add_frames(interface.link, std::mem::take(&mut interface.frames));
+            if section_ended {
+                add_drops(&mut facts.interface_drops, interface.interface_drops.take());
+                add_drops(&mut facts.kernel_drops, interface.kernel_drops.take());
+            }
+        }
+    }
+
+    /// Indexes the whole packet blocks of `bytes`, which begins with a block.
+    pub(super) fn walk(&mut self, bytes: &[u8], frames: &mut Vec<FrameRef>, facts: &mut Facts) -> Walked {
+        let mut at = 0usize;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            match self.block(rest, at, frames, facts) {
+                Ok(length) if length <= rest.len() as u64 => at = at.saturating_add(length as usize),
+                Ok(length) => return Walked { used: at, stop: Stop::Skip(length) },
+                Err(stop) => return Walked { used: at, stop },
+            }
+        }
+    }
+
+    /// Deals with the block at the begin of `bytes` and gives its length.
+    #[inline]
+    fn block(&mut self, bytes: &[u8], at: usize, frames: &mut Vec<FrameRef>, facts: &mut Facts) -> Result<u64, Stop> {
+        let Some(&[t0, t1, t2, t3, l0, l1, l2, l3]) = bytes.first_chunk::<8>() else { return Err(Stop::NeedHeader) };
+        let kind = self.order.u32([t0, t1, t2, t3]);
+        if kind == SECTION {
+            // A palindrome: it reads so in either order, and the section's own order is only known behind it.
+            self.section(bytes, facts)?;
+        }
+        let claimed = self.order.u32([l0, l1, l2, l3]);
+        let least = least_length(kind);
+        if claimed < least {
+            return Err(Stop::Bad(Damage::ShortBlock { kind, length: claimed }));
+        }
+        let length = u64::from(claimed).next_multiple_of(4);
+        let whole = usize::try_from(length).ok().and_then(|n| bytes.get(..n));
+        if let Some(&trailer) = whole.and_then(|block| block.last_chunk::<4>()) {
+            let trail = self.order.u32(trailer);
+            if trail != claimed {
+                self.note(at, Damage::TrailerLength { head: claimed, trail });
+            }
+        }
+        if !matches!(kind, INTERFACE | OLD_PACKET | SIMPLE_PACKET | STATISTICS | ENHANCED_PACKET) {
+            return Ok(length);
+        }
+        if length > MAX_RECORD as u64 {
+            return Err(Stop::Bad(Damage::TooLong { length, limit: MAX_RECORD as u64 }));
+        }
+        let Some(block) = whole else { return Err(Stop::Need(length)) };
+        let body = block.get(8..block.len().saturating_sub(4)).unwrap_or_default();
+        let fields = Fields { order: self.order, rest: body };
+        let short = || Stop::Bad(Damage::ShortBlock { kind, length: claimed });
+        match kind {
+            INTERFACE => self.interface(fields, at, facts).ok_or_else(short)?,
+            STATISTICS => self.statistics(fields).ok_or_else(short)?,
+            _ => {
+                let packet = self.packet(kind, fields).ok_or_else(short)?;
+                self.push(packet, body.len(), at, frames)?;
+            }
+        }
+        Ok(length)
+    }
+
+    #[cold]
+    fn section(&mut self, bytes: &[u8], facts: &mut Facts) -> Result<(), Stop> {
+        let Some(&[_, _, _, _, _, _, _, _, o0, o1, o2, o3, a0, a1, b0, b1]) = bytes.first_chunk::<16>() else {
+            return Err(if bytes.len() < 8 { Stop::NeedHeader } else { Stop::Need(28) });
+        };
+        let order = match u32::from_be_bytes([o0, o1, o2, o3]) {
+            0x1a2b_3c4d => Order::Big,
+            0x4d3c_2b1a => Order::Little,
+            _ => return Err(Stop::Bad(Damage::ByteOrder)),
+        };
+        let (major, minor) = (order.u16([a0, a1]), order.u16([b0, b1]));
+        if major != 1 {
+            return Err(Stop::Bad(Damage::SectionVersion { major, minor }));
+        }
+        self.settle(facts, true);
+        self.interfaces.clear();
+        self.order = order;
+        Ok(())
+    }
+
+    #[cold]
+    fn interface(&mut self, mut fields: Fields<'_>, at: usize, facts: &mut Facts) -> Option<()> {
+        let (link, _, snaplen) = (fields.u16()?, fields.u16()?, fields.u32()?);
+        if self.interfaces.len() >= MAX_INTERFACES {
+            self.note(at, Damage::Interfaces { limit: MAX_INTERFACES });
+            return Some(());
+        }
+        let (mut ticks, mut offset) = (Ticks::Times(1_000), 0);
+        let order = fields.order;
+        fields.options(|code, value| match (code, value) {
+            (9, &[resolution, ..]) => ticks = Ticks::from_option(resolution),
+            (14, _) => offset = value.first_chunk::<8>().map_or(offset, |b| order.u64(*b) as i64),
+            _ => {}
+        });
+        facts.add_snaplen(snaplen);
+        let link = LinkType(link);
+        let (frames, interface_drops, kernel_drops) = (0, None, None);
+        self.interfaces.push(Interface { link, snaplen, ticks, offset, frames, interface_drops, kernel_drops });
+        Some(())
+    }
+
+    #[cold]
+    fn statistics(&mut self, mut fields: Fields<'_>) -> Option<()> {
+        let interface = fields.u32()?;
+        fields.take(8)?;
+        let order = fields.order;
+        let Some(interface) = self.interfaces.get_mut(interface as usize) else { return Some(()) };
+        fields.options(|code, value| {
+            let count = value.first_chunk::<8>().map(|b| order.u64(*b));
+            match code {
+                5 => interface.interface_drops = count.or(interface.interface_drops),
+                7 => interface.kernel_drops = count.or(interface.kernel_drops),
+                _ => {}
+            }
+        });
+        Some(())
+    }
+
+    #[inline(always)]
+    fn packet(&mut self, kind: u32, mut fields: Fields<'_>) -> Option<Packet> {
+        let clock = |high: u32, low: u32| Some((u64::from(high) << 32) | u64::from(low));
+        if kind == ENHANCED_PACKET {
+            let interface = fields.u32()?;
+            let ticks = clock(fields.u32()?, fields.u32()?);
+            return Some(Packet { interface, ticks, caplen: fields.u32()?, len: fields.u32()?, header: 28 });
+        }
+        if kind == SIMPLE_PACKET {
+            let len = fields.u32()?;
+            let snaplen = self.interfaces.first().map_or(0, |interface| interface.snaplen);
+            let limit = if snaplen == 0 { u32::MAX } else { snaplen };
+            let caplen = len.min(limit).min(u32::try_from(fields.rest.len()).ok()?);
+            return Some(Packet { interface: 0, ticks: None, caplen, len, header: 12 });
+        }
+        let (interface, lost) = (u32::from(fields.u16()?), fields.u16()?);
+        if lost != u16::MAX {
+            add_drops(&mut self.lost_between, Some(u64::from(lost)));
+        }
+        let ticks = clock(fields.u32()?, fields.u32()?);
+        Some(Packet { interface, ticks, caplen: fields.u32()?, len: fields.u32()?, header: 28 })
+    }
+
+    /// Indexes `packet`, of a block at `at` with `body` bytes between its lengths.
+    #[inline(always)]
+    fn push(&mut self, packet: Packet, body: usize, at: usize, frames: &mut Vec<FrameRef>) -> Result<(), Stop> {
+        let Some(interface) = self.interfaces.get_mut(packet.interface as usize) else {
+            self.note(at, Damage::NoInterface { interface: packet.interface });
+            return Ok(());
+        };
+        let room = body.saturating_sub(packet.header.saturating_sub(8)) as u64;
+        let limit = room.min(u64::from(max_frame(interface.link)));
+        if u64::from(packet.caplen) > limit {
+            return Err(Stop::Bad(Damage::TooLong { length: u64::from(packet.caplen), limit }));
+        }
+        let ts = packet.ticks.map_or(self.last, |ticks| interface.time(ticks));
+        interface.frames = interface.frames.wrapping_add(1);
+        frames.push(FrameRef {
+            ts,
+            start: at.saturating_add(packet.header) as u32,
+            caplen: packet.caplen,
+            len: packet.len.max(packet.caplen),
+            link: interface.link,
+        });
+        self.last = ts;
+        Ok(())
+    }
+
+    #[cold]
+    fn note(&mut self, at: usize, what: Damage) {
+        self.noted = self.noted.saturating_add(1);
+        if self.noted <= MAX_NOTES {
+            self.notes.push((at as u64, what));
+        }
+    }
+}
+
+/// The fewest bytes that a block of this type can have, lengths and all.
+fn least_length(kind: u32) -> u32 {
+    match kind {
+        SECTION => 28,
+        INTERFACE => 20,
+        SIMPLE_PACKET => 16,
+        STATISTICS => 24,
+        OLD_PACKET | ENHANCED_PACKET => 32,
+        _ => 12,
+    }
+}

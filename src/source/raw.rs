@@ -1,0 +1,221 @@
+//! The bytes of one input: a file read in place, a pipe, or either of them unpacked.
+//!
+//! Files are read by position and never mapped: a mapped file that another program cuts kills who reads it.
+//! Compressed input is unpacked as it is read. gzip (RFC 1952, several members too) and zstd (RFC 8878, whose
+//! decoder holds a window of 128 MiB at most) are told by their first bytes.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Damage, SourceError};
+
+/// Unpacked bytes below which no ratio is judged: that much is read in seconds, and short captures of one repeated
+/// frame may pack very well.
+const BOMB_BYTES: u64 = 1 << 30;
+/// Unpacked bytes for one packed above which input is refused. Captures pack 2:1 to 50:1; a file made to swell comes
+/// near to the 1,032:1 of deflate or far beyond with zstd.
+const BOMB_RATIO: u64 = 300;
+
+/// How input is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Codec {
+    Gzip,
+    Zstd,
+}
+
+impl Codec {
+    fn of(magic: &[u8]) -> Option<Codec> {
+        match magic {
+            [0x1f, 0x8b, ..] => Some(Codec::Gzip),
+            // A zstd frame, or one that is to be skipped in front of it.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Codec::Zstd),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Codec::Gzip => "gzip",
+            Codec::Zstd => "zstd",
+        }
+    }
+}
+
+enum Bytes {
+    /// A regular file, read by position.
+    File { file: File, offset: u64 },
+    /// A pipe or device: each read gives what is there.
+    Pipe(Box<dyn Read + Send>),
+    /// Unpacked from either.
+    Unpacked { codec: Codec, reader: Box<dyn Read + Send>, unpacked: u64 },
+}
+
+/// An open input.
+pub(super) struct Raw {
+    path: Arc<str>,
+    bytes: Bytes,
+    /// Size of a regular file when it was opened; None of a pipe.
+    size: Option<u64>,
+    /// Bytes read of the input itself, before any unpacking.
+    taken: Arc<AtomicU64>,
+    /// Where in the file reading began.
+    first: u64,
+}
+
+/// Why there are no more bytes.
+#[derive(Debug)]
+pub(super) enum RawEnd {
+    Clean,
+    Damage(Damage),
+    Error(SourceError),
+}
+
+/// What a read came to.
+pub(super) enum Got {
+    Bytes(usize),
+    End(RawEnd),
+}
+
+/// Counts what passes through it.
+struct Counted<R> {
+    inner: R,
+    taken: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.taken.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
+impl Raw {
+    /// Opens the file, pipe or device at `path`, which messages call `name`; `-` is standard input.
+    pub(super) fn open(path: &Path, name: &Arc<str>) -> Result<Raw, SourceError> {
+        let fail = |error| SourceError::from_io(name, error);
+        let file = if path.as_os_str() == "-" {
+            File::from(io::stdin().as_fd().try_clone_to_owned().map_err(fail)?)
+        } else {
+            if std::fs::metadata(path).map_err(fail)?.file_type().is_socket() {
+                return Err(SourceError::Socket { path: Arc::clone(name) });
+            }
+            File::open(path).map_err(fail)?
+        };
+        let metadata = file.metadata().map_err(fail)?;
+        if metadata.is_dir() {
+            return Err(SourceError::NoCaptures { path: Arc::clone(name) });
+        }
+        if metadata.is_file() {
+            Raw::from_file(file, metadata.len(), name).map_err(fail)
+        } else {
+            Raw::from_pipe(Box::new(file), name).map_err(fail)
+        }
+    }
+
+    fn from_file(mut file: File, size: u64, name: &Arc<str>) -> io::Result<Raw> {
+        // Standard input may be a file that someone has read from before.
+        let first = io::Seek::stream_position(&mut file)?;
+        let mut magic = [0; 4];
+        let n = file.read_at(&mut magic, first)?;
+        let taken = Arc::new(AtomicU64::new(0));
+        let bytes = match Codec::of(magic.get(..n).unwrap_or_default()) {
+            None => Bytes::File { file, offset: first },
+            Some(codec) => unpack(codec, Box::new(file), &taken)?,
+        };
+        Ok(Raw { path: Arc::clone(name), bytes, size: Some(size), taken, first })
+    }
+
+    pub(super) fn from_pipe(mut pipe: Box<dyn Read + Send>, name: &Arc<str>) -> io::Result<Raw> {
+        let mut magic = Vec::with_capacity(4);
+        pipe.by_ref().take(4).read_to_end(&mut magic)?;
+        let codec = Codec::of(&magic);
+        let whole = Box::new(io::Cursor::new(magic).chain(pipe));
+        let taken = Arc::new(AtomicU64::new(0));
+        let bytes = match codec {
+            None => Bytes::Pipe(Box::new(Counted { inner: whole, taken: Arc::clone(&taken) })),
+            Some(codec) => unpack(codec, whole, &taken)?,
+        };
+        Ok(Raw { path: Arc::clone(name), bytes, size: None, taken, first: 0 })
+    }
+
+    /// Reads into `buf`: all that fits of a file, what is there of a pipe. `buf` must not be empty.
+    pub(super) fn read(&mut self, buf: &mut [u8]) -> Got {
+        loop {
+            let result = match &mut self.bytes {
+                Bytes::File { file, offset } => {
+                    file.read_at(buf, *offset).inspect(|&n| *offset = offset.saturating_add(n as u64))
+                }
+                Bytes::Pipe(pipe) => pipe.read(buf),
+                Bytes::Unpacked { reader, .. } => reader.read(buf),
+            };
+            return match result {
+                Ok(0) => Got::End(self.at_end()),
+                Ok(n) => self.count(n),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => Got::End(self.failed(error)),
+            };
+        }
+    }
+
+    /// Whether reads give little at a time though more can be had without waiting.
+    pub(super) fn is_unpacked(&self) -> bool {
+        matches!(self.bytes, Bytes::Unpacked { .. })
+    }
+
+    /// Bytes read of the input itself (the compressed ones, where it is).
+    pub(super) fn taken(&self) -> u64 {
+        match &self.bytes {
+            Bytes::File { offset, .. } => offset.saturating_sub(self.first),
+            _ => self.taken.load(Ordering::Relaxed),
+        }
+    }
+
+    fn count(&mut self, n: usize) -> Got {
+        if let Bytes::Unpacked { unpacked, .. } = &mut self.bytes {
+            *unpacked = unpacked.saturating_add(n as u64);
+            let (unpacked, packed) = (*unpacked, self.taken.load(Ordering::Relaxed));
+            if is_bomb(unpacked, packed) {
+                let path = Arc::clone(&self.path);
+                return Got::End(RawEnd::Error(SourceError::Bomb { path, unpacked, packed }));
+            }
+        }
+        Got::Bytes(n)
+    }
+
+    fn at_end(&self) -> RawEnd {
+        match (&self.bytes, self.size) {
+            (Bytes::File { offset, .. }, Some(size)) if *offset < size => RawEnd::Damage(Damage::Shrank { size }),
+            _ => RawEnd::Clean,
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> RawEnd {
+        match &self.bytes {
+            // What the system says has a number of its own; the rest is the decoder's.
+            Bytes::Unpacked { codec, .. } if error.raw_os_error().is_none() => RawEnd::Damage(match error.kind() {
+                io::ErrorKind::UnexpectedEof => Damage::CutStream { codec: codec.name() },
+                _ => Damage::BadStream { codec: codec.name(), error: error.to_string() },
+            }),
+            _ => RawEnd::Error(SourceError::from_io(&self.path, error)),
+        }
+    }
+}
+
+fn is_bomb(unpacked: u64, packed: u64) -> bool {
+    unpacked > BOMB_BYTES && unpacked > packed.saturating_mul(BOMB_RATIO)
+}
+
+fn unpack(codec: Codec, inner: Box<dyn Read + Send>, taken: &Arc<AtomicU64>) -> io::Result<Bytes> {
+    let counted = BufReader::with_capacity(64 << 10, Counted { inner, taken: Arc::clone(taken) });
+    let reader: Box<dyn Read + Send> = match codec {
+        Codec::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(counted)),
+        Codec::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(counted)?),
+    };
+    Ok(Bytes::Unpacked { codec, reader, unpacked: 0 })
+}
