@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod decode;
+pub mod engine;
 pub mod event;
 pub mod flow;
 pub mod inspect;

@@ -76,6 +76,12 @@ impl Stream {
         self.parked = Vec::new();
     }
 
+    /// What comes from here on is another protocol's: forgets what the last reader wanted.
+    pub fn restart(&mut self) {
+        self.done = false;
+        self.skip = 0;
+    }
+
     /// Bytes held in memory.
     pub fn memory(&self) -> usize {
         let parked: usize = self.parked.iter().map(|p| p.bytes.capacity().saturating_add(size_of::<Parked>())).sum();

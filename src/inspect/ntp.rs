@@ -1,8 +1,142 @@
-//! NTP.
+//! NTP packets (RFC 5905 §7.3; SNTP of RFC 4330 is the same on the wire).
+//!
+//! Read is the 48-byte header; extension fields and the authentication code behind it are only measured. Control
+//! and private packets (modes 6 and 7, RFC 9327) are recognised and not read. Refused: versions but 1 to 4, modes
+//! but 1 to 7, a stratum over 16, a tail that is no whole number of 32-bit words.
 
-/// A packet.
-#[derive(Clone, Copy, Debug)]
+use crate::time::Timestamp;
+use crate::wire::Reader;
+
+/// The length of the header.
+const HEADER_LEN: usize = 48;
+
+/// Seconds from 1900-01-01, where era 0 of NTP begins, to the Unix epoch.
+const UNIX_EPOCH: u64 = 2_208_988_800;
+
+/// An NTP packet. Timestamps are raw: seconds since 1900 in the upper 32 bits, a binary fraction in the lower; zero
+/// is "not known". All fields but version and mode are zero in modes 6 and 7.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Packet {
-    /// 3 client, 4 server.
+    /// 0 none, 1 and 2 a leap second comes, 3 not synchronised.
+    pub leap: u8,
+    /// 1 to 4.
+    pub version: u8,
+    /// 1 and 2 symmetric, 3 client, 4 server, 5 broadcast, 6 control, 7 private.
     pub mode: u8,
+    /// 0 a kiss-o'-death (from a server), 1 a reference clock, to 15; 16 not synchronised.
+    pub stratum: u8,
+    /// The poll interval, log2 of seconds.
+    pub poll: i8,
+    /// The clock's precision, log2 of seconds.
+    pub precision: i8,
+    /// The round trip to the reference clock, in 1/65536 s.
+    pub root_delay: u32,
+    /// The error against the reference clock, in 1/65536 s.
+    pub root_dispersion: u32,
+    /// The reference: an address, a clock's letters, or a kiss code.
+    pub reference_id: [u8; 4],
+    /// When the clock was last set.
+    pub reference: u64,
+    /// When the request left the client.
+    pub origin: u64,
+    /// When the request came to the server.
+    pub receive: u64,
+    /// When this packet left.
+    pub transmit: u64,
+}
+
+impl Packet {
+    /// Whether it is a control or private packet, of which only version and mode are read.
+    pub const fn is_control(&self) -> bool {
+        matches!(self.mode, 6 | 7)
+    }
+}
+
+/// Reads a datagram as NTP; `None` where it breaks the grammar or is cut inside the header.
+#[inline]
+pub fn parse(datagram: &[u8]) -> Option<Packet> {
+    let mut r = Reader::new(datagram);
+    let first = r.u8().ok()?;
+    let (leap, version, mode) = (first >> 6, first >> 3 & 7, first & 7);
+    if !matches!(version, 1..=4) || mode == 0 {
+        return None;
+    }
+    if mode >= 6 {
+        // the shortest mode 7 header; mode 6 has 12 bytes
+        let least = if mode == 6 { 12 } else { 8 };
+        return (datagram.len() >= least).then_some(Packet { version, mode, ..Packet::default() });
+    }
+    let tail = datagram.len().checked_sub(HEADER_LEN)?;
+    let packet = Packet {
+        leap,
+        version,
+        mode,
+        stratum: r.u8().ok()?,
+        poll: i8::from_be_bytes([r.u8().ok()?]),
+        precision: i8::from_be_bytes([r.u8().ok()?]),
+        root_delay: r.u32().ok()?,
+        root_dispersion: r.u32().ok()?,
+        reference_id: *r.array().ok()?,
+        reference: r.u64().ok()?,
+        origin: r.u64().ok()?,
+        receive: r.u64().ok()?,
+        transmit: r.u64().ok()?,
+    };
+    (packet.stratum <= 16 && tail.is_multiple_of(4)).then_some(packet)
+}
+
+/// The moment of a raw NTP timestamp; `None` where it is not known. Seconds with a clear top bit are of era 1, from
+/// 2036 on (RFC 4330 §3).
+pub fn moment(raw: u64) -> Option<Timestamp> {
+    let (seconds, fraction) = (raw >> 32, raw & 0xffff_ffff);
+    let era = if seconds & 0x8000_0000 == 0 { 1 << 32 } else { 0 };
+    let unix = seconds.saturating_add(era).checked_sub(UNIX_EPOCH)?;
+    let nanos = fraction.saturating_mul(1_000_000_000) >> 32;
+    (raw != 0).then_some(Timestamp::from_parts(unix, nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn request() -> Vec<u8> {
+        let mut bytes = vec![0x23, 0, 6, 0xec];
+        bytes.resize(40, 0);
+        bytes.extend(0xe3b0_c442_8000_0000_u64.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_client_request_is_read() {
+        let packet = parse(&request()).unwrap();
+        assert_eq!((packet.version, packet.mode, packet.poll, packet.precision), (4, 3, 6, -20));
+        assert_eq!(moment(packet.transmit), Some(Timestamp(1_611_023_810_500_000_000)));
+        assert_eq!(moment(packet.origin), None);
+        assert_eq!(moment(1 << 32), Some(Timestamp::from_parts(2_085_978_497, 0)), "one second into era 1");
+    }
+
+    #[test]
+    fn a_tail_is_whole_words() {
+        let mut bytes = request();
+        bytes.extend([0; 20]);
+        assert!(parse(&bytes).is_some());
+        bytes.push(0);
+        assert!(parse(&bytes).is_none());
+        assert!(parse(&bytes[..47]).is_none());
+    }
+
+    #[test]
+    fn control_is_only_recognised() {
+        assert!(parse(&[0x16; 12]).unwrap().is_control());
+        assert!(parse(&[0x16; 11]).is_none());
+        assert!(parse(&[0x17; 8]).unwrap().is_control());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>, raw: u64) {
+            let _ = (parse(&bytes), moment(raw));
+        }
+    }
 }

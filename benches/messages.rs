@@ -1,0 +1,33 @@
+//! Throughput of reading one datagram's message: a DNS response with four answers, a STUN success.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use relayscope::inspect::{dns, stun};
+
+const DNS_HEAD: &[u8] =
+    b"\x12\x34\x81\x80\x00\x01\x00\x04\x00\x00\x00\x00\x03www\x07example\x03com\x00\x00\x01\x00\x01";
+const DNS_ANSWER: &[u8] = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01";
+const STUN: &[u8] = b"\x01\x01\x00\x18\x21\x12\xa4\x42abcdefghijkl\x00\x20\x00\x08\x00\x01\x2c\xab\xe1\x12\xa6\x43\
+    \x80\x22\x00\x08coturn-4";
+
+fn messages(c: &mut Criterion) {
+    let response = [DNS_HEAD, DNS_ANSWER, DNS_ANSWER, DNS_ANSWER, DNS_ANSWER].concat();
+    let mut group = c.benchmark_group("messages");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("dns_response_4_answers", |b| {
+        b.iter(|| {
+            let message = dns::parse(black_box(&response)).ok()?;
+            let question = message.question().map(|q| q.name.labels().map(<[u8]>::len).sum::<usize>());
+            let addresses = message.answers().filter(|r| matches!(r.data(), dns::Data::A(_))).count();
+            Some((question, addresses))
+        });
+    });
+    group.bench_function("stun_success", |b| {
+        b.iter(|| stun::parse(black_box(STUN), STUN.len()).map(|m| m.details()));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, messages);
+criterion_main!(benches);

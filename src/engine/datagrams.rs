@@ -1,0 +1,118 @@
+//! The payload of UDP flows: one datagram at a time, told by its first bytes.
+//!
+//! Media flows mix protocols on one pair of ports; the first byte tells them apart (RFC 7983). A flow in which
+//! nothing is found is left alone after [`MAX_TRIES`] datagrams.
+
+use super::learn::{Context, Learner};
+use crate::flow::{Flow, NONE};
+use crate::inspect::{Fact, dns, dtls, ntp, stun};
+
+/// How many datagrams of a flow are looked at in vain.
+const MAX_TRIES: u8 = 32;
+
+/// How far the inspection of a UDP flow has come.
+mod phase {
+    /// Nothing found yet.
+    pub const PROBING: u8 = 0;
+    /// STUN or DTLS was found: what else comes is media.
+    pub const MEDIA: u8 = 1;
+    /// DNS was found.
+    pub const DNS: u8 = 2;
+    /// Nothing more is wanted.
+    pub const DONE: u8 = 3;
+}
+
+/// Takes the payload of a UDP datagram, of which `wire_len` bytes were on the wire.
+#[inline]
+pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
+    match cx.flow.phase {
+        phase::DONE => {}
+        phase::DNS => {
+            if let Ok(message) = dns::parse(payload) {
+                learner.learn(cx, Fact::Dns(message));
+            }
+        }
+        phase::MEDIA => media(cx, payload, learner),
+        _ => probe(cx, payload, learner),
+    }
+}
+
+/// The ports whose datagrams are taken for DNS: its own, multicast DNS (RFC 6762), LLMNR (RFC 4795).
+fn is_dns_port(port: u16) -> bool {
+    matches!(port, 53 | 5353 | 5355)
+}
+
+fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
+    let ports = [cx.packet.src_port, cx.packet.dst_port];
+    if ports.iter().any(|&p| is_dns_port(p)) && let Ok(message) = dns::parse(payload) {
+        cx.flow.phase = phase::DNS;
+        learner.learn(cx, Fact::Dns(message));
+        return;
+    }
+    if ports.contains(&123) && let Some(packet) = ntp::parse(payload) {
+        cx.flow.phase = phase::DONE;
+        learner.learn(cx, Fact::Ntp(packet));
+        return;
+    }
+    if take_stun(cx, payload, learner) || take_dtls(cx, payload, learner) {
+        cx.flow.phase = phase::MEDIA;
+        return;
+    }
+    cx.flow.tries = cx.flow.tries.saturating_add(1);
+    if cx.flow.tries >= MAX_TRIES {
+        cx.flow.phase = phase::DONE;
+    }
+}
+
+/// One datagram of a flow on which STUN or DTLS has been spoken.
+fn media(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
+    match payload.first() {
+        Some(0..=3) if take_stun(cx, payload, learner) => return,
+        Some(20..=63) if wants_dtls(cx.flow, learner) && take_dtls(cx, payload, learner) => return,
+        _ => {}
+    }
+    let channel = payload.first().is_some_and(|b| (64..=79).contains(b));
+    let Some(learnt) = learner.of(cx.flow) else { return };
+    if channel && let Some(stun) = &mut learnt.stun {
+        stun.channel_data = stun.channel_data.saturating_add(1);
+        return;
+    }
+    let media = learnt.media.get_or_insert_default();
+    media.datagrams = media.datagrams.saturating_add(1);
+    if payload.first().is_some_and(|b| (128..=191).contains(b)) {
+        media.rtp = media.rtp.saturating_add(1);
+    }
+}
+
+fn take_stun(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
+    if payload.first().is_none_or(|b| *b > 3) {
+        return false;
+    }
+    let wire_len = cx.packet.payload_len as usize;
+    let own_port = [cx.packet.src_port, cx.packet.dst_port].iter().any(|p| matches!(p, 3478 | 3479));
+    let message = stun::parse(payload, wire_len)
+        .or_else(|| if own_port { stun::parse_classic(payload, wire_len) } else { None });
+    message.map(|m| learner.learn(cx, Fact::Stun(m))).is_some()
+}
+
+/// Whether a hello of the flow is still to come.
+fn wants_dtls(flow: &Flow, learner: &Learner) -> bool {
+    flow.learnt == NONE
+        || learner.learnt.get(flow.learnt).is_some_and(|l| l.tls.as_ref().is_none_or(|t| t.version == 0))
+}
+
+fn take_dtls(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
+    if !payload.first().is_some_and(|b| (20..=63).contains(b)) || !dtls::is_dtls(payload) {
+        return false;
+    }
+    dtls::inspect(payload, &mut |fact| learner.learn(cx, fact));
+    let frame = cx.packet.frame;
+    if let Some(learnt) = learner.of(cx.flow) {
+        let media = learnt.media.get_or_insert_default();
+        media.datagrams = media.datagrams.saturating_add(1);
+        if media.dtls == 0 {
+            media.dtls = frame;
+        }
+    }
+    true
+}

@@ -1,0 +1,142 @@
+//! The front of the engine: frames to packets, each for the shard that owns its flow.
+//!
+//! The front sees every frame in order, alone. What must be put together before a shard can be chosen (fragments) is
+//! put together here; what concerns a flow of another shard (an ICMP error) is sent there.
+
+use super::learnt::Icmp;
+use super::shard::Quote;
+use crate::decode::fragment::Defragmenter;
+use crate::decode::{Packet, Undecoded, decode, proto};
+use crate::flow::key::{Keyed, shard_of};
+use crate::source::Frame;
+use crate::time::Timestamp;
+
+/// Work for one shard.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    /// A packet, with its key, and where its bytes are.
+    Packet(Packet, Keyed, Place),
+    /// An ICMP error about one of its flows.
+    Quote(Quote),
+}
+
+/// Where the bytes of a packet are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The frame with that number in the chunk at hand.
+    Frame(u32),
+    /// The datagram with that number among those put together while the chunk was decoded.
+    Datagram(u32),
+}
+
+/// What was seen of the capture as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Frames.
+    pub frames: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+    /// The first frame's time.
+    pub first: Option<Timestamp>,
+    /// The latest time seen.
+    pub last: Timestamp,
+    /// Frames that the capture cut.
+    pub cut_frames: u64,
+    /// Frames without a packet, by reason.
+    pub undecoded: [u64; Undecoded::ALL.len()],
+}
+
+/// The front's state.
+#[derive(Debug, Default)]
+pub struct Front {
+    secret: u64,
+    /// What was seen so far.
+    pub totals: Totals,
+    fragments: Defragmenter,
+}
+
+/// Takes work for a shard, with the bytes of a datagram that was put together from fragments.
+pub trait Sink {
+    /// Work whose bytes, if any, are a frame's.
+    fn work(&mut self, shard: usize, work: Work);
+    /// Keeps a datagram; gives the place by which work names it.
+    fn keep(&mut self, datagram: Vec<u8>) -> Place;
+}
+
+impl Front {
+    /// A front whose keys are hashed with `secret`, as the shards' tables are.
+    pub fn new(secret: u64) -> Self {
+        Front { secret, ..Front::default() }
+    }
+
+    /// Takes the next frame, number `index` of its chunk.
+    #[inline]
+    pub fn frame(&mut self, frame: &Frame<'_>, index: u32, sink: &mut impl Sink) {
+        let totals = &mut self.totals;
+        totals.frames = totals.frames.wrapping_add(1);
+        totals.bytes = totals.bytes.wrapping_add(u64::from(frame.len));
+        totals.first.get_or_insert(frame.ts);
+        totals.last = totals.last.max(frame.ts);
+        totals.cut_frames = totals.cut_frames.wrapping_add(u64::from((frame.bytes.len() as u64) < u64::from(frame.len)));
+        let mut packet =
+            Packet { ts: frame.ts, frame: totals.frames, len: frame.len, frames: 1, ..Packet::default() };
+        match decode(frame.link.0, frame.bytes, &mut packet) {
+            Ok(()) if packet.fragment.is_none() => {
+                if matches!(packet.proto, proto::ICMP | proto::ICMP6) {
+                    self.quote(&packet, frame.bytes, sink);
+                }
+                self.pass(packet, Place::Frame(index), sink);
+            }
+            Ok(()) => self.fragment(&packet, frame.bytes, sink),
+            Err(reason) => self.undecoded(reason),
+        }
+    }
+
+    #[inline(always)]
+    fn pass(&self, packet: Packet, place: Place, sink: &mut impl Sink) {
+        let keyed = Keyed::of(&packet, self.secret);
+        sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, place));
+    }
+
+    #[cold]
+    fn undecoded(&mut self, reason: Undecoded) {
+        if let Some(count) = self.totals.undecoded.get_mut(reason as usize) {
+            *count = count.wrapping_add(1);
+        }
+    }
+
+    #[cold]
+    fn fragment(&mut self, packet: &Packet, bytes: &[u8], sink: &mut impl Sink) {
+        let Some(fragment) = packet.fragment else { return };
+        let secret = self.secret;
+        self.fragments.push(packet, fragment, bytes, &mut |packet, datagram| put_together(secret, packet, datagram, sink));
+    }
+
+    /// The capture has ended: gives up what is not whole.
+    pub fn finish(&mut self, sink: &mut impl Sink) {
+        let secret = self.secret;
+        self.fragments.finish(&mut |packet, datagram| put_together(secret, packet, datagram, sink));
+    }
+
+    /// If the packet is an ICMP error, sends what it quotes to that flow's shard (RFC 792, RFC 4443 §3).
+    #[cold]
+    fn quote(&self, packet: &Packet, bytes: &[u8], sink: &mut impl Sink) {
+        let (kind, code) = ((packet.seq >> 8) as u8, packet.seq as u8);
+        let is_error = match packet.proto {
+            proto::ICMP => matches!(kind, 3 | 4 | 5 | 11 | 12),
+            _ => kind < 128,
+        };
+        const RAW_IP: u16 = 101;
+        let mut quoted = Packet { ts: packet.ts, frame: packet.frame, ..Packet::default() };
+        if is_error && decode(RAW_IP, packet.payload(bytes), &mut quoted).is_ok() {
+            let icmp = Icmp { from: packet.src, kind, code, frame: packet.frame };
+            sink.work(shard_of(quoted.src, quoted.dst), Work::Quote(Quote { quoted, icmp }));
+        }
+    }
+}
+
+fn put_together(secret: u64, packet: Packet, datagram: Vec<u8>, sink: &mut impl Sink) {
+    let place = sink.keep(datagram);
+    let keyed = Keyed::of(&packet, secret);
+    sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, place));
+}

@@ -1,0 +1,493 @@
+//! Facts into what is kept: the one place where borrowed facts are copied.
+
+use std::fmt::Write;
+use std::num::NonZeroU64;
+
+use super::learnt::{Answer, Dns, DnsExchange, Http, HttpExchange, Learnt, NameAt, PendingQuery, Seen, Stun, Tls, TlsDetail};
+use super::strings::Strings;
+use crate::decode::{Addr, Packet};
+use crate::event::{LIST_MAX, MethodCounts};
+use crate::flow::key::fold;
+use crate::flow::slab::Slab;
+use crate::flow::{Flow, NONE};
+use crate::inspect::ja::{self, Transport};
+use crate::inspect::{Direction, Fact, dns, http, ntp, stun, tls};
+
+/// How many queries of one flow may wait for their responses.
+const MAX_PENDING: usize = 64;
+/// How many mapped addresses, and methods, one flow keeps.
+const MAX_STUN: usize = 16;
+/// How many addresses one shard keeps of all DNS answers: names are a help, not a promise.
+const MAX_ANSWERS: usize = 1 << 17;
+/// The longest header or target that is kept, in bytes.
+const MAX_TEXT: usize = 64 << 10;
+/// How many owners of an unsolicited answer's addresses get a record of their own.
+const MAX_OWNERS: usize = 64;
+
+/// Counts over all flows of a shard.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Counts {
+    pub tls_sni_flows: u64,
+    pub dtls_flows: u64,
+    pub quic_flows: u64,
+    pub dns_flows: u64,
+    pub dns_exchanges: u64,
+    pub stun_flows: u64,
+    pub http_requests: u64,
+    pub http_responses: u64,
+}
+
+/// The flow that a fact is about, and where the fact was seen.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The flow.
+    pub flow: &'a mut Flow,
+    /// The packet that completed the fact.
+    pub packet: &'a Packet,
+    /// Side 1 of the flow sent it.
+    pub second: bool,
+    /// Segments of its direction so far.
+    pub segments: u16,
+}
+
+impl Context<'_> {
+    fn seen(&self) -> Seen {
+        Seen { ts: self.packet.ts, frame: self.packet.frame }
+    }
+
+    /// A message that only an originator sends has come: where the originator was guessed otherwise, now it is known.
+    fn came_from_originator(&mut self) {
+        if self.flow.guessed() && self.second != self.flow.flipped() {
+            self.flow.flip();
+        }
+    }
+}
+
+/// All that the flows of a shard have told.
+#[derive(Debug)]
+pub struct Learner {
+    /// By the number that each flow keeps.
+    pub learnt: Slab<Learnt>,
+    /// Every name.
+    pub strings: Strings,
+    /// Every address that a DNS answer gave.
+    pub answers: Vec<Answer>,
+    /// Counts.
+    pub counts: Counts,
+    /// Keep what only records need.
+    pub records: bool,
+    scratch: String,
+}
+
+impl Learner {
+    /// Nothing learnt yet.
+    pub fn new(records: bool, secret: u64) -> Self {
+        Learner {
+            learnt: Slab::default(),
+            strings: Strings::new(secret),
+            answers: Vec::new(),
+            counts: Counts::default(),
+            records,
+            scratch: String::new(),
+        }
+    }
+
+    /// What is kept of a flow, made on first need.
+    pub fn of(&mut self, flow: &mut Flow) -> Option<&mut Learnt> {
+        if flow.learnt == NONE {
+            flow.learnt = self.learnt.insert(Learnt::default());
+        }
+        self.learnt.get_mut(flow.learnt)
+    }
+
+    /// Bytes of memory held, boxes of single flows not counted.
+    pub fn memory(&self) -> usize {
+        let answers = self.answers.capacity().saturating_mul(size_of::<Answer>());
+        self.learnt.memory().saturating_add(self.strings.memory()).saturating_add(answers)
+    }
+
+    /// Keeps one fact.
+    pub fn learn(&mut self, cx: &mut Context<'_>, fact: Fact<'_>) {
+        match fact {
+            Fact::ClientHello(hello) => self.client_hello(cx, &hello),
+            Fact::ServerHello(hello) => self.server_hello(cx, &hello),
+            Fact::Alert(alert) => self.alert(cx, alert),
+            Fact::HttpRequest(request) => self.request(cx, &request),
+            Fact::HttpResponse(response) => self.response(cx, &response),
+            Fact::Dns(message) => self.dns(cx, &message),
+            Fact::Stun(message) => self.stun(cx, &message),
+            Fact::Ntp(packet) => self.ntp(cx, &packet),
+        }
+    }
+
+    fn tls(&mut self, flow: &mut Flow) -> Option<&mut Tls> {
+        self.of(flow).map(|l| &mut **l.tls.get_or_insert_default())
+    }
+
+    fn client_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ClientHello<'_>) {
+        cx.came_from_originator();
+        let (seen, segments, records) = (cx.seen(), cx.segments, self.records);
+        let name = hello.sni().map(|name| self.strings.intern(&String::from_utf8_lossy(name)));
+        let dtls = hello.form == tls::Form::Dtls;
+        let Some(tls) = self.tls(cx.flow) else { return };
+        let first_name = tls.sni.is_none() && name.is_some();
+        if first_name {
+            tls.sni = name.map(|name| NameAt { name, frame: seen.frame });
+        }
+        if tls.hello_frame != 0 {
+            return;
+        }
+        tls.hello_frame = seen.frame;
+        tls.offered = hello.highest_version();
+        tls.dtls = dtls;
+        tls.ech = hello.ech() != tls::Ech::None;
+        tls.segments = segments;
+        tls.session = digest(hello.session_id);
+        if records {
+            let transport = if dtls { Transport::Dtls } else { Transport::Tcp };
+            tls.detail = Some(Box::new(TlsDetail {
+                alpn: hello.alpn().map(|p| String::from_utf8_lossy(p).into()).collect(),
+                ja4: ja::ja4(hello, transport).into(),
+                ja3: ja::ja3(hello).into(),
+            }));
+        }
+        self.counts.dtls_flows = self.counts.dtls_flows.wrapping_add(u64::from(dtls));
+        self.counts.tls_sni_flows = self.counts.tls_sni_flows.wrapping_add(u64::from(first_name && !dtls));
+    }
+
+    fn server_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ServerHello<'_>) {
+        let Some(tls) = self.tls(cx.flow) else { return };
+        if tls.version != 0 || hello.is_hello_retry() {
+            return;
+        }
+        tls.version = hello.version();
+        tls.cipher = hello.cipher;
+        let taken_up = tls.session != 0 && tls.session == digest(hello.session_id);
+        tls.resumed = if hello.is_tls13() { hello.has_psk() } else { taken_up };
+    }
+
+    fn alert(&mut self, cx: &mut Context<'_>, alert: tls::Alert) {
+        if let Some(tls) = self.tls(cx.flow).filter(|_| alert.is_fatal()) {
+            tls.alert.get_or_insert(alert.description);
+        }
+    }
+
+    fn http(&mut self, flow: &mut Flow) -> Option<&mut Http> {
+        self.of(flow).map(|l| &mut **l.http.get_or_insert_default())
+    }
+
+    fn request(&mut self, cx: &mut Context<'_>, request: &http::Request<'_>) {
+        self.counts.http_requests = self.counts.http_requests.wrapping_add(1);
+        if !request.inner {
+            cx.came_from_originator();
+        }
+        let frame = cx.packet.frame;
+        let mut name = |text: &[u8]| NameAt { name: self.strings.intern(&String::from_utf8_lossy(text)), frame };
+        let host = request.host.filter(|h| !h.is_empty()).map(&mut name);
+        let authority = request.authority_form().or_else(|| request.absolute_form());
+        let authority = authority.map(|(host, port)| (name(host), port));
+        let records = self.records;
+        let Some(http) = self.http(cx.flow) else { return };
+        http.requests = http.requests.saturating_add(1);
+        http.host = http.host.or(host);
+        http.authority = http.authority.or(authority);
+        note_message_http(http, request.content_type, frame);
+        if records {
+            push(&mut http.exchanges, &mut http.omitted, || HttpExchange {
+                method: text(request.method),
+                host: request.host.and_then(text),
+                uri: text(request.target),
+                user_agent: request.user_agent.and_then(text),
+                content_type: request.content_type.and_then(text),
+                transfer_encoding: request.transfer_encoding.and_then(text),
+                content_length: request.content_length.and_then(number),
+                status: None,
+            });
+        }
+    }
+
+    fn response(&mut self, cx: &mut Context<'_>, response: &http::Response<'_>) {
+        self.counts.http_responses = self.counts.http_responses.wrapping_add(1);
+        let frame = cx.packet.frame;
+        let records = self.records;
+        let Some(http) = self.http(cx.flow) else { return };
+        http.responses = http.responses.saturating_add(1);
+        http.status = http.status.or(Some((response.status, frame)));
+        note_message_http(http, response.content_type, frame);
+        if !records {
+            return;
+        }
+        let content_type = response.content_type.and_then(text);
+        let transfer_encoding = response.transfer_encoding.and_then(text);
+        let content_length = response.content_length.and_then(number);
+        // an interim response (RFC 9110 §15.2) and an embedded one answer no request of their own
+        let open = if response.inner || response.status < 200 { None } else { http.exchanges.get_mut(http.answered) };
+        if let Some(exchange) = open {
+            http.answered = http.answered.saturating_add(1);
+            exchange.status = Some(response.status);
+            exchange.content_type = content_type.or(exchange.content_type.take());
+            exchange.transfer_encoding = transfer_encoding.or(exchange.transfer_encoding.take());
+            exchange.content_length = content_length.or(exchange.content_length);
+            return;
+        }
+        let status = Some(response.status);
+        let alone = HttpExchange { status, content_type, transfer_encoding, content_length, ..HttpExchange::default() };
+        if http.exchanges.len() < LIST_MAX {
+            // before those that still wait for theirs
+            let at = http.answered.min(http.exchanges.len());
+            http.exchanges.insert(at, alone);
+            http.answered = at.saturating_add(1);
+        } else {
+            http.omitted = http.omitted.saturating_add(1);
+        }
+    }
+
+    fn ntp(&mut self, cx: &mut Context<'_>, _packet: &ntp::Packet) {
+        let frame = NonZeroU64::new(cx.packet.frame);
+        if let Some(learnt) = self.of(cx.flow) {
+            learnt.ntp = learnt.ntp.or(frame);
+        }
+    }
+
+    fn stun(&mut self, cx: &mut Context<'_>, message: &stun::Message<'_>) {
+        let details = message.details();
+        let username = details.username.map(|n| self.strings.intern(&String::from_utf8_lossy(n)));
+        let software = details.software.map(|n| self.strings.intern(&String::from_utf8_lossy(n)));
+        let (frame, side) = (cx.packet.frame, usize::from(cx.second));
+        let Some(learnt) = self.of(cx.flow) else { return };
+        let fresh = learnt.stun.is_none();
+        let known = learnt.stun.get_or_insert_with(|| Box::new(Stun { frame, ..Stun::default() }));
+        known.username = known.username.or(username);
+        known.software = known.software.or(software);
+        known.ice |= details.is_ice();
+        known.turn |= matches!(message.method(), 0x003..=0x00b);
+        if let Some(counts) = method_counts(known, message.method()) {
+            let count = match message.class() {
+                stun::Class::Request | stun::Class::Indication => &mut counts.requests,
+                stun::Class::Success => &mut counts.success,
+                stun::Class::Error => &mut counts.error,
+            };
+            *count = count.saturating_add(1);
+        }
+        let tally = match message.class() {
+            stun::Class::Request => known.requests.get_mut(side),
+            stun::Class::Success => known.success.get_mut(side),
+            _ => None,
+        };
+        if let Some(tally) = tally {
+            *tally = tally.saturating_add(1);
+        }
+        for mapped in message.mapped() {
+            let told = (mapped, 1u8.wrapping_sub(u8::from(cx.second)));
+            if known.mapped.len() < MAX_STUN && !known.mapped.contains(&told) {
+                known.mapped.push(told);
+            }
+        }
+        self.counts.stun_flows = self.counts.stun_flows.wrapping_add(u64::from(fresh));
+    }
+
+    fn dns(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
+        if self.learnt.get(cx.flow.learnt).is_none_or(|l| l.dns.is_none()) {
+            self.counts.dns_flows = self.counts.dns_flows.wrapping_add(1);
+        }
+        let frame = cx.packet.frame;
+        let Some(learnt) = self.of(cx.flow) else { return };
+        let known = learnt.dns.get_or_insert_with(|| Box::new(Dns { frame, ..Dns::default() }));
+        if message.is_response() {
+            known.responses = known.responses.saturating_add(1);
+            self.dns_response(cx, message);
+        } else {
+            known.queries = known.queries.saturating_add(1);
+            self.dns_query(cx, message);
+        }
+    }
+
+    fn intern_name(&mut self, name: &dns::Name<'_>) -> u32 {
+        self.scratch.clear();
+        let _ = name.write_to(&mut self.scratch);
+        self.strings.intern(&self.scratch)
+    }
+
+    fn known_dns(&mut self, flow: &Flow) -> Option<&mut Dns> {
+        self.learnt.get_mut(flow.learnt)?.dns.as_deref_mut()
+    }
+
+    fn dns_query(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
+        let (records, ts) = (self.records, cx.packet.ts);
+        for question in message.questions() {
+            let qname = self.intern_name(&question.name);
+            let Some(dns) = self.known_dns(cx.flow) else { return };
+            let again = dns.pending.iter().any(|p| (p.id, p.qname, p.qtype) == (message.id, qname, question.qtype));
+            if again {
+                continue;
+            }
+            let record = u32::try_from(dns.list.len()).unwrap_or(NONE);
+            if records {
+                push(&mut dns.list, &mut dns.omitted, || DnsExchange {
+                    id: message.id,
+                    qname: Some(qname),
+                    qtype: Some(question.qtype),
+                    ..DnsExchange::default()
+                });
+            }
+            if dns.pending.len() >= MAX_PENDING {
+                dns.pending.remove(0);
+            }
+            dns.pending.push(PendingQuery { ts, record, qname, id: message.id, qtype: question.qtype });
+        }
+    }
+
+    fn dns_response(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
+        let qname = message.question().map(|q| self.intern_name(&q.name));
+        self.keep_addresses(cx, message, qname);
+        let Some(dns) = self.known_dns(cx.flow) else { return };
+        let qtype = message.question().map(|q| q.qtype);
+        let asked = dns.pending.iter().position(|p| p.id == message.id && qname.is_none_or(|q| q == p.qname));
+        let query = asked.map(|at| dns.pending.remove(at));
+        let Some(dns) = self.known_dns(cx.flow) else { return };
+        dns.exchanges = dns.exchanges.saturating_add(u32::from(query.is_some()));
+        self.counts.dns_exchanges = self.counts.dns_exchanges.wrapping_add(u64::from(query.is_some()));
+        if !self.records {
+            return;
+        }
+        let Some(dns) = self.known_dns(cx.flow) else { return };
+        let place = query.and_then(|q| dns.list.get_mut(q.record as usize));
+        if let Some(exchange) = place {
+            answer(exchange, message);
+            exchange.rtt = query.map(|q| cx.packet.ts.since(q.ts));
+        } else if qname.is_some() {
+            push(&mut dns.list, &mut dns.omitted, || {
+                let mut alone = DnsExchange { id: message.id, qname, qtype, ..DnsExchange::default() };
+                answer(&mut alone, message);
+                alone
+            });
+        } else {
+            self.unsolicited(cx, message);
+        }
+        self.other_questions(cx, message);
+    }
+
+    /// A response with more questions than one (multicast DNS) answers each.
+    fn other_questions(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
+        for question in message.questions().skip(1) {
+            let qname = Some(self.intern_name(&question.name));
+            let Some(dns) = self.known_dns(cx.flow) else { return };
+            push(&mut dns.list, &mut dns.omitted, || DnsExchange {
+                id: message.id,
+                qname,
+                qtype: Some(question.qtype),
+                rcode: Some(message.rcode()),
+                ..DnsExchange::default()
+            });
+        }
+    }
+
+    /// A response without a question (multicast DNS): a record for each owner of an address.
+    fn unsolicited(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
+        for record in message.answers().take(MAX_OWNERS) {
+            let qname = Some(self.intern_name(&record.name));
+            let data: Box<str> = record.data().to_string().into();
+            let Some(dns) = self.known_dns(cx.flow) else { return };
+            if let Some(same) = dns.list.iter_mut().rev().take(MAX_OWNERS).find(|e| e.id == message.id && e.qname == qname)
+            {
+                if !same.answers.contains(&data) {
+                    same.answers.push(data);
+                }
+                continue;
+            }
+            push(&mut dns.list, &mut dns.omitted, || DnsExchange {
+                id: message.id,
+                qname,
+                rcode: Some(message.rcode()),
+                answers: vec![data],
+                ttl: Some(record.ttl),
+                ..DnsExchange::default()
+            });
+        }
+    }
+
+    /// Every address in the answer belongs to the name that was asked for, through whatever aliases.
+    fn keep_addresses(&mut self, cx: &Context<'_>, message: &dns::Message<'_>, qname: Option<u32>) {
+        for record in message.answers() {
+            let server = match record.data() {
+                dns::Data::A(ip) => (Addr::v4(ip.octets()), false),
+                dns::Data::Aaaa(ip) => (Addr(ip.octets()), true),
+                _ => continue,
+            };
+            let name = qname.unwrap_or_else(|| self.intern_name(&record.name));
+            if self.answers.len() < MAX_ANSWERS {
+                self.answers.push(Answer {
+                    client: cx.packet.dst,
+                    client_v6: cx.packet.v6,
+                    server: server.0,
+                    server_v6: server.1,
+                    ts: cx.packet.ts,
+                    frame: cx.packet.frame,
+                    name,
+                    ttl: record.ttl,
+                });
+            }
+        }
+    }
+}
+
+/// Fills in what a response says.
+fn answer(exchange: &mut DnsExchange, message: &dns::Message<'_>) {
+    exchange.rcode = Some(message.rcode());
+    exchange.answers = message.answers().take(LIST_MAX).map(|r| r.data().to_string().into()).collect();
+    exchange.ttl = message.answers().map(|r| r.ttl).min();
+}
+
+fn method_counts(stun: &mut Stun, method: u16) -> Option<&mut MethodCounts> {
+    let at = match stun.methods.iter().position(|(m, _)| *m == method) {
+        Some(at) => at,
+        None if stun.methods.len() < MAX_STUN => {
+            stun.methods.push((method, MethodCounts::default()));
+            stun.methods.len().saturating_sub(1)
+        }
+        None => return None,
+    };
+    stun.methods.get_mut(at).map(|(_, counts)| counts)
+}
+
+fn note_message_http(http: &mut Http, content_type: Option<&[u8]>, frame: u64) {
+    let is = content_type.is_some_and(|t| t.get(..12).is_some_and(|t| t.eq_ignore_ascii_case(b"message/http")));
+    if is && http.message_http == 0 {
+        http.message_http = frame;
+    }
+}
+
+fn push<T>(list: &mut Vec<T>, omitted: &mut u64, entry: impl FnOnce() -> T) {
+    if list.len() < LIST_MAX {
+        list.push(entry());
+    } else {
+        *omitted = omitted.saturating_add(1);
+    }
+}
+
+/// Header bytes as text; bytes that are not UTF-8 as U+FFFD.
+fn text(bytes: &[u8]) -> Option<Box<str>> {
+    Some(String::from_utf8_lossy(bytes.get(..MAX_TEXT).unwrap_or(bytes)).into())
+}
+
+fn number(bytes: &[u8]) -> Option<u64> {
+    std::str::from_utf8(bytes).ok()?.trim().parse().ok()
+}
+
+/// A digest that tells one short byte string from another; 0 for none.
+fn digest(bytes: &[u8]) -> u64 {
+    let mut hash = 0;
+    for chunk in bytes.chunks(8) {
+        let mut word = [0; 8];
+        word.iter_mut().zip(chunk).for_each(|(w, &b)| *w = b);
+        hash = fold(hash ^ u64::from_le_bytes(word) ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db);
+    }
+    hash
+}
+
+/// The direction of a side, given which side is the originator.
+#[inline(always)]
+pub const fn direction(second: bool, flipped: bool) -> Direction {
+    if second == flipped { Direction::Orig } else { Direction::Resp }
+}

@@ -1,0 +1,169 @@
+//! The engine: bytes and timestamps in, facts and verdicts out.
+//!
+//! It knows no clock, no thread and no file. Frames go through the [`front`] in order, one at a time; it decodes
+//! them and gives each packet to one of [`SHARDS`] shards, a fixed number whatever runs them. A shard owns its
+//! flows and works on its packets in order, so any number of threads comes to the same facts. At the end all shards
+//! together are an [`Analysis`], in which every flow is named by all that any of them has learnt.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod datagrams;
+pub mod front;
+pub mod learn;
+pub mod learnt;
+pub mod shard;
+mod streams;
+pub mod strings;
+
+use crate::flow::key::SHARDS;
+use crate::source::{Chunk, Frame};
+
+use front::{Front, Place, Sink, Totals, Work};
+use shard::Shard;
+
+/// What a run is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Config {
+    /// How flows are tracked.
+    pub flow: crate::flow::Config,
+    /// Keep what only whole records need: exchanges, fingerprints.
+    pub records: bool,
+    /// Keeps the traffic from choosing its places in tables; no result depends on it.
+    pub secret: u64,
+}
+
+/// How many packets are decoded before their shards are touched: enough for their waits for memory to overlap.
+const GROUP: usize = 32;
+
+/// The engine, whole, for one thread.
+#[derive(Debug)]
+pub struct Engine {
+    front: Front,
+    shards: Vec<Shard>,
+    group: Group,
+}
+
+/// Packets that were decoded and not yet worked on.
+#[derive(Debug, Default)]
+pub struct Group {
+    work: Vec<(usize, Work)>,
+    datagrams: Vec<Vec<u8>>,
+}
+
+impl Sink for Group {
+    #[inline(always)]
+    fn work(&mut self, shard: usize, work: Work) {
+        self.work.push((shard, work));
+    }
+
+    fn keep(&mut self, datagram: Vec<u8>) -> Place {
+        self.datagrams.push(datagram);
+        Place::Datagram(u32::try_from(self.datagrams.len().saturating_sub(1)).unwrap_or(u32::MAX))
+    }
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub fn new(config: &Config) -> Self {
+        Engine { front: Front::new(config.secret), shards: shards(config), group: Group::default() }
+    }
+
+    /// Takes all frames of a chunk.
+    pub fn chunk(&mut self, chunk: &Chunk) {
+        let frame_at = |n: u32| chunk.frames.get(n as usize).and_then(|at| chunk.frame(at));
+        for n in 0..u32::try_from(chunk.frames.len()).unwrap_or(u32::MAX) {
+            if let Some(frame) = frame_at(n) {
+                self.front.frame(&frame, n, &mut self.group);
+            }
+            if self.group.work.len() >= GROUP {
+                self.flush(frame_at);
+            }
+        }
+        self.flush(frame_at);
+    }
+
+    /// Takes one frame.
+    pub fn frame(&mut self, frame: Frame<'_>) {
+        self.front.frame(&frame, 0, &mut self.group);
+        self.flush(|_| Some(frame));
+    }
+
+    fn flush<'a>(&mut self, frame_at: impl Fn(u32) -> Option<Frame<'a>>) {
+        let mut touched = 0u64;
+        for (shard, work) in &self.group.work {
+            if let (Work::Packet(_, keyed, _), Some(shard)) = (work, self.shards.get(*shard)) {
+                touched ^= shard.table.touch(keyed.hash);
+            }
+        }
+        std::hint::black_box(touched);
+        for (shard, work) in self.group.work.drain(..) {
+            let Some(shard) = self.shards.get_mut(shard) else { continue };
+            do_work(shard, &work, &self.group.datagrams, &frame_at);
+        }
+        self.group.datagrams.clear();
+    }
+
+    /// The capture has ended: what was learnt, put together.
+    pub fn finish(mut self) -> Analysis {
+        self.front.finish(&mut self.group);
+        self.flush(|_| None);
+        Analysis::new(self.front.totals, self.shards)
+    }
+}
+
+/// All shards of a run, empty.
+pub fn shards(config: &Config) -> Vec<Shard> {
+    (0..SHARDS).map(|_| Shard::new(config.flow, config.records, config.secret)).collect()
+}
+
+/// Gives one piece of work to its shard.
+#[inline(always)]
+pub fn do_work<'a>(
+    shard: &mut Shard,
+    work: &Work,
+    datagrams: &[Vec<u8>],
+    frame_at: &impl Fn(u32) -> Option<Frame<'a>>,
+) {
+    match work {
+        Work::Packet(packet, keyed, Place::Frame(n)) => {
+            let bytes = frame_at(*n).map_or(&[][..], |f| f.bytes);
+            shard.packet(packet, *keyed, bytes);
+        }
+        Work::Packet(packet, keyed, Place::Datagram(n)) => {
+            let bytes = datagrams.get(*n as usize).map_or(&[][..], Vec::as_slice);
+            shard.packet(packet, *keyed, bytes);
+        }
+        Work::Quote(quote) => shard.quote(quote),
+    }
+}
+
+/// What a whole capture has told.
+#[derive(Debug)]
+pub struct Analysis {
+    /// What was seen of the capture as a whole.
+    pub totals: Totals,
+    /// The shards, with all flows.
+    pub shards: Vec<Shard>,
+}
+
+impl Analysis {
+    /// Puts together what the front and all shards have come to at the end of a capture.
+    pub fn new(totals: Totals, mut shards: Vec<Shard>) -> Self {
+        for shard in &mut shards {
+            shard.advance(totals.last);
+            shard.finish();
+        }
+        Analysis { totals, shards }
+    }
+}

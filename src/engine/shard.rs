@@ -1,0 +1,185 @@
+//! One shard: the flows it owns, and all that their payload has told.
+
+use super::datagrams::datagram;
+use super::learn::{Context, Learner};
+use super::learnt::Icmp;
+use super::streams::StreamTable;
+use crate::decode::{Packet, proto, tcp_flag};
+use crate::flow::key::Keyed;
+use crate::flow::{self, Flow, NONE, Table, Tracked};
+use crate::inspect::{Fact, tls::Alert};
+use crate::time::Timestamp;
+
+/// How far the inspection of a TCP connection has come.
+mod phase {
+    /// Its streams are read, from the first payload on.
+    pub const READING: u8 = 0;
+    /// Only an alert may still come in the clear.
+    pub const ALERTS: u8 = 1;
+    /// Nothing more is wanted.
+    pub const DONE: u8 = 2;
+}
+
+/// How many more segments may bring an alert in the clear once the hellos are done.
+const ALERT_SEGMENTS: u8 = 8;
+
+/// One shard.
+#[derive(Debug)]
+pub struct Shard {
+    /// Its flows.
+    pub table: Table,
+    /// What they have told.
+    pub learner: Learner,
+    streams: StreamTable,
+}
+
+/// An ICMP error, and the packet that it quotes.
+#[derive(Clone, Copy, Debug)]
+pub struct Quote {
+    /// What stands quoted, as far as it can be read.
+    pub quoted: Packet,
+    /// The error.
+    pub icmp: Icmp,
+}
+
+impl Shard {
+    /// An empty shard.
+    pub fn new(config: flow::Config, records: bool, secret: u64) -> Self {
+        Shard {
+            table: Table::new(config, secret),
+            learner: Learner::new(records, secret),
+            streams: StreamTable::default(),
+        }
+    }
+
+    /// Takes a packet whose frame, or datagram, is `bytes`.
+    #[inline]
+    pub fn packet(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) {
+        self.advance(packet.ts);
+        let Tracked { number, second, duplicate } = self.table.track(packet, keyed, bytes);
+        if duplicate || !packet.transport {
+            return;
+        }
+        match packet.proto {
+            proto::TCP => self.tcp(number, second, packet, bytes),
+            proto::UDP if packet.payload_len > 0 => self.udp(number, second, packet, bytes),
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn udp(&mut self, number: u32, second: bool, packet: &Packet, bytes: &[u8]) {
+        let Shard { table, learner, .. } = self;
+        if let Some(flow) = table.flow_mut(number) {
+            datagram(&mut Context { flow, packet, second, segments: 0 }, packet.payload(bytes), learner);
+        }
+    }
+
+    #[inline(always)]
+    fn tcp(&mut self, number: u32, second: bool, packet: &Packet, bytes: &[u8]) {
+        let Some(flow) = self.table.flow_mut(number) else { return };
+        if flow.phase == phase::DONE {
+            return;
+        }
+        if packet.has(tcp_flag::SYN) {
+            // TCP fast open aside, a stream begins behind its SYN
+            self.streams.begin(flow, second, packet.seq.wrapping_add(1));
+        } else if packet.payload_len > 0 {
+            self.tcp_payload(number, second, packet, bytes);
+        }
+        if packet.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0 {
+            self.tcp_end(number, packet);
+        }
+    }
+
+    fn tcp_payload(&mut self, number: u32, second: bool, packet: &Packet, bytes: &[u8]) {
+        let Shard { table, learner, streams } = self;
+        let Some(flow) = table.flow_mut(number) else { return };
+        let mut cx = Context { flow, packet, second, segments: 0 };
+        let payload = packet.payload(bytes);
+        if cx.flow.phase == phase::ALERTS {
+            late_alert(&mut cx, payload, learner);
+            return;
+        }
+        let finished = streams.segment(&mut cx, payload, learner);
+        let hellos = is_past_hellos(cx.flow, learner);
+        if finished || hellos {
+            cx.flow.phase = if hellos { phase::ALERTS } else { phase::DONE };
+            cx.flow.tries = 0;
+            streams.release(cx.flow);
+        }
+    }
+
+    /// A FIN or RST has come: once the connection is over its streams are read to the end and let go.
+    #[cold]
+    fn tcp_end(&mut self, number: u32, packet: &Packet) {
+        let Shard { table, learner, streams } = self;
+        let over = table.flow(number).and_then(|f| table.tcp(f)).is_some_and(|t| t.is_over());
+        if let Some(flow) = table.flow_mut(number).filter(|f| over && f.streams != NONE) {
+            streams.close(flow, packet, learner);
+            flow.phase = phase::DONE;
+        }
+    }
+
+    /// Takes an ICMP error about a flow of this shard.
+    pub fn quote(&mut self, quote: &Quote) {
+        let Some(number) = self.table.lookup(&quote.quoted) else { return };
+        let Shard { table, learner, .. } = self;
+        let Some(flow) = table.flow_mut(number) else { return };
+        if let Some(learnt) = learner.of(flow) {
+            learnt.icmp.get_or_insert_with(|| Box::new(quote.icmp));
+        }
+    }
+
+    /// Moves packet time on to `now`: flows that were silent for too long end.
+    #[inline(always)]
+    pub fn advance(&mut self, now: Timestamp) {
+        let Shard { table, learner, streams } = self;
+        table.advance(now, &mut |flow| end(flow, streams, learner));
+    }
+
+    /// The capture has ended: reads what still waits.
+    pub fn finish(&mut self) {
+        let Shard { table, learner, streams } = self;
+        for number in 0..u32::try_from(table.len()).unwrap_or(u32::MAX) {
+            if let Some(flow) = table.flow_mut(number).filter(|f| f.streams != NONE) {
+                end(flow, streams, learner);
+            }
+        }
+    }
+
+    /// Bytes of memory held.
+    pub fn memory(&self) -> usize {
+        self.table.memory().saturating_add(self.learner.memory()).saturating_add(self.streams.memory())
+    }
+}
+
+/// A flow has ended without a last packet to go by.
+fn end(flow: &mut Flow, streams: &mut StreamTable, learner: &mut Learner) {
+    if flow.streams != NONE {
+        let last = Packet { ts: flow.last, frame: flow.first_frame, ..Packet::default() };
+        streams.close(flow, &last, learner);
+    }
+}
+
+/// Whether both hellos are known and all that follows is encrypted (TLS 1.3): there is nothing more to read.
+#[inline(always)]
+fn is_past_hellos(flow: &Flow, learner: &Learner) -> bool {
+    let tls = learner.learnt.get(flow.learnt).and_then(|l| l.tls.as_ref());
+    tls.is_some_and(|t| t.hello_frame != 0 && is_tls13(t.version))
+}
+
+fn is_tls13(version: u16) -> bool {
+    version == 0x0304 || version >> 8 == 0x7f
+}
+
+/// A fatal alert in the clear is a record of its own: seven bytes at the start of a segment (RFC 8446 §5.1, §6).
+fn late_alert(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
+    if let Some(&[21, 3, _, 0, 2, level, description]) = payload.first_chunk::<7>() {
+        learner.learn(cx, Fact::Alert(Alert { level, description }));
+    }
+    cx.flow.tries = cx.flow.tries.saturating_add(1);
+    if cx.flow.tries >= ALERT_SEGMENTS {
+        cx.flow.phase = phase::DONE;
+    }
+}

@@ -1,0 +1,227 @@
+//! The payload of TCP connections: streams in order, probed, and read by the inspector that knows them.
+
+use super::learn::{Context, Learner, direction};
+use crate::decode::Packet;
+use crate::flow::stream::{Limits, Shown, Stream, Taken};
+use crate::flow::{Flow, NONE, slab::Slab};
+use crate::inspect::dns::{self, DnsStream};
+use crate::inspect::http::{self, HttpStream};
+use crate::inspect::stun::{self, StunStream};
+use crate::inspect::tls::{self, TlsStream};
+use crate::inspect::{Direction, Fact, MAX_HELD, Next, Probe, Progress, StreamInspector};
+
+/// How many times bytes of one connection are looked at in vain before it is left alone.
+const MAX_REJECTS: u16 = 64;
+/// How often one connection may turn into another protocol.
+const MAX_HANDOVERS: u8 = 8;
+/// What one connection may hold back.
+const ROOMY: Limits = Limits { held: MAX_HELD, parked: MAX_HELD, segments: 64 };
+/// What it may hold back once its shard holds [`MAX_BYTES`].
+const TIGHT: Limits = Limits { held: 4096, parked: 0, segments: 0 };
+/// The most bytes that the streams of one shard hold back.
+const MAX_BYTES: usize = 4 << 20;
+
+#[derive(Debug, Default)]
+enum Inspector {
+    /// Not known yet what it is.
+    #[default]
+    Probing,
+    Tls(TlsStream),
+    Http(Box<HttpStream>),
+    Dns(DnsStream),
+    Stun(StunStream),
+}
+
+impl Inspector {
+    fn get(&mut self) -> Option<&mut dyn StreamInspector> {
+        match self {
+            Inspector::Probing => None,
+            Inspector::Tls(tls) => Some(tls),
+            Inspector::Http(http) => Some(&mut **http),
+            Inspector::Dns(dns) => Some(dns),
+            Inspector::Stun(stun) => Some(stun),
+        }
+    }
+
+    /// What a stream is that begins with `bytes`; `None` while there are too few to say.
+    fn probe(bytes: &[u8], dns_port: bool) -> Option<Inspector> {
+        let http = http::probe(bytes);
+        let tls = tls::probe(bytes);
+        let stun = stun::probe_tcp(bytes);
+        let dns = if dns_port { dns::probe_tcp(bytes) } else { Probe::Reject };
+        match (http, tls, stun, dns) {
+            (Probe::Match, ..) => Some(Inspector::Http(Box::default())),
+            (_, Probe::Match, ..) => Some(Inspector::Tls(TlsStream::new())),
+            (.., Probe::Match) => Some(Inspector::Dns(DnsStream::new())),
+            (.., Probe::Match, _) => Some(Inspector::Stun(StunStream::new())),
+            (Probe::Reject, Probe::Reject, Probe::Reject, Probe::Reject) => Some(Inspector::Probing),
+            _ => None,
+        }
+    }
+}
+
+/// The streams of one connection.
+#[derive(Debug, Default)]
+pub struct Streams {
+    sides: [Stream; 2],
+    inspector: Inspector,
+    segments: [u16; 2],
+    rejects: u16,
+    handovers: u8,
+    /// Which side was taken for the originator when reading began.
+    flipped: bool,
+    finished: bool,
+}
+
+/// The streams of all connections of a shard that are still being read.
+#[derive(Debug, Default)]
+pub struct StreamTable {
+    streams: Slab<Streams>,
+    held: usize,
+    open: usize,
+}
+
+impl StreamTable {
+    /// Takes the payload of a TCP segment. True: nothing more need be read of its connection.
+    pub fn segment(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
+        let Some(streams) = self.of(cx.flow) else { return true };
+        let before = streams.memory();
+        let limits = if self.held > MAX_BYTES { TIGHT } else { ROOMY };
+        let Some(streams) = self.streams.get_mut(cx.flow.streams) else { return true };
+        let (seq, wire_len) = (cx.packet.seq, cx.packet.payload_len);
+        streams.show(cx, learner, |stream, reader| stream.segment(seq, payload, wire_len, &limits, reader));
+        let (after, finished) = (streams.memory(), streams.is_finished());
+        self.held = self.held.saturating_sub(before).saturating_add(after);
+        finished
+    }
+
+    /// One side's stream begins at `seq`.
+    pub fn begin(&mut self, flow: &mut Flow, second: bool, seq: u32) {
+        if let Some(stream) = self.of(flow).and_then(|s| s.sides.get_mut(usize::from(second))) {
+            stream.begin(seq);
+        }
+    }
+
+    /// Nothing more comes on the connection of `packet`, the last one seen of it: reads what still waits, and lets go.
+    pub fn close(&mut self, flow: &mut Flow, packet: &Packet, learner: &mut Learner) {
+        if let Some(streams) = self.streams.get_mut(flow.streams) {
+            for second in [false, true] {
+                let mut cx = Context { flow, packet, second, segments: 0 };
+                streams.show(&mut cx, learner, |stream, reader| stream.flush(&ROOMY, reader));
+            }
+        }
+        self.release(flow);
+    }
+
+    /// Lets go of a connection's streams.
+    pub fn release(&mut self, flow: &mut Flow) {
+        if let Some(streams) = self.streams.get_mut(flow.streams) {
+            self.held = self.held.saturating_sub(streams.memory());
+            self.open = self.open.saturating_sub(1);
+            *streams = Streams::default();
+            self.streams.release(flow.streams);
+        }
+        flow.streams = NONE;
+    }
+
+    fn of(&mut self, flow: &mut Flow) -> Option<&mut Streams> {
+        if flow.streams == NONE {
+            flow.streams = self.streams.insert(Streams { flipped: flow.flipped(), ..Streams::default() });
+            self.open = self.open.saturating_add(1);
+        }
+        self.streams.get_mut(flow.streams)
+    }
+
+    /// Bytes of memory held.
+    pub fn memory(&self) -> usize {
+        self.streams.memory().saturating_add(self.held)
+    }
+}
+
+impl Streams {
+    fn memory(&self) -> usize {
+        self.sides.iter().map(Stream::memory).sum()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished || self.sides.iter().all(Stream::is_done)
+    }
+
+    /// Works on the stream of the side that `cx` is about, with the inspector as its reader.
+    fn show(
+        &mut self,
+        cx: &mut Context<'_>,
+        learner: &mut Learner,
+        work: impl FnOnce(&mut Stream, &mut dyn FnMut(Shown<'_>) -> Taken),
+    ) {
+        let side = usize::from(cx.second);
+        let Streams { sides, inspector, segments, rejects, handovers, flipped, finished } = self;
+        let (Some(stream), Some(count)) = (sides.get_mut(side), segments.get_mut(side)) else { return };
+        *count = count.saturating_add(1);
+        cx.segments = *count;
+        let toward = direction(cx.second, *flipped);
+        let mut handed_over = false;
+        work(stream, &mut |shown| {
+            let mut reading = Reading { inspector, rejects, toward, cx, learner };
+            let next = reading.read(shown);
+            match next.next {
+                Next::Handover if *handovers < MAX_HANDOVERS => {
+                    *handovers = handovers.saturating_add(1);
+                    *inspector = Inspector::Probing;
+                    handed_over = true;
+                }
+                Next::Finished | Next::Handover => *finished = true,
+                Next::Reject => *inspector = Inspector::Probing,
+                Next::More | Next::Done => {}
+            }
+            *finished |= *rejects > MAX_REJECTS;
+            let done = *finished || next.next == Next::Done;
+            Taken { consumed: next.consumed, skip: next.skip, done }
+        });
+        if handed_over && let Some(other) = sides.get_mut(1usize.saturating_sub(side)) {
+            other.restart();
+        }
+    }
+}
+
+/// One look of the inspector at one side's bytes.
+struct Reading<'a, 'b> {
+    inspector: &'a mut Inspector,
+    rejects: &'a mut u16,
+    toward: Direction,
+    cx: &'a mut Context<'b>,
+    learner: &'a mut Learner,
+}
+
+impl Reading<'_, '_> {
+    fn read(&mut self, shown: Shown<'_>) -> Progress {
+        let bytes = match shown {
+            Shown::Bytes(bytes) => bytes,
+            Shown::Gap => {
+                let goes_on = self.inspector.get().is_none_or(|i| i.gap(self.toward));
+                return Progress { consumed: 0, skip: 0, next: if goes_on { Next::More } else { Next::Reject } };
+            }
+        };
+        if matches!(self.inspector, Inspector::Probing) {
+            let dns_port = self.cx.packet.src_port == 53 || self.cx.packet.dst_port == 53;
+            match Inspector::probe(bytes, dns_port) {
+                None => return Progress { consumed: 0, skip: 0, next: Next::More },
+                Some(found) => *self.inspector = found,
+            }
+        }
+        let Reading { inspector, cx, learner, .. } = self;
+        let Some(inspector) = inspector.get() else { return self.reject(bytes) };
+        let mut emit = |from: Direction, fact: Fact<'_>| {
+            debug_assert_eq!(from, self.toward);
+            learner.learn(cx, fact);
+        };
+        let progress = inspector.feed(self.toward, bytes, &mut emit);
+        if progress.next == Next::Reject { self.reject(bytes) } else { progress }
+    }
+
+    /// These bytes are nothing that is known here: the next ones may be.
+    fn reject(&mut self, bytes: &[u8]) -> Progress {
+        *self.rejects = self.rejects.saturating_add(1);
+        Progress { consumed: bytes.len(), skip: 0, next: Next::Reject }
+    }
+}
