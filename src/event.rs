@@ -19,20 +19,44 @@ pub const LIST_MAX: usize = 4096;
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&Rfc3339(*self))
+        let text = Rfc3339(*self).text();
+        // Digits and ASCII marks only.
+        serializer.serialize_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
 /// A timestamp as RFC 3339 text in UTC with nanoseconds.
 pub struct Rfc3339(pub Timestamp);
 
-impl std::fmt::Display for Rfc3339 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Rfc3339 {
+    /// The text, by hand: a record has two of them, and formatting would cost more than all its other fields.
+    /// The greatest timestamp falls in the year 2554, so four digits are enough.
+    fn text(&self) -> [u8; 30] {
         let (days, rest) = (self.0.0 / SECOND / 86_400, self.0.0 / SECOND % 86_400);
         let (year, month, day) = civil(days);
-        let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-        let nanos = self.0.0 % SECOND;
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z")
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        digits(&mut text[0..4], year);
+        digits(&mut text[5..7], month);
+        digits(&mut text[8..10], day);
+        digits(&mut text[11..13], rest / 3600);
+        digits(&mut text[14..16], rest / 60 % 60);
+        digits(&mut text[17..19], rest % 60);
+        digits(&mut text[20..29], self.0.0 % SECOND);
+        text
+    }
+}
+
+/// Writes a number into all of `out`, its last digit last.
+fn digits(out: &mut [u8], mut number: u64) {
+    for place in out.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+impl std::fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
@@ -57,6 +81,7 @@ fn is_zero<N: Copy + Into<u64>>(n: &N) -> bool {
 
 /// The classes a flow can have; the text of each is its name everywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum Class {
@@ -148,10 +173,13 @@ impl Class {
 
 /// A flow: one bidirectional conversation between two endpoints.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FlowRecord<'a> {
-    /// [`SCHEMA_VERSION`].
+    /// The version of this schema.
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA_VERSION)))]
     pub schema_version: u32,
     /// `flow`.
+    #[cfg_attr(test, schemars(extend("const" = "flow")))]
     pub event_type: &'static str,
     /// Derived from the flow's first packet; the same in every run.
     pub flow_id: u64,
@@ -190,6 +218,7 @@ pub struct FlowRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<Cow<'a, str>>,
     /// How sure the class is, 0 to 1.
+    #[cfg_attr(test, schemars(range(min = 0, max = 1)))]
     pub confidence: f64,
     /// Why it is that class.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -225,6 +254,7 @@ pub struct FlowRecord<'a> {
 
 /// The counters of a flow.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FlowCounts {
     /// First packet.
     pub start: Timestamp,
@@ -266,6 +296,7 @@ pub struct FlowCounts {
 
 /// One reason for a verdict.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// `E1` (strongest) to `E7`.
     pub tier: &'static str,
@@ -278,6 +309,7 @@ pub struct Evidence {
 
 /// An explicit proxy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ViaProxy<'a> {
     /// The proxy's address.
     pub ip: IpAddr,
@@ -289,6 +321,7 @@ pub struct ViaProxy<'a> {
 
 /// What TLS or DTLS showed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TlsRecord<'a> {
     /// The server name asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -324,6 +357,7 @@ pub struct TlsRecord<'a> {
 
 /// What QUIC showed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QuicRecord<'a> {
     /// The version of the Initial.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -335,6 +369,7 @@ pub struct QuicRecord<'a> {
 
 /// A DNS exchange, or the half of it that was seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DnsRecord<'a> {
     /// The message id.
     pub id: u16,
@@ -360,6 +395,7 @@ pub struct DnsRecord<'a> {
 
 /// An HTTP exchange, or the half of it that was seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HttpRecord<'a> {
     /// The request's method.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -389,6 +425,7 @@ pub struct HttpRecord<'a> {
 
 /// What STUN showed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StunRecord<'a> {
     /// The mapped addresses told, `addr:port` or `[addr]:port`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -422,6 +459,7 @@ impl Serialize for Methods {
 
 /// How often a STUN method was asked and answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MethodCounts {
     /// Requests.
     pub requests: u32,
@@ -433,6 +471,7 @@ pub struct MethodCounts {
 
 /// The health of a TCP connection.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TcpRecord {
     /// Smallest round trip in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -465,8 +504,10 @@ pub struct TcpRecord {
 
 /// What the capture itself is worth.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CaptureQuality {
     /// `capture_quality`.
+    #[cfg_attr(test, schemars(extend("const" = "capture_quality")))]
     pub event_type: &'static str,
     /// Frames read.
     pub frames: u64,
@@ -507,8 +548,10 @@ pub struct CaptureQuality {
 
 /// Counts of the run.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Stats {
+    #[cfg_attr(test, schemars(extend("const" = "stats")))]
     pub event_type: &'static str,
     pub frames: u64,
     pub bytes: u64,
@@ -532,6 +575,9 @@ pub struct Stats {
 }
 
 #[cfg(test)]
+mod schema;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -542,6 +588,7 @@ mod tests {
         assert_eq!(text(1_709_251_199, 7), "2024-02-29T23:59:59.000000007Z");
         assert_eq!(text(1_750_000_000, 999_999_999), "2025-06-15T15:06:40.999999999Z");
         assert_eq!(text(4_102_444_800, 0), "2100-01-01T00:00:00.000000000Z");
+        assert_eq!(text(u64::MAX, 0), "2554-07-21T23:34:33.709551615Z");
     }
 
     #[test]

@@ -2,11 +2,15 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod cli;
 pub mod decode;
 pub mod engine;
 pub mod event;
+pub mod exit;
+pub mod filter;
 pub mod flow;
 pub mod inspect;
+pub mod present;
 pub mod source;
 pub mod time;
 pub mod wire;

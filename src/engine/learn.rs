@@ -1,6 +1,5 @@
 //! Facts into what is kept: the one place where borrowed facts are copied.
 
-use std::fmt::Write;
 use std::num::NonZeroU64;
 
 use super::learnt::{Answer, Dns, DnsExchange, Http, HttpExchange, Learnt, NameAt, PendingQuery, Seen, Stun, Tls, TlsDetail};

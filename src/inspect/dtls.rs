@@ -18,6 +18,9 @@ mod content {
     pub const ACK: u8 = 26;
 }
 
+/// Where facts go.
+type Emit<'e> = dyn FnMut(Fact<'_>) + 'e;
+
 /// The longest hello put together from fragments.
 const MAX_HELLO: usize = 16_384;
 /// The most separate pieces of one hello remembered.
@@ -143,11 +146,7 @@ impl<'a> Fragment<'a> {
 }
 
 /// Goes over the records of a datagram up to the first that is none, and hands on the pieces of hellos.
-fn walk(
-    datagram: &[u8],
-    emit: &mut dyn FnMut(Fact<'_>),
-    piece: &mut dyn FnMut(Fragment<'_>, &mut dyn FnMut(Fact<'_>)),
-) {
+fn walk(datagram: &[u8], emit: &mut Emit<'_>, piece: &mut dyn FnMut(Fragment<'_>, &mut Emit<'_>)) {
     let mut r = Reader::new(datagram);
     while let Ok(Some(record)) = Record::read(&mut r) {
         if record.epoch != 0 {
@@ -229,5 +228,62 @@ impl Partial {
         });
         let at = self.come.partition_point(|&(from, _)| from < first);
         self.come.insert(at, (first, last));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A DTLS ClientHello without extensions.
+    fn body() -> Vec<u8> {
+        [&[0xfe, 0xfd][..], &[7; 32], &[0, 2, 5, 5, 0, 2, 0xc0, 0x2b, 1, 0]].concat()
+    }
+
+    fn datagram(offset: u8, piece: &[u8]) -> Vec<u8> {
+        let (n, total) = (u8::try_from(piece.len()).unwrap(), u8::try_from(body().len()).unwrap());
+        let head = [22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0, n + 12, 1, 0, 0, total, 0, 0, 0, 0, offset, 0, 0, n];
+        [&head[..], piece].concat()
+    }
+
+    fn hellos(state: &mut DtlsState, datagram: &[u8]) -> usize {
+        let mut count = 0;
+        state.inspect(Direction::Orig, datagram, &mut |fact| {
+            count += usize::from(matches!(fact, Fact::ClientHello(h) if h.cookie == [5, 5]));
+        });
+        count
+    }
+
+    #[test]
+    fn a_whole_hello_and_one_in_pieces_out_of_order() {
+        let body = body();
+        assert!(is_dtls(&datagram(0, &body)));
+        assert_eq!(hellos(&mut DtlsState::new(), &datagram(0, &body)), 1);
+        let mut state = DtlsState::new();
+        assert_eq!(hellos(&mut state, &datagram(20, &body[20..])), 0);
+        assert_eq!(hellos(&mut state, &datagram(5, &body[5..22])), 0);
+        assert_eq!(hellos(&mut state, &datagram(0, &body[..5])), 1);
+    }
+
+    #[test]
+    fn an_alert_is_seen_and_others_are_refused() {
+        let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 3, 0, 2, 2, 40];
+        let mut seen = None;
+        inspect(&alert, &mut |fact| seen = matches!(fact, Fact::Alert(a) if a.description == 40).then_some(()));
+        assert!(seen.is_some() && is_dtls(&alert));
+        assert!(!is_dtls(&alert[..14]) && !is_dtls(b"") && !is_dtls(&[0; 40]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(mut bytes: Vec<u8>, head: bool, at in 0_usize..60, value: u8) {
+            if head {
+                bytes.splice(0..0, datagram(0, &body()));
+                bytes[at] = value;
+            }
+            is_dtls(&bytes);
+            hellos(&mut DtlsState::new(), &bytes);
+        }
     }
 }

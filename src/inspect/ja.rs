@@ -137,3 +137,29 @@ fn push_list(out: &mut String, numbers: impl Iterator<Item = u16>) {
         out.push(',');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::tls::ClientHello;
+
+    #[test]
+    fn fingerprints_leave_grease_out() {
+        let body = crate::inspect::tls::client_body(b"relay.example", 0);
+        let hello = ClientHello::parse(&body).unwrap();
+        assert_eq!(ja3_string(&hello), "771,4865-49199,0-10-11-13-16-43-21,4588-29,0");
+        let ja4 = ja4(&hello, Transport::Tcp);
+        assert!(ja4.starts_with("t13d0207h2_"), "{ja4}");
+        let tail = data_encoding::HEXLOWER.encode(&Sha256::digest("000a,000b,000d,0015,002b_0403,0804"));
+        assert!(ja4.ends_with(&tail[..12]), "{ja4}");
+    }
+
+    #[test]
+    fn alpn_ends_are_characters_or_nibbles() {
+        assert_eq!(alpn_ends(b"http/1.1"), ['h', '1']);
+        assert_eq!(alpn_ends(b"h"), ['h', 'h']);
+        assert_eq!(alpn_ends(&[0xab, 0xcd]), ['a', 'd']);
+        assert_eq!(alpn_ends(&[0x30, 0xab]), ['3', 'b']);
+        assert_eq!(alpn_ends(b""), ['0', '0']);
+    }
+}

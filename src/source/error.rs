@@ -169,6 +169,14 @@ pub enum Damage {
         /// The most that is believed.
         limit: u64,
     },
+    /// A packet longer than its pcapng block.
+    #[error("a packet claims {length} bytes in a block with room for {room}")]
+    NoRoom {
+        /// What it claims.
+        length: u64,
+        /// What its block has room for.
+        room: u64,
+    },
     /// A pcapng block whose length cannot hold what it must.
     #[error("a block of type {kind:#x} claims {length} bytes, too few for what it holds")]
     ShortBlock {

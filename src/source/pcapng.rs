@@ -328,10 +328,13 @@ impl Sections {
             self.note(at, Damage::NoInterface { interface: packet.interface });
             return Ok(());
         };
+        let (length, limit) = (u64::from(packet.caplen), u64::from(max_frame(interface.link)));
         let room = body.saturating_sub(packet.header.saturating_sub(8)) as u64;
-        let limit = room.min(u64::from(max_frame(interface.link)));
-        if u64::from(packet.caplen) > limit {
-            return Err(Stop::Bad(Damage::TooLong { length: u64::from(packet.caplen), limit }));
+        if length > room {
+            return Err(Stop::Bad(Damage::NoRoom { length, room }));
+        }
+        if length > limit {
+            return Err(Stop::Bad(Damage::TooLong { length, limit }));
         }
         let ts = packet.ticks.map_or(self.last, |ticks| interface.time(ticks));
         interface.frames = interface.frames.wrapping_add(1);

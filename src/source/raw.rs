@@ -219,3 +219,24 @@ fn unpack(codec: Codec, inner: Box<dyn Read + Send>, taken: &Arc<AtomicU64>) -> 
     };
     Ok(Bytes::Unpacked { codec, reader, unpacked: 0 })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_large_output_from_little_input_is_a_bomb() {
+        assert!(!is_bomb(BOMB_BYTES, 1));
+        assert!(is_bomb(BOMB_BYTES + 1, BOMB_BYTES / BOMB_RATIO));
+        assert!(!is_bomb(BOMB_BYTES + 1, BOMB_BYTES / BOMB_RATIO + 1));
+        assert!(!is_bomb(u64::MAX, u64::MAX / 2));
+    }
+
+    #[test]
+    fn packed_input_is_told_by_its_first_bytes() {
+        assert_eq!(Codec::of(&[0x1f, 0x8b, 8, 0]), Some(Codec::Gzip));
+        assert_eq!(Codec::of(&[0x28, 0xb5, 0x2f, 0xfd]), Some(Codec::Zstd));
+        assert_eq!(Codec::of(&[0x5a, 0x2a, 0x4d, 0x18]), Some(Codec::Zstd));
+        assert_eq!(Codec::of(&[0x1f]), None);
+    }
+}

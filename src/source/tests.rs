@@ -206,6 +206,9 @@ fn damage_is_told_where_it_begins() {
     let ng = [section(Big), interface(Big, 1, 0, &[]), enhanced(Big, 0, 0, 4, b"abcd")].concat();
     assert_eq!(damage(&ng[..ng.len() - 1]).1, [(48, Damage::CutRecord { want: 36, have: 35 })]);
     assert_eq!(damage(&ng[..52]).1, [(48, Damage::CutRecordHeader)]);
+    let mut beyond = ng.clone();
+    beyond[48 + 23] = 5;
+    assert_eq!(damage(&beyond), (0, vec![(48, Damage::NoRoom { length: 5, room: 4 })]));
     let short = [&ng[..], &u32_in(Big, 6), &u32_in(Big, 8), &[0; 40]].concat();
     assert_eq!(damage(&short), (1, vec![(84, Damage::ShortBlock { kind: 6, length: 8 })]));
     let mut version = section(Big);
@@ -342,7 +345,7 @@ fn sent() -> impl Strategy<Value = Vec<(u32, u32, u32, Vec<u8>)>> {
 }
 
 fn made(kind: usize, frames: &[(u32, u32, u32, Vec<u8>)]) -> Vec<u8> {
-    let order: Order = if kind % 2 == 0 { Little } else { Big };
+    let order: Order = if kind.is_multiple_of(2) { Little } else { Big };
     let borrowed: Vec<Sent> = frames.iter().map(|(s, f, len, bytes)| (*s, *f, *len, &bytes[..])).collect();
     match kind {
         0 | 1 => pcap(order, 0xa1b2_c3d4, (2, 4), 1, &borrowed),

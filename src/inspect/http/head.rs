@@ -211,8 +211,7 @@ fn response<'a>(line: &'a [u8], fields: &Fields<'a>, inner: bool) -> Option<Resp
     let space = line.iter().position(|b| matches!(b, b' ' | b'\t'))?;
     let (name, rest) = line.split_at_checked(space)?;
     let rest = rest.trim_ascii_start();
-    let digits = rest.iter().take(3).take_while(|b| b.is_ascii_digit()).count();
-    let (code, reason) = rest.split_at_checked(digits)?;
+    let (code, reason) = rest.split_at_checked(3)?;
     Some(Response {
         version: version(name)?,
         status: u16::try_from(super::body::decimal(code)?).ok()?,
@@ -329,4 +328,101 @@ fn field_line(rest: &[u8]) -> Option<&[u8]> {
         }
     }
     rest.get(..at)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Holds the own walk against httparse: where that accepts a head, both say the same.
+    fn agrees(bytes: &[u8]) {
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let skipped = leading_blank(bytes);
+        if bytes.starts_with(b"HTTP/") {
+            let mut theirs = httparse::Response::new(&mut headers);
+            let Ok(httparse::Status::Complete(length)) = theirs.parse(bytes) else { return };
+            assert_eq!(end(bytes, 0), Some(length));
+            let Some((Head::Response(ours), _)) = parse(&bytes[..length], false) else { panic!("no response") };
+            assert_eq!(Some(ours.status), theirs.code);
+            assert_eq!(Some(ours.version.minor), theirs.version);
+            // It gives an empty phrase for one that is no ASCII.
+            assert!(theirs.reason.is_none_or(|r| r.is_empty() || r.trim().as_bytes() == ours.reason));
+            let value = |name| value(theirs.headers, name);
+            assert_eq!(ours.content_type, value("content-type"));
+            assert_eq!(ours.date, value("date"));
+            assert_eq!(ours.via, value("via"));
+        } else {
+            let mut theirs = httparse::Request::new(&mut headers);
+            let Ok(httparse::Status::Complete(length)) = theirs.parse(bytes) else { return };
+            assert_eq!(end(&bytes[skipped..], 0), Some(length - skipped));
+            let Some((Head::Request(ours), _)) = parse(&bytes[skipped..length], false) else { panic!("no request") };
+            assert_eq!(Some(ours.method), theirs.method.map(str::as_bytes));
+            assert_eq!(Some(ours.target), theirs.path.map(str::as_bytes));
+            assert_eq!(Some(ours.version.minor), theirs.version);
+            let value = |name| value(theirs.headers, name);
+            assert_eq!(ours.host, value("host"));
+            assert_eq!(ours.content_length, value("content-length"));
+            assert_eq!(ours.user_agent, value("user-agent"));
+            assert_eq!(ours.proxy_authorization, value("proxy-authorization").is_some());
+        }
+    }
+
+    /// The first value of that name.
+    fn value<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
+        headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value.trim_ascii())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn agrees_with_httparse(
+            line in prop_oneof![
+                "[A-Z]{1,8} [!-~]{1,20} HTTP/1\\.[01]",
+                "HTTP/1\\.[01] [1-9][0-9][0-9]( [ -~]{0,12})?",
+            ],
+            fields in prop::collection::vec((
+                prop_oneof![
+                    "(Host|host|Content-Type|CONTENT-LENGTH|User-Agent|Proxy-Authorization|Date|Via)",
+                    "[A-Za-z0-9-]{1,12}",
+                ],
+                "[ \t]{0,2}[ -~]{0,20}",
+                any::<bool>(),
+            ), 0..12),
+            noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+            blank in prop::sample::select(vec!["", "\r\n", "\n"]),
+        ) {
+            let mut bytes = format!("{line}\r\n").into_bytes();
+            for (name, value, bare) in fields {
+                bytes.extend_from_slice(format!("{name}:{value}{}", if bare { "\n" } else { "\r\n" }).as_bytes());
+            }
+            bytes.extend_from_slice(b"\r\nbody");
+            if !bytes.starts_with(b"HTTP/") {
+                bytes.splice(0..0, blank.bytes());
+            }
+            agrees(&bytes);
+            for (at, byte) in noise {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            agrees(&bytes);
+        }
+
+        #[test]
+        fn any_bytes_are_bearable(bytes in prop::collection::vec(any::<u8>(), 0..200), from in 0usize..300) {
+            let _ = (probe(&bytes), look(&bytes, true), end(&bytes, from), parse(&bytes, true));
+        }
+    }
+
+    #[test]
+    fn the_end_is_found_from_wherever_the_search_goes_on() {
+        for bytes in [&b"a\r\nb\r\n\r\nc"[..], b"a\nb\n\nc", b"a\n\r\n", b"a\r\n\n"] {
+            let whole = end(bytes, 0).unwrap();
+            for from in 0..whole {
+                assert_eq!(end(&bytes[..from], 0), None);
+                assert_eq!(end(bytes, from), Some(whole), "{from}");
+            }
+        }
+    }
 }

@@ -115,6 +115,9 @@ impl StreamInspector for HttpStream {
 
     fn cut_short(&mut self, direction: Direction, bytes: &[u8], emit: &mut dyn FnMut(Direction, Fact<'_>)) {
         let side = self.side(direction);
+        if side.sniff.wanted() {
+            return side.sniff.piece(&[], true, &mut inner(direction, emit));
+        }
         let strict = side.state == State::Resync;
         let bytes = bytes.get(head::leading_blank(bytes)..).unwrap_or_default();
         let awaited = matches!(side.state, State::Head | State::Resync) && !side.unframed;
@@ -150,7 +153,10 @@ impl HttpStream {
         }
         let start = head::look(rest, side.state == State::Resync);
         match start {
-            Start::Unsure if rest.len() < MAX_HELD => return Step::Wait,
+            Start::Unsure if rest.len() < MAX_HELD => {
+                side.scanned = rest.len();
+                return Step::Wait;
+            }
             Start::Preface if seen => return Step::End(0, Next::Handover),
             Start::Preface => return Step::End(0, Next::Reject),
             Start::Unsure | Start::Other => return self.stray(direction, rest.len()),
@@ -191,15 +197,16 @@ impl HttpStream {
             return Step::End(0, Next::Handover);
         }
         side.state = State::Resync;
-        side.scanned = 0;
         side.unframed = false;
+        // What was held because it might have become a head has not; the slice behind it is looked at by itself.
+        let held = std::mem::take(&mut side.scanned);
         if !seen {
             self.strikes = self.strikes.saturating_add(1);
             if self.strikes > STRIKES_MAX {
                 return Step::End(0, Next::Reject);
             }
         }
-        Step::Took(length)
+        Step::Took(if held > 0 && held < length { held } else { length })
     }
 
     /// Tells a head as far as it stands, and gives it back.
@@ -427,3 +434,7 @@ impl Pending {
         Some(slot.map(std::mem::take).unwrap_or_default().1)
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

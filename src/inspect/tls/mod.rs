@@ -12,6 +12,8 @@ mod hello;
 mod names;
 mod records;
 
+#[cfg(test)]
+pub(crate) use hello::tests::client_body;
 pub use hello::{CipherSuites, ClientHello, Ech, Extension, Extensions, Form, Names, ServerHello, U16s};
 pub use names::{Alert, cipher_name, version_name};
 pub use records::{TlsStream, probe};

@@ -1,0 +1,44 @@
+//! How fast a ClientHello is walked, and fingerprinted.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use relayscope::inspect::ja::{Transport, ja4};
+use relayscope::inspect::tls::{ClientHello, TlsStream};
+use relayscope::inspect::{Direction, Fact, StreamInspector};
+
+/// A record with a ClientHello of about 1,700 bytes: a name, and a key share of post-quantum size.
+fn record() -> Vec<u8> {
+    let share = [&[0, 51, 5, 0xc6][..], &[7; 1478]].concat();
+    let name = b"\x00\x00\x00\x12\x00\x10\x00\x00\x0drelay.example";
+    let extensions = [&name[..], b"\x00\x10\x00\x05\x00\x03\x02h2", b"\x00\x2b\x00\x03\x02\x03\x04", &share].concat();
+    let suites = [0x13, 1, 0x13, 2, 0x13, 3, 0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30];
+    let n = u16::try_from(extensions.len()).unwrap_or_default().to_be_bytes();
+    let body = [&[3, 3][..], &[9; 32], &[0, 0, 14], &suites, &[1, 0], &n, &extensions].concat();
+    let length = u16::try_from(body.len()).unwrap_or_default();
+    [&[22, 3, 1][..], &(length + 4).to_be_bytes(), &[1, 0], &length.to_be_bytes(), &body].concat()
+}
+
+fn hello(c: &mut Criterion) {
+    let record = record();
+    let mut group = c.benchmark_group("tls");
+    group.throughput(Throughput::Bytes(record.len() as u64)).sample_size(30);
+    group.bench_function("stream to server name", |b| {
+        b.iter(|| {
+            let mut n = 0;
+            TlsStream::new().feed(Direction::Orig, black_box(&record), &mut |_, fact| {
+                if let Fact::ClientHello(hello) = fact {
+                    n = hello.sni().map_or(0, <[u8]>::len);
+                }
+            });
+            n
+        });
+    });
+    group.bench_function("ja4", |b| {
+        b.iter(|| ClientHello::parse(black_box(record.get(9..).unwrap_or_default())).map(|h| ja4(&h, Transport::Tcp)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, hello);
+criterion_main!(benches);

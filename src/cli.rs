@@ -1,0 +1,457 @@
+//! The command line: what may be typed, and nothing of what it does.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::filter::{Filter, Severity};
+use crate::present::color::Color;
+
+const STYLES: Styles =
+    Styles::styled().header(AnsiColor::Cyan.on_default().bold()).literal(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  relayscope site.pcapng                          what is in this capture
+  relayscope analyze /captures/*.pcap.gz          rotated captures, as one
+  relayscope analyze --ndjson site.pcap | jq .    a record a line
+  relayscope analyze -Y 'relay rate>1M' site.pcap only relay flows above 1 Mb/s
+  relayscope catalog --product ows                what must be allowed
+  relayscope explain relay                        how a class is told
+
+A file that is called like a command is given as ./FILE.
+Exit codes: 0 fine, 1 a finding at or above --fail-on, 2 usage, 3 input unreadable or cut short,
+4 no permission, 5 capture too poor to judge (with --fail-on), 130 interrupted.";
+
+const ANALYZE_EXAMPLES: &str = "\
+Examples:
+  relayscope analyze site.pcapng
+  tcpdump -w - -i eth1 | relayscope analyze -
+  relayscope analyze --csv -o flows.csv monday.pcap.zst tuesday.pcap.zst
+  relayscope analyze --ndjson -Y 'class:relay,p2p state:reset' site.pcap
+
+Filters:
+  WORD                          anywhere in names, addresses, class, region
+  class: subclass: region: state: flag: proto: ja4: community: id: vlan:
+  host:10.0.0.0/8  src: dst:    an address, a network or a name
+  port:80,443  port:1024-65535  sni:*.u5fgb.com  dns:u5fgb.com  re:/^rec[0-9]/
+  conf>=0.8 rate>1M rtt>100ms retrans>1% age<30s bytes>10MB pkts>100
+  and or not ( ) ! - a blank is `and`";
+
+/// Names every flow of a cloud-managed video surveillance system, from captures alone. It never sends a packet.
+#[derive(Debug, Parser)]
+#[command(
+    name = "relayscope",
+    version,
+    styles = STYLES,
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    override_usage = "relayscope [OPTIONS] FILE...\n       relayscope COMMAND [OPTIONS] ..."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    analyze: AnalyzeArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read captures and say what is in them
+    #[command(after_help = ANALYZE_EXAMPLES, arg_required_else_help = true)]
+    Analyze(Box<AnalyzeArgs>),
+    /// List the hosts and ports that must be allowed
+    #[command(after_help = "Example:\n  relayscope catalog --product ows --format json")]
+    Catalog(CatalogArgs),
+    /// Say how a rule, a class or a host is judged, and on what source that rests
+    #[command(after_help = "Examples:\n  relayscope explain relay\n  relayscope explain rec1.us-west.u5fgb.com")]
+    Explain(ExplainArgs),
+    /// Print a completion script
+    #[command(after_help = "Example:\n  relayscope completions bash > /etc/bash_completion.d/relayscope")]
+    Completions {
+        /// The shell that it is for
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example:\n  relayscope man > relayscope.1")]
+    Man,
+}
+
+/// Arguments of `analyze`.
+#[derive(Debug, Args)]
+pub struct AnalyzeArgs {
+    /// Captures (pcap, pcapng, also .gz and .zst), directories of them, or - for stdin
+    #[arg(value_name = "FILE", required_unless_present = "read", value_hint = ValueHint::AnyPath)]
+    files: Vec<PathBuf>,
+    /// Another way to give a FILE, as with tcpdump
+    #[arg(short = 'r', long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    read: Vec<PathBuf>,
+    /// The form of the output
+    #[command(flatten)]
+    format: FormatArgs,
+    /// Write here instead of stdout (-)
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Tell only of flows that pass this filter
+    #[arg(short = 'Y', long, value_name = "FILTER", value_parser = parse_filter)]
+    pub filter: Option<Filter>,
+    /// The product whose hosts are looked for; both if not given
+    #[arg(long)]
+    pub product: Option<Product>,
+    /// What is known of the site: recorder, networks, public addresses
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub site: Option<PathBuf>,
+    /// Use this catalogue of hosts instead of the built-in one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub catalogue: Option<PathBuf>,
+    /// Worker threads; as many as there are processors if not given
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Exit with 1 on a finding at least this grave: info, warning or error
+    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
+    pub fail_on: Option<Severity>,
+    /// Look up no names: always so, no packet is ever sent
+    #[arg(short = 'n')]
+    no_lookup: bool,
+    /// How much to say
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+impl AnalyzeArgs {
+    /// The captures to read, in the order given; at least one.
+    pub fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
+        self.read.iter().chain(&self.files)
+    }
+
+    /// The form of the output.
+    pub const fn format(&self) -> Format {
+        match self.format {
+            FormatArgs { ndjson: true, .. } => Format::Ndjson,
+            FormatArgs { json: true, .. } => Format::Json,
+            FormatArgs { csv: true, .. } => Format::Csv,
+            _ => Format::Summary,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct FormatArgs {
+    /// Write one JSON object a line
+    #[arg(long)]
+    ndjson: bool,
+    /// Write one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Write flows as CSV
+    #[arg(long)]
+    csv: bool,
+}
+
+/// Arguments that every command with output of its own takes.
+#[derive(Debug, Args)]
+pub struct CommonArgs {
+    /// When to colour
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
+    color: When,
+    /// Say less on stderr
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on stderr; twice for still more
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+impl CommonArgs {
+    /// When to colour.
+    pub const fn color(&self) -> Color {
+        match self.color {
+            When::Auto => Color::Auto,
+            When::Always => Color::Always,
+            When::Never => Color::Never,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Arguments of `catalog`.
+#[derive(Debug, Args)]
+pub struct CatalogArgs {
+    /// Only what this product needs
+    #[arg(long)]
+    pub product: Option<Product>,
+    /// The form of the list
+    #[arg(long, default_value = "text")]
+    pub format: CatalogFormat,
+    /// Use this catalogue instead of the built-in one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub catalogue: Option<PathBuf>,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A rule, a class or a host name
+    #[arg(value_name = "RULE|CLASS|HOST")]
+    pub subject: String,
+    /// Use this catalogue instead of the built-in one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub catalogue: Option<PathBuf>,
+}
+
+/// A form of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Summary,
+    /// One object a line.
+    Ndjson,
+    /// One document.
+    Json,
+    /// A flow a row.
+    Csv,
+}
+
+/// A form of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CatalogFormat {
+    /// A table
+    Text,
+    /// A JSON document
+    Json,
+}
+
+/// A product line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Product {
+    /// OpenEye Web Services
+    Ows,
+    /// ConteraWS
+    Contera,
+}
+
+fn parse_filter(text: &str) -> Result<Filter, String> {
+    Filter::parse(text).map_err(|error| error.render(text))
+}
+
+fn parse_severity(text: &str) -> Result<Severity, &'static str> {
+    match text {
+        "warn" => Ok(Severity::Warning),
+        _ => Severity::parse(text).ok_or("one of info, warning, error"),
+    }
+}
+
+/// How alike a lone word and a command must be for the word to be taken for a slip of the finger.
+const LIKENESS: f64 = 0.85;
+
+impl Cli {
+    /// Reads a command line, the program's name first. Files without a command mean `analyze`.
+    pub fn parse_args(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Command, clap::Error> {
+        let cli = Cli::try_parse_from(args)?;
+        if let Some(command) = cli.command {
+            return Ok(command);
+        }
+        match cli.analyze.files.first().and_then(|f| f.to_str()).and_then(mistaken) {
+            Some((word, meant)) => Err(no_such_command(word, meant)),
+            None => Ok(Command::Analyze(Box::new(cli.analyze))),
+        }
+    }
+}
+
+/// Words that name a command, in this version or by the documents of the program, and are no file without `./`.
+const RESERVED: [&str; 10] =
+    ["live", "replay", "legs", "compare", "carve", "bench", "interfaces", "doctor", "keys", "config"];
+
+/// Whether the first file was meant as a command; and which command comes nearest.
+fn mistaken(word: &str) -> Option<(&str, Option<String>)> {
+    if word.contains(['.', '/', '\\']) {
+        return None;
+    }
+    let near = Cli::command()
+        .get_subcommands()
+        .map(|c| (strsim::jaro_winkler(word, c.get_name()), c.get_name().to_owned()))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness >= LIKENESS);
+    (near.is_some() || word == "help" || RESERVED.contains(&word)).then(|| (word, near.map(|(_, name)| name)))
+}
+
+fn no_such_command(word: &str, meant: Option<String>) -> clap::Error {
+    let mut error = clap::Error::new(ErrorKind::InvalidSubcommand).with_cmd(&Cli::command());
+    error.insert(ContextKind::InvalidSubcommand, ContextValue::String(word.to_owned()));
+    match meant {
+        Some(name) if name == word => {
+            let tip = format!("the command comes first: relayscope {name} [OPTIONS]; a file of that name is ./{name}");
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
+        Some(name) => {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![name]));
+        }
+        None => {}
+    }
+    error
+}
+
+/// Writes the completion script of a shell.
+pub fn completions(shell: clap_complete::Shell, writer: &mut impl Write) -> io::Result<()> {
+    // The generator wants a writer that cannot fail, or it panics.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "relayscope", &mut script);
+    writer.write_all(&script)
+}
+
+/// Writes the manual page: the program, then each command in a section of its own.
+pub fn man(writer: &mut impl Write) -> io::Result<()> {
+    let mut command = Cli::command();
+    command.build();
+    let page = clap_mangen::Man::new(command.clone());
+    page.render_title(writer)?;
+    page.render_name_section(writer)?;
+    page.render_synopsis_section(writer)?;
+    page.render_description_section(writer)?;
+    page.render_options_section(writer)?;
+    page.render_subcommands_section(writer)?;
+    for sub in command.get_subcommands().filter(|c| c.get_name() != "help") {
+        writeln!(writer, ".SH \"COMMAND {}\"", sub.get_name().to_uppercase())?;
+        let page = clap_mangen::Man::new(sub.clone());
+        let mut sections = Vec::new();
+        page.render_description_section(&mut sections)?;
+        page.render_synopsis_section(&mut sections)?;
+        page.render_options_section(&mut sections)?;
+        for line in String::from_utf8_lossy(&sections).lines() {
+            match line.strip_prefix(".SH ") {
+                Some(title) => writeln!(writer, ".SS {title}")?,
+                None => writeln!(writer, "{line}")?,
+            }
+        }
+        verbatim(writer, ".SS EXAMPLES", sub)?;
+    }
+    verbatim(writer, ".SH EXAMPLES", &command)?;
+    page.render_version_section(writer)
+}
+
+/// The text after a command's help, its lines kept as they are.
+fn verbatim(writer: &mut impl Write, heading: &str, command: &clap::Command) -> io::Result<()> {
+    let Some(text) = command.get_after_help() else { return Ok(()) };
+    writeln!(writer, "{heading}\n.nf")?;
+    for line in text.to_string().lines() {
+        // A dot or an apostrophe at the beginning would be a request, a backslash an escape.
+        writeln!(writer, "\\&{}", line.replace('\\', "\\e").replace('-', "\\-"))?;
+    }
+    writeln!(writer, ".fi")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &[&str]) -> Result<Command, clap::Error> {
+        Cli::parse_args(std::iter::once("relayscope").chain(line.iter().copied()))
+    }
+
+    fn analyze(line: &[&str]) -> Box<AnalyzeArgs> {
+        match parse(line) {
+            Ok(Command::Analyze(args)) => args,
+            other => panic!("{line:?}: {other:?}"),
+        }
+    }
+
+    fn inputs(line: &[&str]) -> Vec<String> {
+        analyze(line).inputs().map(|p| p.display().to_string()).collect()
+    }
+
+    #[test]
+    fn definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn files_with_and_without_a_command() {
+        assert_eq!(inputs(&["a.pcap"]), ["a.pcap"]);
+        assert_eq!(inputs(&["a.pcap", "analyze"]), ["a.pcap", "analyze"]);
+        assert_eq!(inputs(&["-r", "a.pcap"]), ["a.pcap"]);
+        assert_eq!(inputs(&["analyze", "-nr", "a", "-r", "b", "c"]), ["a", "b", "c"]);
+        assert_eq!(inputs(&["-"]), ["-"]);
+        assert_eq!(inputs(&["./analyze"]), ["./analyze"]);
+        assert_eq!(inputs(&["./live"]), ["./live"]);
+        assert_eq!(inputs(&["capture1"]), ["capture1"]);
+        assert_eq!(inputs(&["--ndjson", "--", "a"]), ["a"]);
+    }
+
+    #[test]
+    fn options() {
+        let args =
+            analyze(&["analyze", "a", "--csv", "-o", "-", "-Y", "relay", "--product", "ows", "--threads", "3", "-vv"]);
+        assert_eq!((args.format(), args.common.verbose, args.threads.unwrap().get()), (Format::Csv, 2, 3));
+        assert_eq!(args.filter.as_ref().unwrap().to_string(), "relay");
+        assert_eq!(analyze(&["a.pcap", "--fail-on", "warn", "--color", "never"]).fail_on, Some(Severity::Warning));
+        assert_eq!(analyze(&["a.pcap"]).format(), Format::Summary);
+        assert!(matches!(parse(&["catalog", "--format", "json"]), Ok(Command::Catalog(_))));
+        assert!(matches!(parse(&["explain", "relay"]), Ok(Command::Explain(_))));
+        assert!(matches!(parse(&["completions", "zsh"]), Ok(Command::Completions { .. })));
+        assert!(matches!(parse(&["man"]), Ok(Command::Man)));
+    }
+
+    #[test]
+    fn usage_errors() {
+        for line in [
+            &[][..],
+            &["analyze"],
+            &["live"],
+            &["live", "-i", "eth1"],
+            &["doctor"],
+            &["analzye", "a.pcap"],
+            &["-q", "analyze", "a.pcap"],
+            &["a.pcap", "--json", "--csv"],
+            &["a.pcap", "-Y", "prot:1"],
+            &["a.pcap", "--threads", "0"],
+            &["a.pcap", "-q", "-v"],
+            &["a.pcap", "--nonsense"],
+            &["a.pcap", "--fail-on", "bad"],
+        ] {
+            let error = parse(line).expect_err(&format!("{line:?}"));
+            assert_eq!((error.exit_code(), error.use_stderr()), (2, true), "{line:?}");
+        }
+        for line in [["--help"], ["-h"], ["--version"], ["help"]] {
+            let error = parse(&line).unwrap_err();
+            assert_eq!((error.exit_code(), error.use_stderr()), (0, false), "{line:?}");
+        }
+        let message = |line: &[&str]| parse(line).unwrap_err().to_string();
+        assert!(message(&["analzye", "a.pcap"]).contains("'analyze'"));
+        assert!(message(&["-q", "analyze", "a.pcap"]).contains("the command comes first"));
+        assert!(message(&["live"]).contains("unrecognized subcommand 'live'"));
+        assert!(message(&["a.pcap", "-Y", "relay prot:1"]).contains("\n        ^^^^\n"));
+    }
+
+    #[test]
+    fn help_completions_and_manual() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.contains("Examples:") && help.contains("explain"));
+        for shell in clap_complete::Shell::value_variants() {
+            let mut script = Vec::new();
+            completions(*shell, &mut script).unwrap();
+            assert!(String::from_utf8(script).unwrap().contains("analyze"));
+        }
+        let mut page = Vec::new();
+        man(&mut page).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        assert!(
+            page.contains(".SH \"COMMAND ANALYZE\"") && page.contains(".SS OPTIONS") && page.contains("\\-\\-ndjson")
+        );
+        assert_eq!(page.matches(".SH NAME").count(), 1);
+    }
+}

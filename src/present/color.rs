@@ -1,0 +1,93 @@
+//! Colour, where it is asked for. Meaning never rests on it: a sign or a word always says the same.
+
+use std::ffi::OsString;
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless the environment says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// The style for an output that is a terminal or is not. `env` looks a variable up: `NO_COLOR`,
+    /// `CLICOLOR_FORCE` and `TERM` count.
+    pub fn style(self, terminal: bool, env: impl Fn(&str) -> Option<OsString>) -> Style {
+        let set = |name| env(name).is_some_and(|v| !v.is_empty() && v != "0");
+        let coloured = match self {
+            Color::Always => true,
+            Color::Never => false,
+            // By its convention NO_COLOR counts whatever its value, unless it is empty.
+            Color::Auto if env("NO_COLOR").is_some_and(|v| !v.is_empty()) => false,
+            Color::Auto => set("CLICOLOR_FORCE") || (terminal && env("TERM").is_none_or(|t| t != "dumb")),
+        };
+        Style { coloured }
+    }
+}
+
+/// How marked text is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    coloured: bool,
+}
+
+impl Style {
+    /// Without any escape sequence.
+    pub const fn plain() -> Self {
+        Style { coloured: false }
+    }
+
+    /// With them.
+    pub const fn coloured() -> Self {
+        Style { coloured: true }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// A heading or a label.
+    pub fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// What matters.
+    pub fn accent(self, text: &str) -> String {
+        self.paint("36", text)
+    }
+
+    /// What to beware of.
+    pub fn warning(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    /// What matters less.
+    pub fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_decides() {
+        let env = |pairs: &'static [(&str, &str)]| {
+            move |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| OsString::from(v))
+        };
+        let coloured = |color: Color, terminal, pairs| color.style(terminal, env(pairs)) == Style::coloured();
+        assert!(coloured(Color::Auto, true, &[]) && !coloured(Color::Auto, false, &[]));
+        assert!(!coloured(Color::Auto, true, &[("NO_COLOR", "1")]) && coloured(Color::Auto, true, &[("NO_COLOR", "")]));
+        assert!(
+            !coloured(Color::Auto, true, &[("TERM", "dumb")])
+                && coloured(Color::Auto, false, &[("CLICOLOR_FORCE", "1")])
+        );
+        assert!(coloured(Color::Always, false, &[("NO_COLOR", "1")]) && !coloured(Color::Never, true, &[]));
+    }
+}

@@ -1,0 +1,82 @@
+use super::*;
+use crate::event::{CaptureQuality, Stats};
+use crate::present::sample;
+use crate::present::summary::SummaryBuilder;
+
+fn text(summary: &Summary) -> String {
+    let mut out = Vec::new();
+    write_summary(&mut out, summary, Style::plain()).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    for line in text.lines() {
+        assert!(line.chars().count() <= WIDTH, "{line}");
+        assert!(!line.contains('\u{1b}'));
+    }
+    assert!(text.lines().count() <= LINES + 4, "{text}");
+    text
+}
+
+#[test]
+fn a_busy_capture() {
+    insta::assert_snapshot!(text(&sample::summary()));
+}
+
+#[test]
+fn an_empty_capture() {
+    let summary = Summary { files: vec!["empty.pcap".into()], ..Summary::default() };
+    insta::assert_snapshot!(text(&summary));
+}
+
+#[test]
+fn what_to_do_next() {
+    let of = |flows: &[crate::event::FlowRecord<'_>]| {
+        let mut builder = SummaryBuilder::new();
+        flows.iter().for_each(|f| builder.record(f));
+        let quality = CaptureQuality { frames: 9, ..CaptureQuality::default() };
+        text(&builder.finish(vec!["a".into()], quality, Stats::default()))
+    };
+    assert!(of(&[]).contains("No frame belongs to an IP flow"));
+    assert!(of(&[sample::unknown()]).contains("No flow could be named"));
+    assert!(of(&[sample::unknown(), sample::dns()]).contains("No traffic of the video system"));
+    assert!(!of(&[sample::relay()]).contains("Next"));
+}
+
+#[test]
+fn hostile_names_act_on_nothing_and_addresses_stay_whole() {
+    let mut builder = SummaryBuilder::new();
+    for (i, class) in Class::ALL.into_iter().enumerate() {
+        let mut flow = sample::unknown();
+        flow.class = class;
+        flow.flow_id = i as u64;
+        flow.flow.payload_toserver = u64::MAX;
+        flow.region = Some("\u{202e}\u{1b}[31m".repeat(9).into());
+        builder.record(&flow);
+        let mut named = sample::relay();
+        named.tls.as_mut().unwrap().sni = Some("\u{1b}]0;x\u{7}кириллица.".repeat(50).into());
+        named.flow.payload_toserver = u64::MAX;
+        builder.record(&named);
+    }
+    let mut summary = builder.finish(vec!["x\u{1b}[2J".repeat(50)], sample::quality(), Stats::default());
+    summary.quality.warnings = vec!["\u{1b}[2J".repeat(100); 9];
+    let mut out = Vec::new();
+    write_summary(&mut out, &summary, Style::plain()).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.lines().all(|l| l.chars().count() <= WIDTH));
+    assert!(!text.chars().any(|c| c != '\n' && super::super::safe::is_unsafe(c)));
+
+    let line = flow_lines(&sample::summary().top.into_iter().find(|f| f.originator.is_ipv6()).unwrap()).join("\n");
+    assert!(line.contains("[2001:db8:1111:2222:3333:4444:5555:6666]:8443"));
+}
+
+#[test]
+fn colour_only_when_asked() {
+    let mut out = Vec::new();
+    write_summary(&mut out, &sample::summary(), Style::coloured()).unwrap();
+    assert!(String::from_utf8(out).unwrap().contains("\u{1b}[1m"));
+}
+
+#[test]
+fn wrapping() {
+    assert_eq!(wrap("a bb ccc", 4), ["a bb", "ccc"]);
+    assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+    assert_eq!(wrap("", 3), [""]);
+}

@@ -1,0 +1,74 @@
+//! JSON: one document, streamed.
+//!
+//! ```text
+//! {"schema_version":1,"capture_quality":{…},"stats":{…},"classes":[{…}],"flows":[{…},…]}
+//! ```
+
+use std::io::{self, Write};
+
+use super::ndjson::write_json;
+use super::summary::ClassTotals;
+use crate::event::{CaptureQuality, FlowRecord, SCHEMA_VERSION, Stats};
+
+/// Writes the document: its head at once, then each flow as it is given.
+#[derive(Debug)]
+pub struct Document<W> {
+    writer: W,
+    any: bool,
+}
+
+impl<W: Write> Document<W> {
+    /// Begins the document with all that is known of the run.
+    pub fn begin(
+        mut writer: W,
+        quality: &CaptureQuality,
+        stats: &Stats,
+        classes: &[ClassTotals],
+    ) -> io::Result<Document<W>> {
+        write!(writer, "{{\"schema_version\":{SCHEMA_VERSION},\"capture_quality\":")?;
+        write_json(&mut writer, quality)?;
+        writer.write_all(b",\n\"stats\":")?;
+        write_json(&mut writer, stats)?;
+        writer.write_all(b",\n\"classes\":")?;
+        write_json(&mut writer, classes)?;
+        writer.write_all(b",\n\"flows\":[")?;
+        Ok(Document { writer, any: false })
+    }
+
+    /// The next flow.
+    pub fn flow(&mut self, record: &FlowRecord<'_>) -> io::Result<()> {
+        self.writer.write_all(if self.any { b",\n" } else { b"\n" })?;
+        self.any = true;
+        write_json(&mut self.writer, record)
+    }
+
+    /// Ends the document, flushes, and hands the writer back.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.writer.write_all(b"\n]}\n")?;
+        self.writer.flush()?;
+        Ok(self.writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::sample;
+
+    #[test]
+    fn is_one_document() {
+        for flows in [vec![], vec![sample::relay()], vec![sample::relay(), sample::dns()]] {
+            let summary = sample::summary();
+            let mut document =
+                Document::begin(Vec::new(), &sample::quality(), &Stats::default(), &summary.classes).unwrap();
+            for flow in &flows {
+                document.flow(flow).unwrap();
+            }
+            let value: serde_json::Value = serde_json::from_slice(&document.finish().unwrap()).unwrap();
+            assert_eq!(value["flows"].as_array().unwrap().len(), flows.len());
+            assert_eq!(value["schema_version"], 1);
+            assert_eq!(value["classes"][0]["class"], "relay");
+            assert_eq!(value["capture_quality"]["frames"], 12_034);
+        }
+    }
+}

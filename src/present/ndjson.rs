@@ -1,0 +1,129 @@
+//! NDJSON: one object a line.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::Formatter;
+
+use super::safe::is_unsafe;
+use crate::event::{CaptureQuality, FlowRecord, Stats};
+
+/// Writes records, each as one line. Nothing is held back here: what is written is whole lines, and when they leave
+/// is for the writer beneath, and for [`Ndjson::flush`], to say.
+#[derive(Debug)]
+pub struct Ndjson<W> {
+    writer: W,
+}
+
+impl<W: Write> Ndjson<W> {
+    /// Onto that writer, which should be buffered.
+    pub fn new(writer: W) -> Self {
+        Ndjson { writer }
+    }
+
+    /// A flow.
+    pub fn flow(&mut self, record: &FlowRecord<'_>) -> io::Result<()> {
+        self.record(record)
+    }
+
+    /// What the capture is worth.
+    pub fn capture_quality(&mut self, record: &CaptureQuality) -> io::Result<()> {
+        self.record(record)
+    }
+
+    /// The counts of the run.
+    pub fn stats(&mut self, record: &Stats) -> io::Result<()> {
+        self.record(record)
+    }
+
+    /// Sends what was written on its way; after every record where someone watches as it happens.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+
+    /// Flushes, and hands the writer back.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.writer.flush()?;
+        Ok(self.writer)
+    }
+
+    fn record<T: Serialize>(&mut self, record: &T) -> io::Result<()> {
+        write_json(&mut self.writer, record)?;
+        self.writer.write_all(b"\n")
+    }
+}
+
+/// Writes a value as JSON on one line; characters that act on a terminal are written as `\u` escapes.
+pub(super) fn write_json<T: Serialize + ?Sized>(writer: impl Write, value: &T) -> io::Result<()> {
+    value.serialize(&mut serde_json::Serializer::with_formatter(writer, SafeFormatter)).map_err(io::Error::from)
+}
+
+/// Compact JSON in which no character acts on a terminal that the text is shown on.
+struct SafeFormatter;
+
+impl Formatter for SafeFormatter {
+    #[inline]
+    fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        // JSON itself escapes the controls below 0x20, so within ASCII only DEL remains.
+        if fragment.is_ascii() && !fragment.as_bytes().contains(&0x7f) {
+            return writer.write_all(fragment.as_bytes());
+        }
+        let mut shown = 0;
+        for (at, c) in fragment.char_indices().filter(|(_, c)| is_unsafe(*c)) {
+            writer.write_all(fragment[shown..at].as_bytes())?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            shown = at + c.len_utf8();
+        }
+        writer.write_all(fragment[shown..].as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::sample;
+    use proptest::prelude::*;
+
+    #[test]
+    fn golden() {
+        let mut sink = Ndjson::new(Vec::new());
+        sink.flow(&sample::relay()).unwrap();
+        sink.flow(&sample::dns()).unwrap();
+        sink.capture_quality(&sample::quality()).unwrap();
+        sink.stats(&Stats { event_type: "stats", frames: 3, ..Stats::default() }).unwrap();
+        let text = String::from_utf8(sink.finish().unwrap()).unwrap();
+        assert_eq!(text.lines().count(), 4);
+        assert!(!text.contains("null"));
+        for line in text.lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_closed_pipe_keeps_its_kind() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        assert_eq!(Ndjson::new(Closed).flow(&sample::dns()).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    proptest! {
+        #[test]
+        fn strings_survive_and_are_safe(text: String) {
+            let mut json = Vec::new();
+            write_json(&mut json, &text).unwrap();
+            let json = String::from_utf8(json).unwrap();
+            prop_assert!(!json.chars().any(is_unsafe));
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+    }
+}

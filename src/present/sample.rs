@@ -1,0 +1,165 @@
+//! Hand-made records for tests and benches.
+
+use crate::event::*;
+use crate::time::Timestamp;
+
+/// A relay flow that uploads video, with every kind of detail that a TLS flow has.
+pub fn relay() -> FlowRecord<'static> {
+    FlowRecord {
+        src_ip: "192.168.1.50".parse().unwrap(),
+        src_port: Some(50_123),
+        dest_ip: "203.0.113.7".parse().unwrap(),
+        dest_port: Some(443),
+        vlan: vec![100],
+        flow: FlowCounts {
+            start: Timestamp(1_750_000_000_000_000_007),
+            end: Timestamp(1_750_000_072_000_000_007),
+            age: 72.0,
+            pkts_toserver: 30_000,
+            pkts_toclient: 12_034,
+            bytes_toserver: 37_000_000,
+            bytes_toclient: 900_000,
+            payload_toserver: 35_000_000,
+            payload_toclient: 100_000,
+            conn_state: Some("S1"),
+            history: "ShADad".into(),
+            ..FlowCounts::default()
+        },
+        class: Class::Relay,
+        subclass: vec!["video-up"],
+        region: Some("us-west".into()),
+        confidence: 0.97,
+        evidence: vec![Evidence { tier: "E1", text: "SNI rec1.us-west.u5fgb.com".into(), frame: Some(17) }],
+        tls: Some(TlsRecord {
+            sni: Some("rec1.us-west.u5fgb.com".into()),
+            version: Some("TLSv1.3".into()),
+            alpn: vec!["http/1.1".into()],
+            ja4: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".into()),
+            ja3: Some("cd08e31494f9531f560d64c695473da9".into()),
+            cipher: Some("TLS_AES_128_GCM_SHA256".into()),
+            ..TlsRecord::default()
+        }),
+        tcp: Some(TcpRecord {
+            rtt_min: Some(0.031),
+            rtt_p95: Some(0.052),
+            retransmissions: 12,
+            ..TcpRecord::default()
+        }),
+        ..flow(0x1234_5678_9abc_def0, "TCP")
+    }
+}
+
+/// A DNS flow of one exchange.
+pub fn dns() -> FlowRecord<'static> {
+    FlowRecord {
+        src_ip: "192.168.1.50".parse().unwrap(),
+        src_port: Some(40_000),
+        dest_ip: "192.168.1.1".parse().unwrap(),
+        dest_port: Some(53),
+        class: Class::Dns,
+        subclass: vec!["udp53"],
+        confidence: 0.95,
+        dns: vec![DnsRecord {
+            id: 7,
+            qname: Some("rec1.us-west.u5fgb.com".into()),
+            qtype: Some("A".into()),
+            rcode: Some("NOERROR".into()),
+            answers: vec!["203.0.113.7".into()],
+            ttl: Some(60),
+            rtt: Some(0.012),
+        }],
+        ..flow(2, "UDP")
+    }
+}
+
+/// An IPv6 flow of which nothing is known.
+pub fn unknown() -> FlowRecord<'static> {
+    FlowRecord {
+        src_ip: "2001:db8::1".parse().unwrap(),
+        src_port: Some(1234),
+        dest_ip: "2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap(),
+        dest_port: Some(8443),
+        subclass: vec!["midstream", "no-name"],
+        flags: vec!["unusual-port"],
+        flow: FlowCounts { midstream: true, one_sided: true, conn_state: Some("OTH"), ..FlowCounts::default() },
+        ..flow(3, "TCP")
+    }
+}
+
+/// A record of which only identity is filled in.
+pub fn flow(flow_id: u64, proto: &'static str) -> FlowRecord<'static> {
+    FlowRecord {
+        schema_version: SCHEMA_VERSION,
+        event_type: "flow",
+        flow_id,
+        community_id: Some("1:LQU9qZlK+B5F3KDmev6m5PMibrg=".into()),
+        src_ip: "0.0.0.0".parse().unwrap(),
+        src_port: None,
+        dest_ip: "0.0.0.0".parse().unwrap(),
+        dest_port: None,
+        proto: proto.into(),
+        vlan: Vec::new(),
+        tunnel: Vec::new(),
+        flow: FlowCounts::default(),
+        class: Class::Unknown,
+        subclass: Vec::new(),
+        flags: Vec::new(),
+        region: None,
+        confidence: 0.0,
+        evidence: Vec::new(),
+        via_proxy: None,
+        tls: None,
+        quic: None,
+        dns: Vec::new(),
+        dns_omitted: 0,
+        http: Vec::new(),
+        http_omitted: 0,
+        stun: None,
+        tcp: None,
+    }
+}
+
+/// The facts of a slightly damaged capture.
+pub fn quality() -> CaptureQuality {
+    CaptureQuality {
+        event_type: "capture_quality",
+        frames: 12_034,
+        bytes: 38_123_456,
+        first: Some(Timestamp(1_750_000_000_000_000_000)),
+        last: Some(Timestamp(1_750_000_262_000_000_000)),
+        link_types: vec!["Ethernet".into()],
+        kernel_drops: Some(3),
+        duplicate_share: 0.021,
+        missed_bytes: 4096,
+        undecoded: [("truncated", 2), ("bad-ipv4", 1)].into(),
+        warnings: vec!["site.pcapng ends within a block, at byte 38200000".into()],
+        advice: "Good enough to judge: both directions were captured and little was lost.".into(),
+        ..CaptureQuality::default()
+    }
+}
+
+/// The summary of a few flows of many classes.
+pub fn summary() -> crate::present::summary::Summary {
+    let mut builder = crate::present::summary::SummaryBuilder::new();
+    for i in 0..3u64 {
+        let mut flow = relay();
+        flow.flow_id = i;
+        flow.flow.payload_toserver /= i + 1;
+        if i == 2 {
+            flow.tls.as_mut().unwrap().sni = Some("a-recorder-with-a-rather-long-name.eu-central.u5fgb.com".into());
+            flow.region = Some("eu-central".into());
+            flow.confidence = 0.85;
+        }
+        builder.record(&flow);
+    }
+    let mut s3 = relay();
+    (s3.class, s3.region, s3.flow_id) = (Class::S3, None, 9);
+    s3.flow.payload_toserver = 1_234_567;
+    s3.flow.conn_state = Some("SF");
+    s3.tls.as_mut().unwrap().sni = Some("oe-prod-clips-bucket.s3.us-west-2.amazonaws.com".into());
+    builder.record(&s3);
+    builder.record(&dns());
+    builder.record(&unknown());
+    let files = vec!["site-1.pcapng".into(), "site-2.pcapng".into()];
+    builder.finish(files, quality(), Stats { event_type: "stats", frames: 12_034, ..Stats::default() })
+}

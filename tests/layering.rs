@@ -1,0 +1,212 @@
+//! Imports run one way, and only the edges of the program touch the system.
+//!
+//! The tables below are the architecture as `ARCHITECTURE.md` draws it. A new module gets a row; a new arrow is a
+//! decision, and this file is where it is taken.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module of the crate and what it may import, besides itself. A module stands below all that import it.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("wire", &[]),
+    ("time", &[]),
+    ("event", &["time"]),
+    ("source", &["time", "wire"]),
+    ("decode", &["time", "wire"]),
+    ("flow", &["decode", "time", "wire"]),
+    ("inspect", &["flow", "decode", "time", "wire"]),
+    ("classify", &["event", "inspect", "flow", "decode", "time", "wire"]),
+    ("filter", &["event", "time"]),
+    ("engine", &["filter", "event", "classify", "inspect", "flow", "decode", "time", "wire"]),
+    ("pipeline", &["engine", "source", "filter", "event", "classify", "inspect", "flow", "decode", "time", "wire"]),
+    ("present", &["pipeline", "engine", "filter", "event", "classify", "time"]),
+    ("cli", &["present", "filter", "event", "classify", "time"]),
+    (
+        "app",
+        &[
+            "cli", "present", "pipeline", "engine", "source", "filter", "event", "classify", "inspect", "flow",
+            "decode", "time", "wire",
+        ],
+    ),
+    ("main", &["app", "cli"]),
+];
+
+/// The modules that may touch files, threads, sockets and clocks.
+const AT_THE_EDGE: &[&str] = &["source", "pipeline", "present", "cli", "app", "main"];
+
+/// What only those may name.
+const SYSTEM: &[&str] = &[
+    "std::fs",
+    "std::io",
+    "std::thread",
+    "std::process",
+    "std::net::TcpStream",
+    "std::net::TcpListener",
+    "std::net::UdpSocket",
+    "std::time::Instant",
+    "std::time::SystemTime",
+];
+
+#[test]
+fn imports_run_one_way() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == file.module) else {
+            wrong.push(format!("{}: module `{}` has no row in MAY_IMPORT", file.path, file.module));
+            continue;
+        };
+        for path in paths(&file.code, "crate").into_iter().chain(above(&file)) {
+            let target = path.split("::").nth(1).unwrap_or_default();
+            // A lower-case name is a module; anything else is the crate's own root.
+            let is_module = target.starts_with(|c: char| c.is_ascii_lowercase());
+            if is_module && target != file.module && !allowed.contains(&target) {
+                wrong.push(format!("{}: `{}` may not import `{path}`", file.path, file.module));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_the_edges_touch_the_system() {
+    let mut wrong = Vec::new();
+    for file in sources().into_iter().filter(|f| !AT_THE_EDGE.contains(&f.module.as_str())) {
+        for path in paths(&file.code, "std") {
+            if SYSTEM.iter().any(|s| path == *s || path.starts_with(&format!("{s}::"))) {
+                wrong.push(format!("{}: `{}` may not use `{path}`", file.path, file.module));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_row_imports_what_stands_above_it() {
+    for (at, (name, allowed)) in MAY_IMPORT.iter().enumerate() {
+        for target in *allowed {
+            assert!(
+                MAY_IMPORT[..at].iter().any(|(below, _)| below == target),
+                "`{name}` may import `{target}`, which is not below it"
+            );
+        }
+    }
+}
+
+#[test]
+fn use_trees_are_read_whole() {
+    let code = "use crate::{time::{SECOND, Timestamp}, wire};\nlet x = $crate::a::b(); use mycrate::c; crate::d::{self as e, f}";
+    assert_eq!(
+        paths(code, "crate"),
+        [
+            "crate::time::SECOND",
+            "crate::time::Timestamp",
+            "crate::wire",
+            "crate::a::b",
+            "crate::d::self",
+            "crate::d::f"
+        ]
+    );
+    assert_eq!(without_comments("a // crate::b\n/// crate::c\nd \"//\" e"), "a \n\nd \"//\" e\n");
+}
+
+/// One file of the crate, without comments and unit tests.
+struct Source {
+    path: String,
+    /// The module right below the crate's root that the file belongs to.
+    module: String,
+    /// How many `super` lead from this file's module to the crate's root.
+    depth: usize,
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    assert!(!files.is_empty(), "no sources below {}", root.display());
+    files.iter().filter_map(|path| source(&root, path)).collect()
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+}
+
+/// Reads a file; none for the crate's root and for files that hold only tests (`tests.rs`, `testfiles.rs`, …).
+fn source(root: &Path, path: &Path) -> Option<Source> {
+    let inside = path.strip_prefix(root).unwrap().with_extension("");
+    let mut names: Vec<_> = inside.iter().map(|n| n.to_str().unwrap().to_owned()).collect();
+    if names.last().is_some_and(|n| n.starts_with("test")) || names == ["lib"] {
+        return None;
+    }
+    if names.last().is_some_and(|n| n == "mod") {
+        names.pop();
+    }
+    let text = fs::read_to_string(path).unwrap();
+    let product = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    Some(Source {
+        path: format!("src/{}", path.strip_prefix(root).unwrap().display()),
+        module: names[0].clone(),
+        depth: names.len(),
+        code: without_comments(product),
+    })
+}
+
+fn without_comments(text: &str) -> String {
+    let mut code = String::new();
+    for line in text.lines() {
+        let comment = line.match_indices("//").find(|(at, _)| line[..*at].matches('"').count() % 2 == 0);
+        code.push_str(comment.map_or(line, |(at, _)| &line[..at]));
+        code.push('\n');
+    }
+    code
+}
+
+/// Paths that climb to the crate's root by `super`, spelt from `crate`.
+fn above(file: &Source) -> Vec<String> {
+    let climb = vec!["super"; file.depth].join("::");
+    let climbed = paths(&file.code, &climb).into_iter().filter(|p| !p[climb.len()..].starts_with("::super"));
+    climbed.map(|path| path.replacen(&climb, "crate", 1)).collect()
+}
+
+/// Every path in `code` that begins with `root`, use-trees taken apart.
+fn paths(code: &str, root: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices(&format!("{root}::")) {
+        let before = code[..at].chars().next_back();
+        if !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+            tree(&code[at..], "", &mut found);
+        }
+    }
+    found
+}
+
+/// Reads one use-tree (`a::b`, `a::{b, c::d}`) at the start of `code` and returns what follows it.
+fn tree<'a>(code: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a str {
+    let mut path = prefix.to_owned();
+    let mut rest = code.trim_start();
+    loop {
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        path.push_str(&rest[..end]);
+        rest = &rest[end..];
+        let Some(next) = rest.strip_prefix("::") else { break };
+        path.push_str("::");
+        rest = next;
+        if let Some(mut inner) = rest.strip_prefix('{') {
+            while !inner.trim_start().is_empty() && !inner.trim_start().starts_with('}') {
+                inner = tree(inner, &path, found).trim_start_matches(|c| c != ',' && c != '}');
+                inner = inner.strip_prefix(',').unwrap_or(inner);
+            }
+            return inner.trim_start().strip_prefix('}').unwrap_or_default();
+        }
+    }
+    found.push(path);
+    rest
+}

@@ -1,0 +1,210 @@
+//! Packets and capture files made by hand, for tests that drive the program from outside.
+//!
+//! A [`Packet`] is built from the inside out: `tcp(40000, 443).seq(1).payload(b"…").ipv4("10.0.0.1", "10.0.0.2")`
+//! gives an Ethernet frame whose lengths and checksums are right; [`Packet::vlan`] puts a tag in. [`pcap`] makes a
+//! capture file of frames.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// TCP's FIN flag.
+pub const FIN: u8 = 0x01;
+/// TCP's SYN flag.
+pub const SYN: u8 = 0x02;
+/// TCP's RST flag.
+pub const RST: u8 = 0x04;
+/// TCP's PSH flag.
+pub const PSH: u8 = 0x08;
+/// TCP's ACK flag.
+pub const ACK: u8 = 0x10;
+
+const UDP: u8 = 17;
+const TCP: u8 = 6;
+
+/// A TCP segment or a UDP datagram that has no addresses yet.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    protocol: u8,
+    ports: (u16, u16),
+    seq: u32,
+    ack: u32,
+    flags: u8,
+    window: u16,
+    options: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+/// A TCP segment with ACK set.
+pub fn tcp(from: u16, to: u16) -> Segment {
+    let (options, payload) = (Vec::new(), Vec::new());
+    Segment { protocol: TCP, ports: (from, to), seq: 0, ack: 0, flags: ACK, window: 65_535, options, payload }
+}
+
+/// A UDP datagram.
+pub fn udp(from: u16, to: u16) -> Segment {
+    Segment { protocol: UDP, ..tcp(from, to) }
+}
+
+impl Segment {
+    /// The sequence number.
+    pub fn seq(self, seq: u32) -> Self {
+        Segment { seq, ..self }
+    }
+
+    /// The acknowledgement number.
+    pub fn ack(self, ack: u32) -> Self {
+        Segment { ack, ..self }
+    }
+
+    /// All flags at once.
+    pub fn flags(self, flags: u8) -> Self {
+        Segment { flags, ..self }
+    }
+
+    /// The window field, unscaled.
+    pub fn window(self, window: u16) -> Self {
+        Segment { window, ..self }
+    }
+
+    /// TCP options; padded to a multiple of four with zeros.
+    pub fn options(self, options: &[u8]) -> Self {
+        let mut options = options.to_vec();
+        options.resize(options.len().next_multiple_of(4), 0);
+        Segment { options, ..self }
+    }
+
+    /// What it carries.
+    pub fn payload(self, payload: impl Into<Vec<u8>>) -> Self {
+        Segment { payload: payload.into(), ..self }
+    }
+
+    /// The frame with IPv4 addresses.
+    ///
+    /// # Panics
+    /// If an address is not one.
+    pub fn ipv4(self, from: &str, to: &str) -> Packet {
+        let (from, to): (Ipv4Addr, Ipv4Addr) = (from.parse().unwrap(), to.parse().unwrap());
+        let body = self.bytes(from.into(), to.into());
+        let total = u16::try_from(body.len() + 20).unwrap();
+        let mut ip = vec![0x45, 0];
+        ip.extend(total.to_be_bytes());
+        ip.extend([0, 1, 0x40, 0, 64, self.protocol, 0, 0]);
+        ip.extend(from.octets());
+        ip.extend(to.octets());
+        let sum = checksum(&ip);
+        ip[10..12].copy_from_slice(&sum.to_be_bytes());
+        ip.extend(body);
+        Packet { tags: Vec::new(), ether_type: 0x0800, bytes: ip }
+    }
+
+    /// The frame with IPv6 addresses.
+    ///
+    /// # Panics
+    /// If an address is not one.
+    pub fn ipv6(self, from: &str, to: &str) -> Packet {
+        let (from, to): (Ipv6Addr, Ipv6Addr) = (from.parse().unwrap(), to.parse().unwrap());
+        let body = self.bytes(from.into(), to.into());
+        let mut ip = vec![0x60, 0, 0, 0];
+        ip.extend(u16::try_from(body.len()).unwrap().to_be_bytes());
+        ip.extend([self.protocol, 64]);
+        ip.extend(from.octets());
+        ip.extend(to.octets());
+        ip.extend(body);
+        Packet { tags: Vec::new(), ether_type: 0x86dd, bytes: ip }
+    }
+
+    /// The segment's bytes, its checksum over the pseudo-header of those addresses.
+    fn bytes(&self, from: IpAddr, to: IpAddr) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(self.ports.0.to_be_bytes());
+        bytes.extend(self.ports.1.to_be_bytes());
+        let at = if self.protocol == TCP {
+            bytes.extend(self.seq.to_be_bytes());
+            bytes.extend(self.ack.to_be_bytes());
+            bytes.extend([u8::try_from(20 + self.options.len()).unwrap() << 2, self.flags]);
+            bytes.extend(self.window.to_be_bytes());
+            bytes.extend([0; 4]);
+            bytes.extend(&self.options);
+            16
+        } else {
+            bytes.extend(u16::try_from(8 + self.payload.len()).unwrap().to_be_bytes());
+            bytes.extend([0; 2]);
+            6
+        };
+        bytes.extend(&self.payload);
+        let mut pseudo = Vec::new();
+        for address in [from, to] {
+            match address {
+                IpAddr::V4(v4) => pseudo.extend(v4.octets()),
+                IpAddr::V6(v6) => pseudo.extend(v6.octets()),
+            }
+        }
+        pseudo.extend(u32::try_from(bytes.len()).unwrap().to_be_bytes());
+        pseudo.extend([0, 0, 0, self.protocol]);
+        pseudo.extend(&bytes);
+        let sum = checksum(&pseudo);
+        bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    }
+}
+
+/// The Internet checksum (RFC 1071).
+fn checksum(bytes: &[u8]) -> u16 {
+    let word = |pair: &[u8]| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |&b| u32::from(b));
+    let mut sum: u32 = bytes.chunks(2).map(word).sum();
+    while sum > 0xffff {
+        sum = (sum >> 16) + (sum & 0xffff);
+    }
+    !u16::try_from(sum).unwrap()
+}
+
+/// An IP packet on its way into an Ethernet frame.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    tags: Vec<u16>,
+    ether_type: u16,
+    bytes: Vec<u8>,
+}
+
+impl Packet {
+    /// Puts an 802.1Q tag around what is there: called twice, the second is the outer one.
+    pub fn vlan(mut self, id: u16) -> Self {
+        self.tags.insert(0, id);
+        self
+    }
+
+    /// The IP packet alone, as in a raw-IP capture.
+    pub fn ip(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The whole Ethernet frame, without padding or check sequence.
+    pub fn frame(&self) -> Vec<u8> {
+        let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
+        for tag in &self.tags {
+            frame.extend([0x81, 0x00]);
+            frame.extend(tag.to_be_bytes());
+        }
+        frame.extend(self.ether_type.to_be_bytes());
+        frame.extend(&self.bytes);
+        frame
+    }
+}
+
+/// A capture file (classic pcap, little-endian, nanoseconds) of frames and their times in nanoseconds.
+pub fn pcap<'a>(link_type: u32, frames: impl IntoIterator<Item = (u64, &'a [u8])>) -> Vec<u8> {
+    let mut file = Vec::new();
+    for word in [0xa1b2_3c4d, 0x0004_0002, 0, 0, 262_144, link_type] {
+        file.extend(u32::to_le_bytes(word));
+    }
+    for (at, frame) in frames {
+        let length = u32::try_from(frame.len()).unwrap();
+        let (seconds, nanos) = (u32::try_from(at / 1_000_000_000).unwrap(), (at % 1_000_000_000) as u32);
+        for word in [seconds, nanos, length, length] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(frame);
+    }
+    file
+}
