@@ -4,6 +4,7 @@
 //! nothing is found is left alone after [`MAX_TRIES`] datagrams.
 
 use super::learn::{Context, Learner};
+use crate::decode::Packet;
 use crate::flow::{Flow, NONE};
 use crate::inspect::{Fact, dns, dtls, ntp, stun};
 
@@ -12,8 +13,7 @@ const MAX_TRIES: u8 = 32;
 
 /// How far the inspection of a UDP flow has come.
 mod phase {
-    /// Nothing found yet.
-    pub const PROBING: u8 = 0;
+    // 0, where every flow begins: nothing found yet
     /// STUN or DTLS was found: what else comes is media.
     pub const MEDIA: u8 = 1;
     /// DNS was found.
@@ -37,19 +37,32 @@ pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
     }
 }
 
-/// The ports whose datagrams are taken for DNS: its own, multicast DNS (RFC 6762), LLMNR (RFC 4795).
-fn is_dns_port(port: u16) -> bool {
-    matches!(port, 53 | 5353 | 5355)
+/// Whether a datagram is to be read as DNS: by its port, or as multicast DNS (RFC 6762) and LLMNR (RFC 4795), whose
+/// ports any client may come to use, by its destination or its grammar as well.
+fn is_dns(packet: &Packet, payload: &[u8]) -> bool {
+    let ports = [packet.src_port, packet.dst_port];
+    if ports.contains(&53) {
+        return true;
+    }
+    if !ports.iter().any(|p| matches!(p, 5353 | 5355)) {
+        return false;
+    }
+    let multicast = if packet.v6 { packet.dst.high64() >> 56 == 0xff } else { packet.dst.low32() >> 28 == 0xe };
+    multicast || ports == [5353, 5353] || dns::is_plausible(payload)
 }
 
 fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
-    let ports = [cx.packet.src_port, cx.packet.dst_port];
-    if ports.iter().any(|&p| is_dns_port(p)) && let Ok(message) = dns::parse(payload) {
+    if is_dns(cx.packet, payload)
+        && let Ok(message) = dns::parse(payload)
+    {
         cx.flow.phase = phase::DNS;
         learner.learn(cx, Fact::Dns(message));
         return;
     }
-    if ports.contains(&123) && let Some(packet) = ntp::parse(payload) {
+    let ports = [cx.packet.src_port, cx.packet.dst_port];
+    if ports.contains(&123)
+        && let Some(packet) = ntp::parse(payload)
+    {
         cx.flow.phase = phase::DONE;
         learner.learn(cx, Fact::Ntp(packet));
         return;
@@ -90,8 +103,8 @@ fn take_stun(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> boo
     }
     let wire_len = cx.packet.payload_len as usize;
     let own_port = [cx.packet.src_port, cx.packet.dst_port].iter().any(|p| matches!(p, 3478 | 3479));
-    let message = stun::parse(payload, wire_len)
-        .or_else(|| if own_port { stun::parse_classic(payload, wire_len) } else { None });
+    let message =
+        stun::parse(payload, wire_len).or_else(|| if own_port { stun::parse_classic(payload, wire_len) } else { None });
     message.map(|m| learner.learn(cx, Fact::Stun(m))).is_some()
 }
 

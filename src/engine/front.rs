@@ -77,9 +77,9 @@ impl Front {
         totals.bytes = totals.bytes.wrapping_add(u64::from(frame.len));
         totals.first.get_or_insert(frame.ts);
         totals.last = totals.last.max(frame.ts);
-        totals.cut_frames = totals.cut_frames.wrapping_add(u64::from((frame.bytes.len() as u64) < u64::from(frame.len)));
-        let mut packet =
-            Packet { ts: frame.ts, frame: totals.frames, len: frame.len, frames: 1, ..Packet::default() };
+        totals.cut_frames =
+            totals.cut_frames.wrapping_add(u64::from((frame.bytes.len() as u64) < u64::from(frame.len)));
+        let mut packet = Packet { ts: frame.ts, frame: totals.frames, len: frame.len, frames: 1, ..Packet::default() };
         match decode(frame.link.0, frame.bytes, &mut packet) {
             Ok(()) if packet.fragment.is_none() => {
                 if matches!(packet.proto, proto::ICMP | proto::ICMP6) {
@@ -109,7 +109,8 @@ impl Front {
     fn fragment(&mut self, packet: &Packet, bytes: &[u8], sink: &mut impl Sink) {
         let Some(fragment) = packet.fragment else { return };
         let secret = self.secret;
-        self.fragments.push(packet, fragment, bytes, &mut |packet, datagram| put_together(secret, packet, datagram, sink));
+        self.fragments
+            .push(packet, fragment, bytes, &mut |packet, datagram| put_together(secret, packet, datagram, sink));
     }
 
     /// The capture has ended: gives up what is not whole.

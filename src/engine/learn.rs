@@ -2,7 +2,9 @@
 
 use std::num::NonZeroU64;
 
-use super::learnt::{Answer, Dns, DnsExchange, Http, HttpExchange, Learnt, NameAt, PendingQuery, Seen, Stun, Tls, TlsDetail};
+use super::learnt::{
+    Answer, Dns, DnsExchange, Http, HttpExchange, Learnt, NameAt, PendingQuery, Seen, Stun, Tls, TlsDetail,
+};
 use super::strings::Strings;
 use crate::decode::{Addr, Packet};
 use crate::event::{LIST_MAX, MethodCounts};
@@ -388,7 +390,8 @@ impl Learner {
             let qname = Some(self.intern_name(&record.name));
             let data: Box<str> = record.data().to_string().into();
             let Some(dns) = self.known_dns(cx.flow) else { return };
-            if let Some(same) = dns.list.iter_mut().rev().take(MAX_OWNERS).find(|e| e.id == message.id && e.qname == qname)
+            if let Some(same) =
+                dns.list.iter_mut().rev().take(MAX_OWNERS).find(|e| e.id == message.id && e.qname == qname)
             {
                 if !same.answers.contains(&data) {
                     same.answers.push(data);

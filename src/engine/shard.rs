@@ -12,8 +12,7 @@ use crate::time::Timestamp;
 
 /// How far the inspection of a TCP connection has come.
 mod phase {
-    /// Its streams are read, from the first payload on.
-    pub const READING: u8 = 0;
+    // 0, where every connection begins: its streams are read, from the first payload on
     /// Only an alert may still come in the clear.
     pub const ALERTS: u8 = 1;
     /// Nothing more is wanted.

@@ -197,10 +197,7 @@ impl Reading<'_, '_> {
     fn read(&mut self, shown: Shown<'_>) -> Progress {
         let bytes = match shown {
             Shown::Bytes(bytes) => bytes,
-            Shown::Gap => {
-                let goes_on = self.inspector.get().is_none_or(|i| i.gap(self.toward));
-                return Progress { consumed: 0, skip: 0, next: if goes_on { Next::More } else { Next::Reject } };
-            }
+            Shown::Gap(held) => return self.gap(held),
         };
         if matches!(self.inspector, Inspector::Probing) {
             let dns_port = self.cx.packet.src_port == 53 || self.cx.packet.dst_port == 53;
@@ -217,6 +214,19 @@ impl Reading<'_, '_> {
         };
         let progress = inspector.feed(self.toward, bytes, &mut emit);
         if progress.next == Next::Reject { self.reject(bytes) } else { progress }
+    }
+
+    /// Bytes are missing, or no more come: what is `held` is all there will be of what it began.
+    fn gap(&mut self, held: &[u8]) -> Progress {
+        let Reading { inspector, cx, learner, .. } = self;
+        let mut goes_on = true;
+        if let Some(inspector) = inspector.get() {
+            if !held.is_empty() {
+                inspector.cut_short(self.toward, held, &mut |_, fact| learner.learn(cx, fact));
+            }
+            goes_on = inspector.gap(self.toward);
+        }
+        Progress { consumed: 0, skip: 0, next: if goes_on { Next::More } else { Next::Reject } }
     }
 
     /// These bytes are nothing that is known here: the next ones may be.

@@ -90,7 +90,10 @@ mod tests {
         let (a, b, c) = (strings.intern("a.example"), strings.intern("b.example"), strings.intern("a.example"));
         assert_eq!((a, c), (1, 1));
         assert_ne!(a, b);
-        assert_eq!((strings.get(a), strings.get(b), strings.get(OMITTED), strings.get(99)), ("a.example", "b.example", "", ""));
+        assert_eq!(
+            (strings.get(a), strings.get(b), strings.get(OMITTED), strings.get(99)),
+            ("a.example", "b.example", "", "")
+        );
     }
 
     #[test]

@@ -32,8 +32,9 @@ pub struct Taken {
 pub enum Shown<'a> {
     /// Bytes in order: those not consumed before, and what came behind them.
     Bytes(&'a [u8]),
-    /// Bytes are missing for good before those that come next.
-    Gap,
+    /// Bytes are missing for good before those that come next, or nothing more comes. What was not consumed before
+    /// is shown one last time.
+    Gap(&'a [u8]),
 }
 
 #[derive(Debug)]
@@ -115,6 +116,9 @@ impl Stream {
             self.give_up_hole(reader);
             self.unpark(limits, reader);
         }
+        if !self.done && !self.held.is_empty() {
+            self.gap(reader);
+        }
     }
 
     /// Whether a segment at `seq` lies beyond a hole that matters: not one within what is skipped anyway.
@@ -172,9 +176,14 @@ impl Stream {
         let within = self.skip.min(u64::from(missing));
         self.skip = self.skip.saturating_sub(within);
         if within < u64::from(missing) {
-            self.held.clear();
-            self.done |= reader(Shown::Gap).done;
+            self.gap(reader);
         }
+    }
+
+    /// Tells the reader of a hole, and lets go of what it has not consumed.
+    fn gap(&mut self, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
+        let held = std::mem::take(&mut self.held);
+        self.done |= reader(Shown::Gap(&held)).done;
     }
 
     /// Shows bytes that follow what is held, as often as the reader takes some.
@@ -187,15 +196,15 @@ impl Stream {
             }
             return;
         }
-        let mut held = std::mem::take(&mut self.held);
-        if held.len().saturating_add(fresh.len()) > limits.held {
-            // the reader asked for more than it may have: it must find its way without what was held
-            self.done |= reader(Shown::Gap).done;
+        if self.held.len() >= limits.held {
+            // the reader wants more than it may have: it must find its way without what was held
+            self.gap(reader);
             if !self.done {
                 self.show(fresh, limits, reader);
             }
             return;
         }
+        let mut held = std::mem::take(&mut self.held);
         held.extend_from_slice(fresh);
         let taken = self.read(&held, reader);
         if !self.done && taken < held.len() {
@@ -206,7 +215,7 @@ impl Stream {
 
     fn hold(&mut self, rest: &[u8], limits: &Limits, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
         if rest.len() > limits.held {
-            self.done |= reader(Shown::Gap).done;
+            self.done |= reader(Shown::Gap(rest)).done;
         } else {
             self.held.extend_from_slice(rest);
         }
@@ -258,8 +267,7 @@ impl Stream {
         let Some(first) = self.parked.first() else { return };
         self.next = first.seq;
         self.skip = 0;
-        self.held.clear();
-        self.done |= reader(Shown::Gap).done;
+        self.gap(reader);
     }
 
     /// Shows the segments whose turn has come.
@@ -285,7 +293,7 @@ mod tests {
     /// Takes whole lines; keeps what it saw.
     fn lines(out: &mut Vec<String>) -> impl FnMut(Shown<'_>) -> Taken + '_ {
         |shown| match shown {
-            Shown::Gap => {
+            Shown::Gap(_) => {
                 out.push("gap".into());
                 Taken { consumed: 0, skip: 0, done: false }
             }
@@ -339,7 +347,8 @@ mod tests {
     #[test]
     fn a_reader_that_takes_nothing_is_cut_off() {
         let long = [b'x'; 50];
-        assert_eq!(run(&[(0, &long, 50), (50, &long, 50), (100, b"\nend\n", 5)]).first().unwrap(), "gap");
+        let segments = [(0, &long[..], 50), (50, &long[..], 50), (100, &long[..], 50), (150, b"\nend\n", 5)];
+        assert_eq!(run(&segments).first().unwrap(), "gap");
     }
 
     proptest! {
