@@ -1,0 +1,528 @@
+//! What one capture taught about addresses: DNS answers, names that flows carried, the user's hosts file.
+//!
+//! Gathered in any order, then frozen ([`Learnt::freeze`]) into an index by server address. Every list is capped and
+//! counts what it had no room for; an entry takes at most 64 bytes. Look-ups walk at most [`WALK`] entries, however
+//! many answers a hostile capture piles on one address.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashTable};
+
+use super::catalogue::Catalogue;
+use super::host::HostMatch;
+use super::rules::{Rules, nanos};
+use crate::event::Class;
+use crate::time::Timestamp;
+
+/// The most entries one look-up walks in one direction.
+const WALK: usize = 64;
+
+/// An address as 16 bytes; IPv4 is mapped (RFC 4291 §2.5.5.2).
+pub(crate) type Key = [u8; 16];
+
+/// The key of an address.
+pub(crate) fn key(ip: IpAddr) -> Key {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+/// The address of a key.
+pub(crate) fn address(key: Key) -> IpAddr {
+    Ipv6Addr::from(key).to_canonical()
+}
+
+/// Names by number, each kept once. Names longer than 253 bytes, and those beyond the cap, get no number.
+#[derive(Debug)]
+pub struct NameTable {
+    text: String,
+    ends: Vec<u32>,
+    table: HashTable<u32>,
+    hasher: RandomState,
+    max: usize,
+    /// Names that had no room.
+    pub dropped: u64,
+}
+
+impl NameTable {
+    /// A table of at most `max` names.
+    pub fn new(max: usize) -> NameTable {
+        NameTable {
+            text: String::new(),
+            ends: Vec::new(),
+            table: HashTable::new(),
+            hasher: RandomState::default(),
+            max: max.min(8_000_000),
+            dropped: 0,
+        }
+    }
+
+    /// The number of `name`.
+    pub fn intern(&mut self, name: &str) -> Option<u32> {
+        use std::hash::BuildHasher;
+        let hash = self.hasher.hash_one(name);
+        let NameTable { text, ends, table, hasher, max, dropped } = self;
+        if let Some(id) = table.find(hash, |id| slice(text, ends, *id) == name) {
+            return Some(*id);
+        }
+        if name.len() > 253 || ends.len() >= *max {
+            *dropped = dropped.saturating_add(1);
+            return None;
+        }
+        let id = u32::try_from(ends.len()).ok()?;
+        text.push_str(name);
+        ends.push(u32::try_from(text.len()).ok()?);
+        table.insert_unique(hash, id, |id| hasher.hash_one(slice(text, ends, *id)));
+        Some(id)
+    }
+
+    /// The name of that number; empty if there is none.
+    pub fn name(&self, id: u32) -> &str {
+        slice(&self.text, &self.ends, id)
+    }
+
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no name.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Bytes held.
+    pub fn memory(&self) -> usize {
+        self.text
+            .capacity()
+            .saturating_add(self.ends.capacity().saturating_mul(4))
+            .saturating_add(self.table.allocation_size())
+    }
+}
+
+fn slice<'t>(text: &'t str, ends: &[u32], id: u32) -> &'t str {
+    let at = |i: u32| ends.get(i as usize).map(|e| *e as usize);
+    let start = id.checked_sub(1).map_or(Some(0), at);
+    start.zip(at(id)).and_then(|(s, e)| text.get(s..e)).unwrap_or("")
+}
+
+/// A DNS answer: `client` was told that `name` lives at `server`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Answer {
+    server: Key,
+    client: Key,
+    at: u64,
+    frame: u64,
+    name: u32,
+    ttl: u32,
+}
+
+/// Flows to `server` carried `name` from `first` to `last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Carried {
+    server: Key,
+    name: u32,
+    flows: u32,
+    first: u64,
+    last: u64,
+    frame: u64,
+}
+
+/// What was learnt so far; order does not matter.
+#[derive(Debug)]
+pub struct Learnt {
+    /// The names.
+    pub names: NameTable,
+    answers: Vec<Answer>,
+    carried: Vec<Carried>,
+    given: Vec<(Key, u32)>,
+    max: usize,
+    /// Entries that had no room.
+    pub dropped: u64,
+}
+
+impl Learnt {
+    /// Room for `max` names, answers and carried names each.
+    pub fn new(max: usize) -> Learnt {
+        let names = NameTable::new(max);
+        Learnt { names, answers: Vec::new(), carried: Vec::new(), given: Vec::new(), max, dropped: 0 }
+    }
+
+    /// A DNS answer to `client`: the name asked for (or an alias of it) has this address. `ttl` in seconds.
+    pub fn answer(&mut self, client: IpAddr, server: IpAddr, name: u32, at: Timestamp, ttl: u32, frame: u64) {
+        let entry = Answer { server: key(server), client: key(client), at: at.0, frame, name, ttl };
+        push(&mut self.answers, entry, self.max, &mut self.dropped);
+    }
+
+    /// A flow to `server` carried `name`.
+    pub fn carried(&mut self, server: IpAddr, name: u32, at: Timestamp, frame: u64) {
+        let entry = Carried { server: key(server), name, flows: 1, first: at.0, last: at.0, frame };
+        push(&mut self.carried, entry, self.max, &mut self.dropped);
+    }
+
+    /// The user says that `name` is at `ip`.
+    pub fn given(&mut self, ip: IpAddr, name: &str) {
+        match self.names.intern(name) {
+            Some(id) => push(&mut self.given, (key(ip), id), self.max, &mut self.dropped),
+            None => self.dropped = self.dropped.saturating_add(1),
+        }
+    }
+
+    /// Takes in what another gatherer learnt. The answer tells, by its old number, each name's number here.
+    pub fn absorb(&mut self, other: Learnt) -> Vec<Option<u32>> {
+        let ids: Vec<Option<u32>> =
+            (0..other.names.ends.len()).map(|i| self.names.intern(other.names.name(i as u32))).collect();
+        let new = |old: u32| ids.get(old as usize).copied().flatten();
+        for a in other.answers {
+            if let Some(name) = new(a.name) {
+                push(&mut self.answers, Answer { name, ..a }, self.max, &mut self.dropped);
+            }
+        }
+        for c in other.carried {
+            if let Some(name) = new(c.name) {
+                push(&mut self.carried, Carried { name, ..c }, self.max, &mut self.dropped);
+            }
+        }
+        for (ip, old) in other.given {
+            if let Some(name) = new(old) {
+                push(&mut self.given, (ip, name), self.max, &mut self.dropped);
+            }
+        }
+        self.dropped = self.dropped.saturating_add(other.dropped);
+        ids
+    }
+
+    /// The index over all that was learnt, with every name looked up once.
+    pub fn freeze(mut self, catalogue: &Catalogue, rules: &Rules) -> NameIndex {
+        let hosts: Vec<HostMatch> =
+            (0..self.names.len()).map(|i| catalogue.look_up(self.names.name(i as u32))).collect();
+        self.answers.sort_unstable_by_key(|a| (a.server, a.at, a.frame, a.client));
+        let answers = self.answers;
+        let mut by_client: Vec<u32> = (0..answers.len() as u32).collect();
+        let of = |i: &u32| answers.get(*i as usize);
+        by_client.sort_unstable_by_key(|i| of(i).map(|a| (a.server, a.client, a.at, a.frame)));
+        let mut by_name: Vec<u32> = (0..answers.len() as u32).collect();
+        by_name.sort_unstable_by_key(|i| of(i).map(|a| (a.name, a.client, a.at)));
+        self.carried.sort_unstable();
+        let carried = coalesce(self.carried, nanos(rules.learn.neighbour_seconds));
+        self.given.sort_unstable();
+        self.given.dedup();
+        let groups = group(answers.iter().map(|a| a.server));
+        let neighbours = group(carried.iter().map(|c| c.server));
+        NameIndex {
+            names: self.names,
+            hosts,
+            answers,
+            by_client,
+            by_name,
+            groups,
+            carried,
+            neighbours,
+            given: self.given,
+            dropped: self.dropped,
+        }
+    }
+}
+
+fn push<T>(list: &mut Vec<T>, entry: T, max: usize, dropped: &mut u64) {
+    if list.len() < max {
+        list.push(entry);
+    } else {
+        *dropped = dropped.saturating_add(1);
+    }
+}
+
+/// Joins entries of one name and server that lie within `window` of each other.
+fn coalesce(sorted: Vec<Carried>, window: u64) -> Vec<Carried> {
+    let mut sorted = sorted;
+    sorted.sort_unstable_by_key(|c| (c.server, c.name, c.first, c.frame));
+    sorted.dedup_by(|later, kept| {
+        let same = later.server == kept.server && later.name == kept.name;
+        let joined = same && later.first <= kept.last.saturating_add(window);
+        if joined {
+            kept.last = kept.last.max(later.last);
+            kept.flows = kept.flows.saturating_add(later.flows);
+        }
+        joined
+    });
+    sorted
+}
+
+/// Where each server's entries begin and end in a list sorted by server.
+fn group(servers: impl Iterator<Item = Key>) -> HashMap<Key, (u32, u32), RandomState> {
+    let mut groups: HashMap<Key, (u32, u32), RandomState> = HashMap::default();
+    for (i, server) in servers.enumerate() {
+        let i = i as u32;
+        groups.entry(server).or_insert((i, i)).1 = i.saturating_add(1);
+    }
+    groups
+}
+
+/// A name found for an address.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found {
+    /// The name's number.
+    pub name: u32,
+    /// What the name says, whatever the port.
+    pub host: HostMatch,
+    /// The frame that taught it, where there is one.
+    pub frame: Option<u64>,
+    /// It was learnt after the flow began.
+    pub later: bool,
+    /// Names of another class claim the address too.
+    pub shared: bool,
+}
+
+/// What was learnt, frozen.
+#[derive(Debug)]
+pub struct NameIndex {
+    names: NameTable,
+    hosts: Vec<HostMatch>,
+    answers: Vec<Answer>,
+    by_client: Vec<u32>,
+    by_name: Vec<u32>,
+    groups: HashMap<Key, (u32, u32), RandomState>,
+    carried: Vec<Carried>,
+    neighbours: HashMap<Key, (u32, u32), RandomState>,
+    given: Vec<(Key, u32)>,
+    /// Entries that had no room.
+    pub dropped: u64,
+}
+
+impl NameIndex {
+    /// The name of that number.
+    pub fn name(&self, id: u32) -> &str {
+        self.names.name(id)
+    }
+
+    /// What the name of that number says, whatever the port.
+    pub fn host(&self, id: u32) -> Option<HostMatch> {
+        self.hosts.get(id as usize).copied()
+    }
+
+    /// The name that DNS told `client` for `server`: the newest still valid at `start`, else the first learnt later,
+    /// while the flow lived or within its own lifetime after `end`.
+    pub fn told(
+        &self,
+        client: IpAddr,
+        server: IpAddr,
+        start: Timestamp,
+        end: Timestamp,
+        rules: &Rules,
+    ) -> Option<Found> {
+        let (from, to) = *self.groups.get(&key(server))?;
+        let group = self.by_client.get(from as usize..to as usize)?;
+        let client = key(client);
+        let of = |i: &u32| self.answers.get(*i as usize).copied();
+        let first = group.partition_point(|i| of(i).is_some_and(|a| a.client < client));
+        let split = group.partition_point(|i| of(i).is_some_and(|a| (a.client, a.at) <= (client, start.0)));
+        let mine = |a: &Answer| a.client == client;
+        let before = group.get(first..split)?.iter().rev().take(WALK).filter_map(of).filter(mine);
+        let valid = before.filter(|a| start.0 <= a.at.saturating_add(rules.answer_lifetime(a.ttl)));
+        if let Some(best) = self.best(valid.clone()) {
+            let shared = self.shared(best, valid);
+            return Some(self.found(best, false, shared));
+        }
+        let after = group.get(split..)?.iter().take(WALK).filter_map(of).take_while(mine);
+        let near = after.filter(|a| a.at <= end.0.saturating_add(rules.answer_lifetime(a.ttl)));
+        let earliest = near.clone().map(|a| a.at).min()?;
+        let best = self.best(near.clone().filter(|a| a.at == earliest))?;
+        Some(self.found(best, true, self.shared(best, near)))
+    }
+
+    /// The name that DNS told anybody, or the user gave, for `server`; the nearest in time.
+    pub fn told_others(&self, server: IpAddr, start: Timestamp, rules: &Rules) -> Option<Found> {
+        let server = key(server);
+        let at = self.given.partition_point(|(ip, _)| *ip < server);
+        if let Some((_, name)) = self.given.get(at).filter(|(ip, _)| *ip == server) {
+            return Some(Found { name: *name, host: self.host(*name)?, frame: None, later: false, shared: false });
+        }
+        let (from, to) = *self.groups.get(&server)?;
+        let group = self.answers.get(from as usize..to as usize)?;
+        let split = group.partition_point(|a| a.at <= start.0);
+        let before = group.get(..split)?.iter().rev().take(WALK).copied();
+        let valid = before.filter(|a| start.0 <= a.at.saturating_add(rules.answer_lifetime(a.ttl)));
+        if let Some(best) = self.best(valid.clone()) {
+            let shared = self.shared(best, valid);
+            return Some(self.found(best, false, shared));
+        }
+        let after = group.get(split..)?.iter().take(WALK).copied();
+        let near = after.filter(|a| a.at <= start.0.saturating_add(rules.answer_lifetime(a.ttl)));
+        let best = self.best(near.clone())?;
+        Some(self.found(best, true, self.shared(best, near)))
+    }
+
+    /// The name that other flows to `server` carried near `start`. `own`: the name this flow carries itself, which
+    /// counts only if another flow carried it too.
+    pub fn neighbour(&self, server: IpAddr, start: Timestamp, own: Option<u32>, rules: &Rules) -> Option<Found> {
+        let (from, to) = *self.neighbours.get(&key(server))?;
+        let window = nanos(rules.learn.neighbour_seconds);
+        let group = self.carried.get(from as usize..to as usize)?.iter().take(WALK);
+        let near = group.filter(|c| {
+            let in_time = c.first <= start.0.saturating_add(window) && start.0 <= c.last.saturating_add(window);
+            in_time && (own != Some(c.name) || c.flows > 1)
+        });
+        let distance = |c: &Carried| c.first.saturating_sub(start.0).max(start.0.saturating_sub(c.last));
+        let best =
+            near.clone().min_by_key(|c| (!self.listed(c.name), distance(c), c.frame, self.names.name(c.name)))?;
+        let host = self.host(best.name)?;
+        let shared = near.filter_map(|c| self.host(c.name)).any(|h| h.class != host.class);
+        Some(Found { name: best.name, host, frame: Some(best.frame), later: best.first > start.0, shared })
+    }
+
+    /// Whether `client` had a valid answer for `name` at `start` while no answer at all put it at `server`.
+    pub fn contradicts(&self, client: IpAddr, server: IpAddr, name: u32, start: Timestamp, rules: &Rules) -> bool {
+        let of = |i: &u32| self.answers.get(*i as usize);
+        let wanted = (name, key(client), start.0);
+        let split = self.by_name.partition_point(|i| of(i).is_some_and(|a| (a.name, a.client, a.at) <= wanted));
+        let last = split.checked_sub(1).and_then(|i| self.by_name.get(i)).and_then(of);
+        let valid = last.is_some_and(|a| {
+            (a.name, a.client) == (wanted.0, wanted.1) && start.0 <= a.at.saturating_add(rules.answer_lifetime(a.ttl))
+        });
+        if !valid {
+            return false;
+        }
+        let Some((from, to)) = self.groups.get(&key(server)) else { return true };
+        // Beyond this many answers for one address nothing is claimed of it.
+        let group = self.answers.get(*from as usize..*to as usize).unwrap_or_default();
+        group.len() <= 4096 && group.iter().all(|a| a.name != name)
+    }
+
+    /// Every answer as (client, what the name says, time), for what is learnt from queries alone.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = (IpAddr, HostMatch, u64)> {
+        self.answers.iter().filter_map(|a| Some((address(a.client), self.host(a.name)?, a.at)))
+    }
+
+    /// The newest answer; of one time a listed name, then the longest, then by text.
+    fn best(&self, answers: impl Iterator<Item = Answer>) -> Option<Answer> {
+        answers.max_by_key(|a| {
+            let name = self.names.name(a.name);
+            (a.at, self.listed(a.name), name.bytes().filter(|b| *b == b'.').count(), name, std::cmp::Reverse(a.frame))
+        })
+    }
+
+    fn listed(&self, name: u32) -> bool {
+        self.host(name).is_some_and(|h| h.class != Class::Unknown)
+    }
+
+    /// Whether a listed name of another class is among `answers`.
+    fn shared(&self, best: Answer, answers: impl Iterator<Item = Answer>) -> bool {
+        let class = |name| self.host(name).map(|h| h.class);
+        let mut others = answers.filter(|a| a.name != best.name && self.listed(a.name));
+        others.any(|a| class(a.name) != class(best.name))
+    }
+
+    fn found(&self, answer: Answer, later: bool, shared: bool) -> Found {
+        let host = self.host(answer.name).unwrap_or(HostMatch::NONE);
+        Found { name: answer.name, host, frame: Some(answer.frame), later, shared }
+    }
+}
+
+/// Reads a hosts file: an address, then names; `#` begins a comment. An error names the line.
+pub fn parse_hosts(text: &str) -> Result<Vec<(IpAddr, &str)>, String> {
+    let mut pairs = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+        let Some(first) = words.next() else { continue };
+        let Ok(ip) = first.parse::<IpAddr>() else {
+            return Err(format!("line {}: `{first}` is no address", i.saturating_add(1)));
+        };
+        pairs.extend(words.map(|name| (ip, name)));
+    }
+    Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::SECOND;
+
+    const RELAY: &str = "a.us-west.u5fgb.com";
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn t(s: u64) -> Timestamp {
+        Timestamp(s * SECOND)
+    }
+
+    /// Answers as (client, server, name, second, ttl), frozen in the order given and backwards; both must agree.
+    fn frozen(answers: &[(&str, &str, &str, u64, u32)]) -> [NameIndex; 2] {
+        let (c, r) = (Catalogue::embedded().unwrap(), Rules::embedded().unwrap());
+        let make = |list: Vec<&(&str, &str, &str, u64, u32)>| {
+            let mut l = Learnt::new(1000);
+            for (client, server, name, at, ttl) in list {
+                let id = l.names.intern(name).unwrap();
+                l.answer(ip(client), ip(server), id, t(*at), *ttl, *at);
+                l.carried(ip(server), id, t(*at), *at);
+            }
+            l.freeze(&c, &r)
+        };
+        [make(answers.iter().collect()), make(answers.iter().rev().collect())]
+    }
+
+    #[test]
+    fn the_newest_valid_answer_to_this_client_names_the_flow() {
+        let rules = Rules::embedded().unwrap();
+        for index in frozen(&[
+            ("10.0.0.1", "52.1.1.1", "restapi.gp4f.com", 100, 60),
+            ("10.0.0.1", "52.1.1.1", RELAY, 200, 60),
+            ("10.0.0.2", "52.1.1.1", "www.example.com", 300, 600),
+        ]) {
+            let told = |client, at| {
+                let f = index.told(ip(client), ip("52.1.1.1"), t(at), t(at), &rules)?;
+                Some((index.name(f.name), f.shared, f.later))
+            };
+            assert_eq!(told("10.0.0.1", 250), Some((RELAY, true, false)));
+            assert_eq!(told("10.0.0.1", 150), Some(("restapi.gp4f.com", false, false)));
+            assert_eq!(told("10.0.0.1", 450), Some((RELAY, false, false)), "the older one has run out");
+            assert_eq!(told("10.0.0.1", 501), None);
+            assert_eq!(told("10.0.0.1", 50), Some(("restapi.gp4f.com", true, true)), "learnt later");
+            assert_eq!(told("10.0.0.2", 1500), Some(("www.example.com", false, false)));
+            assert_eq!(told("10.0.0.3", 250), None);
+            assert_eq!(index.name(index.told_others(ip("52.1.1.1"), t(250), &rules).unwrap().name), RELAY);
+            assert_eq!(index.told_others(ip("52.1.1.2"), t(250), &rules), None);
+        }
+    }
+
+    #[test]
+    fn a_neighbour_counts_within_ten_minutes_and_not_itself() {
+        let rules = Rules::embedded().unwrap();
+        for index in frozen(&[("10.0.0.1", "52.1.1.1", RELAY, 1000, 60)]) {
+            let id = index.names.table.iter().next().copied();
+            let near = |at, own| index.neighbour(ip("52.1.1.1"), t(at), own, &rules).is_some();
+            assert!(near(400, None) && near(1600, None) && !near(399, None) && !near(1601, None));
+            assert!(!near(1000, id));
+            assert!(index.contradicts(ip("10.0.0.1"), ip("1.2.3.4"), id.unwrap(), t(1001), &rules));
+            assert!(!index.contradicts(ip("10.0.0.1"), ip("52.1.1.1"), id.unwrap(), t(1001), &rules));
+            assert!(!index.contradicts(ip("10.0.0.1"), ip("1.2.3.4"), id.unwrap(), t(999), &rules));
+        }
+    }
+
+    #[test]
+    fn lists_are_capped_and_merging_keeps_names() {
+        let mut a = Learnt::new(2);
+        let mut b = Learnt::new(2);
+        for name in ["x.org", "y.org", "z.org"] {
+            if let Some(id) = b.names.intern(name) {
+                b.answer(ip("10.0.0.1"), ip("1.1.1.1"), id, t(1), 1, 1);
+            }
+        }
+        assert_eq!((b.names.len(), b.names.dropped), (2, 1));
+        a.names.intern("y.org");
+        assert_eq!(a.absorb(b), [Some(1), Some(0)]);
+        a.given(ip("1.1.1.1"), "y.org");
+        let index = a.freeze(&Catalogue::embedded().unwrap(), &Rules::embedded().unwrap());
+        let found = index.told_others(ip("1.1.1.1"), t(9), &Rules::embedded().unwrap()).unwrap();
+        assert_eq!((index.name(found.name), found.frame), ("y.org", None), "the user's word comes first");
+    }
+
+    #[test]
+    fn hosts_files_are_read() {
+        assert_eq!(parse_hosts("# x\n1.2.3.4 a b # c\n\n").unwrap(), [(ip("1.2.3.4"), "a"), (ip("1.2.3.4"), "b")]);
+        assert_eq!(parse_hosts("\nfoo bar").unwrap_err(), "line 2: `foo` is no address");
+    }
+}

@@ -1,0 +1,133 @@
+//! The site file: what the user knows for certain about a site, as TOML.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Deserializer};
+
+use super::catalogue::ProductId;
+use super::names::key;
+
+/// A network in CIDR notation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Net {
+    base: u128,
+    mask: u128,
+}
+
+impl Net {
+    /// Reads `192.0.2.0/24`, `2001:db8::/32` or a single address.
+    pub fn parse(text: &str) -> Option<Net> {
+        let (ip, bits) = text.split_once('/').map_or((text, None), |(ip, bits)| (ip, Some(bits)));
+        let ip: IpAddr = ip.parse().ok()?;
+        let (width, offset) = if ip.is_ipv4() { (32u32, 96u32) } else { (128, 0) };
+        let bits = bits.map_or(Some(width), |b| b.parse().ok()).filter(|b| *b <= width)?;
+        let host_bits = 128u32.saturating_sub(bits.saturating_add(offset));
+        let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+        Some(Net { base: u128::from_be_bytes(key(ip)) & mask, mask })
+    }
+
+    /// Whether `ip` lies in it.
+    pub fn holds(self, ip: IpAddr) -> bool {
+        u128::from_be_bytes(key(ip)) & self.mask == self.base
+    }
+}
+
+impl<'de> Deserialize<'de> for Net {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        Net::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no network")))
+    }
+}
+
+/// What the user knows of the site.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Site {
+    /// The product in use.
+    pub product: Option<ProductId>,
+    /// The recorders' addresses.
+    pub recorders: Vec<IpAddr>,
+    /// Networks of the site beside the private ones.
+    pub nets: Vec<Net>,
+    /// The site's public addresses.
+    pub wan: Vec<IpAddr>,
+    /// Explicit proxies.
+    pub proxies: Vec<SocketAddr>,
+    /// Ports forwarded to a recorder beside 80, 443 and 8887.
+    pub direct_ports: Vec<u16>,
+    /// The port of LSF's domain redirect.
+    pub lsf_redirect_port: Option<u16>,
+}
+
+impl Site {
+    /// Reads a site file; the error names line and field.
+    pub fn parse(text: &str) -> Result<Site, String> {
+        toml::from_str(text).map_err(|e| e.to_string().trim_end().to_owned())
+    }
+
+    /// Whether `ip` is inside: RFC 1918, RFC 6598, unique local (RFC 4193), link-local, or one of the site's networks.
+    pub fn inside(&self, ip: IpAddr) -> bool {
+        is_private(ip) || self.nets.iter().any(|n| n.holds(ip))
+    }
+}
+
+/// Whether `ip` is of a private range: RFC 1918, RFC 6598, RFC 4193, or link-local.
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || v4.is_link_local() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// Whether `ip` is an ordinary host out on the internet.
+pub fn is_public(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let special = match ip {
+        IpAddr::V4(v4) => v4.is_broadcast() || v4.octets().first().is_some_and(|a| *a == 0 || *a >= 240),
+        IpAddr::V6(_) => false,
+    };
+    !(special || is_private(ip) || ip.is_loopback() || ip.is_multicast() || ip.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn networks_hold_what_they_should() {
+        let net = |t| Net::parse(t).unwrap();
+        assert!(net("203.0.113.0/24").holds(ip("203.0.113.9")) && !net("203.0.113.0/24").holds(ip("203.0.114.9")));
+        assert!(net("0.0.0.0/0").holds(ip("8.8.8.8")) && !net("0.0.0.0/0").holds(ip("2001:db8::1")));
+        assert!(net("::/0").holds(ip("2001:db8::1")) && net("2001:db8::1").holds(ip("2001:db8::1")));
+        assert!(Net::parse("1.2.3.4/33").is_none() && Net::parse("x/8").is_none() && Net::parse("1.2.3.4/").is_none());
+    }
+
+    #[test]
+    fn inside_is_private_or_named() {
+        let site = Site::parse("nets = [\"203.0.113.0/28\"]\nrecorders = [\"10.0.0.5\"]\nproduct = \"ows\"").unwrap();
+        for (text, inside) in [
+            ("10.1.1.1", true),
+            ("172.31.0.1", true),
+            ("100.64.0.1", true),
+            ("100.128.0.1", false),
+            ("169.254.1.1", true),
+            ("fd00::1", true),
+            ("fe80::1", true),
+            ("::ffff:192.168.0.1", true),
+            ("203.0.113.3", true),
+            ("203.0.113.99", false),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(site.inside(ip(text)), inside, "{text}");
+        }
+        assert!(!is_public(ip("0.0.0.0")) && !is_public(ip("224.0.0.1")) && is_public(ip("8.8.8.8")));
+        assert!(Site::parse("colour = 1").unwrap_err().contains("colour"));
+    }
+}
