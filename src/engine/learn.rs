@@ -39,6 +39,20 @@ pub struct Counts {
     pub http_responses: u64,
 }
 
+impl Counts {
+    /// Adds another shard's.
+    pub fn add(&mut self, other: &Counts) {
+        self.tls_sni_flows = self.tls_sni_flows.wrapping_add(other.tls_sni_flows);
+        self.dtls_flows = self.dtls_flows.wrapping_add(other.dtls_flows);
+        self.quic_flows = self.quic_flows.wrapping_add(other.quic_flows);
+        self.dns_flows = self.dns_flows.wrapping_add(other.dns_flows);
+        self.dns_exchanges = self.dns_exchanges.wrapping_add(other.dns_exchanges);
+        self.stun_flows = self.stun_flows.wrapping_add(other.stun_flows);
+        self.http_requests = self.http_requests.wrapping_add(other.http_requests);
+        self.http_responses = self.http_responses.wrapping_add(other.http_responses);
+    }
+}
+
 /// The flow that a fact is about, and where the fact was seen.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -185,7 +199,8 @@ impl Learner {
         }
         let frame = cx.packet.frame;
         let mut name = |text: &[u8]| NameAt { name: self.strings.intern(&String::from_utf8_lossy(text)), frame };
-        let host = request.host.filter(|h| !h.is_empty()).map(&mut name);
+        let host = request.host.and_then(http::split_host_port).map(|(host, _)| host);
+        let host = host.filter(|h| !h.is_empty()).map(&mut name);
         let authority = request.authority_form().or_else(|| request.absolute_form());
         let authority = authority.map(|(host, port)| (name(host), port));
         let records = self.records;

@@ -18,10 +18,13 @@
     )
 )]
 
+pub mod analysis;
 mod datagrams;
 pub mod front;
 pub mod learn;
 pub mod learnt;
+pub mod naming;
+mod record;
 pub mod shard;
 mod streams;
 pub mod strings;
@@ -29,7 +32,8 @@ pub mod strings;
 use crate::flow::key::SHARDS;
 use crate::source::{Chunk, Frame};
 
-use front::{Front, Place, Sink, Totals, Work};
+use analysis::Analysis;
+use front::{Front, Place, Sink, Work};
 use shard::Shard;
 
 /// What a run is asked for.
@@ -145,25 +149,5 @@ pub fn do_work<'a>(
             shard.packet(packet, *keyed, bytes);
         }
         Work::Quote(quote) => shard.quote(quote),
-    }
-}
-
-/// What a whole capture has told.
-#[derive(Debug)]
-pub struct Analysis {
-    /// What was seen of the capture as a whole.
-    pub totals: Totals,
-    /// The shards, with all flows.
-    pub shards: Vec<Shard>,
-}
-
-impl Analysis {
-    /// Puts together what the front and all shards have come to at the end of a capture.
-    pub fn new(totals: Totals, mut shards: Vec<Shard>) -> Self {
-        for shard in &mut shards {
-            shard.advance(totals.last);
-            shard.finish();
-        }
-        Analysis { totals, shards }
     }
 }

@@ -1,0 +1,334 @@
+//! What a whole capture has told, flow by flow.
+
+use std::net::IpAddr;
+
+use super::front::Totals;
+use super::learn::Counts;
+use super::learnt::{Learnt, NameAt};
+use super::naming::{KnowledgeBase, Naming};
+use super::shard::Shard;
+use crate::classify::decide::classify;
+use crate::classify::facts::{Authority, FlowFacts, Rates, Seen, StunFacts};
+use crate::classify::verdict::Verdict;
+use crate::decode::{Undecoded, link_name, proto};
+use crate::event::{CaptureQuality, Stats};
+use crate::flow::Flow;
+use crate::flow::key::fold;
+use crate::flow::tcp::Tcp;
+
+/// Past this share of mirror copies the capture's reader is told of them (D-21).
+const DUPLICATES_NOTABLE: f64 = 0.01;
+/// Past this share of one-sided connections the mirror shows one direction only (D-22).
+const ONE_SIDED_NOTABLE: f64 = 0.5;
+/// Past this share of payload bytes missed the capture lost packets (D-23).
+const MISSED_NOTABLE: f64 = 0.005;
+/// Past this share of cut frames the snap length is too short (D-24).
+const CUT_NOTABLE: f64 = 0.01;
+
+/// What a whole capture has told.
+#[derive(Debug)]
+pub struct Analysis {
+    /// What was seen of the capture as a whole.
+    pub totals: Totals,
+    /// The shards, with all flows.
+    pub shards: Vec<Shard>,
+}
+
+/// Where a flow is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FlowAt {
+    first_frame: u64,
+    shard: u32,
+    number: u32,
+}
+
+impl Analysis {
+    /// Puts together what the front and all shards have come to at the end of a capture.
+    pub fn new(totals: Totals, mut shards: Vec<Shard>) -> Self {
+        for shard in &mut shards {
+            shard.advance(totals.last);
+            shard.finish();
+        }
+        Analysis { totals, shards }
+    }
+
+    /// Every flow's place, in the order of their first frames.
+    pub fn in_order(&self) -> Vec<FlowAt> {
+        let mut all = Vec::with_capacity(self.shards.iter().map(|s| s.table.len()).sum());
+        for (shard, at) in self.shards.iter().zip(0u32..) {
+            all.extend(shard.table.flows().map(|(number, f)| FlowAt { first_frame: f.first_frame, shard: at, number }));
+        }
+        all.sort_unstable();
+        all
+    }
+
+    /// The flow at a place, to be read with what naming has brought.
+    pub fn view<'a>(&'a self, at: FlowAt, naming: &'a Naming) -> Option<FlowView<'a>> {
+        let shard = self.shards.get(at.shard as usize)?;
+        let flow = shard.table.flow(at.number)?;
+        Some(FlowView::new(shard, at.shard, flow, naming))
+    }
+
+    /// Every flow of one shard, in no telling order.
+    pub fn views_of<'a>(&'a self, shard_at: u32, naming: &'a Naming) -> impl Iterator<Item = FlowView<'a>> {
+        let shard = self.shards.get(shard_at as usize);
+        shard.into_iter().flat_map(move |s| s.table.flows().map(move |(_, f)| FlowView::new(s, shard_at, f, naming)))
+    }
+
+    /// Names all flows by all that was learnt, and by what the user gave.
+    pub fn name<'a>(&self, base: &'a KnowledgeBase) -> Naming<'a> {
+        Naming::new(self, base)
+    }
+
+    /// Counts over all shards.
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for shard in &self.shards {
+            sum.add(&shard.learner.counts);
+        }
+        sum
+    }
+
+    /// The run's counts as they are told.
+    pub fn stats(&self) -> Stats {
+        let counts = self.counts();
+        let errors = Undecoded::ALL.iter().zip(&self.totals.undecoded).filter(|(r, _)| r.is_error());
+        Stats {
+            event_type: "stats",
+            frames: self.totals.frames,
+            bytes: self.totals.bytes,
+            flows: self.shards.iter().map(|s| s.table.len() as u64).sum(),
+            active_flows: self.shards.iter().map(|s| s.table.active() as u64).sum(),
+            tls_sni_flows: counts.tls_sni_flows,
+            dtls_flows: counts.dtls_flows,
+            quic_flows: counts.quic_flows,
+            dns_flows: counts.dns_flows,
+            dns_exchanges: counts.dns_exchanges,
+            stun_flows: counts.stun_flows,
+            http_requests: counts.http_requests,
+            http_responses: counts.http_responses,
+            decode_errors: errors.map(|(_, n)| n).sum(),
+            memory_bytes: self.shards.iter().map(|s| s.memory() as u64).sum(),
+            ..Stats::default()
+        }
+    }
+
+    /// What the capture is worth. `links`: the link types of its files, with their numbers of frames; drops where
+    /// a capture file tells them.
+    pub fn quality(
+        &self,
+        links: impl Iterator<Item = u16>,
+        kernel_drops: Option<u64>,
+        interface_drops: Option<u64>,
+        warnings: Vec<String>,
+    ) -> CaptureQuality {
+        let mut sums = FlowSums::default();
+        for shard in &self.shards {
+            for (_, flow) in shard.table.flows() {
+                sums.add(flow, shard.table.tcp(flow));
+            }
+        }
+        let undecoded = Undecoded::ALL.iter().zip(&self.totals.undecoded).filter(|(_, n)| **n > 0);
+        let mut quality = CaptureQuality {
+            event_type: "capture_quality",
+            frames: self.totals.frames,
+            bytes: self.totals.bytes,
+            first: self.totals.first,
+            last: self.totals.first.map(|_| self.totals.last),
+            link_types: links.map(link_name).collect(),
+            kernel_drops,
+            interface_drops,
+            queue_drops: 0,
+            duplicate_share: share(sums.duplicates, self.totals.frames),
+            one_sided_share: share(sums.one_sided, sums.tcp_with_payload),
+            cut_frames: self.totals.cut_frames,
+            missed_bytes: sums.missed,
+            undecoded: undecoded.map(|(reason, n)| (reason.name(), *n)).collect(),
+            warnings,
+            advice: String::new(),
+        };
+        quality.advice = advice(&quality, &sums);
+        quality
+    }
+}
+
+/// What is summed over all flows to judge the capture.
+#[derive(Debug, Default)]
+struct FlowSums {
+    duplicates: u64,
+    tcp_with_payload: u64,
+    one_sided: u64,
+    missed: u64,
+    payload: u64,
+}
+
+impl FlowSums {
+    fn add(&mut self, flow: &Flow, tcp: Option<&Tcp>) {
+        let [a, b] = flow.payload;
+        self.duplicates = self.duplicates.saturating_add(u64::from(flow.duplicates));
+        self.payload = self.payload.saturating_add(a).saturating_add(b);
+        let Some(tcp) = tcp else { return };
+        let missed: u64 = tcp.half.iter().filter_map(|h| h.trouble()).map(|t| t.missed).sum();
+        self.missed = self.missed.saturating_add(missed);
+        if a != 0 || b != 0 {
+            self.tcp_with_payload = self.tcp_with_payload.saturating_add(1);
+            self.one_sided = self.one_sided.saturating_add(u64::from(is_one_sided(flow, Some(tcp))));
+        }
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// What to do about the capture, in one sentence.
+fn advice(quality: &CaptureQuality, sums: &FlowSums) -> String {
+    let missed = share(quality.missed_bytes, sums.payload.saturating_add(quality.missed_bytes));
+    let drops = quality.kernel_drops.unwrap_or(0).saturating_add(quality.interface_drops.unwrap_or(0));
+    let text = if quality.frames == 0 {
+        "There are no frames in this capture: check that the mirror port's source is the recorder's port."
+    } else if sums.tcp_with_payload > 0 && quality.one_sided_share > ONE_SIDED_NOTABLE {
+        "The mirror shows one direction only: set the SPAN session to copy both received and sent traffic."
+    } else if drops > 0 || missed > MISSED_NOTABLE {
+        "Packets were lost before the capture: use a larger capture buffer, a faster disk, or mirror fewer ports."
+    } else if share(quality.cut_frames, quality.frames) > CUT_NOTABLE {
+        "Frames were cut by the capture: capture again with the full frame length (tcpdump -s 0)."
+    } else if quality.duplicate_share > DUPLICATES_NOTABLE {
+        "Frames appear more than once: mirror one VLAN or one direction of one port only."
+    } else if share(quality.undecoded.values().sum(), quality.frames) > 0.9 {
+        "Almost nothing in this capture is IP traffic that can be read: check what is being mirrored."
+    } else {
+        "The capture is sound: both directions, no notable loss."
+    };
+    text.to_owned()
+}
+
+/// Whether one direction of a flow was not captured though it was there: TCP shows it by what it acknowledges.
+pub(super) fn is_one_sided(flow: &Flow, tcp: Option<&Tcp>) -> bool {
+    use crate::flow::history::Side;
+    let [a, b] = flow.pkts;
+    let silent = a == 0 || b == 0;
+    silent && tcp.is_some_and(|t| t.half.iter().any(|h| !matches!(h.side, Side::Inactive | Side::SynSent | Side::Reset)))
+}
+
+/// One flow, with all that is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowView<'a> {
+    pub(super) shard: &'a Shard,
+    pub(super) shard_at: u32,
+    /// The record in the table.
+    pub flow: &'a Flow,
+    pub(super) tcp: Option<&'a Tcp>,
+    pub(super) learnt: Option<&'a Learnt>,
+    pub(super) naming: &'a Naming<'a>,
+    /// The originator's address and port.
+    pub orig: (IpAddr, u16),
+    /// The responder's address and port.
+    pub resp: (IpAddr, u16),
+}
+
+impl<'a> FlowView<'a> {
+    pub(super) fn new(shard: &'a Shard, shard_at: u32, flow: &'a Flow, naming: &'a Naming<'a>) -> Self {
+        let [orig, resp] = ends(shard, flow);
+        let learnt = shard.learner.learnt.get(flow.learnt);
+        FlowView { shard, shard_at, flow, tcp: shard.table.tcp(flow), learnt, naming, orig, resp }
+    }
+
+    /// The text of a name's number.
+    pub(super) fn text(&self, name: u32) -> &'a str {
+        self.shard.learner.strings.get(name)
+    }
+
+    fn seen(&self, at: NameAt) -> Seen<'a> {
+        Seen { name: self.text(at.name), id: self.naming.id_of(self.shard_at, at.name), frame: at.frame }
+    }
+
+    /// What naming and classification go by.
+    pub fn facts(&self) -> FlowFacts<'a> {
+        let flow = self.flow;
+        let mut facts = FlowFacts::new(flow.proto(), self.orig, self.resp, flow.first);
+        facts.end = flow.last;
+        facts.first_frame = flow.first_frame;
+        facts.midstream = flow.midstream();
+        facts.one_sided = is_one_sided(flow, self.tcp);
+        facts.cut = flow.cut();
+        facts.established = match self.tcp {
+            Some(tcp) => tcp.is_established(),
+            None => flow.pkts.iter().all(|n| *n > 0),
+        };
+        facts.pkts = flow.oriented(flow.pkts);
+        facts.bytes = flow.oriented(flow.bytes);
+        facts.payload = flow.oriented(flow.payload);
+        if let Some(tcp) = self.tcp {
+            let rates = tcp.rates.closed(&self.naming.base.thresholds);
+            facts.rates = Rates {
+                video_windows: flow.oriented(rates.video).map(u32::from),
+                bursts: flow.oriented(rates.bursts).map(u32::from),
+            };
+        }
+        if let Some(learnt) = self.learnt {
+            self.add_learnt(&mut facts, learnt);
+        }
+        facts
+    }
+
+    fn add_learnt(&self, facts: &mut FlowFacts<'a>, learnt: &Learnt) {
+        facts.ntp = learnt.ntp.map(u64::from);
+        facts.dns = learnt.dns.as_ref().map(|d| d.frame);
+        if let Some(tls) = &learnt.tls {
+            facts.sni = tls.sni.map(|at| self.seen(at));
+            facts.ech = tls.ech;
+        }
+        if let Some(http) = &learnt.http {
+            facts.http_host = http.host.map(|at| self.seen(at));
+            facts.authority = http.authority.map(|(at, port)| Authority { host: self.seen(at), port });
+            facts.message_http = (http.message_http != 0).then_some(http.message_http);
+        }
+        if let Some(stun) = &learnt.stun {
+            facts.stun = Some(StunFacts {
+                frame: stun.frame,
+                ice: stun.ice,
+                requests: self.flow.oriented(stun.requests),
+                success: stun.success.iter().fold(0, |a, b| a.saturating_add(*b)),
+                channel_data: stun.channel_data,
+                turn: stun.turn || stun.channel_data > 0,
+            });
+        }
+        if let Some(media) = &learnt.media {
+            facts.dtls = (media.dtls != 0).then_some(media.dtls);
+            facts.rtp = media.rtp;
+            facts.media_datagrams = media.datagrams;
+        }
+    }
+
+    /// What the flow is.
+    pub fn verdict(&self) -> Verdict<'a> {
+        classify(&self.facts(), &self.naming.knowledge())
+    }
+
+    /// The name of the flow's server where DNS alone tells it.
+    pub fn told_name(&self) -> Option<&'a str> {
+        let Naming { names, base, .. } = self.naming;
+        let (start, end) = (self.flow.first, self.flow.last);
+        let found = names.told(self.orig.0, self.resp.0, start, end, &base.rules)?;
+        Some(names.name(found.name))
+    }
+
+    /// An identity that is the same in every run: from the flow's first frame. 53 bits, so that JSON readers that
+    /// know only doubles keep it whole.
+    pub fn id(&self) -> u64 {
+        let port = u64::from(self.orig.1) << 16 | u64::from(self.resp.1);
+        let mixed = fold(self.flow.first_frame ^ 0x9e37_79b9_7f4a_7c15, self.flow.first.0 ^ 0xd6e8_feb8_6659_fd93);
+        fold(mixed ^ 0xa076_1d64_78bd_642f, port ^ 0xe703_7ed1_a0b4_28db) >> 11
+    }
+}
+
+/// Originator and responder of a flow.
+pub(super) fn ends(shard: &Shard, flow: &Flow) -> [(IpAddr, u16); 2] {
+    flow.oriented(shard.table.sides(flow)).map(|e| (e.addr.ip(flow.is_v6()), e.port))
+}
+
+/// Whether ports of that protocol are told.
+pub(super) const fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, proto::TCP | proto::UDP | proto::SCTP | proto::ICMP | proto::ICMP6)
+}

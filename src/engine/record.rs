@@ -1,0 +1,173 @@
+//! A flow as the record that is told of it.
+
+use std::borrow::Cow;
+
+use super::analysis::{FlowView, has_ports, is_one_sided};
+use super::learnt::{Dns, DnsExchange, Http, Stun, Tls};
+use crate::classify::verdict::Verdict;
+use crate::decode::proto;
+use crate::event::{
+    Evidence, FlowCounts, FlowRecord, HttpRecord, DnsRecord, Methods, SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord,
+    ViaProxy,
+};
+use crate::flow::key::community_id;
+use crate::flow::tcp::{Tcp, Trouble};
+use crate::inspect::{dns, stun, tls};
+use crate::time::seconds;
+
+impl<'a> FlowView<'a> {
+    /// The record of a flow that is what `verdict` says.
+    pub fn record(&self, verdict: &Verdict<'a>) -> FlowRecord<'a> {
+        let protocol = self.flow.proto();
+        let ports = has_ports(protocol);
+        let http = self.learnt.and_then(|l| l.http.as_deref());
+        let dns = self.learnt.and_then(|l| l.dns.as_deref());
+        FlowRecord {
+            schema_version: SCHEMA_VERSION,
+            event_type: "flow",
+            flow_id: self.id(),
+            community_id: Some(community_id(0, protocol, self.orig, self.resp)),
+            src_ip: self.orig.0,
+            src_port: ports.then_some(self.orig.1),
+            dest_ip: self.resp.0,
+            dest_port: ports.then_some(self.resp.1),
+            proto: proto::name(protocol).map_or_else(|| Cow::Owned(protocol.to_string()), Cow::Borrowed),
+            vlan: self.flow.vlan.into_iter().filter(|id| *id != 0).collect(),
+            tunnel: Vec::new(),
+            flow: self.flow_counts(),
+            class: verdict.class,
+            subclass: verdict.subclass.names().collect(),
+            flags: verdict.flags.names().collect(),
+            region: verdict.region.clone(),
+            confidence: verdict.confidence_f64(),
+            evidence: verdict.evidence.iter().map(evidence).collect(),
+            via_proxy: verdict.via_proxy.map(|asked| self.via_proxy(asked.host.name, asked.port)),
+            tls: self.learnt.and_then(|l| l.tls.as_deref()).map(|t| self.tls_record(t)),
+            quic: None,
+            dns: dns.map(|d| self.dns_records(d)).unwrap_or_default(),
+            dns_omitted: dns.map_or(0, |d| d.omitted),
+            http: http.map(http_records).unwrap_or_default(),
+            http_omitted: http.map_or(0, |h| h.omitted),
+            stun: self.learnt.and_then(|l| l.stun.as_deref()).map(|s| self.stun_record(s)),
+            tcp: self.tcp.map(|t| self.tcp_record(t)),
+        }
+    }
+
+    fn flow_counts(&self) -> FlowCounts {
+        let flow = self.flow;
+        let [pkts_toserver, pkts_toclient] = flow.oriented(flow.pkts);
+        let [bytes_toserver, bytes_toclient] = flow.oriented(flow.bytes);
+        let [payload_toserver, payload_toclient] = flow.oriented(flow.payload);
+        let any_payload = payload_toserver != 0 || payload_toclient != 0;
+        FlowCounts {
+            start: flow.first,
+            end: flow.last,
+            age: seconds(flow.last.since(flow.first)),
+            pkts_toserver,
+            pkts_toclient,
+            bytes_toserver,
+            bytes_toclient,
+            payload_toserver,
+            payload_toclient,
+            duplicates: u64::from(flow.duplicates),
+            midstream: flow.midstream(),
+            one_sided: is_one_sided(flow, self.tcp),
+            interim: false,
+            conn_state: self.tcp.map(|t| t.conn_state(flow.flipped(), any_payload)),
+            history: self.tcp.map(|t| t.history.text(flow.flipped(), flow.flipped())).unwrap_or_default(),
+        }
+    }
+
+    fn via_proxy(&self, host: &str, port: u16) -> ViaProxy<'a> {
+        let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        ViaProxy { ip: self.resp.0, port: self.resp.1, authority: Cow::Owned(authority) }
+    }
+
+    fn tls_record(&self, known: &'a Tls) -> TlsRecord<'a> {
+        let version = if known.version != 0 { known.version } else { known.offered };
+        let detail = known.detail.as_deref();
+        TlsRecord {
+            sni: known.sni.map(|at| Cow::Borrowed(self.text(at.name))),
+            version: (version != 0).then(|| tls::version_name(version)),
+            alpn: detail.map(|d| d.alpn.iter().map(|p| Cow::Borrowed(&**p)).collect()).unwrap_or_default(),
+            ja4: detail.map(|d| d.ja4.to_string()),
+            ja3: detail.map(|d| d.ja3.to_string()),
+            cipher: (known.version != 0).then(|| tls::cipher_name(known.cipher)),
+            resumed: known.resumed,
+            ech: known.ech.then_some("offered"),
+            alert: known.alert.map(|description| tls::Alert { level: 2, description }.name()),
+            sni_segments: (known.segments > 1).then_some(u32::from(known.segments)),
+        }
+    }
+
+    fn dns_records(&self, known: &'a Dns) -> Vec<DnsRecord<'a>> {
+        let record = |e: &'a DnsExchange| DnsRecord {
+            id: e.id,
+            qname: e.qname.map(|name| Cow::Borrowed(self.text(name))),
+            qtype: e.qtype.map(dns::qtype_name),
+            rcode: e.rcode.map(dns::rcode_name),
+            answers: e.answers.iter().map(|a| Cow::Borrowed(&**a)).collect(),
+            ttl: e.ttl,
+            rtt: e.rtt.map(seconds),
+        };
+        known.list.iter().map(record).collect()
+    }
+
+    fn stun_record(&self, known: &Stun) -> StunRecord<'a> {
+        let method = |number: u16| match stun::method_name(number) {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(format!("0x{number:03x}")),
+        };
+        let mut mapped: Vec<String> = known.mapped.iter().map(|(address, _)| address.to_string()).collect();
+        mapped.dedup();
+        StunRecord {
+            mapped,
+            username: known.username.map(|name| Cow::Borrowed(self.text(name))),
+            software: known.software.map(|name| Cow::Borrowed(self.text(name))),
+            methods: Methods(known.methods.iter().map(|(number, counts)| (method(*number), *counts)).collect()),
+            turn: known.turn || known.channel_data > 0,
+        }
+    }
+
+    fn tcp_record(&self, tcp: &Tcp) -> TcpRecord {
+        let side = |second: u8| if (second == 1) == self.flow.flipped() { "orig" } else { "resp" };
+        let sum = |count: fn(&Trouble) -> u64| tcp.half.iter().filter_map(|h| h.trouble()).map(count).sum();
+        TcpRecord {
+            rtt_min: tcp.rtt.min(),
+            rtt_p95: tcp.rtt.p95(),
+            retransmissions: sum(|t| u64::from(t.retransmissions)),
+            out_of_order: sum(|t| u64::from(t.out_of_order)),
+            zero_windows: sum(|t| u64::from(t.zero_windows)),
+            window_full: sum(|t| u64::from(t.window_full)),
+            rst_by: tcp.rst_by.map(side),
+            fin_by: tcp.fin_by.map(side),
+            mss: tcp.half.iter().map(|h| h.mss).filter(|mss| *mss != 0).min(),
+            gaps: sum(|t| u64::from(t.gaps)),
+            missed_bytes: sum(|t| t.missed),
+        }
+    }
+}
+
+fn evidence(item: &crate::classify::verdict::Evidence<'_>) -> Evidence {
+    Evidence { tier: item.tier.name(), text: item.to_string(), frame: item.frame }
+}
+
+fn http_records(known: &Http) -> Vec<HttpRecord<'_>> {
+    fn text(part: &Option<Box<str>>) -> Option<Cow<'_, str>> {
+        part.as_deref().map(Cow::Borrowed)
+    }
+    known
+        .exchanges
+        .iter()
+        .map(|e| HttpRecord {
+            method: text(&e.method),
+            host: text(&e.host),
+            uri: text(&e.uri),
+            status: e.status,
+            content_type: text(&e.content_type),
+            transfer_encoding: text(&e.transfer_encoding),
+            content_length: e.content_length,
+            user_agent: text(&e.user_agent),
+        })
+        .collect()
+}
