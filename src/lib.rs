@@ -11,6 +11,7 @@ pub mod exit;
 pub mod filter;
 pub mod flow;
 pub mod inspect;
+pub mod pipeline;
 pub mod present;
 pub mod source;
 pub mod time;

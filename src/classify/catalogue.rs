@@ -94,7 +94,7 @@ impl Requirement {
             Requirement::ForPos => "required for pos",
             Requirement::ForUpdates => "required for updates",
             Requirement::ForReportstar => "required for reportstar",
-            Requirement::NotListed => "not listed",
+            Requirement::NotListed => "unlisted",
         }
     }
 }

@@ -106,14 +106,15 @@ impl Engine {
     fn flush<'a>(&mut self, frame_at: impl Fn(u32) -> Option<Frame<'a>>) {
         let mut touched = 0u64;
         for (shard, work) in &self.group.work {
-            if let (Work::Packet(_, keyed, _), Some(shard)) = (work, self.shards.get(*shard)) {
-                touched ^= shard.table.touch(keyed.hash);
+            if let Some(shard) = self.shards.get(*shard) {
+                touched ^= touch(shard, work);
             }
         }
         std::hint::black_box(touched);
         for (shard, work) in self.group.work.drain(..) {
-            let Some(shard) = self.shards.get_mut(shard) else { continue };
-            do_work(shard, &work, &self.group.datagrams, &frame_at);
+            if let Some(shard) = self.shards.get_mut(shard) {
+                do_work(shard, &work, &self.group.datagrams, &frame_at);
+            }
         }
         self.group.datagrams.clear();
     }
@@ -131,21 +132,44 @@ pub fn shards(config: &Config) -> Vec<Shard> {
     (0..SHARDS).map(|_| Shard::new(config.flow, config.records, config.secret)).collect()
 }
 
-/// Gives one piece of work to its shard.
+/// Works off a list of one shard's work, in order. `frame_at` gives the frames of the chunk that it came from,
+/// `datagrams` are those put together while the chunk was decoded.
+pub fn run_work<'a>(
+    shard: &mut Shard,
+    work: &[Work],
+    datagrams: &[Vec<u8>],
+    frame_at: impl Fn(u32) -> Option<Frame<'a>>,
+) {
+    for group in work.chunks(GROUP) {
+        std::hint::black_box(group.iter().fold(0, |touched, work| touched ^ touch(shard, work)));
+        for work in group {
+            do_work(shard, work, datagrams, &frame_at);
+        }
+    }
+}
+
+/// Touches the memory that a piece of work will need.
 #[inline(always)]
-pub fn do_work<'a>(
+fn touch(shard: &Shard, work: &Work) -> u64 {
+    match work {
+        Work::Packet(_, keyed, _) => shard.table.touch(keyed.hash),
+        Work::Quote(_) => 0,
+    }
+}
+
+#[inline(always)]
+fn do_work<'a>(
     shard: &mut Shard,
     work: &Work,
     datagrams: &[Vec<u8>],
     frame_at: &impl Fn(u32) -> Option<Frame<'a>>,
 ) {
     match work {
-        Work::Packet(packet, keyed, Place::Frame(n)) => {
-            let bytes = frame_at(*n).map_or(&[][..], |f| f.bytes);
-            shard.packet(packet, *keyed, bytes);
-        }
-        Work::Packet(packet, keyed, Place::Datagram(n)) => {
-            let bytes = datagrams.get(*n as usize).map_or(&[][..], Vec::as_slice);
+        Work::Packet(packet, keyed, place) => {
+            let bytes = match place {
+                Place::Frame(n) => frame_at(*n).map_or(&[][..], |f| f.bytes),
+                Place::Datagram(n) => datagrams.get(*n as usize).map_or(&[][..], Vec::as_slice),
+            };
             shard.packet(packet, *keyed, bytes);
         }
         Work::Quote(quote) => shard.quote(quote),

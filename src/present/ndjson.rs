@@ -70,13 +70,13 @@ impl Formatter for SafeFormatter {
         }
         let mut shown = 0;
         for (at, c) in fragment.char_indices().filter(|(_, c)| is_unsafe(*c)) {
-            writer.write_all(fragment[shown..at].as_bytes())?;
+            writer.write_all(&fragment.as_bytes()[shown..at])?;
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(writer, "\\u{unit:04x}")?;
             }
             shown = at + c.len_utf8();
         }
-        writer.write_all(fragment[shown..].as_bytes())
+        writer.write_all(&fragment.as_bytes()[shown..])
     }
 }
 

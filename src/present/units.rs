@@ -96,12 +96,11 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (millis, seconds) = (self.0 / 1_000_000, self.0.saturating_add(SECOND / 2) / SECOND);
         let text = match seconds {
-            0 => format!("{millis} ms"),
             _ if self.0 < SECOND => format!("{millis} ms"),
             _ if self.0 < 10 * SECOND => format!("{:.1} s", self.0 as f64 / SECOND as f64),
-            ..60 => format!("{seconds} s"),
-            ..3600 => format!("{} m {:02} s", seconds / 60, seconds % 60),
-            ..86_400 => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),
+            0..=59 => format!("{seconds} s"),
+            60..=3599 => format!("{} m {:02} s", seconds / 60, seconds % 60),
+            3600..=86_399 => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),
             8_640_000.. => format!("{} d", seconds / 86_400),
             _ => format!("{} d {:02} h", seconds / 86_400, seconds / 3600 % 24),
         };

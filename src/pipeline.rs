@@ -1,0 +1,268 @@
+//! From a source to an analysis, on one thread or many.
+//!
+//! With one thread the engine takes chunk after chunk. With more, whoever is free takes the most useful piece of
+//! work: to read and decode the next chunk, which one thread does at a time and in order, or to work off what
+//! waits for one shard, which one thread does at a time and in order too. So each shard sees the same packets in
+//! the same order whatever the number of threads, and the outcome is the same. No lock is taken per packet: threads
+//! meet once per chunk and shard.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::engine::analysis::Analysis;
+use crate::engine::front::{Front, Place, Sink, Work};
+use crate::engine::shard::Shard;
+use crate::engine::{Config, Engine, run_work, shards};
+use crate::flow::key::SHARDS;
+use crate::source::{Chunk, Facts, Fill, Problem, Progress, Source};
+
+/// How many chunks may be under way for each thread: enough to smooth out uneven shards.
+const CHUNKS_PER_THREAD: usize = 4;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the capture has told.
+    pub analysis: Analysis,
+    /// What the files say of themselves.
+    pub facts: Facts,
+    /// What was wrong with them.
+    pub problems: Vec<Problem>,
+    /// It was stopped before its end.
+    pub interrupted: bool,
+}
+
+/// Reads `source` to its end, or until `stop` is set, with `threads` threads. `progress` is told after each chunk.
+pub fn run(
+    source: Source,
+    config: &Config,
+    threads: usize,
+    stop: &AtomicBool,
+    progress: &mut (dyn FnMut(&Progress) + Send),
+) -> Outcome {
+    if threads <= 1 { run_alone(source, config, stop, progress) } else { run_many(source, config, threads, stop, progress) }
+}
+
+fn run_alone(
+    mut source: Source,
+    config: &Config,
+    stop: &AtomicBool,
+    progress: &mut (dyn FnMut(&Progress) + Send),
+) -> Outcome {
+    let mut engine = Engine::new(config);
+    let mut chunk = Chunk::default();
+    while !stop.load(Ordering::Relaxed) && source.fill(&mut chunk) == Fill::More {
+        engine.chunk(&chunk);
+        progress(&source.progress());
+    }
+    outcome(engine.finish(), source, stop)
+}
+
+fn outcome(analysis: Analysis, mut source: Source, stop: &AtomicBool) -> Outcome {
+    let problems = source.take_problems().collect();
+    Outcome { analysis, facts: source.facts(), problems, interrupted: stop.load(Ordering::Relaxed) }
+}
+
+/// A chunk, decoded: the work of each shard.
+#[derive(Debug)]
+struct Batch {
+    chunk: Chunk,
+    work: Vec<Vec<Work>>,
+    datagrams: Vec<Vec<u8>>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Batch { chunk: Chunk::default(), work: (0..SHARDS).map(|_| Vec::new()).collect(), datagrams: Vec::new() }
+    }
+}
+
+/// A batch's work and datagrams, as the front fills them.
+struct Filling<'a> {
+    work: &'a mut [Vec<Work>],
+    datagrams: &'a mut Vec<Vec<u8>>,
+}
+
+impl Sink for Filling<'_> {
+    #[inline(always)]
+    fn work(&mut self, shard: usize, work: Work) {
+        if let Some(list) = self.work.get_mut(shard) {
+            list.push(work);
+        }
+    }
+
+    fn keep(&mut self, datagram: Vec<u8>) -> Place {
+        self.datagrams.push(datagram);
+        Place::Datagram(u32::try_from(self.datagrams.len() - 1).unwrap_or(u32::MAX))
+    }
+}
+
+/// What one thread at a time reads and decodes with.
+struct Reader<'a> {
+    source: Source,
+    front: Front,
+    progress: &'a mut (dyn FnMut(&Progress) + Send),
+    ended: bool,
+}
+
+impl Reader<'_> {
+    /// Reads and decodes the next chunk. False: there was none, and the front has given up what it held.
+    fn next(&mut self, batch: &mut Batch, stop: &AtomicBool) -> bool {
+        let Batch { chunk, work, datagrams } = batch;
+        work.iter_mut().for_each(Vec::clear);
+        datagrams.clear();
+        let mut filling = Filling { work, datagrams };
+        if stop.load(Ordering::Relaxed) || self.source.fill(chunk) == Fill::End {
+            chunk.frames.clear();
+            self.front.finish(&mut filling);
+            self.ended = true;
+            return false;
+        }
+        for (n, at) in (0u32..).zip(&chunk.frames) {
+            if let Some(frame) = chunk.frame(at) {
+                self.front.frame(&frame, n, &mut filling);
+            }
+        }
+        (self.progress)(&self.source.progress());
+        true
+    }
+}
+
+/// What all threads share.
+struct Shared<'a> {
+    state: Mutex<State<'a>>,
+    changed: Condvar,
+    shards: Vec<Mutex<Shard>>,
+    stop: &'a AtomicBool,
+    threads: usize,
+}
+
+struct State<'a> {
+    /// `None` while a thread reads.
+    reader: Option<Reader<'a>>,
+    /// Per shard: the batches that wait for it.
+    queues: Vec<VecDeque<Arc<Batch>>>,
+    /// Shards that have work and that nobody works on.
+    ready: VecDeque<usize>,
+    /// Shards that wait in `ready` or are being worked on.
+    taken: Vec<bool>,
+    under_way: usize,
+    spare: Vec<Batch>,
+    ended: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run_many(
+    source: Source,
+    config: &Config,
+    threads: usize,
+    stop: &AtomicBool,
+    progress: &mut (dyn FnMut(&Progress) + Send),
+) -> Outcome {
+    let reader = Reader { source, front: Front::new(config.secret), progress, ended: false };
+    let state = State {
+        reader: Some(reader),
+        queues: (0..SHARDS).map(|_| VecDeque::new()).collect(),
+        ready: VecDeque::new(),
+        taken: vec![false; SHARDS],
+        under_way: 0,
+        spare: Vec::new(),
+        ended: false,
+    };
+    let shards = shards(config).into_iter().map(Mutex::new).collect();
+    let shared = Shared { state: Mutex::new(state), changed: Condvar::new(), shards, stop, threads };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| shared.work());
+        }
+    });
+    let Shared { state, shards, .. } = shared;
+    let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let shards = shards.into_iter().map(|s| s.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
+    match state.reader {
+        Some(Reader { source, front, .. }) => outcome(Analysis::new(front.totals, shards), source, stop),
+        None => outcome(Analysis::new(Default::default(), shards), Source::open(&[], 0), stop),
+    }
+}
+
+impl<'a> Shared<'a> {
+    fn work(&self) {
+        let mut state = lock(&self.state);
+        loop {
+            let may_read = state.reader.is_some() && !state.ended;
+            if may_read && state.under_way < self.threads {
+                state = self.read(state);
+            } else if let Some(shard) = state.ready.pop_front() {
+                state = self.work_on(shard, state);
+            } else if may_read && state.under_way < self.threads * CHUNKS_PER_THREAD {
+                state = self.read(state);
+            } else if state.ended && state.under_way == 0 {
+                return;
+            } else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// Reads and decodes one chunk, and hands it out.
+    fn read<'s>(&'s self, mut state: MutexGuard<'s, State<'a>>) -> MutexGuard<'s, State<'a>> {
+        let Some(mut reader) = state.reader.take() else { return state };
+        let mut batch = state.spare.pop().unwrap_or_default();
+        state.under_way += 1;
+        drop(state);
+        let more = reader.next(&mut batch, self.stop);
+        let mut state = lock(&self.state);
+        state.reader = Some(reader);
+        state.ended |= !more;
+        let batch = Arc::new(batch);
+        for (shard, work) in batch.work.iter().enumerate() {
+            if work.is_empty() {
+                continue;
+            }
+            state.queues[shard].push_back(Arc::clone(&batch));
+            if !state.taken[shard] {
+                state.taken[shard] = true;
+                state.ready.push_back(shard);
+            }
+        }
+        self.done(&mut state, batch);
+        self.changed.notify_all();
+        state
+    }
+
+    /// Works off all that waits for one shard.
+    fn work_on<'s>(&'s self, at: usize, mut state: MutexGuard<'s, State<'a>>) -> MutexGuard<'s, State<'a>> {
+        let mut waiting = std::mem::take(&mut state.queues[at]);
+        drop(state);
+        {
+            let mut shard = lock(&self.shards[at]);
+            for batch in &waiting {
+                let frame_at = |n: u32| batch.chunk.frames.get(n as usize).and_then(|f| batch.chunk.frame(f));
+                run_work(&mut shard, &batch.work[at], &batch.datagrams, frame_at);
+            }
+        }
+        let mut state = lock(&self.state);
+        for batch in waiting.drain(..) {
+            self.done(&mut state, batch);
+        }
+        if state.queues[at].is_empty() {
+            state.taken[at] = false;
+        } else {
+            state.ready.push_back(at);
+        }
+        self.changed.notify_all();
+        state
+    }
+
+    /// One holder of a batch is done with it; the last one gives it back.
+    fn done(&self, state: &mut State<'_>, batch: Arc<Batch>) {
+        if let Ok(batch) = Arc::try_unwrap(batch) {
+            state.under_way -= 1;
+            state.spare.push(batch);
+        }
+    }
+}
