@@ -41,7 +41,11 @@ pub fn run(
     stop: &AtomicBool,
     progress: &mut (dyn FnMut(&Progress) + Send),
 ) -> Outcome {
-    if threads <= 1 { run_alone(source, config, stop, progress) } else { run_many(source, config, threads, stop, progress) }
+    if threads <= 1 {
+        run_alone(source, config, stop, progress)
+    } else {
+        run_many(source, config, threads, stop, progress)
+    }
 }
 
 fn run_alone(

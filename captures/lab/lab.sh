@@ -6,7 +6,7 @@
 # network namespace has no way out, and names, sockets and files of the host's resolver are covered up.
 
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-CAPTURES=$(readlink -f "${LAB_OUT:-$LAB/..}") # where captures and truth go; not below /tmp, which is covered up
+CAPTURES=$(readlink -f "${LAB_OUT:-$LAB/..}") # where captures and truth go
 
 say() { printf 'lab: %s\n' "$*" >&2; }
 
@@ -20,20 +20,20 @@ die() {
 lab_seal() {
   local tool missing=()
   [ "$(id -u)" = 0 ] || die "run it as root: it makes network namespaces"
-  for tool in ip nft ethtool dnsmasq nginx tcpdump tshark editcap openssl curl python3 unshare nsenter; do
+  for tool in ip nft ethtool dnsmasq nginx tcpdump tshark editcap openssl curl python3 unshare nsenter sysctl pkill; do
     command -v "$tool" >/dev/null || missing+=("$tool")
   done
   [ ${#missing[@]} = 0 ] || die "missing: ${missing[*]} (apt-get install -y iproute2 nftables ethtool dnsmasq-base" \
-    "nginx-light tcpdump tshark openssl curl python3 util-linux)"
-  if [ -z "${LAB_SEALED:-}" ]; then
+    "nginx-light tcpdump tshark openssl curl python3 util-linux procps)"
+  if [ "${LAB_SEALED:-}" != 1 ] || [ $$ != 1 ]; then
     LAB_SEALED=1 exec unshare --net --mount --pid --fork --kill-child --mount-proc "$LAB/$(basename "$0")" "$@"
   fi
-  mount -t tmpfs lab /run && mount -t tmpfs lab /tmp
-  RUN=/tmp/lab
+  mount -t tmpfs lab /run
+  RUN=/run/lab
   mkdir -p "$RUN"
   touch "$RUN/ledger"
   chmod 755 "$RUN"
-  export LAB_LEDGER=$RUN/ledger LAB_CA=$RUN/ca.pem TMPDIR=/tmp
+  export LAB_LEDGER=$RUN/ledger LAB_CA=$RUN/ca.pem TMPDIR=$RUN PYTHONDONTWRITEBYTECODE=1
   # A private resolv.conf and hosts file; getaddrinfo asks nobody but the namespace's own DNS server.
   RESOLV=$(readlink -f /etc/resolv.conf || echo /etc/resolv.conf)
   mkdir -p "$(dirname "$RESOLV")" && touch "$RESOLV"

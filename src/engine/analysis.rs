@@ -113,6 +113,25 @@ impl Analysis {
         }
     }
 
+    /// How many frames gave no packet for that reason.
+    fn undecoded(&self, reason: Undecoded) -> u64 {
+        self.totals.undecoded.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// Whether no frame at all is of a link type that is read here.
+    pub fn is_unread(&self) -> bool {
+        self.totals.frames > 0 && self.undecoded(Undecoded::UnknownLink) == self.totals.frames
+    }
+
+    /// A line about frames of link types that are not read here, if there are any.
+    pub fn unknown_links(&self) -> Option<String> {
+        let unread = self.undecoded(Undecoded::UnknownLink);
+        let frames = self.totals.frames;
+        (unread > 0).then(|| {
+            format!("{unread} of {frames} frames have a link type that is not read here: capture on Ethernet or `any`")
+        })
+    }
+
     /// What the capture is worth. `links`: the link types of its files, with their numbers of frames; drops where
     /// a capture file tells them.
     pub fn quality(
@@ -208,7 +227,8 @@ pub(super) fn is_one_sided(flow: &Flow, tcp: Option<&Tcp>) -> bool {
     use crate::flow::history::Side;
     let [a, b] = flow.pkts;
     let silent = a == 0 || b == 0;
-    silent && tcp.is_some_and(|t| t.half.iter().any(|h| !matches!(h.side, Side::Inactive | Side::SynSent | Side::Reset)))
+    silent
+        && tcp.is_some_and(|t| t.half.iter().any(|h| !matches!(h.side, Side::Inactive | Side::SynSent | Side::Reset)))
 }
 
 /// One flow, with all that is known of it.

@@ -158,12 +158,7 @@ fn touch(shard: &Shard, work: &Work) -> u64 {
 }
 
 #[inline(always)]
-fn do_work<'a>(
-    shard: &mut Shard,
-    work: &Work,
-    datagrams: &[Vec<u8>],
-    frame_at: &impl Fn(u32) -> Option<Frame<'a>>,
-) {
+fn do_work<'a>(shard: &mut Shard, work: &Work, datagrams: &[Vec<u8>], frame_at: &impl Fn(u32) -> Option<Frame<'a>>) {
     match work {
         Work::Packet(packet, keyed, place) => {
             let bytes = match place {

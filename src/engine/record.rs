@@ -7,7 +7,7 @@ use super::learnt::{Dns, DnsExchange, Http, Stun, Tls};
 use crate::classify::verdict::Verdict;
 use crate::decode::proto;
 use crate::event::{
-    Evidence, FlowCounts, FlowRecord, HttpRecord, DnsRecord, Methods, SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord,
+    DnsRecord, Evidence, FlowCounts, FlowRecord, HttpRecord, Methods, SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord,
     ViaProxy,
 };
 use crate::flow::key::community_id;

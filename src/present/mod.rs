@@ -9,6 +9,7 @@ pub mod csv;
 pub mod human;
 pub mod json;
 pub mod ndjson;
+pub mod report;
 pub mod safe;
 pub mod summary;
 pub mod units;

@@ -1,0 +1,254 @@
+//! What the commands do: the one place that puts sources, pipeline and presenters together.
+
+use std::collections::hash_map::RandomState;
+use std::ffi::OsString;
+use std::fs;
+use std::hash::{BuildHasher, Hasher};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::classify::catalogue::ProductId;
+use crate::classify::site::Site;
+use crate::classify::{catalog, explain};
+use crate::cli::{self, AnalyzeArgs, CatalogArgs, CatalogFormat, Cli, Command, ExplainArgs, Format, Product};
+use crate::engine::naming::KnowledgeBase;
+use crate::engine::{self, analysis::Analysis};
+use crate::exit::{Exit, Outcome};
+use crate::pipeline;
+use crate::present::report::{self, Report};
+use crate::source::{CHUNK_BYTES, Class, Problem, Source, progress};
+
+/// How much output is gathered before it is written.
+const OUTPUT_BUFFER: usize = 256 << 10;
+
+/// Runs the program for a command line. Errors have been told when it returns.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let command = match Cli::parse_args(args) {
+        Ok(command) => command,
+        Err(error) => {
+            let _ = error.print();
+            return if error.exit_code() == 0 { Exit::Fine } else { Exit::Usage };
+        }
+    };
+    let result = match &command {
+        Command::Analyze(args) => analyze(args),
+        Command::Catalog(args) => told(print_catalog(args)),
+        Command::Explain(args) => print_explanation(args),
+        Command::Completions { shell } => told(cli::completions(*shell, &mut io::stdout().lock()).map_err(Into::into)),
+        Command::Man => told(cli::man(&mut io::stdout().lock()).map_err(Into::into)),
+    };
+    match result {
+        Ok(exit) => exit,
+        // whoever read our output has had enough
+        Err(error) if is_broken_pipe(&error) => Exit::Fine,
+        Err(error) => {
+            say(&format!("{error:#}"));
+            exit_of(&error)
+        }
+    }
+}
+
+/// One line on stderr. That nobody may be there to read it is no reason to stop.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "relayscope: {text}");
+}
+
+fn told(result: Result<()>) -> Result<Exit> {
+    result.map(|()| Exit::Fine)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(io::ErrorKind::PermissionDenied) => Exit::Permission,
+        _ => Exit::Usage,
+    }
+}
+
+fn read_text(path: &Path, what: &str) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{}: the {what} cannot be read", path.display()))
+}
+
+fn knowledge(catalogue: Option<&PathBuf>, site: Option<&PathBuf>, product: Option<Product>) -> Result<KnowledgeBase> {
+    let mut known = match site {
+        None => Site::default(),
+        Some(path) => {
+            let text = read_text(path, "site file")?;
+            Site::parse(&text).map_err(|e| anyhow!("{}: {e}", path.display()))?
+        }
+    };
+    known.product = product.map(product_id).or(known.product);
+    let user = catalogue.map(|path| read_text(path, "catalogue")).transpose()?;
+    let name = catalogue.map(|path| path.display().to_string()).unwrap_or_default();
+    KnowledgeBase::new(user.as_deref(), known)
+        .map_err(|e| if name.is_empty() { anyhow!(e) } else { anyhow!("{name}: {e}") })
+}
+
+const fn product_id(product: Product) -> ProductId {
+    match product {
+        Product::Ows => ProductId::Ows,
+        Product::Contera => ProductId::Contera,
+    }
+}
+
+fn print_catalog(args: &CatalogArgs) -> Result<()> {
+    let base = knowledge(args.catalogue.as_ref(), None, args.product)?;
+    let product = args.product.map(product_id);
+    let mut out = io::stdout().lock();
+    match args.format {
+        CatalogFormat::Text => out.write_all(catalog::text(&base.catalogue, product).as_bytes())?,
+        CatalogFormat::Json => {
+            serde_json::to_writer_pretty(&mut out, &catalog::json(&base.catalogue, product))
+                .map_err(io::Error::from)?;
+            out.write_all(b"\n")?;
+        }
+    }
+    out.flush().map_err(Into::into)
+}
+
+fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
+    let base = knowledge(args.catalogue.as_ref(), None, None)?;
+    match explain::explain(&args.subject, &base.catalogue, &base.rules) {
+        Some(text) => {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes())?;
+            out.flush()?;
+            Ok(Exit::Fine)
+        }
+        None => Err(anyhow!(
+            "nothing is called '{}': try a class (relay, p2p, s3, ...), a catalogue entry (see `relayscope catalog`) \
+             or a host name",
+            args.subject.escape_debug()
+        )),
+    }
+}
+
+fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
+    let base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
+    let paths: Vec<PathBuf> = args.inputs().cloned().collect();
+    if let Some(filter) = &args.filter {
+        for test in filter.without_data() {
+            say(&format!("the filter's test {test} matches nothing yet: there is no data for it"));
+        }
+    }
+    let config = engine::Config {
+        flow: crate::flow::Config { rates: base.thresholds, ..Default::default() },
+        records: args.format() != Format::Summary || args.filter.is_some(),
+        secret: RandomState::new().build_hasher().finish() | 1,
+    };
+    let threads = args.threads.map_or_else(default_threads, usize::from);
+    let mut printer = (!args.common.quiet).then(progress::Printer::new);
+    let source = Source::open(&paths, CHUNK_BYTES);
+    let stop = stop_flag()?;
+    let mut outcome = pipeline::run(source, &config, threads, &stop, &mut |progress| {
+        if let Some(printer) = &mut printer {
+            printer.update(progress);
+        }
+    });
+    drop(printer);
+    let mut exit = Outcome::new(args.fail_on.is_some());
+    let problems = std::mem::take(&mut outcome.problems);
+    let warnings = note_problems(&problems, &outcome.analysis, &mut exit);
+    if outcome.interrupted {
+        say("interrupted: what follows is of what was read until then");
+        exit.note(Exit::Interrupted);
+    }
+    let unreadable = problems.iter().any(|p| matches!(p, Problem::Error(_)));
+    if outcome.facts.frames > 0 || !unreadable {
+        let quality = outcome.analysis.quality(
+            outcome.facts.links.keys().map(|l| l.0),
+            outcome.facts.kernel_drops,
+            outcome.facts.interface_drops,
+            warnings,
+        );
+        let files = paths.iter().map(|p| p.display().to_string()).collect();
+        let naming = outcome.analysis.name(&base);
+        let report = Report {
+            analysis: &outcome.analysis,
+            naming: &naming,
+            quality,
+            stats: outcome.analysis.stats(),
+            files,
+            filter: args.filter.as_ref(),
+        };
+        tell(args, report)?;
+    }
+    // the process ends now: giving back millions of small pieces of memory one by one would only take time
+    std::mem::forget(outcome);
+    Ok(exit.exit())
+}
+
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Set by an interrupt; a second one ends the program at once.
+fn stop_flag() -> Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::flag;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, i32::from(Exit::Interrupted.code()), Arc::clone(&stop))
+            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
+            .context("interrupts cannot be handled")?;
+    }
+    Ok(stop)
+}
+
+/// Tells what was wrong with the input, and gives the lines that the report repeats.
+fn note_problems(problems: &[Problem], analysis: &Analysis, exit: &mut Outcome) -> Vec<String> {
+    let mut lines = Vec::new();
+    for problem in problems {
+        say(&problem.to_string());
+        let counts = match problem {
+            Problem::Error(_) => true,
+            Problem::Warning(warning) => warning.what.ends_the_file(),
+        };
+        if counts {
+            exit.note(if problem.class() == Class::Permission { Exit::Permission } else { Exit::Input });
+        }
+        lines.push(problem.to_string());
+    }
+    if let Some(line) = analysis.unknown_links() {
+        say(&line);
+        if analysis.is_unread() {
+            exit.note(Exit::Input);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// Writes the report to where it is wanted: standard output, or a file that appears whole or not at all.
+fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<()> {
+    let path = args.output.as_deref().filter(|p| *p != Path::new("-"));
+    let Some(path) = path else {
+        let out = io::stdout();
+        let style = args.common.color().style(out.is_terminal(), |name| std::env::var_os(name));
+        return report::write(BufWriter::with_capacity(OUTPUT_BUFFER, out.lock()), args.format(), report, style)
+            .map_err(Into::into);
+    };
+    let style = args.common.color().style(false, |name| std::env::var_os(name));
+    let failed = || format!("{}: cannot be written", path.display());
+    if fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
+        let file = fs::File::create(path).with_context(failed)?;
+        return report::write(BufWriter::new(file), args.format(), report, style).with_context(failed);
+    }
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(format!(".{}.part", std::process::id()));
+    let partial = PathBuf::from(partial);
+    let written = fs::File::create(&partial)
+        .and_then(|file| report::write(BufWriter::with_capacity(OUTPUT_BUFFER, file), args.format(), report, style))
+        .and_then(|()| fs::rename(&partial, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&partial);
+    }
+    written.with_context(failed)
+}
