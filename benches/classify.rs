@@ -40,7 +40,7 @@ fn benches(c: &mut Criterion) {
         flows.push(flow);
     }
     let names = learnt.freeze(&catalogue, &rules);
-    let roles = RoleGather::new().freeze(&Site::default(), &names, &rules);
+    let roles = RoleGather::new().freeze(&Site::default(), &rules);
     let knowledge = Knowledge { catalogue: &catalogue, rules: &rules, names: &names, roles: &roles };
     group.throughput(Throughput::Elements(flows.len() as u64));
     group.bench_function("classify", |b| {

@@ -15,6 +15,9 @@ use super::rules::{Rules, nanos};
 use crate::event::Class;
 use crate::time::Timestamp;
 
+/// The number of every name that no catalogue entry covers: they need not be told apart.
+pub const UNLISTED: u32 = u32::MAX;
+
 /// The most entries one look-up walks in one direction.
 const WALK: usize = 64;
 
@@ -138,6 +141,7 @@ pub struct Learnt {
     answers: Vec<Answer>,
     carried: Vec<Carried>,
     given: Vec<(Key, u32)>,
+    named: Vec<u128>,
     max: usize,
     /// Entries that had no room.
     pub dropped: u64,
@@ -147,7 +151,15 @@ impl Learnt {
     /// Room for `max` names, answers and carried names each.
     pub fn new(max: usize) -> Learnt {
         let names = NameTable::new(max);
-        Learnt { names, answers: Vec::new(), carried: Vec::new(), given: Vec::new(), max, dropped: 0 }
+        Learnt {
+            names,
+            answers: Vec::new(),
+            carried: Vec::new(),
+            given: Vec::new(),
+            named: Vec::new(),
+            max,
+            dropped: 0,
+        }
     }
 
     /// A DNS answer to `client`: the name asked for (or an alias of it) has this address. `ttl` in seconds.
@@ -162,36 +174,19 @@ impl Learnt {
         push(&mut self.carried, entry, self.max, &mut self.dropped);
     }
 
+    /// DNS told somebody a name for `server`; which one does not matter.
+    pub fn named(&mut self, server: IpAddr) {
+        if self.named.len() < self.max {
+            self.named.push(u128::from_be_bytes(key(server)));
+        }
+    }
+
     /// The user says that `name` is at `ip`.
     pub fn given(&mut self, ip: IpAddr, name: &str) {
         match self.names.intern(name) {
             Some(id) => push(&mut self.given, (key(ip), id), self.max, &mut self.dropped),
             None => self.dropped = self.dropped.saturating_add(1),
         }
-    }
-
-    /// Takes in what another gatherer learnt. The answer tells, by its old number, each name's number here.
-    pub fn absorb(&mut self, other: Learnt) -> Vec<Option<u32>> {
-        let ids: Vec<Option<u32>> =
-            (0..other.names.ends.len()).map(|i| self.names.intern(other.names.name(i as u32))).collect();
-        let new = |old: u32| ids.get(old as usize).copied().flatten();
-        for a in other.answers {
-            if let Some(name) = new(a.name) {
-                push(&mut self.answers, Answer { name, ..a }, self.max, &mut self.dropped);
-            }
-        }
-        for c in other.carried {
-            if let Some(name) = new(c.name) {
-                push(&mut self.carried, Carried { name, ..c }, self.max, &mut self.dropped);
-            }
-        }
-        for (ip, old) in other.given {
-            if let Some(name) = new(old) {
-                push(&mut self.given, (ip, name), self.max, &mut self.dropped);
-            }
-        }
-        self.dropped = self.dropped.saturating_add(other.dropped);
-        ids
     }
 
     /// The index over all that was learnt, with every name looked up once.
@@ -209,6 +204,8 @@ impl Learnt {
         let carried = coalesce(self.carried, nanos(rules.learn.neighbour_seconds));
         self.given.sort_unstable();
         self.given.dedup();
+        self.named.sort_unstable();
+        self.named.dedup();
         let groups = group(answers.iter().map(|a| a.server));
         let neighbours = group(carried.iter().map(|c| c.server));
         NameIndex {
@@ -221,6 +218,7 @@ impl Learnt {
             carried,
             neighbours,
             given: self.given,
+            named: self.named,
             dropped: self.dropped,
         }
     }
@@ -287,6 +285,7 @@ pub struct NameIndex {
     carried: Vec<Carried>,
     neighbours: HashMap<Key, (u32, u32), RandomState>,
     given: Vec<(Key, u32)>,
+    named: Vec<u128>,
     /// Entries that had no room.
     pub dropped: u64,
 }
@@ -299,7 +298,12 @@ impl NameIndex {
 
     /// What the name of that number says, whatever the port.
     pub fn host(&self, id: u32) -> Option<HostMatch> {
-        self.hosts.get(id as usize).copied()
+        if id == UNLISTED { Some(HostMatch::NONE) } else { self.hosts.get(id as usize).copied() }
+    }
+
+    /// Whether DNS told anybody any name for `server`.
+    pub fn is_named(&self, server: IpAddr) -> bool {
+        self.named.binary_search(&u128::from_be_bytes(key(server))).is_ok()
     }
 
     /// The name that DNS told `client` for `server`: the newest still valid at `start`, else the first learnt later,
@@ -503,21 +507,18 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_capped_and_merging_keeps_names() {
-        let mut a = Learnt::new(2);
-        let mut b = Learnt::new(2);
+    fn lists_are_capped_and_the_users_word_comes_first() {
+        let mut learnt = Learnt::new(2);
         for name in ["x.org", "y.org", "z.org"] {
-            if let Some(id) = b.names.intern(name) {
-                b.answer(ip("10.0.0.1"), ip("1.1.1.1"), id, t(1), 1, 1);
+            if let Some(id) = learnt.names.intern(name) {
+                learnt.answer(ip("10.0.0.1"), ip("1.1.1.1"), id, t(1), 1, 1);
             }
         }
-        assert_eq!((b.names.len(), b.names.dropped), (2, 1));
-        a.names.intern("y.org");
-        assert_eq!(a.absorb(b), [Some(1), Some(0)]);
-        a.given(ip("1.1.1.1"), "y.org");
-        let index = a.freeze(&Catalogue::embedded().unwrap(), &Rules::embedded().unwrap());
+        assert_eq!((learnt.names.len(), learnt.names.dropped), (2, 1));
+        learnt.given(ip("1.1.1.1"), "y.org");
+        let index = learnt.freeze(&Catalogue::embedded().unwrap(), &Rules::embedded().unwrap());
         let found = index.told_others(ip("1.1.1.1"), t(9), &Rules::embedded().unwrap()).unwrap();
-        assert_eq!((index.name(found.name), found.frame), ("y.org", None), "the user's word comes first");
+        assert_eq!((index.name(found.name), found.frame), ("y.org", None));
     }
 
     #[test]

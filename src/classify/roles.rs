@@ -93,42 +93,33 @@ impl RoleGather {
         }
     }
 
-    /// Takes in one flow and what its name says ([`super::decide::Knowledge::name_of`]).
+    /// Takes in one flow and what its name says ([`super::decide::name_of`]): the first of two passes, which finds
+    /// the hosts that matter.
     pub fn observe(&mut self, facts: &FlowFacts<'_>, named: Option<HostMatch>, site: &Site) {
         self.first = Some(self.first.map_or(facts.start.0, |f| f.min(facts.start.0)));
         let (orig, resp) = (facts.orig.0, facts.resp.0);
-        if site.inside(orig) {
-            let outside = !site.inside(resp) || facts.authority.is_some();
+        let listed = named.filter(|h| *h != HostMatch::NONE);
+        let served = is_service(facts) && orig != resp && site.inside(resp);
+        if (listed.is_some() || served || is_camera(facts) || is_encrypted_dns(facts)) && site.inside(orig) {
             if let Some(tally) = self.tally(orig) {
-                note_out(tally, facts, named, outside);
+                note_out(tally, facts, listed);
             }
-            if named.is_some_and(|h| is_cloud(h.class)) {
+            if listed.is_some_and(|h| is_cloud(h.class)) {
                 self.contact(orig, facts.start.0, facts.end.0);
             }
-            let path_style = named.is_some_and(|h| h.subs.has(Sub::UnknownBucket));
+            let path_style = listed.is_some_and(|h| h.subs.has(Sub::UnknownBucket));
             if path_style && self.path_style.len() < 2 {
                 self.path_style.insert(key(orig));
             }
         }
-        let served = facts.proto == TCP && facts.established && matches!(facts.resp.1, 80 | 443 | 8887);
-        if served
-            && orig != resp
-            && site.inside(resp)
-            && let Some(tally) = self.tally(resp)
-        {
+        if served && let Some(tally) = self.tally(resp) {
             tally.inbound = true;
         }
     }
 
-    /// A STUN server told `client` its outside address.
-    pub fn mapped(&mut self, client: IpAddr, outside: IpAddr, site: &Site) {
-        if site.inside(client) && is_public(outside) && self.wan.len() < MAX_HOSTS {
-            self.wan.insert(key(outside));
-        }
-    }
-
-    /// What was gathered, judged. DNS answers count as contacts too.
-    pub fn freeze(mut self, site: &Site, names: &NameIndex, rules: &Rules) -> Roles {
+    /// Takes in what hosts asked DNS, which is contact too. Whether there are hosts of which a second pass could tell
+    /// more.
+    pub fn asked(&mut self, names: &NameIndex, site: &Site) -> bool {
         for (client, host, at) in names.asked() {
             if !site.inside(client) {
                 continue;
@@ -142,6 +133,30 @@ impl RoleGather {
                 tally.updates = true;
             }
         }
+        !self.hosts.is_empty()
+    }
+
+    /// Takes in one flow again, after [`RoleGather::observe`] has seen them all: what the hosts that matter do besides.
+    pub fn observe_rest(&mut self, facts: &FlowFacts<'_>, named: Option<HostMatch>, site: &Site) {
+        let Some(tally) = self.hosts.get_mut(&key(facts.orig.0)) else { return };
+        if !site.inside(facts.resp.0) || facts.authority.is_some() {
+            let span = tally.outside.unwrap_or((facts.start.0, facts.end.0));
+            tally.outside = Some((span.0.min(facts.start.0), span.1.max(facts.end.0)));
+        }
+        if named == Some(HostMatch::NONE) {
+            note_unrelated(tally, facts);
+        }
+    }
+
+    /// A STUN server told `client` its outside address.
+    pub fn mapped(&mut self, client: IpAddr, outside: IpAddr, site: &Site) {
+        if site.inside(client) && is_public(outside) && self.wan.len() < MAX_HOSTS {
+            self.wan.insert(key(outside));
+        }
+    }
+
+    /// What was gathered, judged.
+    pub fn freeze(self, site: &Site, rules: &Rules) -> Roles {
         let mut hosts: HashMap<Key, Known, RandomState> = HashMap::default();
         for (ip, mut tally) in self.hosts {
             let (recorder, client) = scores(&tally, &rules.roles);
@@ -193,13 +208,24 @@ fn is_cloud(class: Class) -> bool {
     )
 }
 
+/// Whether a flow reached a port on which recorders serve their clients.
+fn is_service(facts: &FlowFacts<'_>) -> bool {
+    facts.proto == TCP && facts.established && matches!(facts.resp.1, 80 | 443 | 8887)
+}
+
+/// Whether a flow fetches video from a camera.
+fn is_camera(facts: &FlowFacts<'_>) -> bool {
+    facts.rtsp.is_some() || (facts.proto == TCP && matches!(facts.resp.1, 554 | 8554) && facts.established)
+}
+
+/// Whether a flow is DNS over TLS, by its port.
+fn is_encrypted_dns(facts: &FlowFacts<'_>) -> bool {
+    facts.proto == TCP && facts.resp.1 == 853
+}
+
 /// What a host's own flow says of it.
-fn note_out(tally: &mut Tally, facts: &FlowFacts<'_>, named: Option<HostMatch>, outside: bool) {
-    if outside {
-        let span = tally.outside.unwrap_or((facts.start.0, facts.end.0));
-        tally.outside = Some((span.0.min(facts.start.0), span.1.max(facts.end.0)));
-    }
-    if facts.rtsp.is_some() || (facts.proto == TCP && matches!(facts.resp.1, 554 | 8554) && facts.established) {
+fn note_out(tally: &mut Tally, facts: &FlowFacts<'_>, named: Option<HostMatch>) {
+    if is_camera(facts) {
         let camera = key(facts.resp.0);
         match tally.cameras {
             [None, _] => tally.cameras = [Some(camera), None],
@@ -207,7 +233,7 @@ fn note_out(tally: &mut Tally, facts: &FlowFacts<'_>, named: Option<HostMatch>, 
             _ => {}
         }
     }
-    tally.encrypted_dns |= facts.proto == TCP && facts.resp.1 == 853;
+    tally.encrypted_dns |= is_encrypted_dns(facts);
     let Some(host) = named else { return };
     match host.class {
         Class::Api | Class::Licensing => tally.api = true,
@@ -219,7 +245,6 @@ fn note_out(tally: &mut Tally, facts: &FlowFacts<'_>, named: Option<HostMatch>, 
         }
         Class::Login => tally.login = true,
         Class::Dns if host.resolver => tally.encrypted_dns = true,
-        Class::Unknown => note_unrelated(tally, facts),
         _ => {}
     }
     tally.updates |= host.subs.has(Sub::Wsus);

@@ -10,11 +10,12 @@ use super::shard::Shard;
 use crate::classify::decide::classify;
 use crate::classify::facts::{Authority, FlowFacts, Rates, Seen, StunFacts};
 use crate::classify::verdict::Verdict;
-use crate::decode::{Undecoded, link_name, proto};
+use crate::decode::{Addr, Undecoded, link_name, proto};
 use crate::event::{CaptureQuality, Stats};
 use crate::flow::Flow;
 use crate::flow::key::fold;
 use crate::flow::tcp::Tcp;
+use crate::time::Timestamp;
 
 /// Past this share of mirror copies the capture's reader is told of them (D-21).
 const DUPLICATES_NOTABLE: f64 = 0.01;
@@ -73,6 +74,16 @@ impl Analysis {
     pub fn views_of<'a>(&'a self, shard_at: u32, naming: &'a Naming) -> impl Iterator<Item = FlowView<'a>> {
         let shard = self.shards.get(shard_at as usize);
         shard.into_iter().flat_map(move |s| s.table.flows().map(move |(_, f)| FlowView::new(s, shard_at, f, naming)))
+    }
+
+    /// The name that DNS told `client` for `server`, whatever became of it: the newest before `start`, else the first
+    /// after it.
+    pub fn told_name(&self, client: IpAddr, server: IpAddr, start: Timestamp) -> Option<&str> {
+        let (client, server) = (Addr::from_ip(client), Addr::from_ip(server));
+        let all = self.shards.iter().flat_map(|s| s.learner.answers.iter().map(move |a| (s, a)));
+        let mine = all.filter(|(_, a)| a.client == client && a.server == server);
+        let best = mine.min_by_key(|(_, a)| (a.ts > start, a.ts.0.abs_diff(start.0), a.frame))?;
+        Some(best.0.learner.strings.get(best.1.name))
     }
 
     /// Names all flows by all that was learnt, and by what the user gave.
@@ -321,17 +332,18 @@ impl<'a> FlowView<'a> {
         }
     }
 
-    /// What the flow is.
-    pub fn verdict(&self) -> Verdict<'a> {
-        classify(&self.facts(), &self.naming.knowledge())
+    /// What a flow with these facts, its own, is.
+    pub fn verdict(&self, facts: &FlowFacts<'a>) -> Verdict<'a> {
+        classify(facts, &self.naming.knowledge())
     }
 
-    /// The name of the flow's server where DNS alone tells it.
-    pub fn told_name(&self) -> Option<&'a str> {
-        let Naming { names, base, .. } = self.naming;
-        let (start, end) = (self.flow.first, self.flow.last);
-        let found = names.told(self.orig.0, self.resp.0, start, end, &base.rules)?;
-        Some(names.name(found.name))
+    /// The outside addresses that STUN told this flow's ends, each with who was told.
+    pub(super) fn mapped(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
+        let mapped = self.learnt.and_then(|l| l.stun.as_ref()).map(|s| &s.mapped[..]).unwrap_or_default();
+        mapped.iter().map(|(outside, side)| {
+            let client = if self.flow.flipped() == (*side == 1) { self.orig.0 } else { self.resp.0 };
+            (client, outside.ip())
+        })
     }
 
     /// An identity that is the same in every run: from the flow's first frame. 53 bits, so that JSON readers that

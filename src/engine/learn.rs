@@ -143,7 +143,7 @@ impl Learner {
     fn client_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ClientHello<'_>) {
         cx.came_from_originator();
         let (seen, segments, records) = (cx.seen(), cx.segments, self.records);
-        let name = hello.sni().map(|name| self.strings.intern(&String::from_utf8_lossy(name)));
+        let name = hello.sni().map(|name| self.strings.intern_bytes(name));
         let dtls = hello.form == tls::Form::Dtls;
         let Some(tls) = self.tls(cx.flow) else { return };
         let first_name = tls.sni.is_none() && name.is_some();
@@ -198,7 +198,7 @@ impl Learner {
             cx.came_from_originator();
         }
         let frame = cx.packet.frame;
-        let mut name = |text: &[u8]| NameAt { name: self.strings.intern(&String::from_utf8_lossy(text)), frame };
+        let mut name = |text: &[u8]| NameAt { name: self.strings.intern_bytes(text), frame };
         let host = request.host.and_then(http::split_host_port).map(|(host, _)| host);
         let host = host.filter(|h| !h.is_empty()).map(&mut name);
         let authority = request.authority_form().or_else(|| request.absolute_form());
@@ -268,8 +268,8 @@ impl Learner {
 
     fn stun(&mut self, cx: &mut Context<'_>, message: &stun::Message<'_>) {
         let details = message.details();
-        let username = details.username.map(|n| self.strings.intern(&String::from_utf8_lossy(n)));
-        let software = details.software.map(|n| self.strings.intern(&String::from_utf8_lossy(n)));
+        let username = details.username.map(|n| self.strings.intern_bytes(n));
+        let software = details.software.map(|n| self.strings.intern_bytes(n));
         let (frame, side) = (cx.packet.frame, usize::from(cx.second));
         let Some(learnt) = self.of(cx.flow) else { return };
         let fresh = learnt.stun.is_none();

@@ -5,20 +5,28 @@
 
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+
 use super::analysis::{Analysis, FlowView};
 use super::learnt::NameAt;
+use super::shard::Shard;
 use crate::classify::catalogue::{Catalogue, CatalogueError};
 use crate::classify::decide::{Knowledge, name_of};
-use crate::classify::names::{Learnt, NameIndex};
+use crate::classify::host::HostMatch;
+use crate::classify::names::{Learnt, NameIndex, UNLISTED};
 use crate::classify::roles::{RoleGather, Roles};
 use crate::classify::rules::{Rules, RulesError};
 use crate::classify::site::Site;
+use crate::decode::Addr;
 use crate::flow::rates::Thresholds;
 
 /// The most names, and answers, that are kept of one capture.
 const MAX_NAMES: usize = 4 << 20;
 /// No number yet.
-const UNKNOWN: u32 = u32::MAX;
+const UNKNOWN: u32 = u32::MAX - 1;
+/// Set in the number of a name that no catalogue entry covers. [`UNLISTED`] has it too.
+const NOT_LISTED: u32 = 1 << 31;
 
 /// What is known before any packet: the catalogue, the rules, and what the user says of the site.
 #[derive(Debug)]
@@ -86,17 +94,16 @@ pub struct Naming<'a> {
 impl<'a> Naming<'a> {
     /// Puts together what the shards have learnt.
     pub(super) fn new(analysis: &Analysis, base: &'a KnowledgeBase) -> Self {
-        let mut gather = Gather { learnt: Learnt::new(MAX_NAMES), ids: Vec::new() };
-        for (ip, name) in &base.hosts {
-            gather.learnt.given(*ip, name);
+        let mut gather = Gather::new(analysis, base);
+        for (shard, at) in analysis.shards.iter().zip(0u32..) {
+            gather.find_vendors(shard, at);
         }
-        for shard in &analysis.shards {
-            gather.ids.push(vec![UNKNOWN; shard.learner.strings.len()]);
-            gather.shard(shard);
+        for (shard, at) in analysis.shards.iter().zip(0u32..) {
+            gather.take(shard, at);
         }
-        let Gather { learnt, ids } = gather;
+        let Gather { learnt, ids, .. } = gather;
         let names = learnt.freeze(&base.catalogue, &base.rules);
-        let nobody = RoleGather::new().freeze(&base.site, &names, &base.rules);
+        let nobody = RoleGather::new().freeze(&base.site, &base.rules);
         let mut naming = Naming { base, names, roles: nobody, ids };
         naming.roles = naming.find_roles(analysis);
         naming
@@ -106,20 +113,28 @@ impl<'a> Naming<'a> {
     fn find_roles(&self, analysis: &Analysis) -> Roles {
         let KnowledgeBase { catalogue, rules, site, .. } = self.base;
         let mut roles = RoleGather::new();
+        self.each_flow(analysis, |view| {
+            let facts = view.facts();
+            roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
+            for (client, outside) in view.mapped() {
+                roles.mapped(client, outside, site);
+            }
+        });
+        if roles.asked(&self.names, site) {
+            self.each_flow(analysis, |view| {
+                let facts = view.facts();
+                roles.observe_rest(&facts, name_of(&facts, catalogue, &self.names, rules), site);
+            });
+        }
+        roles.freeze(site, rules)
+    }
+
+    fn each_flow(&self, analysis: &Analysis, mut take: impl FnMut(&FlowView<'_>)) {
         for (shard, at) in analysis.shards.iter().zip(0u32..) {
             for (_, flow) in shard.table.flows() {
-                let view = FlowView::new(shard, at, flow, self);
-                let facts = view.facts();
-                roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
-                if let Some(stun) = view.learnt.and_then(|l| l.stun.as_ref()) {
-                    for (mapped, side) in &stun.mapped {
-                        let client = if flow.flipped() == (*side == 1) { view.orig.0 } else { view.resp.0 };
-                        roles.mapped(client, mapped.ip(), site);
-                    }
-                }
+                take(&FlowView::new(shard, at, flow, self));
             }
         }
-        roles.freeze(site, &self.names, rules)
     }
 
     /// What classification goes by.
@@ -134,50 +149,122 @@ impl<'a> Naming<'a> {
 
     /// The number among all names of a shard's string, if it names anything.
     pub(super) fn id_of(&self, shard: u32, name: u32) -> Option<u32> {
-        self.ids.get(shard as usize)?.get(name as usize).copied().filter(|id| *id != UNKNOWN)
+        let id = self.ids.get(shard as usize)?.get(name as usize).copied().filter(|id| *id != UNKNOWN)?;
+        Some(if id == UNLISTED { id } else { id & !NOT_LISTED })
     }
 }
 
 /// What is learnt, while it is put together.
-struct Gather {
+///
+/// Most names in most captures have nothing to do with the vendor. They are looked up once, and then kept out of
+/// the index: only names of the catalogue, and what else was said of the addresses under such names, can make a
+/// difference to a class. Where whole records are wanted, whose evidence lists every name, all are kept.
+struct Gather<'a> {
+    base: &'a KnowledgeBase,
     learnt: Learnt,
     ids: Vec<Vec<u32>>,
+    /// Addresses under names of the catalogue.
+    vendors: HashSet<Addr, RandomState>,
+    everything: bool,
 }
 
-impl Gather {
-    fn shard(&mut self, shard: &super::shard::Shard) {
+impl<'a> Gather<'a> {
+    fn new(analysis: &Analysis, base: &'a KnowledgeBase) -> Self {
+        let mut learnt = Learnt::new(MAX_NAMES);
+        for (ip, name) in &base.hosts {
+            learnt.given(*ip, name);
+        }
+        Gather {
+            base,
+            learnt,
+            ids: analysis.shards.iter().map(|s| vec![UNKNOWN; s.learner.strings.len()]).collect(),
+            vendors: HashSet::default(),
+            everything: analysis.shards.iter().any(|s| s.learner.records),
+        }
+    }
+
+    /// First pass: the numbers of all names, and the addresses under names of the catalogue.
+    fn find_vendors(&mut self, shard: &Shard, at: u32) {
         for answer in &shard.learner.answers {
-            if let Some(name) = self.id(shard, answer.name) {
+            if self.is_listed(shard, at, answer.name) {
+                self.vendors.insert(answer.server);
+            }
+        }
+        for (_, flow) in shard.table.flows() {
+            let Some(learnt) = shard.learner.learnt.get(flow.learnt) else { continue };
+            for NameAt { name, .. } in carried(learnt).into_iter().flatten() {
+                if self.is_listed(shard, at, name) && self.vendors.len() < MAX_NAMES {
+                    let [_, server] = flow.oriented(shard.table.sides(flow));
+                    self.vendors.insert(server.addr);
+                }
+            }
+        }
+    }
+
+    /// Second pass: what was said of the addresses that matter.
+    fn take(&mut self, shard: &Shard, at: u32) {
+        for answer in &shard.learner.answers {
+            let server = answer.server.ip(answer.server_v6);
+            self.learnt.named(server);
+            if let Some(name) = self.wanted(shard, at, answer.name, answer.server) {
                 let client = answer.client.ip(answer.client_v6);
-                let server = answer.server.ip(answer.server_v6);
                 self.learnt.answer(client, server, name, answer.ts, answer.ttl, answer.frame);
             }
         }
         for (_, flow) in shard.table.flows() {
             let Some(learnt) = shard.learner.learnt.get(flow.learnt) else { continue };
-            let sni = learnt.tls.as_ref().and_then(|t| t.sni);
-            let http = learnt.http.as_ref();
-            let asked = http.and_then(|h| h.authority.map(|(at, _)| at));
-            let host = http.and_then(|h| h.host);
-            let own = sni.filter(|_| asked.is_none()).or(host.filter(|_| asked.is_none()));
-            if let Some(NameAt { name, frame }) = own
-                && let Some(name) = self.id(shard, name)
-            {
-                let [_, (server, _)] = super::analysis::ends(shard, flow);
-                self.learnt.carried(server, name, flow.first, frame);
-            }
-            for NameAt { name, .. } in [sni, asked, host].into_iter().flatten() {
-                self.id(shard, name);
+            let [sni, asked, host] = carried(learnt);
+            let Some(NameAt { name, frame }) = sni.or(host).filter(|_| asked.is_none()) else { continue };
+            let [_, server] = flow.oriented(shard.table.sides(flow));
+            if let Some(name) = self.wanted(shard, at, name, server.addr) {
+                self.learnt.carried(server.addr.ip(flow.is_v6()), name, flow.first, frame);
             }
         }
     }
 
-    /// The number among all names of a string of the shard at hand.
-    fn id(&mut self, shard: &super::shard::Shard, name: u32) -> Option<u32> {
-        let slot = self.ids.last_mut()?.get_mut(name as usize)?;
-        if *slot == UNKNOWN {
-            *slot = self.learnt.names.intern(shard.learner.strings.get(name)).unwrap_or(UNKNOWN);
-        }
-        (*slot != UNKNOWN).then_some(*slot)
+    fn slot(&mut self, at: u32, name: u32) -> Option<&mut u32> {
+        self.ids.get_mut(at as usize)?.get_mut(name as usize)
     }
+
+    /// Whether the catalogue has something to say of a shard's string, which gets its number by this.
+    fn is_listed(&mut self, shard: &Shard, at: u32, name: u32) -> bool {
+        let Some(known) = self.slot(at, name).copied() else { return false };
+        if known != UNKNOWN {
+            return known & NOT_LISTED == 0;
+        }
+        let text = shard.learner.strings.get(name);
+        let listed = self.base.catalogue.look_up(text) != HostMatch::NONE;
+        let number = if listed { self.learnt.names.intern(text).unwrap_or(UNLISTED) } else { UNLISTED };
+        if let Some(slot) = self.slot(at, name) {
+            *slot = number;
+        }
+        listed
+    }
+
+    /// The number of a name that is worth keeping for an address.
+    fn wanted(&mut self, shard: &Shard, at: u32, name: u32, server: Addr) -> Option<u32> {
+        let listed = self.is_listed(shard, at, name);
+        let id = self.slot(at, name).copied()?;
+        if listed || id != UNLISTED {
+            return Some(id & !NOT_LISTED);
+        }
+        if !self.everything && !self.vendors.contains(&server) {
+            return None;
+        }
+        let id = self.learnt.names.intern(shard.learner.strings.get(name)).filter(|id| id & NOT_LISTED == 0)?;
+        if let Some(slot) = self.slot(at, name) {
+            *slot = id | NOT_LISTED;
+        }
+        Some(id)
+    }
+}
+
+/// The names that a flow carries for its server: TLS, what a proxy was asked for, HTTP.
+fn carried(learnt: &super::learnt::Learnt) -> [Option<NameAt>; 3] {
+    let http = learnt.http.as_ref();
+    [
+        learnt.tls.as_ref().and_then(|t| t.sni),
+        http.and_then(|h| h.authority.map(|(at, _)| at)),
+        http.and_then(|h| h.host),
+    ]
 }

@@ -28,18 +28,22 @@ impl Strings {
     }
 
     fn hash(&self, text: &str) -> u64 {
-        let mut hash = self.secret ^ text.len() as u64;
-        for chunk in text.as_bytes().chunks(8) {
-            let mut word = [0; 8];
-            word.iter_mut().zip(chunk).for_each(|(w, &b)| *w = b);
-            hash = fold(hash ^ u64::from_le_bytes(word), 0x9e37_79b9_7f4a_7c15);
+        // eight bytes at a time, the last ones perhaps twice: the length keeps texts apart that so look alike
+        let bytes = text.as_bytes();
+        let word = |b: &[u8; 8]| u64::from_le_bytes(*b);
+        let mut hash = fold(self.secret ^ bytes.len() as u64, 0x9e37_79b9_7f4a_7c15);
+        let mut rest = bytes;
+        while let Some((head, tail)) = rest.split_first_chunk::<8>() {
+            hash = fold(hash ^ word(head), 0xd6e8_feb8_6659_fd93);
+            rest = tail;
         }
-        hash
+        let last = bytes.last_chunk::<8>().map_or_else(|| rest.iter().fold(0, |w, b| w << 8 | u64::from(*b)), word);
+        fold(hash ^ last, 0xa076_1d64_78bd_642f)
     }
 
     /// The number of `text`, of which at most [`MAX_LEN`] bytes are kept.
     pub fn intern(&mut self, text: &str) -> u32 {
-        let text = text.get(..text.floor_char_boundary(MAX_LEN)).unwrap_or(text);
+        let text = if text.len() > MAX_LEN { shorten(text) } else { text };
         let hash = self.hash(text);
         if let Some(number) = self.index.find(hash, |number| self.get(number) == text) {
             return number;
@@ -53,6 +57,14 @@ impl Strings {
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
         self.index.insert(hash, number);
         number
+    }
+
+    /// The number of what `bytes` spell; those that are not UTF-8 count as U+FFFD.
+    pub fn intern_bytes(&mut self, bytes: &[u8]) -> u32 {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.intern(text),
+            Err(_) => self.intern(&String::from_utf8_lossy(bytes)),
+        }
     }
 
     /// The text of that number.
@@ -78,6 +90,11 @@ impl Strings {
         let ends = self.ends.capacity().saturating_mul(4);
         self.text.capacity().saturating_add(ends).saturating_add(self.index.memory())
     }
+}
+
+/// The start of a text, at most [`MAX_LEN`] bytes of whole characters.
+fn shorten(text: &str) -> &str {
+    (0..=MAX_LEN).rev().find_map(|end| text.get(..end)).unwrap_or("")
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl Report<'_> {
     fn each_record(&self, mut take: impl FnMut(&FlowRecord<'_>) -> io::Result<()>) -> io::Result<()> {
         for at in self.analysis.in_order() {
             let Some(view) = self.analysis.view(at, self.naming) else { continue };
-            let record = view.record(&view.verdict());
+            let record = view.record(&view.verdict(&view.facts()));
             if self.filter.is_none_or(|f| f.matches(&record)) {
                 take(&record)?;
             }
@@ -75,7 +75,11 @@ impl Report<'_> {
     }
 
     fn summary(self) -> Summary {
-        self.summary_builder().finish(self.files, self.quality, self.stats)
+        let mut summary = self.summary_builder().finish(self.files, self.quality, self.stats);
+        for top in summary.top.iter_mut().filter(|t| t.name.is_none()) {
+            top.name = self.analysis.told_name(top.originator, top.responder, top.start).map(str::to_owned);
+        }
+        summary
     }
 
     fn summary_builder(&self) -> SummaryBuilder {
@@ -90,7 +94,8 @@ impl Report<'_> {
 
     /// Adds a flow to a summary; the whole record is only made where it is needed.
     fn add(&self, view: &FlowView<'_>, builder: &mut SummaryBuilder) {
-        let verdict = view.verdict();
+        let facts = view.facts();
+        let verdict = view.verdict(&facts);
         if let Some(filter) = self.filter {
             let record = view.record(&verdict);
             if filter.matches(&record) {
@@ -99,8 +104,7 @@ impl Report<'_> {
             return;
         }
         let flow = view.flow;
-        let [up, down] = flow.oriented(flow.payload);
-        let facts = view.facts();
+        let [up, down] = facts.payload;
         let name = facts.carried().map(|seen| seen.name);
         let confidence = verdict.confidence_f64();
         builder.flow(verdict.class, up, down, flow.first, flow.last, confidence, name, verdict.region.as_deref());
@@ -109,7 +113,7 @@ impl Report<'_> {
             builder.unknown(&reasons);
         }
         if builder.wants_top(up.saturating_add(down)) {
-            builder.top(&view.record(&verdict), name.or_else(|| view.told_name()));
+            builder.top(&view.record(&verdict), name);
         }
     }
 }

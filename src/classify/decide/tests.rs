@@ -50,7 +50,11 @@ impl World {
         for f in flows {
             gather.observe(f, name_of(f, &catalogue, &names, &rules), &site);
         }
-        let roles = gather.freeze(&site, &names, &rules);
+        gather.asked(&names, &site);
+        for f in flows {
+            gather.observe_rest(f, name_of(f, &catalogue, &names, &rules), &site);
+        }
+        let roles = gather.freeze(&site, &rules);
         World { catalogue, rules, names, roles }
     }
 

@@ -15,7 +15,7 @@ pub(super) fn unknown<'a>(case: &Case<'a, '_>) -> Verdict<'a> {
     let f = case.facts;
     let mut verdict = blank(Class::Unknown, f.authority);
     let lead = case.lead();
-    let nameless = lead.is_none();
+    let nameless = lead.is_none() && !case.know.names.is_named(f.resp.0);
     let literal = [f.http_host, f.sni, f.authority.map(|a| a.host)].iter().flatten().any(|s| is_literal(s.name));
     verdict.subclass = Subs::NONE
         .with_if(f.midstream, Sub::Midstream)
