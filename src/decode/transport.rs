@@ -18,7 +18,7 @@ pub(super) fn bare(bytes: &[u8], r: Reader<'_>, len: usize, packet: &mut Packet)
 /// Reads the transport header at `r`, `len` bytes with all that follows on the wire.
 #[inline(always)]
 pub(super) fn decode(bytes: &[u8], r: Reader<'_>, len: usize, packet: &mut Packet) {
-    // what lies behind the datagram (Ethernet's padding) is not its payload
+    let (bytes, r) = within(bytes, r, len);
     let read = match packet.proto {
         proto::TCP => tcp(bytes, r, len, packet),
         proto::UDP => udp(bytes, r, len, packet),
@@ -29,6 +29,18 @@ pub(super) fn decode(bytes: &[u8], r: Reader<'_>, len: usize, packet: &mut Packe
     packet.transport = read.is_ok();
     if read.is_err() {
         bare(bytes, r, len, packet);
+    }
+}
+
+/// What lies behind the datagram (Ethernet's padding) is neither its payload nor the rest of its header.
+#[inline(always)]
+fn within<'a>(bytes: &'a [u8], r: Reader<'a>, len: usize) -> (&'a [u8], Reader<'a>) {
+    match r.rest().get(..len) {
+        Some(rest) if rest.len() < r.left() => {
+            let end = bytes.len().saturating_sub(r.left()).saturating_add(len);
+            (bytes.get(..end).unwrap_or(bytes), Reader::new(rest))
+        }
+        _ => (bytes, r),
     }
 }
 
@@ -56,14 +68,12 @@ fn tcp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Resu
     Ok(())
 }
 
-/// A TCP header that the capture cut: its ports, and its sequence number if that is there too.
+/// A header that is not there whole: its ports, and for TCP its sequence number, if they are.
 #[cold]
 fn cut_header(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
-    packet.src_port = r.u16()?;
-    packet.dst_port = r.u16()?;
+    (packet.src_port, packet.dst_port) = (r.u16()?, r.u16()?);
     packet.seq = r.u32().unwrap_or(0);
     bare(bytes, Reader::new(&[]), len.saturating_sub(20), packet);
-    packet.cut = true;
     Ok(())
 }
 
@@ -86,11 +96,8 @@ fn udp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Resu
 }
 
 fn sctp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
-    packet.src_port = r.u16()?;
-    packet.dst_port = r.u16()?;
-    if r.skip(8).is_err() {
-        packet.cut = true;
-    }
+    (packet.src_port, packet.dst_port) = (r.u16()?, r.u16()?);
+    r.take_up_to(8);
     bare(bytes, r, len.saturating_sub(12), packet);
     Ok(())
 }
@@ -99,7 +106,7 @@ fn icmp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Res
     let kind = r.u8()?;
     let code = r.u8()?;
     packet.checksum = r.u16().unwrap_or(0);
-    let _ = r.skip(4);
+    r.take_up_to(4);
     (packet.src_port, packet.dst_port) = icmp_ports(packet.proto, kind, code);
     packet.seq = u32::from_be_bytes([0, 0, kind, code]);
     bare(bytes, r, len.saturating_sub(8), packet);
@@ -140,4 +147,31 @@ fn icmp_ports(proto: u8, kind: u8, code: u8) -> (u16, u16) {
         }
     };
     (kind16, counterpart)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(proto: u8, bytes: &[u8], len: usize) -> Packet {
+        let mut packet = Packet { proto, ..Packet::default() };
+        decode(bytes, Reader::new(bytes), len, &mut packet);
+        packet
+    }
+
+    #[test]
+    fn padding_is_no_header() {
+        let packet = read(proto::TCP, &[0x11; 46], 3);
+        assert_eq!((packet.transport, packet.src_port, packet.payload_captured), (false, 0, 3));
+        let packet = read(proto::UDP, &[0x11; 46], 4);
+        assert_eq!((packet.transport, packet.src_port, packet.checksum), (true, 0x1111, 0));
+    }
+
+    #[test]
+    fn what_is_left_of_a_cut_header_is_no_payload() {
+        let packet = read(proto::SCTP, &[0x11; 9], 13);
+        assert_eq!((packet.src_port, packet.payload_captured, packet.payload_len), (0x1111, 0, 1));
+        let packet = read(proto::ICMP, &[8, 0, 0, 0, 1, 2], 10);
+        assert_eq!((packet.payload_captured, packet.payload_len), (0, 2));
+    }
 }

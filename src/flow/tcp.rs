@@ -31,6 +31,8 @@ struct Hole {
     end: u32,
     /// The other side has acknowledged them, so they did exist.
     missed: bool,
+    /// Only that acknowledgement told of them: no later byte of the same side was seen before.
+    foretold: bool,
 }
 
 /// What one side has sent.
@@ -84,6 +86,14 @@ pub struct Trouble {
     /// Bytes in them.
     pub missed: u64,
     holes: [Option<Hole>; HOLES],
+}
+
+/// What late bytes were found to fill.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Filled {
+    Nothing,
+    Hole,
+    Foretold,
 }
 
 /// A TCP connection.
@@ -214,17 +224,18 @@ impl Half {
         let jump = ahead(packet.seq, self.nxt);
         if jump >= 0 {
             if jump > 0 && !packet.has(tcp_flag::RST) {
-                self.open_hole(self.nxt, packet.seq);
+                self.open_hole(self.nxt, packet.seq, false);
             }
             self.advance(end, packet.ts);
             self.time(end, packet.ts);
             return;
         }
-        if self.is_keep_alive(packet) {
+        let filled = self.trouble.as_mut().map_or(Filled::Nothing, |t| t.fill(packet.seq, end));
+        if filled == Filled::Nothing && self.is_keep_alive(packet) {
             return;
         }
-        let filled = self.trouble.as_mut().is_some_and(|t| t.fill(packet.seq, end));
-        if self.is_sent_again(to, packet, end, rtt, filled) {
+        // data whose acknowledgement the mirror showed first is as new as any
+        if filled != Filled::Foretold && self.is_sent_again(to, packet, end, rtt, filled == Filled::Hole) {
             history.note(second, b't');
         }
         if ahead(end, self.nxt) > 0 {
@@ -274,7 +285,7 @@ impl Half {
             return None;
         }
         if ahead(ack, self.nxt) > 0 {
-            self.open_hole(self.nxt, ack);
+            self.open_hole(self.nxt, ack, true);
             self.nxt = ack;
             self.timing = false;
         }
@@ -321,8 +332,8 @@ impl Half {
     }
 
     #[cold]
-    fn open_hole(&mut self, start: u32, end: u32) {
-        self.note_trouble(|t| t.open(start, end));
+    fn open_hole(&mut self, start: u32, end: u32, foretold: bool) {
+        self.note_trouble(|t| t.open(start, end, foretold));
     }
 
     #[cold]
@@ -337,7 +348,7 @@ impl Half {
 }
 
 impl Trouble {
-    fn open(&mut self, start: u32, end: u32) {
+    fn open(&mut self, start: u32, end: u32, foretold: bool) {
         // with every place taken the oldest account is closed as it stands
         if self.holes.iter().all(Option::is_some) {
             self.holes.rotate_left(1);
@@ -346,7 +357,7 @@ impl Trouble {
             }
         }
         if let Some(free) = self.holes.iter_mut().find(|h| h.is_none()) {
-            *free = Some(Hole { start, end, missed: false });
+            *free = Some(Hole { start, end, missed: false, foretold });
         }
     }
 
@@ -361,9 +372,10 @@ impl Trouble {
         }
     }
 
-    /// Bytes from `start` to `end` have come after all. True if they fill part of a hole.
-    fn fill(&mut self, start: u32, end: u32) -> bool {
-        let mut filled = false;
+    /// Bytes from `start` to `end` have come after all. What they fill part of: a hole that only an acknowledgement
+    /// told of, or another.
+    fn fill(&mut self, start: u32, end: u32) -> Filled {
+        let mut filled = Filled::Nothing;
         for slot in &mut self.holes {
             let Some(hole) = slot else { continue };
             let from = if ahead(start, hole.start) > 0 { start } else { hole.start };
@@ -371,7 +383,7 @@ impl Trouble {
             if ahead(to, from) <= 0 {
                 continue;
             }
-            filled = true;
+            filled = filled.max(if hole.foretold { Filled::Foretold } else { Filled::Hole });
             if hole.missed {
                 self.missed = self.missed.saturating_sub(u64::from(to.wrapping_sub(from)));
             }
@@ -530,6 +542,7 @@ mod tests {
         assert_eq!(w.trouble().missed, 100);
         w.send(false, ACK, 301, 501, 100);
         assert_eq!(w.trouble().missed, 0);
+        assert_eq!(w.trouble().retransmissions, 1, "only the first, which a later segment had overtaken");
     }
 
     #[test]

@@ -8,6 +8,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use relayscope::source::{CaptureReader, Chunk, Fill, LinkType};
+
 /// TCP's FIN flag.
 pub const FIN: u8 = 0x01;
 /// TCP's SYN flag.
@@ -207,4 +209,61 @@ pub fn pcap<'a>(link_type: u32, frames: impl IntoIterator<Item = (u64, &'a [u8])
         file.extend(frame);
     }
     file
+}
+
+/// Every frame of a capture: its time in nanoseconds, its link type, its bytes.
+pub fn frames(reader: &mut CaptureReader) -> Vec<(u64, LinkType, Vec<u8>)> {
+    let (mut chunk, mut frames) = (Chunk::default(), Vec::new());
+    while let Ok(Fill::More) = reader.fill(&mut chunk) {
+        let read = chunk.frames.iter().filter_map(|at| chunk.frame(at));
+        frames.extend(read.map(|frame| (frame.ts.0, frame.link, frame.bytes.to_vec())));
+    }
+    frames
+}
+
+/// The bytes behind a big-endian length of two bytes.
+fn vec16(bytes: &[u8]) -> Vec<u8> {
+    [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
+}
+
+/// A handshake message in a TLS record.
+fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
+    let message = [&[kind, 0][..], &vec16(body)].concat();
+    [&[22, 3, 1][..], &vec16(&message)].concat()
+}
+
+/// A TLS record with a ClientHello that asks for `name`, and has `padding` bytes of the padding extension (RFC 7685).
+pub fn client_hello(name: &str, padding: usize) -> Vec<u8> {
+    let entry = [&[0][..], &vec16(name.as_bytes())].concat();
+    let sni = [&[0, 0][..], &vec16(&vec16(&entry))].concat();
+    let extensions = [&[0, 21][..], &vec16(&vec![0; padding]), &[0, 43, 0, 3, 2, 3, 4], &sni].concat();
+    let body = [&[3, 3][..], &[9; 32], &[0], &vec16(&[0x13, 1, 0xc0, 0x2f]), &[1, 0], &vec16(&extensions)].concat();
+    handshake(1, &body)
+}
+
+/// A TLS record with a ServerHello of version 1.3 or 1.2.
+pub fn server_hello(tls13: bool) -> Vec<u8> {
+    let extensions: &[u8] = if tls13 { &[0, 43, 0, 2, 3, 4] } else { &[] };
+    handshake(2, &[&[3, 3][..], &[7; 32], &[0, 0x13, 1, 0], &vec16(extensions)].concat())
+}
+
+/// A TLS record of application data with `n` bytes in it.
+pub fn application_data(n: usize) -> Vec<u8> {
+    [&[23, 3, 3][..], &vec16(&vec![0xa5; n])].concat()
+}
+
+/// A DNS query for the IPv4 address of `name`, or its response when an address is given.
+pub fn dns(id: u16, name: &str, answer: Option<[u8; 4]>) -> Vec<u8> {
+    let (flags, answers) = if answer.is_some() { (0x8180, 1) } else { (0x0100, 0) };
+    let mut message: Vec<u8> = [id, flags, 1, answers, 0, 0].iter().flat_map(|n: &u16| n.to_be_bytes()).collect();
+    for label in name.split('.') {
+        message.push(u8::try_from(label.len()).unwrap());
+        message.extend(label.bytes());
+    }
+    message.extend([0, 0, 1, 0, 1]);
+    if let Some(address) = answer {
+        message.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        message.extend(address);
+    }
+    message
 }
