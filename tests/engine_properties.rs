@@ -89,9 +89,10 @@ fn told(analysis: &Analysis) -> Vec<Told> {
                 ..Told::default()
             };
             if let Some(learnt) = shard.learner.learnt.get(flow.learnt) {
-                told.sni = name(learnt.tls.as_ref().and_then(|t| t.sni).map(|n| n.name));
-                told.version = learnt.tls.as_ref().map_or(0, |t| t.version);
-                if let Some(http) = &learnt.http {
+                let tls = shard.learner.tls.get(learnt.tls);
+                told.sni = name(tls.and_then(|t| t.sni).map(|n| n.name));
+                told.version = tls.map_or(0, |t| t.version);
+                if let Some(http) = shard.learner.http.get(learnt.http) {
                     told.host = name(http.host.map(|n| n.name));
                     (told.requests, told.responses) = (http.requests, http.responses);
                     told.status = http.status.map(|s| s.0);
@@ -421,7 +422,7 @@ fn the_mixture_tells_all_that_is_in_it() {
     assert!(flows.iter().any(|f| f.ports == [6000, 6001] && f.payload == [1600, 0] && f.pkts == 3));
     let learners = analysis.shards.iter().map(|s| &s.learner);
     assert_eq!(learners.clone().map(|l| l.counts.dns_exchanges).sum::<u64>(), 1);
-    let quoted = analysis.shards.iter().any(|s| s.learner.learnt.iter().any(|(_, l)| l.icmp.is_some()));
+    let quoted = analysis.shards.iter().any(|s| !s.learner.icmp.is_empty());
     assert!(quoted);
     assert_eq!(analysis.totals.undecoded.iter().sum::<u64>(), 1);
 }

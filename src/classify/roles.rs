@@ -96,7 +96,7 @@ impl RoleGather {
     /// Takes in one flow and what its name says ([`super::decide::name_of`]): the first of two passes, which finds
     /// the hosts that matter.
     pub fn observe(&mut self, facts: &FlowFacts<'_>, named: Option<HostMatch>, site: &Site) {
-        self.first = Some(self.first.map_or(facts.start.0, |f| f.min(facts.start.0)));
+        self.began(facts.start);
         let (orig, resp) = (facts.orig.0, facts.resp.0);
         let listed = named.filter(|h| *h != HostMatch::NONE);
         let served = is_service(facts) && orig != resp && site.inside(resp);
@@ -146,6 +146,11 @@ impl RoleGather {
         if named == Some(HostMatch::NONE) {
             note_unrelated(tally, facts);
         }
+    }
+
+    /// The capture had begun by `at`.
+    pub fn began(&mut self, at: Timestamp) {
+        self.first = Some(self.first.map_or(at.0, |first| first.min(at.0)));
     }
 
     /// A STUN server told `client` its outside address.

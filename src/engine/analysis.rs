@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use super::front::Totals;
 use super::learn::Counts;
-use super::learnt::{Learnt, NameAt};
+use super::learnt::{Dns, Http, Learnt, NameAt, Stun, Tls};
 use super::naming::{KnowledgeBase, Naming};
 use super::shard::Shard;
 use crate::classify::decide::classify;
 use crate::classify::facts::{Authority, FlowFacts, Rates, Seen, StunFacts};
+use crate::classify::site::Site;
 use crate::classify::verdict::Verdict;
 use crate::decode::{Addr, Undecoded, link_name, proto};
 use crate::event::{CaptureQuality, Stats};
@@ -305,17 +306,17 @@ impl<'a> FlowView<'a> {
 
     fn add_learnt(&self, facts: &mut FlowFacts<'a>, learnt: &Learnt) {
         facts.ntp = learnt.ntp.map(u64::from);
-        facts.dns = learnt.dns.as_ref().map(|d| d.frame);
-        if let Some(tls) = &learnt.tls {
+        facts.dns = self.dns().map(|d| d.frame);
+        if let Some(tls) = self.tls() {
             facts.sni = tls.sni.map(|at| self.seen(at));
             facts.ech = tls.ech;
         }
-        if let Some(http) = &learnt.http {
+        if let Some(http) = self.http() {
             facts.http_host = http.host.map(|at| self.seen(at));
             facts.authority = http.authority.map(|(at, port)| Authority { host: self.seen(at), port });
             facts.message_http = (http.message_http != 0).then_some(http.message_http);
         }
-        if let Some(stun) = &learnt.stun {
+        if let Some(stun) = self.stun() {
             facts.stun = Some(StunFacts {
                 frame: stun.frame,
                 ice: stun.ice,
@@ -325,11 +326,27 @@ impl<'a> FlowView<'a> {
                 turn: stun.turn || stun.channel_data > 0,
             });
         }
-        if let Some(media) = &learnt.media {
+        if let Some(media) = self.shard.learner.media.get(learnt.media) {
             facts.dtls = (media.dtls != 0).then_some(media.dtls);
             facts.rtp = media.rtp;
             facts.media_datagrams = media.datagrams;
         }
+    }
+
+    pub(super) fn tls(&self) -> Option<&'a Tls> {
+        self.shard.learner.tls.get(self.learnt?.tls)
+    }
+
+    pub(super) fn http(&self) -> Option<&'a Http> {
+        self.shard.learner.http.get(self.learnt?.http)
+    }
+
+    pub(super) fn dns(&self) -> Option<&'a Dns> {
+        self.shard.learner.dns.get(self.learnt?.dns)
+    }
+
+    pub(super) fn stun(&self) -> Option<&'a Stun> {
+        self.shard.learner.stun.get(self.learnt?.stun)
     }
 
     /// What a flow with these facts, its own, is.
@@ -337,9 +354,18 @@ impl<'a> FlowView<'a> {
         classify(facts, &self.naming.knowledge())
     }
 
+    /// Whether the flow can say anything of who is what in a first pass: all others need not be looked at closely.
+    /// `is_vendor`: the address was seen under a name of the catalogue.
+    pub(super) fn may_tell_roles(&self, is_vendor: impl Fn(IpAddr) -> bool, site: &Site) -> bool {
+        let ports = matches!(self.resp.1, 853 | 554 | 8554)
+            || (matches!(self.resp.1, 80 | 443 | 8887) && site.inside(self.resp.0));
+        let proxied = self.http().is_some_and(|h| h.authority.is_some());
+        ports || proxied || self.stun().is_some() || is_vendor(self.resp.0)
+    }
+
     /// The outside addresses that STUN told this flow's ends, each with who was told.
     pub(super) fn mapped(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
-        let mapped = self.learnt.and_then(|l| l.stun.as_ref()).map(|s| &s.mapped[..]).unwrap_or_default();
+        let mapped = self.stun().map(|s| &s.mapped[..]).unwrap_or_default();
         mapped.iter().map(|(outside, side)| {
             let client = if self.flow.flipped() == (*side == 1) { self.orig.0 } else { self.resp.0 };
             (client, outside.ip())

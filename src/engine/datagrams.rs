@@ -5,7 +5,7 @@
 
 use super::learn::{Context, Learner};
 use crate::decode::Packet;
-use crate::flow::{Flow, NONE};
+use crate::flow::Flow;
 use crate::inspect::{Fact, dns, dtls, ntp, stun};
 
 /// How many datagrams of a flow are looked at in vain.
@@ -84,13 +84,13 @@ fn media(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
         Some(20..=63) if wants_dtls(cx.flow, learner) && take_dtls(cx, payload, learner) => return,
         _ => {}
     }
-    let channel = payload.first().is_some_and(|b| (64..=79).contains(b));
-    let Some(learnt) = learner.of(cx.flow) else { return };
-    if channel && let Some(stun) = &mut learnt.stun {
+    if payload.first().is_some_and(|b| (64..=79).contains(b))
+        && let Some(stun) = learner.stun_of(cx.flow)
+    {
         stun.channel_data = stun.channel_data.saturating_add(1);
         return;
     }
-    let media = learnt.media.get_or_insert_default();
+    let Some(media) = learner.media_of(cx.flow) else { return };
     media.datagrams = media.datagrams.saturating_add(1);
     if payload.first().is_some_and(|b| (128..=191).contains(b)) {
         media.rtp = media.rtp.saturating_add(1);
@@ -110,8 +110,7 @@ fn take_stun(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> boo
 
 /// Whether a hello of the flow is still to come.
 fn wants_dtls(flow: &Flow, learner: &Learner) -> bool {
-    flow.learnt == NONE
-        || learner.learnt.get(flow.learnt).is_some_and(|l| l.tls.as_ref().is_none_or(|t| t.version == 0))
+    learner.tls_of(flow).is_none_or(|t| t.version == 0)
 }
 
 fn take_dtls(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
@@ -120,8 +119,7 @@ fn take_dtls(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> boo
     }
     dtls::inspect(payload, &mut |fact| learner.learn(cx, fact));
     let frame = cx.packet.frame;
-    if let Some(learnt) = learner.of(cx.flow) {
-        let media = learnt.media.get_or_insert_default();
+    if let Some(media) = learner.media_of(cx.flow) {
         media.datagrams = media.datagrams.saturating_add(1);
         if media.dtls == 0 {
             media.dtls = frame;

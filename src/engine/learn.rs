@@ -3,9 +3,9 @@
 use std::num::NonZeroU64;
 
 use super::learnt::{
-    Answer, Dns, DnsExchange, Http, HttpExchange, Learnt, NameAt, PendingQuery, Seen, Stun, Tls, TlsDetail,
+    Answer, Dns, DnsExchange, Http, HttpExchange, Icmp, Learnt, Media, NameAt, PendingQuery, Seen, Stun, Tls, TlsDetail,
 };
-use super::strings::Strings;
+use super::strings::{self, Strings};
 use crate::decode::{Addr, Packet};
 use crate::event::{LIST_MAX, MethodCounts};
 use crate::flow::key::fold;
@@ -58,6 +58,8 @@ impl Counts {
 pub struct Context<'a> {
     /// The flow.
     pub flow: &'a mut Flow,
+    /// The flow's number.
+    pub number: u32,
     /// The packet that completed the fact.
     pub packet: &'a Packet,
     /// Side 1 of the flow sent it.
@@ -84,6 +86,20 @@ impl Context<'_> {
 pub struct Learner {
     /// By the number that each flow keeps.
     pub learnt: Slab<Learnt>,
+    /// TLS, by the numbers in `learnt`; the others likewise.
+    pub tls: Slab<Tls>,
+    /// HTTP.
+    pub http: Slab<Http>,
+    /// DNS.
+    pub dns: Slab<Dns>,
+    /// STUN.
+    pub stun: Slab<Stun>,
+    /// Media.
+    pub media: Slab<Media>,
+    /// ICMP errors.
+    pub icmp: Slab<Icmp>,
+    /// Flows that carry a name for their server, each with the name: what naming begins with.
+    pub carried: Vec<(u32, u32)>,
     /// Every name.
     pub strings: Strings,
     /// Every address that a DNS answer gave.
@@ -97,10 +113,17 @@ pub struct Learner {
 
 impl Learner {
     /// Nothing learnt yet.
-    pub fn new(records: bool, secret: u64) -> Self {
+    pub fn new(records: bool) -> Self {
         Learner {
             learnt: Slab::default(),
-            strings: Strings::new(secret),
+            tls: Slab::default(),
+            http: Slab::default(),
+            dns: Slab::default(),
+            stun: Slab::default(),
+            media: Slab::default(),
+            icmp: Slab::default(),
+            carried: Vec::new(),
+            strings: Strings::default(),
             answers: Vec::new(),
             counts: Counts::default(),
             records,
@@ -108,18 +131,53 @@ impl Learner {
         }
     }
 
-    /// What is kept of a flow, made on first need.
-    pub fn of(&mut self, flow: &mut Flow) -> Option<&mut Learnt> {
-        if flow.learnt == NONE {
-            flow.learnt = self.learnt.insert(Learnt::default());
-        }
-        self.learnt.get_mut(flow.learnt)
+    /// Media of a flow, made on first need.
+    pub fn media_of(&mut self, flow: &mut Flow) -> Option<&mut Media> {
+        let learnt = Self::learnt_of(&mut self.learnt, flow)?;
+        part(&mut learnt.media, &mut self.media, Media::default)
     }
 
-    /// Bytes of memory held, boxes of single flows not counted.
+    /// STUN of a flow, if there was any.
+    pub fn stun_of(&mut self, flow: &Flow) -> Option<&mut Stun> {
+        self.stun.get_mut(self.learnt.get(flow.learnt)?.stun)
+    }
+
+    /// Keeps an ICMP error about a flow, if it is the first.
+    pub fn keep_icmp(&mut self, flow: &mut Flow, icmp: Icmp) {
+        if let Some(learnt) = Self::learnt_of(&mut self.learnt, flow) {
+            part(&mut learnt.icmp, &mut self.icmp, || icmp);
+        }
+    }
+
+    fn learnt_of<'a>(learnt: &'a mut Slab<Learnt>, flow: &mut Flow) -> Option<&'a mut Learnt> {
+        if flow.learnt == NONE {
+            flow.learnt = learnt.insert(Learnt::default());
+        }
+        learnt.get_mut(flow.learnt)
+    }
+
+    /// TLS of a flow, if there was any.
+    #[inline(always)]
+    pub fn tls_of(&self, flow: &Flow) -> Option<&Tls> {
+        self.tls.get(self.learnt.get(flow.learnt)?.tls)
+    }
+
+    /// Bytes of memory held; lists of single flows not counted.
     pub fn memory(&self) -> usize {
-        let answers = self.answers.capacity().saturating_mul(size_of::<Answer>());
-        self.learnt.memory().saturating_add(self.strings.memory()).saturating_add(answers)
+        [
+            self.learnt.memory(),
+            self.tls.memory(),
+            self.http.memory(),
+            self.dns.memory(),
+            self.stun.memory(),
+            self.media.memory(),
+            self.icmp.memory(),
+            self.strings.memory(),
+            self.answers.capacity().saturating_mul(size_of::<Answer>()),
+            self.carried.capacity().saturating_mul(8),
+        ]
+        .iter()
+        .sum()
     }
 
     /// Keeps one fact.
@@ -136,21 +194,27 @@ impl Learner {
         }
     }
 
-    fn tls(&mut self, flow: &mut Flow) -> Option<&mut Tls> {
-        self.of(flow).map(|l| &mut **l.tls.get_or_insert_default())
+    fn tls_for(&mut self, flow: &mut Flow) -> Option<&mut Tls> {
+        let learnt = Self::learnt_of(&mut self.learnt, flow)?;
+        part(&mut learnt.tls, &mut self.tls, Tls::default)
     }
 
     fn client_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ClientHello<'_>) {
         cx.came_from_originator();
         let (seen, segments, records) = (cx.seen(), cx.segments, self.records);
-        let name = hello.sni().map(|name| self.strings.intern_bytes(name));
+        let name = hello.sni().map(|name| self.strings.keep_bytes(name));
         let dtls = hello.form == tls::Form::Dtls;
-        let Some(tls) = self.tls(cx.flow) else { return };
+        let Some(tls) = self.tls_for(cx.flow) else { return };
         let first_name = tls.sni.is_none() && name.is_some();
         if first_name {
             tls.sni = name.map(|name| NameAt { name, frame: seen.frame });
         }
-        if tls.hello_frame != 0 {
+        let again = tls.hello_frame != 0;
+        if let Some(name) = name.filter(|_| first_name) {
+            self.carried.push((cx.number, name));
+        }
+        let Some(tls) = self.tls_for(cx.flow) else { return };
+        if again {
             return;
         }
         tls.hello_frame = seen.frame;
@@ -172,7 +236,7 @@ impl Learner {
     }
 
     fn server_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ServerHello<'_>) {
-        let Some(tls) = self.tls(cx.flow) else { return };
+        let Some(tls) = self.tls_for(cx.flow) else { return };
         if tls.version != 0 || hello.is_hello_retry() {
             return;
         }
@@ -183,13 +247,14 @@ impl Learner {
     }
 
     fn alert(&mut self, cx: &mut Context<'_>, alert: tls::Alert) {
-        if let Some(tls) = self.tls(cx.flow).filter(|_| alert.is_fatal()) {
+        if let Some(tls) = self.tls_for(cx.flow).filter(|_| alert.is_fatal()) {
             tls.alert.get_or_insert(alert.description);
         }
     }
 
-    fn http(&mut self, flow: &mut Flow) -> Option<&mut Http> {
-        self.of(flow).map(|l| &mut **l.http.get_or_insert_default())
+    fn http_for(&mut self, flow: &mut Flow) -> Option<&mut Http> {
+        let learnt = Self::learnt_of(&mut self.learnt, flow)?;
+        part(&mut learnt.http, &mut self.http, Http::default)
     }
 
     fn request(&mut self, cx: &mut Context<'_>, request: &http::Request<'_>) {
@@ -198,17 +263,22 @@ impl Learner {
             cx.came_from_originator();
         }
         let frame = cx.packet.frame;
-        let mut name = |text: &[u8]| NameAt { name: self.strings.intern_bytes(text), frame };
+        let mut name = |text: &[u8]| NameAt { name: self.strings.keep_bytes(text), frame };
         let host = request.host.and_then(http::split_host_port).map(|(host, _)| host);
         let host = host.filter(|h| !h.is_empty()).map(&mut name);
         let authority = request.authority_form().or_else(|| request.absolute_form());
         let authority = authority.map(|(host, port)| (name(host), port));
         let records = self.records;
-        let Some(http) = self.http(cx.flow) else { return };
+        let Some(http) = self.http_for(cx.flow) else { return };
         http.requests = http.requests.saturating_add(1);
+        let fresh_host = host.filter(|_| http.host.is_none());
+        let fresh_authority = authority.filter(|_| http.authority.is_none());
         http.host = http.host.or(host);
         http.authority = http.authority.or(authority);
         note_message_http(http, request.content_type, frame);
+        self.carried
+            .extend(fresh_host.into_iter().chain(fresh_authority.map(|(at, _)| at)).map(|at| (cx.number, at.name)));
+        let Some(http) = self.http_for(cx.flow) else { return };
         if records {
             push(&mut http.exchanges, &mut http.omitted, || HttpExchange {
                 method: text(request.method),
@@ -227,7 +297,7 @@ impl Learner {
         self.counts.http_responses = self.counts.http_responses.wrapping_add(1);
         let frame = cx.packet.frame;
         let records = self.records;
-        let Some(http) = self.http(cx.flow) else { return };
+        let Some(http) = self.http_for(cx.flow) else { return };
         http.responses = http.responses.saturating_add(1);
         http.status = http.status.or(Some((response.status, frame)));
         note_message_http(http, response.content_type, frame);
@@ -261,19 +331,19 @@ impl Learner {
 
     fn ntp(&mut self, cx: &mut Context<'_>, _packet: &ntp::Packet) {
         let frame = NonZeroU64::new(cx.packet.frame);
-        if let Some(learnt) = self.of(cx.flow) {
+        if let Some(learnt) = Self::learnt_of(&mut self.learnt, cx.flow) {
             learnt.ntp = learnt.ntp.or(frame);
         }
     }
 
     fn stun(&mut self, cx: &mut Context<'_>, message: &stun::Message<'_>) {
         let details = message.details();
-        let username = details.username.map(|n| self.strings.intern_bytes(n));
-        let software = details.software.map(|n| self.strings.intern_bytes(n));
+        let username = details.username.map(|n| self.strings.keep_bytes(n));
+        let software = details.software.map(|n| self.strings.keep_bytes(n));
         let (frame, side) = (cx.packet.frame, usize::from(cx.second));
-        let Some(learnt) = self.of(cx.flow) else { return };
-        let fresh = learnt.stun.is_none();
-        let known = learnt.stun.get_or_insert_with(|| Box::new(Stun { frame, ..Stun::default() }));
+        let Some(learnt) = Self::learnt_of(&mut self.learnt, cx.flow) else { return };
+        let fresh = learnt.stun == NONE;
+        let Some(known) = part(&mut learnt.stun, &mut self.stun, || Stun { frame, ..Stun::default() }) else { return };
         known.username = known.username.or(username);
         known.software = known.software.or(software);
         known.ice |= details.is_ice();
@@ -304,12 +374,10 @@ impl Learner {
     }
 
     fn dns(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
-        if self.learnt.get(cx.flow.learnt).is_none_or(|l| l.dns.is_none()) {
-            self.counts.dns_flows = self.counts.dns_flows.wrapping_add(1);
-        }
         let frame = cx.packet.frame;
-        let Some(learnt) = self.of(cx.flow) else { return };
-        let known = learnt.dns.get_or_insert_with(|| Box::new(Dns { frame, ..Dns::default() }));
+        let Some(learnt) = Self::learnt_of(&mut self.learnt, cx.flow) else { return };
+        self.counts.dns_flows = self.counts.dns_flows.wrapping_add(u64::from(learnt.dns == NONE));
+        let Some(known) = part(&mut learnt.dns, &mut self.dns, || Dns { frame, ..Dns::default() }) else { return };
         if message.is_response() {
             known.responses = known.responses.saturating_add(1);
             self.dns_response(cx, message);
@@ -319,20 +387,27 @@ impl Learner {
         }
     }
 
-    fn intern_name(&mut self, name: &dns::Name<'_>) -> u32 {
+    /// Writes a name where it can be read as text; gives its hash.
+    fn spell(&mut self, name: &dns::Name<'_>) -> u32 {
         self.scratch.clear();
         let _ = name.write_to(&mut self.scratch);
-        self.strings.intern(&self.scratch)
+        strings::hash(&self.scratch) as u32
+    }
+
+    fn keep_name(&mut self, name: &dns::Name<'_>) -> u32 {
+        self.spell(name);
+        self.strings.keep(&self.scratch)
     }
 
     fn known_dns(&mut self, flow: &Flow) -> Option<&mut Dns> {
-        self.learnt.get_mut(flow.learnt)?.dns.as_deref_mut()
+        self.dns.get_mut(self.learnt.get(flow.learnt)?.dns)
     }
 
     fn dns_query(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
         let (records, ts) = (self.records, cx.packet.ts);
         for question in message.questions() {
-            let qname = self.intern_name(&question.name);
+            let qname = self.spell(&question.name);
+            let name = if records { self.strings.keep(&self.scratch) } else { strings::OMITTED };
             let Some(dns) = self.known_dns(cx.flow) else { return };
             let again = dns.pending.iter().any(|p| (p.id, p.qname, p.qtype) == (message.id, qname, question.qtype));
             if again {
@@ -342,7 +417,7 @@ impl Learner {
             if records {
                 push(&mut dns.list, &mut dns.omitted, || DnsExchange {
                     id: message.id,
-                    qname: Some(qname),
+                    qname: Some(name),
                     qtype: Some(question.qtype),
                     ..DnsExchange::default()
                 });
@@ -355,11 +430,11 @@ impl Learner {
     }
 
     fn dns_response(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
-        let qname = message.question().map(|q| self.intern_name(&q.name));
-        self.keep_addresses(cx, message, qname);
+        let spelt = message.question().map(|q| self.spell(&q.name));
+        self.keep_addresses(cx, message, spelt.is_some());
         let Some(dns) = self.known_dns(cx.flow) else { return };
         let qtype = message.question().map(|q| q.qtype);
-        let asked = dns.pending.iter().position(|p| p.id == message.id && qname.is_none_or(|q| q == p.qname));
+        let asked = dns.pending.iter().position(|p| p.id == message.id && spelt.is_none_or(|q| q == p.qname));
         let query = asked.map(|at| dns.pending.remove(at));
         let Some(dns) = self.known_dns(cx.flow) else { return };
         dns.exchanges = dns.exchanges.saturating_add(u32::from(query.is_some()));
@@ -367,6 +442,7 @@ impl Learner {
         if !self.records {
             return;
         }
+        let qname = message.question().map(|q| self.keep_name(&q.name));
         let Some(dns) = self.known_dns(cx.flow) else { return };
         let place = query.and_then(|q| dns.list.get_mut(q.record as usize));
         if let Some(exchange) = place {
@@ -387,7 +463,7 @@ impl Learner {
     /// A response with more questions than one (multicast DNS) answers each.
     fn other_questions(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
         for question in message.questions().skip(1) {
-            let qname = Some(self.intern_name(&question.name));
+            let qname = Some(self.keep_name(&question.name));
             let Some(dns) = self.known_dns(cx.flow) else { return };
             push(&mut dns.list, &mut dns.omitted, || DnsExchange {
                 id: message.id,
@@ -402,7 +478,7 @@ impl Learner {
     /// A response without a question (multicast DNS): a record for each owner of an address.
     fn unsolicited(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
         for record in message.answers().take(MAX_OWNERS) {
-            let qname = Some(self.intern_name(&record.name));
+            let qname = Some(self.keep_name(&record.name));
             let data: Box<str> = record.data().to_string().into();
             let Some(dns) = self.known_dns(cx.flow) else { return };
             if let Some(same) =
@@ -424,15 +500,22 @@ impl Learner {
         }
     }
 
-    /// Every address in the answer belongs to the name that was asked for, through whatever aliases.
-    fn keep_addresses(&mut self, cx: &Context<'_>, message: &dns::Message<'_>, qname: Option<u32>) {
+    /// Every address in the answer belongs to the name that was asked for, through whatever aliases. `spelt`: that name
+    /// stands in the scratch text.
+    fn keep_addresses(&mut self, cx: &Context<'_>, message: &dns::Message<'_>, spelt: bool) {
+        let mut qname = None;
         for record in message.answers() {
             let server = match record.data() {
                 dns::Data::A(ip) => (Addr::v4(ip.octets()), false),
                 dns::Data::Aaaa(ip) => (Addr(ip.octets()), true),
                 _ => continue,
             };
-            let name = qname.unwrap_or_else(|| self.intern_name(&record.name));
+            let name = match qname {
+                Some(name) if spelt => name,
+                _ if spelt => self.strings.keep(&self.scratch),
+                _ => self.keep_name(&record.name),
+            };
+            qname = Some(name);
             if self.answers.len() < MAX_ANSWERS {
                 self.answers.push(Answer {
                     client: cx.packet.dst,
@@ -447,6 +530,14 @@ impl Learner {
             }
         }
     }
+}
+
+/// The part of a flow with that number, made if there is none yet.
+fn part<'a, T>(number: &mut u32, parts: &'a mut Slab<T>, make: impl FnOnce() -> T) -> Option<&'a mut T> {
+    if *number == NONE {
+        *number = parts.insert(make());
+    }
+    parts.get_mut(*number)
 }
 
 /// Fills in what a response says.

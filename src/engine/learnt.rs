@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::decode::Addr;
 use crate::event::MethodCounts;
+use crate::flow::NONE;
 use crate::time::Timestamp;
 
 /// Where something was seen.
@@ -28,23 +29,31 @@ pub struct NameAt {
     pub frame: u64,
 }
 
-/// Everything a flow's payload has told.
-#[derive(Debug, Default)]
+/// Everything a flow's payload has told, by the numbers of its parts; [`NONE`] is nothing of that kind.
+///
+/// Parts of one kind lie together: millions of flows are read through at the end of a capture.
+#[derive(Debug)]
 pub struct Learnt {
     /// TLS or DTLS.
-    pub tls: Option<Box<Tls>>,
+    pub tls: u32,
     /// HTTP.
-    pub http: Option<Box<Http>>,
+    pub http: u32,
     /// DNS.
-    pub dns: Option<Box<Dns>>,
+    pub dns: u32,
     /// STUN.
-    pub stun: Option<Box<Stun>>,
+    pub stun: u32,
     /// Datagrams of media.
-    pub media: Option<Box<Media>>,
+    pub media: u32,
     /// The first ICMP error about it.
-    pub icmp: Option<Box<Icmp>>,
+    pub icmp: u32,
     /// The frame of the first NTP packet.
     pub ntp: Option<std::num::NonZeroU64>,
+}
+
+impl Default for Learnt {
+    fn default() -> Self {
+        Learnt { tls: NONE, http: NONE, dns: NONE, stun: NONE, media: NONE, icmp: NONE, ntp: None }
+    }
 }
 
 /// TLS or DTLS of one flow.
@@ -150,7 +159,7 @@ pub struct PendingQuery {
     pub ts: Timestamp,
     /// Its place in the list, if there is one.
     pub record: u32,
-    /// The name asked for.
+    /// A hash of the name asked for.
     pub qname: u32,
     /// The message id.
     pub id: u16,

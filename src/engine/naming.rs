@@ -19,12 +19,11 @@ use crate::classify::roles::{RoleGather, Roles};
 use crate::classify::rules::{Rules, RulesError};
 use crate::classify::site::Site;
 use crate::decode::Addr;
+use crate::flow::Flow;
 use crate::flow::rates::Thresholds;
 
 /// The most names, and answers, that are kept of one capture.
 const MAX_NAMES: usize = 4 << 20;
-/// No number yet.
-const UNKNOWN: u32 = u32::MAX - 1;
 /// Set in the number of a name that no catalogue entry covers. [`UNLISTED`] has it too.
 const NOT_LISTED: u32 = 1 << 31;
 
@@ -101,19 +100,22 @@ impl<'a> Naming<'a> {
         for (shard, at) in analysis.shards.iter().zip(0u32..) {
             gather.take(shard, at);
         }
-        let Gather { learnt, ids, .. } = gather;
+        let Gather { learnt, ids, vendors, .. } = gather;
         let names = learnt.freeze(&base.catalogue, &base.rules);
         let nobody = RoleGather::new().freeze(&base.site, &base.rules);
         let mut naming = Naming { base, names, roles: nobody, ids };
-        naming.roles = naming.find_roles(analysis);
+        naming.roles = naming.find_roles(analysis, &vendors);
         naming
     }
 
-    /// Who is what, by what every host did.
-    fn find_roles(&self, analysis: &Analysis) -> Roles {
+    /// Who is what, by what every host did. `vendors`: the addresses under names of the catalogue.
+    fn find_roles(&self, analysis: &Analysis, vendors: &HashSet<Addr, RandomState>) -> Roles {
         let KnowledgeBase { catalogue, rules, site, .. } = self.base;
         let mut roles = RoleGather::new();
         self.each_flow(analysis, |view| {
+            if !view.may_tell_roles(|server| vendors.contains(&Addr::from_ip(server)), site) {
+                return;
+            }
             let facts = view.facts();
             roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
             for (client, outside) in view.mapped() {
@@ -125,6 +127,9 @@ impl<'a> Naming<'a> {
                 let facts = view.facts();
                 roles.observe_rest(&facts, name_of(&facts, catalogue, &self.names, rules), site);
             });
+        }
+        if let Some(first) = analysis.totals.first {
+            roles.began(first);
         }
         roles.freeze(site, rules)
     }
@@ -149,9 +154,15 @@ impl<'a> Naming<'a> {
 
     /// The number among all names of a shard's string, if it names anything.
     pub(super) fn id_of(&self, shard: u32, name: u32) -> Option<u32> {
-        let id = self.ids.get(shard as usize)?.get(name as usize).copied().filter(|id| *id != UNKNOWN)?;
+        let id = self.ids.get(shard as usize)?.get(name as usize).copied()?;
         Some(if id == UNLISTED { id } else { id & !NOT_LISTED })
     }
+}
+
+/// The number of a name among all names: [`UNLISTED`] unless the catalogue has something to say of it.
+fn number(name: &str, base: &KnowledgeBase, learnt: &mut Learnt) -> u32 {
+    let listed = base.catalogue.look_up(name) != HostMatch::NONE;
+    if listed { learnt.names.intern(name).unwrap_or(UNLISTED) } else { UNLISTED }
 }
 
 /// What is learnt, while it is put together.
@@ -159,8 +170,7 @@ impl<'a> Naming<'a> {
 /// Most names in most captures have nothing to do with the vendor. They are looked up once, and then kept out of
 /// the index: only names of the catalogue, and what else was said of the addresses under such names, can make a
 /// difference to a class. Where whole records are wanted, whose evidence lists every name, all are kept.
-struct Gather<'a> {
-    base: &'a KnowledgeBase,
+struct Gather {
     learnt: Learnt,
     ids: Vec<Vec<u32>>,
     /// Addresses under names of the catalogue.
@@ -168,16 +178,18 @@ struct Gather<'a> {
     everything: bool,
 }
 
-impl<'a> Gather<'a> {
-    fn new(analysis: &Analysis, base: &'a KnowledgeBase) -> Self {
+impl Gather {
+    fn new(analysis: &Analysis, base: &KnowledgeBase) -> Self {
         let mut learnt = Learnt::new(MAX_NAMES);
         for (ip, name) in &base.hosts {
             learnt.given(*ip, name);
         }
+        let mut ids_of =
+            |shard: &Shard| shard.learner.strings.iter().map(|name| number(name, base, &mut learnt)).collect();
+        let ids = analysis.shards.iter().map(&mut ids_of).collect();
         Gather {
-            base,
             learnt,
-            ids: analysis.shards.iter().map(|s| vec![UNKNOWN; s.learner.strings.len()]).collect(),
+            ids,
             vendors: HashSet::default(),
             everything: analysis.shards.iter().any(|s| s.learner.records),
         }
@@ -186,17 +198,16 @@ impl<'a> Gather<'a> {
     /// First pass: the numbers of all names, and the addresses under names of the catalogue.
     fn find_vendors(&mut self, shard: &Shard, at: u32) {
         for answer in &shard.learner.answers {
-            if self.is_listed(shard, at, answer.name) {
+            if self.is_listed(at, answer.name) {
                 self.vendors.insert(answer.server);
             }
         }
-        for (_, flow) in shard.table.flows() {
-            let Some(learnt) = shard.learner.learnt.get(flow.learnt) else { continue };
-            for NameAt { name, .. } in carried(learnt).into_iter().flatten() {
-                if self.is_listed(shard, at, name) && self.vendors.len() < MAX_NAMES {
-                    let [_, server] = flow.oriented(shard.table.sides(flow));
-                    self.vendors.insert(server.addr);
-                }
+        for (number, name) in &shard.learner.carried {
+            if self.is_listed(at, *name)
+                && self.vendors.len() < MAX_NAMES
+                && let Some(flow) = shard.table.flow(*number)
+            {
+                self.vendors.insert(responder(shard, flow));
             }
         }
     }
@@ -211,13 +222,15 @@ impl<'a> Gather<'a> {
                 self.learnt.answer(client, server, name, answer.ts, answer.ttl, answer.frame);
             }
         }
-        for (_, flow) in shard.table.flows() {
-            let Some(learnt) = shard.learner.learnt.get(flow.learnt) else { continue };
-            let [sni, asked, host] = carried(learnt);
-            let Some(NameAt { name, frame }) = sni.or(host).filter(|_| asked.is_none()) else { continue };
-            let [_, server] = flow.oriented(shard.table.sides(flow));
-            if let Some(name) = self.wanted(shard, at, name, server.addr) {
-                self.learnt.carried(server.addr.ip(flow.is_v6()), name, flow.first, frame);
+        if self.vendors.is_empty() && !self.everything {
+            return;
+        }
+        for (number, name) in &shard.learner.carried {
+            let Some(flow) = shard.table.flow(*number) else { continue };
+            let Some(own) = own_name(shard, flow).filter(|at| at.name == *name) else { continue };
+            let server = responder(shard, flow);
+            if let Some(name) = self.wanted(shard, at, *name, server) {
+                self.learnt.carried(server.ip(flow.is_v6()), name, flow.first, own.frame);
             }
         }
     }
@@ -226,24 +239,14 @@ impl<'a> Gather<'a> {
         self.ids.get_mut(at as usize)?.get_mut(name as usize)
     }
 
-    /// Whether the catalogue has something to say of a shard's string, which gets its number by this.
-    fn is_listed(&mut self, shard: &Shard, at: u32, name: u32) -> bool {
-        let Some(known) = self.slot(at, name).copied() else { return false };
-        if known != UNKNOWN {
-            return known & NOT_LISTED == 0;
-        }
-        let text = shard.learner.strings.get(name);
-        let listed = self.base.catalogue.look_up(text) != HostMatch::NONE;
-        let number = if listed { self.learnt.names.intern(text).unwrap_or(UNLISTED) } else { UNLISTED };
-        if let Some(slot) = self.slot(at, name) {
-            *slot = number;
-        }
-        listed
+    /// Whether the catalogue has something to say of a shard's string.
+    fn is_listed(&mut self, at: u32, name: u32) -> bool {
+        self.slot(at, name).is_some_and(|id| *id & NOT_LISTED == 0)
     }
 
     /// The number of a name that is worth keeping for an address.
     fn wanted(&mut self, shard: &Shard, at: u32, name: u32, server: Addr) -> Option<u32> {
-        let listed = self.is_listed(shard, at, name);
+        let listed = self.is_listed(at, name);
         let id = self.slot(at, name).copied()?;
         if listed || id != UNLISTED {
             return Some(id & !NOT_LISTED);
@@ -259,12 +262,19 @@ impl<'a> Gather<'a> {
     }
 }
 
-/// The names that a flow carries for its server: TLS, what a proxy was asked for, HTTP.
-fn carried(learnt: &super::learnt::Learnt) -> [Option<NameAt>; 3] {
-    let http = learnt.http.as_ref();
-    [
-        learnt.tls.as_ref().and_then(|t| t.sni),
-        http.and_then(|h| h.authority.map(|(at, _)| at)),
-        http.and_then(|h| h.host),
-    ]
+/// The address of a flow's responder.
+fn responder(shard: &Shard, flow: &Flow) -> Addr {
+    let [_, server] = flow.oriented(shard.table.sides(flow));
+    server.addr
+}
+
+/// The name that a flow carries for its server's own address: none where a proxy was asked for another.
+fn own_name(shard: &Shard, flow: &Flow) -> Option<NameAt> {
+    let learner = &shard.learner;
+    let learnt = learner.learnt.get(flow.learnt)?;
+    let http = learner.http.get(learnt.http);
+    if http.is_some_and(|h| h.authority.is_some()) {
+        return None;
+    }
+    learner.tls.get(learnt.tls).and_then(|t| t.sni).or(http.and_then(|h| h.host))
 }

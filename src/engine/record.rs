@@ -20,8 +20,8 @@ impl<'a> FlowView<'a> {
     pub fn record(&self, verdict: &Verdict<'a>) -> FlowRecord<'a> {
         let protocol = self.flow.proto();
         let ports = has_ports(protocol);
-        let http = self.learnt.and_then(|l| l.http.as_deref());
-        let dns = self.learnt.and_then(|l| l.dns.as_deref());
+        let http = self.http();
+        let dns = self.dns();
         FlowRecord {
             schema_version: SCHEMA_VERSION,
             event_type: "flow",
@@ -42,13 +42,13 @@ impl<'a> FlowView<'a> {
             confidence: verdict.confidence_f64(),
             evidence: verdict.evidence.iter().map(evidence).collect(),
             via_proxy: verdict.via_proxy.map(|asked| self.via_proxy(asked.host.name, asked.port)),
-            tls: self.learnt.and_then(|l| l.tls.as_deref()).map(|t| self.tls_record(t)),
+            tls: self.tls().map(|t| self.tls_record(t)),
             quic: None,
             dns: dns.map(|d| self.dns_records(d)).unwrap_or_default(),
             dns_omitted: dns.map_or(0, |d| d.omitted),
             http: http.map(http_records).unwrap_or_default(),
             http_omitted: http.map_or(0, |h| h.omitted),
-            stun: self.learnt.and_then(|l| l.stun.as_deref()).map(|s| self.stun_record(s)),
+            stun: self.stun().map(|s| self.stun_record(s)),
             tcp: self.tcp.map(|t| self.tcp_record(t)),
         }
     }

@@ -44,11 +44,7 @@ pub struct Quote {
 impl Shard {
     /// An empty shard.
     pub fn new(config: flow::Config, records: bool, secret: u64) -> Self {
-        Shard {
-            table: Table::new(config, secret),
-            learner: Learner::new(records, secret),
-            streams: StreamTable::default(),
-        }
+        Shard { table: Table::new(config, secret), learner: Learner::new(records), streams: StreamTable::default() }
     }
 
     /// Takes a packet whose frame, or datagram, is `bytes`.
@@ -70,7 +66,7 @@ impl Shard {
     fn udp(&mut self, number: u32, second: bool, packet: &Packet, bytes: &[u8]) {
         let Shard { table, learner, .. } = self;
         if let Some(flow) = table.flow_mut(number) {
-            datagram(&mut Context { flow, packet, second, segments: 0 }, packet.payload(bytes), learner);
+            datagram(&mut Context { flow, number, packet, second, segments: 0 }, packet.payload(bytes), learner);
         }
     }
 
@@ -94,7 +90,7 @@ impl Shard {
     fn tcp_payload(&mut self, number: u32, second: bool, packet: &Packet, bytes: &[u8]) {
         let Shard { table, learner, streams } = self;
         let Some(flow) = table.flow_mut(number) else { return };
-        let mut cx = Context { flow, packet, second, segments: 0 };
+        let mut cx = Context { flow, number, packet, second, segments: 0 };
         let payload = packet.payload(bytes);
         if cx.flow.phase == phase::ALERTS {
             late_alert(&mut cx, payload, learner);
@@ -115,7 +111,7 @@ impl Shard {
         let Shard { table, learner, streams } = self;
         let over = table.flow(number).and_then(|f| table.tcp(f)).is_some_and(|t| t.is_over());
         if let Some(flow) = table.flow_mut(number).filter(|f| over && f.streams != NONE) {
-            streams.close(flow, packet, learner);
+            streams.close(flow, number, packet, learner);
             flow.phase = phase::DONE;
         }
     }
@@ -124,9 +120,8 @@ impl Shard {
     pub fn quote(&mut self, quote: &Quote) {
         let Some(number) = self.table.lookup(&quote.quoted) else { return };
         let Shard { table, learner, .. } = self;
-        let Some(flow) = table.flow_mut(number) else { return };
-        if let Some(learnt) = learner.of(flow) {
-            learnt.icmp.get_or_insert_with(|| Box::new(quote.icmp));
+        if let Some(flow) = table.flow_mut(number) {
+            learner.keep_icmp(flow, quote.icmp);
         }
     }
 
@@ -134,7 +129,7 @@ impl Shard {
     #[inline(always)]
     pub fn advance(&mut self, now: Timestamp) {
         let Shard { table, learner, streams } = self;
-        table.advance(now, &mut |flow| end(flow, streams, learner));
+        table.advance(now, &mut |number, flow| end(flow, number, streams, learner));
     }
 
     /// The capture has ended: reads what still waits.
@@ -142,7 +137,7 @@ impl Shard {
         let Shard { table, learner, streams } = self;
         for number in 0..u32::try_from(table.len()).unwrap_or(u32::MAX) {
             if let Some(flow) = table.flow_mut(number).filter(|f| f.streams != NONE) {
-                end(flow, streams, learner);
+                end(flow, number, streams, learner);
             }
         }
     }
@@ -154,18 +149,17 @@ impl Shard {
 }
 
 /// A flow has ended without a last packet to go by.
-fn end(flow: &mut Flow, streams: &mut StreamTable, learner: &mut Learner) {
+fn end(flow: &mut Flow, number: u32, streams: &mut StreamTable, learner: &mut Learner) {
     if flow.streams != NONE {
         let last = Packet { ts: flow.last, frame: flow.first_frame, ..Packet::default() };
-        streams.close(flow, &last, learner);
+        streams.close(flow, number, &last, learner);
     }
 }
 
 /// Whether both hellos are known and all that follows is encrypted (TLS 1.3): there is nothing more to read.
 #[inline(always)]
 fn is_past_hellos(flow: &Flow, learner: &Learner) -> bool {
-    let tls = learner.learnt.get(flow.learnt).and_then(|l| l.tls.as_ref());
-    tls.is_some_and(|t| t.hello_frame != 0 && is_tls13(t.version))
+    learner.tls_of(flow).is_some_and(|t| t.hello_frame != 0 && is_tls13(t.version))
 }
 
 fn is_tls13(version: u16) -> bool {

@@ -103,10 +103,10 @@ impl StreamTable {
     }
 
     /// Nothing more comes on the connection of `packet`, the last one seen of it: reads what still waits, and lets go.
-    pub fn close(&mut self, flow: &mut Flow, packet: &Packet, learner: &mut Learner) {
+    pub fn close(&mut self, flow: &mut Flow, number: u32, packet: &Packet, learner: &mut Learner) {
         if let Some(streams) = self.streams.get_mut(flow.streams) {
             for second in [false, true] {
-                let mut cx = Context { flow, packet, second, segments: 0 };
+                let mut cx = Context { flow, number, packet, second, segments: 0 };
                 streams.show(&mut cx, learner, |stream, reader| stream.flush(&ROOMY, reader));
             }
         }

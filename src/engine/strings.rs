@@ -1,12 +1,17 @@
-//! Names as numbers: each text is kept once.
+//! Names as numbers, kept one after the other.
+//!
+//! Most names come once or come often. A name that was kept lately is found again and not kept twice; one that
+//! comes back late is kept anew, under another number. So no index over all names is needed, and keeping one
+//! touches no memory but the end of the text.
 
-use crate::flow::index::Index;
 use crate::flow::key::fold;
 
-/// The most text one interner keeps, in bytes. Past it a text becomes [`OMITTED`].
+/// The most text one shard keeps, in bytes. Past it a text becomes [`OMITTED`].
 const MAX_TEXT: usize = 16 << 20;
 /// The longest text that is kept whole.
 pub const MAX_LEN: usize = 1024;
+/// How many names are remembered to be found again.
+const RECENT: usize = 512;
 
 /// The number of no text: what would not fit any more.
 pub const OMITTED: u32 = 0;
@@ -15,37 +20,46 @@ pub const OMITTED: u32 = 0;
 #[derive(Debug)]
 pub struct Strings {
     text: String,
+    /// Where each text ends.
     ends: Vec<u32>,
-    index: Index,
-    secret: u64,
+    /// By hash: the upper half of the hash, and the number of the text kept last.
+    recent: Vec<(u32, u32)>,
     omitted: u64,
 }
 
+impl Default for Strings {
+    fn default() -> Self {
+        Strings { text: String::new(), ends: vec![0], recent: Vec::new(), omitted: 0 }
+    }
+}
+
+/// A hash of a text: the same in every run.
+pub fn hash(text: &str) -> u64 {
+    // eight bytes at a time, the last ones perhaps twice: the length keeps texts apart that so look alike
+    let bytes = text.as_bytes();
+    let word = |b: &[u8; 8]| u64::from_le_bytes(*b);
+    let mut hash = fold(bytes.len() as u64 ^ 0xe703_7ed1_a0b4_28db, 0x9e37_79b9_7f4a_7c15);
+    let mut rest = bytes;
+    while let Some((head, tail)) = rest.split_first_chunk::<8>() {
+        hash = fold(hash ^ word(head), 0xd6e8_feb8_6659_fd93);
+        rest = tail;
+    }
+    let last = bytes.last_chunk::<8>().map_or_else(|| rest.iter().fold(0, |w, b| w << 8 | u64::from(*b)), word);
+    fold(hash ^ last, 0xa076_1d64_78bd_642f)
+}
+
 impl Strings {
-    /// Empty, but for [`OMITTED`]. `secret` keeps the traffic from choosing places; no result depends on it.
-    pub fn new(secret: u64) -> Self {
-        Strings { text: String::new(), ends: vec![0], index: Index::default(), secret, omitted: 0 }
-    }
-
-    fn hash(&self, text: &str) -> u64 {
-        // eight bytes at a time, the last ones perhaps twice: the length keeps texts apart that so look alike
-        let bytes = text.as_bytes();
-        let word = |b: &[u8; 8]| u64::from_le_bytes(*b);
-        let mut hash = fold(self.secret ^ bytes.len() as u64, 0x9e37_79b9_7f4a_7c15);
-        let mut rest = bytes;
-        while let Some((head, tail)) = rest.split_first_chunk::<8>() {
-            hash = fold(hash ^ word(head), 0xd6e8_feb8_6659_fd93);
-            rest = tail;
-        }
-        let last = bytes.last_chunk::<8>().map_or_else(|| rest.iter().fold(0, |w, b| w << 8 | u64::from(*b)), word);
-        fold(hash ^ last, 0xa076_1d64_78bd_642f)
-    }
-
-    /// The number of `text`, of which at most [`MAX_LEN`] bytes are kept.
-    pub fn intern(&mut self, text: &str) -> u32 {
+    /// A number of `text`, of which at most [`MAX_LEN`] bytes are kept.
+    pub fn keep(&mut self, text: &str) -> u32 {
         let text = if text.len() > MAX_LEN { shorten(text) } else { text };
-        let hash = self.hash(text);
-        if let Some(number) = self.index.find(hash, |number| self.get(number) == text) {
+        let hash = hash(text);
+        let tag = (hash >> 32) as u32;
+        if self.recent.is_empty() {
+            self.recent = vec![(0, OMITTED); RECENT];
+        }
+        let at = hash as usize % RECENT;
+        let known = self.recent.get(at).filter(|(t, n)| *t == tag && *n != OMITTED).map(|(_, n)| *n);
+        if let Some(number) = known.filter(|n| self.get(*n) == text) {
             return number;
         }
         if self.text.len().saturating_add(text.len()) > MAX_TEXT {
@@ -55,15 +69,17 @@ impl Strings {
         let number = u32::try_from(self.ends.len()).unwrap_or(OMITTED);
         self.text.push_str(text);
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
-        self.index.insert(hash, number);
+        if let Some(slot) = self.recent.get_mut(at) {
+            *slot = (tag, number);
+        }
         number
     }
 
-    /// The number of what `bytes` spell; those that are not UTF-8 count as U+FFFD.
-    pub fn intern_bytes(&mut self, bytes: &[u8]) -> u32 {
+    /// A number of what `bytes` spell; those that are not UTF-8 count as U+FFFD.
+    pub fn keep_bytes(&mut self, bytes: &[u8]) -> u32 {
         match std::str::from_utf8(bytes) {
-            Ok(text) => self.intern(text),
-            Err(_) => self.intern(&String::from_utf8_lossy(bytes)),
+            Ok(text) => self.keep(text),
+            Err(_) => self.keep(&String::from_utf8_lossy(bytes)),
         }
     }
 
@@ -75,20 +91,15 @@ impl Strings {
         self.text.get(start as usize..end as usize).unwrap_or("")
     }
 
-    /// How many numbers there are.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether there is no text.
-    pub fn is_empty(&self) -> bool {
-        self.ends.len() <= 1
+    /// Every text, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..u32::try_from(self.ends.len()).unwrap_or(u32::MAX)).map(|number| self.get(number))
     }
 
     /// Bytes of memory held.
     pub fn memory(&self) -> usize {
-        let ends = self.ends.capacity().saturating_mul(4);
-        self.text.capacity().saturating_add(ends).saturating_add(self.index.memory())
+        let lists = self.ends.capacity().saturating_mul(4).saturating_add(self.recent.capacity().saturating_mul(8));
+        self.text.capacity().saturating_add(lists)
     }
 }
 
@@ -102,25 +113,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_text_has_one_number() {
-        let mut strings = Strings::new(3);
-        let (a, b, c) = (strings.intern("a.example"), strings.intern("b.example"), strings.intern("a.example"));
+    fn a_text_that_comes_again_soon_has_one_number() {
+        let mut strings = Strings::default();
+        let (a, b, c) = (strings.keep("a.example"), strings.keep("b.example"), strings.keep_bytes(b"a.example"));
         assert_eq!((a, c), (1, 1));
         assert_ne!(a, b);
-        assert_eq!(
-            (strings.get(a), strings.get(b), strings.get(OMITTED), strings.get(99)),
-            ("a.example", "b.example", "", "")
-        );
+        let texts = (strings.get(a), strings.get(b), strings.get(OMITTED), strings.get(99));
+        assert_eq!(texts, ("a.example", "b.example", "", ""));
+        assert_eq!(strings.iter().collect::<Vec<_>>(), ["", "a.example", "b.example"]);
+    }
+
+    #[test]
+    fn every_text_is_found_under_its_number() {
+        let mut strings = Strings::default();
+        let names: Vec<String> = (0..5000).map(|n| format!("{}.example", n % 1700)).collect();
+        let numbers: Vec<u32> = names.iter().map(|n| strings.keep(n)).collect();
+        assert!(names.iter().zip(&numbers).all(|(name, number)| strings.get(*number) == name));
     }
 
     #[test]
     fn text_is_bounded() {
-        let mut strings = Strings::new(3);
+        let mut strings = Strings::default();
         let long = "é".repeat(2000);
-        let number = strings.intern(&long);
+        let number = strings.keep(&long);
         assert_eq!(strings.get(number).len(), MAX_LEN);
         for n in 0..40_000u32 {
-            strings.intern(&format!("{n:0>1000}"));
+            strings.keep(&format!("{n:0>1000}"));
         }
         assert!(strings.text.len() <= MAX_TEXT && strings.omitted > 0);
     }

@@ -10,18 +10,20 @@ use crate::time::{MILLISECOND, Timestamp};
 
 /// How far apart two copies may be, in nanoseconds.
 pub const WINDOW: u64 = MILLISECOND;
-/// How many of the latest packets one shard remembers: more than a mirror at 10 Gbit/s shows a shard in [`WINDOW`].
-const REMEMBERED: usize = 256;
+/// How many of the latest packets one shard remembers: several times what a mirror at 10 Gbit/s shows one of 64
+/// shards in [`WINDOW`].
+const REMEMBERED: usize = 64;
 
 /// The latest packets.
 #[derive(Debug)]
 pub struct Duplicates {
-    recent: Box<[(u64, Timestamp, u64)]>,
+    /// Signature, of which the last 16 bits say which way the packet came; and when.
+    recent: Box<[(u64, Timestamp)]>,
 }
 
 impl Default for Duplicates {
     fn default() -> Self {
-        Duplicates { recent: vec![(0, Timestamp::default(), 0); REMEMBERED].into_boxed_slice() }
+        Duplicates { recent: vec![(0, Timestamp::default()); REMEMBERED].into_boxed_slice() }
     }
 }
 
@@ -36,13 +38,15 @@ impl Duplicates {
             | (u64::from(packet.tcp_flags) << 24)
             | u64::from(packet.payload_len & 0xff_ffff);
         let direction = if forward { 0x9e37_79b9_7f4a_7c15 } else { 0xd6e8_feb8_6659_fd93 };
-        let signature = fold(a ^ flow_hash, b ^ direction) ^ words | 1;
+        let signature = (fold(a ^ flow_hash, b ^ direction) ^ words) | 1 << 63;
         // what a mirror changes on the way from one port to another
-        let way = (u64::from(packet.ttl) << 32) | (u64::from(packet.vlan[0]) << 16) | u64::from(packet.vlan[1]);
+        let [outer, inner] = packet.vlan;
+        let way = u64::from(outer ^ inner.rotate_left(4) ^ (u16::from(packet.ttl) << 8));
+        let entry = signature & !0xffff | way;
         let Some(slot) = self.recent.get_mut((signature >> 32) as usize % REMEMBERED) else { return false };
-        let (seen, at, seen_way) = *slot;
-        *slot = (signature, packet.ts, way);
-        seen == signature && packet.ts.since(at) <= WINDOW && (seen_way != way || is_unrepeatable(packet))
+        let (seen, at) = *slot;
+        *slot = (entry, packet.ts);
+        seen >> 16 == entry >> 16 && packet.ts.since(at) <= WINDOW && (seen != entry || is_unrepeatable(packet))
     }
 }
 

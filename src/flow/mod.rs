@@ -336,13 +336,13 @@ impl Table {
 
     /// Moves packet time on: `ended` is told each flow that has been silent for too long.
     #[inline(always)]
-    pub fn advance(&mut self, now: Timestamp, ended: &mut dyn FnMut(&mut Flow)) {
+    pub fn advance(&mut self, now: Timestamp, ended: &mut dyn FnMut(u32, &mut Flow)) {
         if self.wheel.is_due(now) {
             self.expire(now, ended);
         }
     }
 
-    fn expire(&mut self, now: Timestamp, ended: &mut dyn FnMut(&mut Flow)) {
+    fn expire(&mut self, now: Timestamp, ended: &mut dyn FnMut(u32, &mut Flow)) {
         let mut due = std::mem::take(&mut self.due);
         self.wheel.turn(now, &mut due);
         for number in due.drain(..) {
@@ -352,7 +352,7 @@ impl Table {
                 let hash = flow.key.hash(self.secret);
                 self.end(number, hash);
                 if let Some(flow) = self.flows.get_mut(number) {
-                    ended(flow);
+                    ended(number, flow);
                 }
             } else {
                 self.wheel.file(number, flow.last.after(timeout).after(SECOND), now);
@@ -564,9 +564,9 @@ mod tests {
         let mut t = table();
         track(&mut t, &packet(SECOND, true, tcp_flag::SYN));
         let mut ended = 0;
-        t.advance(Timestamp(2 * SECOND), &mut |_| ended += 1);
+        t.advance(Timestamp(2 * SECOND), &mut |_, _| ended += 1);
         assert_eq!(ended, 0);
-        t.advance(Timestamp(315_360_000 * SECOND), &mut |_| ended += 1);
+        t.advance(Timestamp(315_360_000 * SECOND), &mut |_, _| ended += 1);
         assert_eq!((ended, t.active()), (1, 0));
         assert_eq!(track(&mut t, &packet(315_360_001 * SECOND, true, tcp_flag::ACK)).number, 1);
     }

@@ -1,18 +1,21 @@
-//! Timers in packet time: a wheel of whole seconds.
+//! Timers in packet time: a wheel of ticks of a few seconds.
 //!
-//! A flow is filed once under the second at which it may have gone silent, and looked at again only then: keeping a
-//! busy flow alive costs nothing a packet. A gap of any length costs one turn of the wheel.
+//! A flow is filed once under the tick at which it may have gone silent, and looked at again only then: keeping a
+//! busy flow alive costs nothing a packet. A gap of any length costs one turn of the wheel. Timers only let go of
+//! memory early; whether a packet still belongs to a flow is decided to the nanosecond when it comes.
 
 use crate::time::{SECOND, Timestamp};
 
-/// Seconds that one turn takes; what is due later is looked at once a turn.
-const SLOTS: u64 = 512;
+/// One tick, in nanoseconds.
+const TICK: u64 = 8 * SECOND;
+/// Ticks that one turn takes; what is due later is looked at once a turn.
+const SLOTS: u64 = 64;
 
 /// A wheel of flow numbers.
 #[derive(Debug)]
 pub struct Wheel {
     slots: Vec<Vec<u32>>,
-    /// The last second that was dealt with.
+    /// The last tick that was dealt with.
     at: Option<u64>,
 }
 
@@ -25,22 +28,22 @@ impl Default for Wheel {
 impl Wheel {
     /// Files `number` to come up at `due`, or a little later.
     pub fn file(&mut self, number: u32, due: Timestamp, now: Timestamp) {
-        let now = self.at.unwrap_or(now.0 / SECOND);
-        let second = (due.0 / SECOND).clamp(now.saturating_add(1), now.saturating_add(SLOTS.wrapping_sub(1)));
-        if let Some(slot) = self.slots.get_mut((second % SLOTS) as usize) {
+        let now = self.at.unwrap_or(now.0 / TICK);
+        let tick = (due.0 / TICK).clamp(now.saturating_add(1), now.saturating_add(SLOTS.wrapping_sub(1)));
+        if let Some(slot) = self.slots.get_mut((tick % SLOTS) as usize) {
             slot.push(number);
         }
     }
 
-    /// Whether time has come to a new second since the last [`Wheel::turn`].
+    /// Whether time has come to a new tick since the last [`Wheel::turn`].
     #[inline(always)]
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.at.is_none_or(|at| now.0 / SECOND > at)
+        self.at.is_none_or(|at| now.0 / TICK > at)
     }
 
     /// Moves time on to `now` and gives what comes up. Each number is to be filed again if it is not at its end.
     pub fn turn(&mut self, now: Timestamp, due: &mut Vec<u32>) {
-        let now = now.0 / SECOND;
+        let now = now.0 / TICK;
         let from = self.at.unwrap_or(now.saturating_sub(1));
         if now <= from {
             return;
@@ -65,8 +68,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comes_up_at_its_second_and_after_any_gap() {
-        let at = |s: u64| Timestamp(s * SECOND);
+    fn comes_up_at_its_tick_and_after_any_gap() {
+        let at = |s: u64| Timestamp(s * TICK);
         let mut wheel = Wheel::default();
         let mut due = Vec::new();
         wheel.turn(at(1000), &mut due);
@@ -77,7 +80,7 @@ mod tests {
         wheel.turn(at(1010), &mut due);
         assert_eq!(due, [1]);
         due.clear();
-        wheel.turn(at(315_360_000), &mut due);
+        wheel.turn(at(39_420_000), &mut due);
         assert_eq!(due, [2]);
     }
 }
