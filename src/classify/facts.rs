@@ -164,8 +164,14 @@ impl<'a> FlowFacts<'a> {
             .or(self.authority.map(|a| a.host))
             .or(self.http_host)
             .or(self.cert_name)
-            .filter(|s| s.name.parse::<IpAddr>().is_err())
+            .filter(|s| !is_literal(s.name))
     }
+}
+
+/// Whether a name is an address. One ends in a digit, or has a colon.
+pub fn is_literal(name: &str) -> bool {
+    let may_be = name.bytes().next_back().is_some_and(|b| b.is_ascii_hexdigit() || b == b':');
+    may_be && name.parse::<IpAddr>().is_ok()
 }
 
 /// A host as written in a `Host` header or an authority, without port and brackets.

@@ -73,12 +73,14 @@ struct Node {
 #[derive(Debug)]
 pub struct HostIndex {
     nodes: Vec<Node>,
+    /// How the bases end ([`end_of`]), sorted; `None` where one is too short to tell by its end.
+    ends: Option<Vec<u64>>,
 }
 
 impl HostIndex {
     /// The index of catalogue entries; the numbers it finds are their places in `entries`.
     pub(crate) fn of_entries(entries: &[HostEntry]) -> Result<HostIndex, CatalogueError> {
-        let mut index = HostIndex { nodes: vec![Node::default()] };
+        let mut index = HostIndex { nodes: vec![Node::default()], ends: Some(Vec::new()) };
         for (i, entry) in entries.iter().enumerate() {
             let wrong = |what: String| CatalogueError::Entry { table: "host", id: entry.id.clone(), what };
             let base = entry.pattern.trim_start_matches("*.");
@@ -97,7 +99,7 @@ impl HostIndex {
 
     /// The index of plain names and everything below them; the pairs are an id for errors and the name.
     pub(crate) fn of_names<'a>(names: impl Iterator<Item = (&'a str, &'a str)>) -> Result<HostIndex, CatalogueError> {
-        let mut index = HostIndex { nodes: vec![Node::default()] };
+        let mut index = HostIndex { nodes: vec![Node::default()], ends: Some(Vec::new()) };
         for (id, name) in names {
             let base = tidy(name).ok_or_else(|| CatalogueError::Entry {
                 table: "resolver",
@@ -111,6 +113,14 @@ impl HostIndex {
 
     /// Adds a base; gives the entry that already covers exactly that.
     fn insert(&mut self, base: &str, labels: RangeInclusive<u8>, entry: u16) -> Option<u16> {
+        match (&mut self.ends, end_of(base)) {
+            (Some(ends), Some(end)) => {
+                if let Err(at) = ends.binary_search(&end) {
+                    ends.insert(at, end);
+                }
+            }
+            _ => self.ends = None,
+        }
         let mut at = 0usize;
         for label in base.rsplit('.') {
             let next = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
@@ -133,8 +143,21 @@ impl HostIndex {
         None
     }
 
+    /// A first look: whether any pattern ends as `name` does. Most names are told apart by their ends' last bytes.
+    #[inline]
+    pub(crate) fn may_cover(&self, name: &str) -> bool {
+        match (&self.ends, end_of(name)) {
+            (Some(ends), Some(end)) => ends.binary_search(&end).is_ok(),
+            (Some(_), None) => false,
+            (None, _) => true,
+        }
+    }
+
     /// The entry that covers `name`, which is tidy.
     pub(crate) fn find(&self, name: &str) -> Option<u16> {
+        if !self.may_cover(name) {
+            return None;
+        }
         let total = name.bytes().filter(|b| *b == b'.').count().saturating_add(1);
         let (mut node, mut found) = (self.nodes.first()?, None);
         for (depth, label) in name.rsplit('.').enumerate() {
@@ -147,6 +170,13 @@ impl HostIndex {
         }
         found
     }
+}
+
+/// The last eight bytes of a name, in lower case: a word that is compared at once. `None` of a shorter name.
+fn end_of(name: &str) -> Option<u64> {
+    // setting bit 5 makes letters lower-case and leaves digits, dots and hyphens as they are
+    const LOWER: u64 = 0x2020_2020_2020_2020;
+    name.as_bytes().last_chunk::<8>().map(|end| u64::from_le_bytes(*end) | LOWER)
 }
 
 /// Orders a lower-case label against one of any case.
@@ -251,6 +281,10 @@ fn lower(text: &str) -> Cow<'_, str> {
 impl Catalogue {
     /// What `name` says. It may be anything: what is no host name is of no entry.
     pub fn look_up(&self, name: &str) -> HostMatch {
+        let end = name.strip_suffix('.').unwrap_or(name);
+        if !self.index.may_cover(end) && !self.resolver_names.may_cover(end) && !s3::may_be(end) {
+            return HostMatch::NONE;
+        }
         let Some(name) = tidy(name) else { return HostMatch::NONE };
         let found = self.index.find(name);
         let mut told = HostMatch { entry: found, ..HostMatch::NONE };

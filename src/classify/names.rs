@@ -301,6 +301,14 @@ impl NameIndex {
         if id == UNLISTED { Some(HostMatch::NONE) } else { self.hosts.get(id as usize).copied() }
     }
 
+    /// Whether any entry is about `server`.
+    pub fn knows(&self, server: IpAddr) -> bool {
+        let key = key(server);
+        self.groups.contains_key(&key)
+            || self.neighbours.contains_key(&key)
+            || self.given.binary_search_by(|(ip, _)| ip.cmp(&key)).is_ok()
+    }
+
     /// Whether DNS told anybody any name for `server`.
     pub fn is_named(&self, server: IpAddr) -> bool {
         self.named.binary_search(&u128::from_be_bytes(key(server))).is_ok()

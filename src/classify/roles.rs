@@ -347,6 +347,11 @@ impl Roles {
         list.into_iter().map(|(ip, k)| (super::names::address(*ip), k.role, k.score)).collect()
     }
 
+    /// Whether anything is known of `ip`.
+    pub fn knows(&self, ip: IpAddr) -> bool {
+        self.hosts.contains_key(&key(ip))
+    }
+
     /// Whether `ip` is one of the site's public addresses.
     pub fn is_wan(&self, ip: IpAddr) -> bool {
         self.wan.contains(&key(ip))

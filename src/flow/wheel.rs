@@ -44,13 +44,14 @@ impl Wheel {
     /// Moves time on to `now` and gives what comes up. Each number is to be filed again if it is not at its end.
     pub fn turn(&mut self, now: Timestamp, due: &mut Vec<u32>) {
         let now = now.0 / TICK;
-        let from = self.at.unwrap_or(now.saturating_sub(1));
-        if now <= from {
-            return;
-        }
-        let steps = now.saturating_sub(from).min(SLOTS);
-        for step in 1..=steps {
-            if let Some(slot) = self.slots.get_mut((from.saturating_add(step) % SLOTS) as usize) {
+        let steps = match self.at {
+            None => SLOTS,
+            Some(at) if now <= at => return,
+            Some(at) => now.saturating_sub(at).min(SLOTS),
+        };
+        // the last `steps` ticks up to now: all of the wheel if it has not turned for longer
+        for back in 0..steps {
+            if let Some(slot) = self.slots.get_mut((now.wrapping_sub(back) % SLOTS) as usize) {
                 due.append(slot);
             }
         }

@@ -1,6 +1,6 @@
 //! One flow's case: every opinion on its name, gathered once.
 
-use super::super::facts::{FlowFacts, SCTP, Seen, TCP, UDP};
+use super::super::facts::{FlowFacts, SCTP, Seen, TCP, UDP, is_literal};
 use super::super::host::HostMatch;
 use super::super::names::Found;
 use super::super::roles::Role;
@@ -190,9 +190,4 @@ impl<'a, 'f> Case<'a, 'f> {
         let site = &self.know.roles.site;
         site.inside(self.facts.orig.0) && site.inside(self.facts.resp.0)
     }
-}
-
-/// Whether a name is an address.
-pub(super) fn is_literal(name: &str) -> bool {
-    name.parse::<std::net::IpAddr>().is_ok()
 }

@@ -1,13 +1,13 @@
 //! Rules on roles: connections to the recorder, and the recorder's own to cameras and panels.
 
-use super::super::facts::TCP;
+use super::super::facts::{TCP, is_literal};
 use super::super::roles::{Contact, Role};
 use super::super::rules::nanos;
 use super::super::site::is_public;
 use super::super::verdict::{Tier, What};
 use super::super::words::{Flag, Flags, Sub, Subs};
 use super::Claim;
-use super::case::{Case, is_literal};
+use super::case::Case;
 use crate::event::Class;
 
 /// The port of ConteraVMS's and ConteraMobile's video.

@@ -8,6 +8,7 @@ mod case;
 mod datagram;
 mod local;
 mod named;
+mod plain;
 mod unknown;
 
 use super::catalogue::Catalogue;
@@ -71,6 +72,10 @@ impl<'a> Claim<'a> {
 
 /// Names a flow.
 pub fn classify<'a>(facts: &FlowFacts<'a>, knowledge: &Knowledge<'a>) -> Verdict<'a> {
+    plain::plain(facts, knowledge).unwrap_or_else(|| ask_every_rule(facts, knowledge))
+}
+
+fn ask_every_rule<'a>(facts: &FlowFacts<'a>, knowledge: &Knowledge<'a>) -> Verdict<'a> {
     let case = Case::new(facts, knowledge);
     let claim = datagram::dns(&case)
         .or_else(|| datagram::stun(&case))

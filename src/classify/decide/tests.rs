@@ -393,3 +393,54 @@ proptest! {
         }
     }
 }
+
+mod plain {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::classify::decide::{ask_every_rule, plain};
+    use crate::classify::facts::StunFacts;
+    use crate::classify::names::UNLISTED;
+
+    const RELAY: &str = "a.us-west.u5fgb.com";
+    const ENDS: [&str; 6] = [CLIENT, REC, OUTSIDE, "52.1.1.1", "8.8.8.8", "93.184.216.34"];
+    const NAMES: [&str; 6] =
+        [RELAY, "www.example.com", "192.168.1.50", "93.184.216.34", "my.s3.amazonaws.com", "dns.google"];
+
+    fn facts() -> impl Strategy<Value = FlowFacts<'static>> {
+        let ends =
+            (0..6usize, 0..6usize, prop::sample::select(vec![80u16, 443, 8887, 53, 123, 2001, 554, 8531, 3478, 5000]));
+        let names = (prop::option::of(0..6usize), prop::option::of(0..6usize), any::<bool>());
+        (ends, prop::sample::select(vec![TCP, UDP, 132]), names, any::<u8>(), 0u32..8).prop_map(
+            |((orig, resp, port), proto, (sni, host, known), bits, windows)| {
+                let mut f = flow(proto, ENDS[orig], ENDS[resp], port, 100);
+                let seen = |n: usize| {
+                    let unlisted = matches!(NAMES[n], "www.example.com");
+                    Seen { name: NAMES[n], id: (known && unlisted).then_some(UNLISTED), frame: 9 }
+                };
+                (f.sni, f.http_host) = (sni.map(seen), host.map(seen));
+                let bit = |n: u8| bits >> n & 1 == 1;
+                (f.midstream, f.one_sided, f.cut, f.established) = (bit(0), bit(1), bit(2), bit(3));
+                f.ech = bit(4) && bit(5);
+                f.message_http = (bit(6) && bit(5)).then_some(7);
+                f.stun = (bit(7) && bit(5)).then(|| StunFacts { frame: 8, success: 1, ..StunFacts::default() });
+                f.rates.video_windows = [windows, 0];
+                f
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn says_what_every_rule_together_says(all in prop::collection::vec(facts(), 1..6), site in any::<bool>()) {
+            let site = if site { "recorders = [\"192.168.1.50\"]" } else { "" };
+            let world = World::new(site, &[(CLIENT, "52.1.1.1", RELAY, 90), (CLIENT, "8.8.8.8", "www.example.com", 95)], &all);
+            for f in &all {
+                if let Some(verdict) = plain::plain(f, &world.knowledge()) {
+                    prop_assert_eq!(verdict, ask_every_rule(f, &world.knowledge()));
+                }
+            }
+        }
+    }
+}

@@ -1,15 +1,15 @@
 //! No rule matched: why, and what it looks like at best.
 
-use super::super::facts::TCP;
+use super::super::facts::{TCP, is_literal};
 use super::super::site::is_public;
 use super::super::verdict::{Evidence, Tier, Verdict, What};
 use super::super::words::{Sub, Subs};
 use super::blank;
-use super::case::{Case, Opinion, is_literal};
+use super::case::{Case, Opinion};
 use crate::event::Class;
 
 /// How many windows of one-way video it takes to look like a relay.
-const LOOKS_LIKE_VIDEO: u32 = 6;
+pub(super) const LOOKS_LIKE_VIDEO: u32 = 6;
 
 pub(super) fn unknown<'a>(case: &Case<'a, '_>) -> Verdict<'a> {
     let f = case.facts;
