@@ -106,9 +106,15 @@ fn vlan(r: &mut Reader<'_>, packet: &mut Packet) -> Read<Layer> {
     if ethertype >= 0x0600 { Ok(Layer::Ethertype(ethertype)) } else { llc(r) }
 }
 
-/// BSD null and OpenBSD loopback: an address family in the byte order of the machine that captured.
+/// BSD null and OpenBSD loopback: an address family in the byte order of the machine that captured, or, with some
+/// drivers, an ethertype in the last two bytes.
 fn null(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
     let family = *r.array::<4>().map_err(cut_link)?;
+    if let [_, _, a, b] = family
+        && matches!(u16::from_be_bytes([a, b]), ETHERTYPE_IPV4 | ETHERTYPE_IPV6)
+    {
+        return Ok(Layer::Ip);
+    }
     let family = u32::from_be_bytes(family).min(u32::from_le_bytes(family));
     // AF_INET, and the values that AF_INET6 has on Linux, the BSDs and macOS
     if matches!(family, 2 | 10 | 24 | 28 | 30) { Ok(Layer::Ip) } else { Err(Undecoded::NotIp) }

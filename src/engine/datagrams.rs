@@ -3,13 +3,58 @@
 //! Media flows mix protocols on one pair of ports; the first byte tells them apart (RFC 7983). A flow in which
 //! nothing is found is left alone after [`MAX_TRIES`] datagrams.
 
-use super::learn::{Context, Learner};
+use super::learn::{Context, Learner, direction};
 use crate::decode::Packet;
-use crate::flow::Flow;
-use crate::inspect::{Fact, dns, dtls, ntp, stun};
+use crate::flow::{Flow, NONE, slab::Slab};
+use crate::inspect::{Fact, dns, dtls, dtls::DtlsState, ntp, stun};
 
 /// How many datagrams of a flow are looked at in vain.
 const MAX_TRIES: u8 = 32;
+
+/// How many flows of a shard may have a hello in fragments under way; others wait for a hello that is whole.
+const MAX_PIECEWISE: usize = 256;
+
+/// The DTLS hellos of a shard that come in fragments. A UDP flow has its place here by `Flow::streams`.
+#[derive(Debug, Default)]
+pub struct Piecewise {
+    states: Slab<DtlsState>,
+    open: usize,
+}
+
+impl Piecewise {
+    /// Takes a datagram of DTLS, and reports the hellos that are whole with it.
+    fn inspect(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
+        if cx.flow.streams == NONE {
+            if self.open >= MAX_PIECEWISE || !dtls::has_piece(payload) {
+                return dtls::inspect(payload, &mut |fact| learner.learn(cx, fact));
+            }
+            cx.flow.streams = self.states.insert(DtlsState::new());
+            self.open = self.open.saturating_add(1);
+        }
+        let Some(state) = self.states.get_mut(cx.flow.streams) else { return };
+        let toward = direction(cx.second, cx.flow.flipped());
+        state.inspect(toward, payload, &mut |fact| learner.learn(cx, fact));
+        if state.is_empty() {
+            self.release(cx.flow);
+        }
+    }
+
+    /// Lets go of what is held of a flow.
+    pub fn release(&mut self, flow: &mut Flow) {
+        if let Some(state) = self.states.get_mut(flow.streams) {
+            *state = DtlsState::new();
+            self.states.release(flow.streams);
+            self.open = self.open.saturating_sub(1);
+        }
+        flow.streams = NONE;
+    }
+
+    /// Bytes of memory held.
+    pub fn memory(&self) -> usize {
+        let held = self.states.iter().map(|(_, state)| state.memory()).sum();
+        self.states.memory().saturating_add(held)
+    }
+}
 
 /// How far the inspection of a UDP flow has come.
 mod phase {
@@ -24,22 +69,20 @@ mod phase {
 
 /// Takes the payload of a UDP datagram, of which `wire_len` bytes were on the wire.
 #[inline]
-pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
+pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) {
     match cx.flow.phase {
         phase::DONE => {}
         phase::DNS => {
-            if let Ok(message) = dns::parse(payload) {
-                learner.learn(cx, Fact::Dns(message));
-            }
+            take_dns(cx, payload, learner);
         }
-        phase::MEDIA => media(cx, payload, learner),
-        _ => probe(cx, payload, learner),
+        phase::MEDIA => media(cx, payload, learner, piecewise),
+        _ => probe(cx, payload, learner, piecewise),
     }
 }
 
-/// Whether a datagram is to be read as DNS: by its port, or as multicast DNS (RFC 6762) and LLMNR (RFC 4795), whose
-/// ports any client may come to use, by its destination or its grammar as well.
-fn is_dns(packet: &Packet, payload: &[u8]) -> bool {
+/// Whether the ports say DNS, of which multicast DNS (RFC 6762) and LLMNR (RFC 4795) use such as any client may come
+/// to use: there the destination or the grammar must say so as well.
+fn is_dns_by_port(packet: &Packet, payload: &[u8]) -> bool {
     let ports = [packet.src_port, packet.dst_port];
     if ports.contains(&53) {
         return true;
@@ -51,12 +94,20 @@ fn is_dns(packet: &Packet, payload: &[u8]) -> bool {
     multicast || ports == [5353, 5353] || dns::is_plausible(payload)
 }
 
-fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
-    if is_dns(cx.packet, payload)
-        && let Ok(message) = dns::parse(payload)
-    {
+/// Whether the first datagram of a flow keeps to the grammar of DNS, whatever its ports. NetBIOS names (RFC 1002)
+/// do so too, and go by another port.
+fn is_dns_elsewhere(cx: &Context<'_>, payload: &[u8]) -> bool {
+    cx.flow.tries == 0 && ![cx.packet.src_port, cx.packet.dst_port].contains(&137) && dns::is_plausible(payload)
+}
+
+fn take_dns(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
+    let message = dns::parse(payload);
+    message.map(|m| learner.learn(cx, Fact::Dns(m))).is_ok()
+}
+
+fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) {
+    if is_dns_by_port(cx.packet, payload) && take_dns(cx, payload, learner) {
         cx.flow.phase = phase::DNS;
-        learner.learn(cx, Fact::Dns(message));
         return;
     }
     let ports = [cx.packet.src_port, cx.packet.dst_port];
@@ -67,8 +118,12 @@ fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
         learner.learn(cx, Fact::Ntp(packet));
         return;
     }
-    if take_stun(cx, payload, learner) || take_dtls(cx, payload, learner) {
+    if take_stun(cx, payload, learner) || take_dtls(cx, payload, learner, piecewise) {
         cx.flow.phase = phase::MEDIA;
+        return;
+    }
+    if is_dns_elsewhere(cx, payload) && take_dns(cx, payload, learner) {
+        cx.flow.phase = phase::DNS;
         return;
     }
     cx.flow.tries = cx.flow.tries.saturating_add(1);
@@ -78,10 +133,10 @@ fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
 }
 
 /// One datagram of a flow on which STUN or DTLS has been spoken.
-fn media(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
+fn media(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) {
     match payload.first() {
         Some(0..=3) if take_stun(cx, payload, learner) => return,
-        Some(20..=63) if wants_dtls(cx.flow, learner) && take_dtls(cx, payload, learner) => return,
+        Some(20..=63) if wants_dtls(cx.flow, learner) && take_dtls(cx, payload, learner, piecewise) => return,
         _ => {}
     }
     if payload.first().is_some_and(|b| (64..=79).contains(b))
@@ -113,11 +168,11 @@ fn wants_dtls(flow: &Flow, learner: &Learner) -> bool {
     learner.tls_of(flow).is_none_or(|t| t.version == 0)
 }
 
-fn take_dtls(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
+fn take_dtls(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) -> bool {
     if !payload.first().is_some_and(|b| (20..=63).contains(b)) || !dtls::is_dtls(payload) {
         return false;
     }
-    dtls::inspect(payload, &mut |fact| learner.learn(cx, fact));
+    piecewise.inspect(cx, payload, learner);
     let frame = cx.packet.frame;
     if let Some(media) = learner.media_of(cx.flow) {
         media.datagrams = media.datagrams.saturating_add(1);

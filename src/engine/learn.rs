@@ -434,7 +434,9 @@ impl Learner {
         self.keep_addresses(cx, message, spelt.is_some());
         let Some(dns) = self.known_dns(cx.flow) else { return };
         let qtype = message.question().map(|q| q.qtype);
-        let asked = dns.pending.iter().position(|p| p.id == message.id && spelt.is_none_or(|q| q == p.qname));
+        // without a question only the id tells, and what multicast DNS sends has none (RFC 6762 §18.1)
+        let answers = |p: &PendingQuery| spelt.map_or(message.id != 0, |q| q == p.qname);
+        let asked = dns.pending.iter().position(|p| p.id == message.id && answers(p));
         let query = asked.map(|at| dns.pending.remove(at));
         let Some(dns) = self.known_dns(cx.flow) else { return };
         dns.exchanges = dns.exchanges.saturating_add(u32::from(query.is_some()));

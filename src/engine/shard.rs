@@ -1,6 +1,6 @@
 //! One shard: the flows it owns, and all that their payload has told.
 
-use super::datagrams::datagram;
+use super::datagrams::{Piecewise, datagram};
 use super::learn::{Context, Learner};
 use super::learnt::Icmp;
 use super::streams::StreamTable;
@@ -30,6 +30,7 @@ pub struct Shard {
     /// What they have told.
     pub learner: Learner,
     streams: StreamTable,
+    piecewise: Piecewise,
 }
 
 /// An ICMP error, and the packet that it quotes.
@@ -44,7 +45,12 @@ pub struct Quote {
 impl Shard {
     /// An empty shard.
     pub fn new(config: flow::Config, records: bool, secret: u64) -> Self {
-        Shard { table: Table::new(config, secret), learner: Learner::new(records), streams: StreamTable::default() }
+        Shard {
+            table: Table::new(config, secret),
+            learner: Learner::new(records),
+            streams: StreamTable::default(),
+            piecewise: Piecewise::default(),
+        }
     }
 
     /// Takes a packet whose frame, or datagram, is `bytes`.
@@ -64,9 +70,10 @@ impl Shard {
 
     #[inline(always)]
     fn udp(&mut self, number: u32, second: bool, packet: &Packet, bytes: &[u8]) {
-        let Shard { table, learner, .. } = self;
+        let Shard { table, learner, piecewise, .. } = self;
         if let Some(flow) = table.flow_mut(number) {
-            datagram(&mut Context { flow, number, packet, second, segments: 0 }, packet.payload(bytes), learner);
+            let mut cx = Context { flow, number, packet, second, segments: 0 };
+            datagram(&mut cx, packet.payload(bytes), learner, piecewise);
         }
     }
 
@@ -77,8 +84,12 @@ impl Shard {
             return;
         }
         if packet.has(tcp_flag::SYN) {
-            // TCP fast open aside, a stream begins behind its SYN
-            self.streams.begin(flow, second, packet.seq.wrapping_add(1));
+            let begin = packet.seq.wrapping_add(1);
+            self.streams.begin(flow, second, begin);
+            if packet.payload_len > 0 {
+                // what comes with a SYN follows it in sequence (TCP fast open, RFC 7413)
+                self.tcp_payload(number, second, &Packet { seq: begin, ..*packet }, bytes);
+            }
         } else if packet.payload_len > 0 {
             self.tcp_payload(number, second, packet, bytes);
         }
@@ -88,7 +99,7 @@ impl Shard {
     }
 
     fn tcp_payload(&mut self, number: u32, second: bool, packet: &Packet, bytes: &[u8]) {
-        let Shard { table, learner, streams } = self;
+        let Shard { table, learner, streams, .. } = self;
         let Some(flow) = table.flow_mut(number) else { return };
         let mut cx = Context { flow, number, packet, second, segments: 0 };
         let payload = packet.payload(bytes);
@@ -108,7 +119,7 @@ impl Shard {
     /// A FIN or RST has come: once the connection is over its streams are read to the end and let go.
     #[cold]
     fn tcp_end(&mut self, number: u32, packet: &Packet) {
-        let Shard { table, learner, streams } = self;
+        let Shard { table, learner, streams, .. } = self;
         let over = table.flow(number).and_then(|f| table.tcp(f)).is_some_and(|t| t.is_over());
         if let Some(flow) = table.flow_mut(number).filter(|f| over && f.streams != NONE) {
             streams.close(flow, number, packet, learner);
@@ -128,29 +139,35 @@ impl Shard {
     /// Moves packet time on to `now`: flows that were silent for too long end.
     #[inline(always)]
     pub fn advance(&mut self, now: Timestamp) {
-        let Shard { table, learner, streams } = self;
-        table.advance(now, &mut |number, flow| end(flow, number, streams, learner));
+        let Shard { table, learner, streams, piecewise } = self;
+        table.advance(now, &mut |number, flow| end(flow, number, streams, piecewise, learner));
     }
 
     /// The capture has ended: reads what still waits.
     pub fn finish(&mut self) {
-        let Shard { table, learner, streams } = self;
+        let Shard { table, learner, streams, piecewise } = self;
         for number in 0..u32::try_from(table.len()).unwrap_or(u32::MAX) {
             if let Some(flow) = table.flow_mut(number).filter(|f| f.streams != NONE) {
-                end(flow, number, streams, learner);
+                end(flow, number, streams, piecewise, learner);
             }
         }
     }
 
     /// Bytes of memory held.
     pub fn memory(&self) -> usize {
-        self.table.memory().saturating_add(self.learner.memory()).saturating_add(self.streams.memory())
+        let inspected = self.streams.memory().saturating_add(self.piecewise.memory());
+        self.table.memory().saturating_add(self.learner.memory()).saturating_add(inspected)
     }
 }
 
 /// A flow has ended without a last packet to go by.
-fn end(flow: &mut Flow, number: u32, streams: &mut StreamTable, learner: &mut Learner) {
-    if flow.streams != NONE {
+fn end(flow: &mut Flow, number: u32, streams: &mut StreamTable, piecewise: &mut Piecewise, learner: &mut Learner) {
+    if flow.streams == NONE {
+        return;
+    }
+    if flow.proto() == proto::UDP {
+        piecewise.release(flow);
+    } else {
         let last = Packet { ts: flow.last, frame: flow.first_frame, ..Packet::default() };
         streams.close(flow, number, &last, learner);
     }

@@ -200,7 +200,8 @@ impl Reading<'_, '_> {
             Shown::Gap(held) => return self.gap(held),
         };
         if matches!(self.inspector, Inspector::Probing) {
-            let dns_port = self.cx.packet.src_port == 53 || self.cx.packet.dst_port == 53;
+            // multicast DNS (RFC 6762) in one-shot use over TCP, too
+            let dns_port = [self.cx.packet.src_port, self.cx.packet.dst_port].iter().any(|p| matches!(p, 53 | 5353));
             match Inspector::probe(bytes, dns_port) {
                 None => return Progress { consumed: 0, skip: 0, next: Next::More },
                 Some(found) => *self.inspector = found,

@@ -3,6 +3,9 @@
 //! A mirror that watches two ports or two VLANs shows a packet that crosses both two times within moments, perhaps
 //! with another VLAN tag, another hop count, other MAC addresses. A sender never repeats a packet that soon, and not
 //! with the same IP identification.
+//!
+//! The latest packets are remembered by a signature of their own bytes. Nothing secret goes into it: what counts as a
+//! copy must hang on the traffic alone, the same in every run. Who forges collisions makes this forget, no more.
 
 use super::key::fold;
 use crate::decode::{Packet, proto};
@@ -10,44 +13,59 @@ use crate::time::{MILLISECOND, Timestamp};
 
 /// How far apart two copies may be, in nanoseconds.
 pub const WINDOW: u64 = MILLISECOND;
-/// How many of the latest packets one shard remembers: several times what a mirror at 10 Gbit/s shows one of 64
-/// shards in [`WINDOW`].
-const REMEMBERED: usize = 64;
+/// Rows of remembered packets, and packets a row: several times what a mirror at 10 Gbit/s shows one of 64 shards in
+/// [`WINDOW`].
+const ROWS: usize = 32;
+const WAYS: usize = 4;
+
+/// A packet that was seen: its signature, of which the last 16 bits say which way it came, and when.
+type Seen = (u64, Timestamp);
 
 /// The latest packets.
 #[derive(Debug)]
 pub struct Duplicates {
-    /// Signature, of which the last 16 bits say which way the packet came; and when.
-    recent: Box<[(u64, Timestamp)]>,
+    /// The packets of a row, the latest first.
+    rows: Box<[[Seen; WAYS]]>,
 }
 
 impl Default for Duplicates {
     fn default() -> Self {
-        Duplicates { recent: vec![(0, Timestamp::default()); REMEMBERED].into_boxed_slice() }
+        Duplicates { rows: vec![[(0, Timestamp::default()); WAYS]; ROWS].into_boxed_slice() }
     }
 }
 
 impl Duplicates {
-    /// Whether `packet` is a copy of one seen within [`WINDOW`]; remembers it.
+    /// Whether `packet`, whose payload is `payload`, is a copy of one seen within [`WINDOW`]; remembers it.
     #[inline(always)]
-    pub fn is_copy(&mut self, packet: &Packet, flow_hash: u64, forward: bool, payload: &[u8]) -> bool {
-        let words = payload.first_chunk::<8>().map_or(payload.len() as u64, |b| u64::from_le_bytes(*b));
-        let a = (u64::from(packet.seq) << 32) | u64::from(packet.ack);
-        let b = (u64::from(packet.ip_id) << 48)
-            | (u64::from(packet.checksum) << 32)
-            | (u64::from(packet.tcp_flags) << 24)
-            | u64::from(packet.payload_len & 0xff_ffff);
-        let direction = if forward { 0x9e37_79b9_7f4a_7c15 } else { 0xd6e8_feb8_6659_fd93 };
-        let signature = (fold(a ^ flow_hash, b ^ direction) ^ words) | 1 << 63;
-        // what a mirror changes on the way from one port to another
-        let [outer, inner] = packet.vlan;
-        let way = u64::from(outer ^ inner.rotate_left(4) ^ (u16::from(packet.ttl) << 8));
-        let entry = signature & !0xffff | way;
-        let Some(slot) = self.recent.get_mut((signature >> 32) as usize % REMEMBERED) else { return false };
-        let (seen, at) = *slot;
-        *slot = (entry, packet.ts);
-        seen >> 16 == entry >> 16 && packet.ts.since(at) <= WINDOW && (seen != entry || is_unrepeatable(packet))
+    pub fn is_copy(&mut self, packet: &Packet, payload: &[u8]) -> bool {
+        let entry = signature(packet, payload);
+        let Some(row) = self.rows.get_mut((entry >> 32) as usize % ROWS) else { return false };
+        let [a, b, c, d] = *row;
+        let mut copy = false;
+        for (seen, at) in [a, b, c, d] {
+            let alike = seen >> 16 == entry >> 16 && packet.ts.0.abs_diff(at.0) <= WINDOW;
+            copy |= alike && (seen != entry || is_unrepeatable(packet));
+        }
+        *row = [(entry, packet.ts), a, b, c];
+        copy
     }
+}
+
+/// What tells a packet from all others, and in the last 16 bits what a mirror changes on the way.
+#[inline(always)]
+fn signature(packet: &Packet, payload: &[u8]) -> u64 {
+    let words = payload.first_chunk::<8>().map_or(payload.len() as u64, |b| u64::from_le_bytes(*b));
+    let a = (u64::from(packet.seq) << 32) | u64::from(packet.ack);
+    let b = (u64::from(packet.ip_id) << 48)
+        | (u64::from(packet.checksum) << 32)
+        | (u64::from(packet.tcp_flags) << 24)
+        | u64::from(packet.payload_len & 0xff_ffff);
+    let ports = u64::from(packet.src_port) << 16 | u64::from(packet.dst_port);
+    let ends = packet.src.low64().rotate_left(17) ^ packet.dst.low64() ^ ports.rotate_left(29);
+    let mixed = fold(a ^ ends ^ 0x9e37_79b9_7f4a_7c15, b ^ words.rotate_left(11) ^ 0xd6e8_feb8_6659_fd93);
+    let [outer, inner] = packet.vlan;
+    let way = outer ^ inner.rotate_left(4) ^ (u16::from(packet.ttl) << 8);
+    (mixed | 1 << 63) & !0xffff | u64::from(way)
 }
 
 /// Whether its sender cannot have meant to send exactly this twice in a moment.
@@ -66,7 +84,7 @@ mod tests {
     #[test]
     fn copies_are_told_from_packets_sent_again() {
         let mut d = Duplicates::default();
-        let mut is_copy = |p: Packet| d.is_copy(&p, 7, true, &[]);
+        let mut is_copy = |p: Packet| d.is_copy(&p, &[]);
         assert!(!is_copy(packet(1000, 5, 1, 64, 10)));
         assert!(is_copy(packet(2000, 5, 1, 64, 10)), "the same frame from two mirrored ports");
         assert!(is_copy(packet(3000, 5, 1, 63, 10)), "behind a router");
@@ -75,5 +93,25 @@ mod tests {
         assert!(!is_copy(packet(5_000_000, 0, 9, 64, 0)));
         assert!(!is_copy(packet(5_000_100, 0, 9, 64, 0)), "duplicate acknowledgements carry nothing to tell");
         assert!(is_copy(packet(5_000_200, 0, 9, 63, 0)));
+    }
+
+    #[test]
+    fn the_other_direction_and_other_ports_are_no_copies() {
+        let mut d = Duplicates::default();
+        let mut there = packet(1000, 5, 1, 64, 10);
+        (there.src_port, there.dst_port) = (80, 5000);
+        let mut back = there;
+        (back.src_port, back.dst_port) = (5000, 80);
+        assert!(!d.is_copy(&there, &[]) && !d.is_copy(&back, &[]));
+    }
+
+    #[test]
+    fn a_burst_of_copies_is_remembered() {
+        let mut d = Duplicates::default();
+        let burst: Vec<Packet> = (0..40).map(|n| packet(1000 + n, n as u16 + 1, n as u32, 64, 10)).collect();
+        assert_eq!(burst.iter().filter(|p| d.is_copy(p, &[])).count(), 0);
+        let copies =
+            burst.iter().filter(|p| d.is_copy(&Packet { ts: Timestamp(p.ts.0 + 500), ttl: 63, ..**p }, &[])).count();
+        assert!(copies >= 36, "{copies}");
     }
 }

@@ -232,7 +232,7 @@ impl Table {
             _ => self.open(key, hash, packet, forward),
         };
         let payload = packet.payload(bytes);
-        let duplicate = self.duplicates.is_copy(packet, hash, forward, payload) && found.is_some();
+        let duplicate = self.duplicates.is_copy(packet, payload) && found.is_some();
         let Some(flow) = self.flows.get_mut(number) else { return Tracked { number, second: false, duplicate } };
         let second = forward != flow.is(flag::FIRST_FORWARD);
         let side = usize::from(second);
@@ -415,7 +415,8 @@ impl Table {
         self.index.len()
     }
 
-    /// Bytes of memory that the table holds.
+    /// Bytes of memory that the table holds, by the traffic alone: what is remembered of the last moment's packets is
+    /// small, and how much room that takes depends on the secret.
     pub fn memory(&self) -> usize {
         [self.index.memory(), self.flows.memory(), self.v6.memory(), self.tcp.memory(), self.wheel.memory()]
             .iter()

@@ -87,9 +87,10 @@ impl Rtt {
         samples.last().map(|&m| f64::from(m) / 1e6)
     }
 
-    /// The smallest sample of data from `sender` alone, in nanoseconds.
-    pub fn min_of(&self, sender: usize) -> Option<u64> {
-        self.min.get(sender).filter(|&&m| m != 0).map(|&m| u64::from(m).saturating_mul(1000))
+    /// The smallest round trip of the whole path, in nanoseconds, once both sides' parts of it are known.
+    pub fn path(&self) -> Option<u64> {
+        let [a, b] = self.min;
+        (a != 0 && b != 0).then(|| u64::from(a).saturating_add(u64::from(b)).saturating_mul(1000))
     }
 }
 

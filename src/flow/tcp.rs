@@ -10,8 +10,8 @@ use crate::decode::{Packet, tcp_flag};
 use crate::time::{MILLISECOND, Timestamp};
 use crate::wire::Reader;
 
-/// Below this, a segment that does not advance was overtaken rather than sent again (Wireshark's value where the
-/// round trip is not known).
+/// Below this, a segment that does not advance was overtaken rather than sent again, where the round trip is not known
+/// (Wireshark's value); no sender learns of a loss sooner than one round trip after.
 const REORDERED: u64 = 3 * MILLISECOND;
 /// After this many duplicate acknowledgements, within this time, a segment sent again is a fast retransmission.
 const FAST: (u8, u64) = (2, 20 * MILLISECOND);
@@ -63,6 +63,8 @@ pub struct Half {
     known: bool,
     /// It has sent an acknowledgement.
     acked: bool,
+    /// It has sent a FIN.
+    finished: bool,
     timing: bool,
     /// What it has been seen to do.
     pub side: Side,
@@ -132,10 +134,10 @@ impl Tcp {
             self.rst_by.get_or_insert(sender as u8);
         }
         if packet.seq_len() > 0 || !from.known {
-            from.sequence(to, packet, self.rtt.min_of(sender), &mut self.history, second);
+            from.sequence(to, packet, self.rtt.path(), &mut self.history, second);
         }
         if packet.has(tcp_flag::ACK) {
-            if let Some(nanos) = to.acknowledged(packet.ack, packet.ts) {
+            if let Some(nanos) = to.acknowledged(packet.ack, packet.ts, &mut self.history, !second) {
                 self.rtt.sample(1usize.wrapping_sub(sender), nanos);
             }
             from.acknowledges(packet);
@@ -280,7 +282,7 @@ impl Half {
 
     /// The other side has acknowledged up to `ack`: gives the round trip, in nanoseconds, if that was being timed.
     #[inline(always)]
-    fn acknowledged(&mut self, ack: u32, ts: Timestamp) -> Option<u64> {
+    fn acknowledged(&mut self, ack: u32, ts: Timestamp, history: &mut History, second: bool) -> Option<u64> {
         if !self.known {
             return None;
         }
@@ -289,8 +291,10 @@ impl Half {
             self.nxt = ack;
             self.timing = false;
         }
-        if let Some(trouble) = &mut self.trouble {
-            trouble.acknowledge(ack);
+        if let Some(trouble) = &mut self.trouble
+            && trouble.acknowledge(ack)
+        {
+            history.note(second, b'g');
         }
         if self.timing && ahead(ack, self.timed) >= 0 {
             self.timing = false;
@@ -361,8 +365,9 @@ impl Trouble {
         }
     }
 
-    /// Holes below `ack` did exist: they count as missed.
-    fn acknowledge(&mut self, ack: u32) {
+    /// Holes below `ack` did exist: they count as missed. True if there are such.
+    fn acknowledge(&mut self, ack: u32) -> bool {
+        let before = self.gaps;
         for hole in self.holes.iter_mut().flatten() {
             if !hole.missed && ahead(ack, hole.end) >= 0 {
                 hole.missed = true;
@@ -370,6 +375,7 @@ impl Trouble {
                 self.missed = self.missed.saturating_add(u64::from(hole.end.wrapping_sub(hole.start)));
             }
         }
+        self.gaps > before
     }
 
     /// Bytes from `start` to `end` have come after all. What they fill part of: a hole that only an acknowledgement
@@ -435,7 +441,10 @@ fn note_control(history: &mut History, second: bool, flags: u8) {
 #[inline(always)]
 fn transition(from: &mut Half, to: &mut Half, packet: &Packet) {
     if packet.has(tcp_flag::RST) {
-        from.side = Side::Reset;
+        // once both have sent a FIN the connection has ended well, and a RST changes nothing
+        if !(matches!(from.side, Side::Closed) && matches!(to.side, Side::Closed)) {
+            from.side = Side::Reset;
+        }
         return;
     }
     if packet.has(tcp_flag::SYN) {
@@ -446,7 +455,11 @@ fn transition(from: &mut Half, to: &mut Half, packet: &Packet) {
         from.side = Side::Established;
     }
     if packet.has(tcp_flag::FIN) && !matches!(from.side, Side::Reset) {
-        from.side = Side::Closed;
+        (from.side, from.finished) = (Side::Closed, true);
+        if matches!(to.side, Side::Reset) && to.finished {
+            // a FIN, a RST for what still came, and the answer to the FIN: it has ended well after all
+            to.side = Side::Closed;
+        }
     }
 }
 
@@ -508,6 +521,18 @@ mod tests {
     }
 
     #[test]
+    fn a_reset_behind_both_fins_changes_nothing() {
+        let mut w = Wire::handshake();
+        w.send(false, FIN | ACK, 101, 501, 0).send(true, ACK, 501, 102, 10).send(false, RST, 102, 0, 0);
+        assert_eq!(w.0.conn_state(false, true), "RSTO");
+        w.send(true, FIN | ACK, 511, 102, 0);
+        assert_eq!(w.0.conn_state(false, true), "SF");
+        w.send(true, RST, 512, 0, 0);
+        assert_eq!(w.0.conn_state(false, true), "SF");
+        assert_eq!((w.0.rst_by, w.0.fin_by), (Some(0), Some(0)));
+    }
+
+    #[test]
     fn refused_and_unanswered() {
         let mut w = Wire::default();
         w.send(false, SYN, 100, 0, 0);
@@ -535,6 +560,7 @@ mod tests {
         let mut w = Wire::handshake();
         w.send(false, ACK, 201, 501, 100).send(true, ACK, 501, 301, 0);
         assert_eq!((w.trouble().gaps, w.trouble().missed), (1, 100));
+        assert_eq!(w.0.history.text(false, false), "ShADaG");
         w.send(false, ACK, 101, 501, 100);
         assert_eq!((w.trouble().gaps, w.trouble().missed), (0, 0));
         // an acknowledgement ahead of the data it is for

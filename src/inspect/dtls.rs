@@ -37,6 +37,13 @@ pub fn inspect(datagram: &[u8], emit: &mut dyn FnMut(Fact<'_>)) {
     walk(datagram, emit, &mut |_, _| {});
 }
 
+/// Whether a datagram holds a piece of a hello, for which a [`DtlsState`] is wanted.
+pub fn has_piece(datagram: &[u8]) -> bool {
+    let mut found = false;
+    walk(datagram, &mut |_| {}, &mut |_, _| found = true);
+    found
+}
+
 /// The hellos of one DTLS association that come in fragments, per direction.
 #[derive(Debug, Default)]
 pub struct DtlsState {
@@ -48,6 +55,20 @@ impl DtlsState {
     /// A state that holds nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether nothing is held: no hello has begun that is not whole.
+    pub const fn is_empty(&self) -> bool {
+        self.orig.is_none() && self.resp.is_none()
+    }
+
+    /// Bytes of memory held.
+    pub fn memory(&self) -> usize {
+        [&self.orig, &self.resp]
+            .into_iter()
+            .flatten()
+            .map(|p| p.body.capacity().saturating_add(size_of::<Partial>()))
+            .sum()
     }
 
     /// As [`inspect`], and reports a hello in fragments with the datagram that completes it.
@@ -258,12 +279,14 @@ mod tests {
     #[test]
     fn a_whole_hello_and_one_in_pieces_out_of_order() {
         let body = body();
-        assert!(is_dtls(&datagram(0, &body)));
+        assert!(is_dtls(&datagram(0, &body)) && !has_piece(&datagram(0, &body)) && has_piece(&datagram(0, &body[..9])));
         assert_eq!(hellos(&mut DtlsState::new(), &datagram(0, &body)), 1);
         let mut state = DtlsState::new();
         assert_eq!(hellos(&mut state, &datagram(20, &body[20..])), 0);
         assert_eq!(hellos(&mut state, &datagram(5, &body[5..22])), 0);
+        assert!(!state.is_empty() && state.memory() >= body.len());
         assert_eq!(hellos(&mut state, &datagram(0, &body[..5])), 1);
+        assert!(state.is_empty());
     }
 
     #[test]
