@@ -14,13 +14,15 @@ use anyhow::{Context, Result, anyhow};
 use crate::classify::catalogue::ProductId;
 use crate::classify::site::Site;
 use crate::classify::{catalog, explain};
-use crate::cli::{self, AnalyzeArgs, CatalogArgs, CatalogFormat, Cli, Command, ExplainArgs, Format, Product};
+use crate::cli::{self, AnalyzeArgs, CatalogArgs, CatalogFormat, Cli, Command, ExplainArgs, Product};
+use crate::decode::link_name;
+use crate::engine;
 use crate::engine::naming::KnowledgeBase;
-use crate::engine::{self, analysis::Analysis};
 use crate::exit::{Exit, Outcome};
 use crate::pipeline;
+use crate::present::Format;
 use crate::present::report::{self, Report};
-use crate::source::{CHUNK_BYTES, Class, Problem, Source, progress};
+use crate::source::{CHUNK_BYTES, Class, Problem, Source, SourceError, progress};
 
 /// How much output is gathered before it is written.
 const OUTPUT_BUFFER: usize = 256 << 10;
@@ -155,13 +157,13 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     drop(printer);
     let mut exit = Outcome::new(args.fail_on.is_some());
     let problems = std::mem::take(&mut outcome.problems);
-    let warnings = note_problems(&problems, &outcome.analysis, &mut exit);
+    let reports = outcome.facts.frames > 0 || !problems.iter().any(|p| matches!(p, Problem::Error(_)));
+    let warnings = note_problems(&problems, &outcome, reports && is_on_screen(args), &mut exit);
     if outcome.interrupted {
         say("interrupted: what follows is of what was read until then");
         exit.note(Exit::Interrupted);
     }
-    let unreadable = problems.iter().any(|p| matches!(p, Problem::Error(_)));
-    if outcome.facts.frames > 0 || !unreadable {
+    if reports {
         let quality = outcome.analysis.quality(
             outcome.facts.links.keys().map(|l| l.0),
             outcome.facts.kernel_drops,
@@ -202,11 +204,40 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Tells what was wrong with the input, and gives the lines that the report repeats.
-fn note_problems(problems: &[Problem], analysis: &Analysis, exit: &mut Outcome) -> Vec<String> {
+/// Whether the summary appears where messages do, so that what it repeats need not be said twice.
+fn is_on_screen(args: &AnalyzeArgs) -> bool {
+    let to_stdout = args.output.as_deref().is_none_or(|path| path == Path::new("-"));
+    args.format() == Format::Summary && to_stdout && io::stdout().is_terminal() && io::stderr().is_terminal()
+}
+
+/// A problem in words; a lone word that is no file may have been meant for a command.
+fn in_words(problem: &Problem) -> String {
+    match problem {
+        Problem::Error(SourceError::NotFound { path }) if !path.contains(['.', '/', '\\']) => {
+            format!("{path}: no such file, and no such command; see relayscope --help")
+        }
+        _ => problem.to_string(),
+    }
+}
+
+/// The link types of a capture of which no frame can be read.
+fn unread_links(outcome: &pipeline::Outcome) -> String {
+    let names: Vec<_> = outcome.facts.links.keys().map(|link| link_name(link.0)).collect();
+    if outcome.analysis.is_unread() { format!(" ({})", names.join(", ")) } else { String::new() }
+}
+
+/// Tells what was wrong with the input, unless the report alone is to, and gives the lines that it repeats.
+fn note_problems(problems: &[Problem], outcome: &pipeline::Outcome, silent: bool, exit: &mut Outcome) -> Vec<String> {
+    let say = |text: &str| {
+        if !silent {
+            say(text)
+        }
+    };
+    let analysis = &outcome.analysis;
     let mut lines = Vec::new();
     for problem in problems {
-        say(&problem.to_string());
+        let line = in_words(problem);
+        say(&line);
         let counts = match problem {
             Problem::Error(_) => true,
             Problem::Warning(warning) => warning.what.ends_the_file(),
@@ -214,9 +245,10 @@ fn note_problems(problems: &[Problem], analysis: &Analysis, exit: &mut Outcome) 
         if counts {
             exit.note(if problem.class() == Class::Permission { Exit::Permission } else { Exit::Input });
         }
-        lines.push(problem.to_string());
+        lines.push(line);
     }
     if let Some(line) = analysis.unknown_links() {
+        let line = format!("{line}{}", unread_links(outcome));
         say(&line);
         if analysis.is_unread() {
             exit.note(Exit::Input);
@@ -231,7 +263,8 @@ fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<()> {
     let path = args.output.as_deref().filter(|p| *p != Path::new("-"));
     let Some(path) = path else {
         let out = io::stdout();
-        let style = args.common.color().style(out.is_terminal(), |name| std::env::var_os(name));
+        let columns = terminal_size::terminal_size_of(&out).map_or(usize::MAX, |(width, _)| usize::from(width.0));
+        let style = args.common.color().style(out.is_terminal(), |name| std::env::var_os(name)).in_columns(columns);
         return report::write(BufWriter::with_capacity(OUTPUT_BUFFER, out.lock()), args.format(), report, style)
             .map_err(Into::into);
     };

@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::filter::{Filter, Severity};
+use crate::present::Format;
 use crate::present::color::Color;
 
 const STYLES: Styles =
@@ -214,19 +215,6 @@ pub struct ExplainArgs {
     pub catalogue: Option<PathBuf>,
 }
 
-/// A form of output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// For people.
-    Summary,
-    /// One object a line.
-    Ndjson,
-    /// One document.
-    Json,
-    /// A flow a row.
-    Csv,
-}
-
 /// A form of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CatalogFormat {
@@ -324,7 +312,11 @@ pub fn man(writer: &mut impl Write) -> io::Result<()> {
     page.render_synopsis_section(writer)?;
     page.render_description_section(writer)?;
     page.render_options_section(writer)?;
-    page.render_subcommands_section(writer)?;
+    let mut commands = Vec::new();
+    page.render_subcommands_section(&mut commands)?;
+    // The generator speaks of pages of their own; the commands stand further down.
+    let commands = String::from_utf8_lossy(&commands).replace("relayscope\\-", "relayscope ").replace("(1)", "");
+    writer.write_all(commands.as_bytes())?;
     for sub in command.get_subcommands().filter(|c| c.get_name() != "help") {
         writeln!(writer, ".SH \"COMMAND {}\"", sub.get_name().to_uppercase())?;
         let page = clap_mangen::Man::new(sub.clone());

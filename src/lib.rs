@@ -15,5 +15,6 @@ pub mod inspect;
 pub mod pipeline;
 pub mod present;
 pub mod source;
+pub mod text;
 pub mod time;
 pub mod wire;

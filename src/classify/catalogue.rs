@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 use super::host::{HostIndex, Reach};
+use super::toml_error;
 use super::words::{Flag, Flags, Sub, Subs};
 use crate::event::Class;
 
@@ -472,7 +473,7 @@ impl Catalogue {
 }
 
 fn read(text: &str) -> Result<File, CatalogueError> {
-    let file: File = toml::from_str(text).map_err(|e| CatalogueError::Shape(e.to_string().trim_end().to_owned()))?;
+    let file: File = toml::from_str(text).map_err(|e| CatalogueError::Shape(toml_error(text, &e)))?;
     unique("host", file.host.iter().map(|e| e.id.as_str()))?;
     unique("port", file.port.iter().map(|e| e.id.as_str()))?;
     unique("email", file.email.iter().map(|e| e.id.as_str()))?;

@@ -32,3 +32,15 @@ pub mod s3;
 pub mod site;
 pub mod verdict;
 pub mod words;
+
+/// What is wrong with a TOML file, on one line. `text` is the whole file, so that the line can be told; where it is
+/// not at hand the message alone must do.
+fn toml_error(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().lines().collect::<Vec<_>>().join(", ");
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) if !text.is_empty() => {
+            format!("line {}: {message}", before.matches('\n').count().saturating_add(1))
+        }
+        _ => message,
+    }
+}

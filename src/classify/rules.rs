@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use super::toml_error;
 use crate::event::Class;
 use crate::time::SECOND;
 
@@ -142,7 +143,7 @@ pub(crate) fn nanos(seconds: f32) -> u64 {
 }
 
 fn shape(error: toml::de::Error) -> RulesError {
-    RulesError::Shape(error.to_string().trim_end().to_owned())
+    RulesError::Shape(toml_error("", &error))
 }
 
 /// Puts `user`'s values over `base`'s; a key that `base` lacks is an error.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::catalogue::ProductId;
 use super::names::key;
+use super::toml_error;
 
 /// A network in CIDR notation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub struct Site {
 impl Site {
     /// Reads a site file; the error names line and field.
     pub fn parse(text: &str) -> Result<Site, String> {
-        toml::from_str(text).map_err(|e| e.to_string().trim_end().to_owned())
+        toml::from_str(text).map_err(|e| toml_error(text, &e))
     }
 
     /// Whether `ip` is inside: RFC 1918, RFC 6598, unique local (RFC 4193), link-local, or one of the site's networks.

@@ -38,7 +38,7 @@ pub use ast::{End, Expr, HostPattern, Measure, Net, Op, Range, Severity, State, 
 pub use text::{Pattern, Regex};
 
 use crate::event::FlowRecord;
-use crate::present::safe::safe;
+use crate::text::safe::safe;
 
 /// A parsed filter. The empty filter passes every flow.
 #[derive(Clone, Debug, Default, PartialEq)]

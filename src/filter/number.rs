@@ -1,7 +1,7 @@
 //! Numbers with units, as a filter writes them. Units are decimal; rates are in bits.
 
 use super::ast::Measure;
-use crate::present::units::{CONFIDENCE_WORDS, ConfidenceWord};
+use crate::text::units::{CONFIDENCE_WORDS, ConfidenceWord};
 
 /// Reads a number of that measure into SI units; the error is a hint.
 pub(super) fn parse(measure: Measure, text: &str) -> Result<f64, &'static str> {

@@ -26,25 +26,46 @@ impl Color {
             Color::Auto if env("NO_COLOR").is_some_and(|v| !v.is_empty()) => false,
             Color::Auto => set("CLICOLOR_FORCE") || (terminal && env("TERM").is_none_or(|t| t != "dumb")),
         };
-        Style { coloured }
+        Style { coloured, narrow: false }
     }
 }
 
-/// How marked text is written.
+/// Columns of a line where there is room.
+const WIDE: usize = 100;
+/// Columns of a line on a terminal that has fewer.
+const NARROW: usize = 80;
+
+/// How marked text is written, and how wide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     coloured: bool,
+    narrow: bool,
 }
 
 impl Style {
     /// Without any escape sequence.
     pub const fn plain() -> Self {
-        Style { coloured: false }
+        Style { coloured: false, narrow: false }
     }
 
     /// With them.
     pub const fn coloured() -> Self {
-        Style { coloured: true }
+        Style { coloured: true, narrow: false }
+    }
+
+    /// For a terminal of so many columns.
+    pub const fn in_columns(self, columns: usize) -> Self {
+        Style { narrow: columns < WIDE, ..self }
+    }
+
+    /// Whether there are too few columns for the full tables.
+    pub const fn is_narrow(self) -> bool {
+        self.narrow
+    }
+
+    /// The widest line, in columns.
+    pub const fn width(self) -> usize {
+        if self.narrow { NARROW } else { WIDE }
     }
 
     fn paint(self, code: &str, text: &str) -> String {

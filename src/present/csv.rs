@@ -13,8 +13,8 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::name_of;
-use super::safe::safe;
 use crate::event::{FlowRecord, Rfc3339};
+use crate::text::safe::safe;
 
 const HEADER: &str = "flow_id,community_id,start,end,age,proto,src_ip,src_port,dest_ip,dest_port,vlan,tunnel,class,\
     subclass,region,confidence,name,flags,pkts_toserver,pkts_toclient,bytes_toserver,bytes_toclient,\

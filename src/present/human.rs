@@ -1,18 +1,17 @@
-//! The summary as a person reads it in ten seconds: at most [`WIDTH`] columns and about forty lines.
+//! The summary as a person reads it in ten seconds: 80 or 100 columns and about forty lines.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use super::color::Style;
 use super::is_vendor;
-use super::safe::{safe, safe_name};
 use super::summary::{ClassTotals, Summary, TopFlow};
-use super::units::{BitRate, Bytes, Count, Percent, Span, confidence_word, glyph};
+use crate::decode::Undecoded;
 use crate::event::{Class, Rfc3339};
+use crate::text::safe::{safe, safe_name};
+use crate::text::units::{BitRate, Bytes, Count, Percent, Span, confidence_word, glyph};
 
-/// The widest line, in columns; only text that cannot be shortened (an advice, a file name) is wrapped to it.
-pub const WIDTH: usize = 100;
 /// The lines that the summary keeps to, by showing fewer of the largest flows.
 const LINES: usize = 40;
 /// Columns of a label such as `Capture`.
@@ -24,7 +23,7 @@ pub fn write_summary(mut writer: impl Write, summary: &Summary, style: Style) ->
     facts(&mut page, summary);
     classes(&mut page, summary);
     let notes = notes(summary);
-    let notes_length = notes.iter().map(|(_, text)| wrap(text, WIDTH - LABEL).len()).sum::<usize>() + 1;
+    let notes_length = notes.iter().map(|(_, text)| wrap(text, style.width() - LABEL).len()).sum::<usize>() + 1;
     let room = LINES.saturating_sub(page.lines.len() + notes_length + 2);
     top(&mut page, &summary.top, room);
     if !notes.is_empty() {
@@ -56,14 +55,14 @@ impl Page {
 
     /// A label and its text, wrapped beneath itself.
     fn labelled(&mut self, label: &str, text: &str) {
-        for (i, line) in wrap(text, WIDTH - LABEL).into_iter().enumerate() {
+        for (i, line) in wrap(text, self.style.width() - LABEL).into_iter().enumerate() {
             let label = format!("{:<LABEL$}", if i == 0 { label } else { "" });
             self.lines.push(format!("{}{line}", self.style.bold(&label)));
         }
     }
 
     fn warning(&mut self, text: &str) {
-        for (i, line) in wrap(text, WIDTH - 2).into_iter().take(2).enumerate() {
+        for (i, line) in wrap(text, self.style.width() - 2).into_iter().take(2).enumerate() {
             let line = format!("{} {line}", if i == 0 { '⚠' } else { ' ' });
             self.lines.push(self.style.warning(&line));
         }
@@ -113,21 +112,39 @@ fn facts(page: &mut Page, summary: &Summary) {
     if let Some(first) = summary.files.first() {
         let more = summary.files.len() - 1;
         let more = if more > 0 { format!(" and {} more", Count(more as u64)) } else { String::new() };
-        page.labelled("Capture", &format!("{}{more}", left_ellipsis(&safe(first).to_string(), 2 * (WIDTH - LABEL))));
+        let room = 2 * (page.style.width() - LABEL);
+        page.labelled("Capture", &format!("{}{more}", left_ellipsis(&safe(first).to_string(), room)));
     }
     if let (Some(first), Some(last)) = (quality.first, quality.last) {
-        let text = format!("{} to {} UTC ({})", clock(first), clock(last), Span(last.since(first)));
+        let (begin, mut end) = (clock(first), clock(last));
+        // The day is said once.
+        if let Some(time) =
+            end.split_at_checked(11).filter(|(day, _)| begin.starts_with(day)).map(|(_, t)| t.to_owned())
+        {
+            end = time;
+        }
+        let text = format!("{begin} to {end} UTC ({})", Span(last.since(first)));
         page.labelled("Time", &text);
     }
-    let mut read = format!("{} frames, {}", Count(quality.frames), Bytes(quality.bytes));
+    let mut read = format!("{}, {}", counted(quality.frames, "frame"), Bytes(quality.bytes));
     for link in &quality.link_types {
-        let _ = write!(read, ", {}", safe(link));
+        let _ = write!(read, ", {}", safe(if link == "ETHERNET" { "Ethernet" } else { link }));
     }
-    let _ = write!(read, "; {} flows", Count(flows(summary)));
+    let _ = write!(read, "; {}", counted(flows(summary), "flow"));
+    let other = quality.undecoded.get(Undecoded::NotIp.name()).copied().unwrap_or(0);
+    if other > 0 {
+        let _ = write!(read, "; {} not IP", counted(other, "frame"));
+    }
     page.labelled("Read", &read);
-    if !quality.advice.is_empty() {
+    // Without any flow the next step says it better.
+    if !quality.advice.is_empty() && !summary.classes.is_empty() {
         page.labelled("Quality", &safe(&quality.advice).to_string());
     }
+}
+
+/// `1 frame`, `12 034 frames`.
+fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", Count(number), if number == 1 { "" } else { "s" })
 }
 
 /// Date and time to the second.
@@ -143,20 +160,25 @@ fn classes(page: &mut Page, summary: &Summary) {
     if summary.classes.is_empty() {
         return;
     }
+    let narrow = page.style.is_narrow();
+    let (wide, sure) = if narrow { (HOST_NARROW, "SURE") } else { (HOST, "CONFIDENCE") };
     page.heading(&format!(
-        "{:<15} {:>11} {:>8} {:>8} {:>9}  {:<30} {}",
-        "CLASS", "FLOWS", "UP", "DOWN", "MEAN RATE", "HOST, REGION", "CONFIDENCE"
+        "{:<15}{} {:>9}  {:<wide$} {sure}",
+        "CLASS",
+        volumes(narrow, "FLOWS", "UP", "DOWN"),
+        "MEAN RATE",
+        "HOST, REGION"
     ));
     let (vendor, other): (Vec<_>, Vec<_>) = summary.classes.iter().partition(|c| is_vendor(c.class));
     for totals in vendor {
-        let mut line = volumes(totals);
+        let mut line = volumes_of(totals, narrow);
         let rate = totals.rate.map_or_else(|| "–".to_owned(), |r| BitRate(r).to_string());
-        let _ = write!(line, " {rate:>9}  {:<30} {}", hosts(totals, 30), confidences(totals));
+        let _ = write!(line, " {rate:>9}  {:<wide$} {}", hosts(totals, wide), confidences(totals, narrow));
         let name = page.style.accent(&label(totals.class));
         page.lines.push(format!("{name}{line}"));
     }
     for totals in other {
-        let line = format!("{}{}", label(totals.class), volumes(totals));
+        let line = format!("{}{}", label(totals.class), volumes_of(totals, narrow));
         page.lines.push(page.style.dim(&line));
     }
 }
@@ -165,10 +187,18 @@ fn label(class: Class) -> String {
     format!("{:<15}", format!("{} {}", glyph(class), class.name()))
 }
 
-fn volumes(totals: &ClassTotals) -> String {
-    let (up, down) = (Bytes(totals.payload_toserver), Bytes(totals.payload_toclient));
-    format!(" {:>11} {up:>8} {down:>8}", Count(totals.flows))
+fn volumes_of(totals: &ClassTotals, narrow: bool) -> String {
+    volumes(narrow, Count(totals.flows), Bytes(totals.payload_toserver), Bytes(totals.payload_toclient))
 }
+
+fn volumes(narrow: bool, flows: impl Display, up: impl Display, down: impl Display) -> String {
+    if narrow { format!(" {flows:>7} {up:>7} {down:>7}") } else { format!(" {flows:>11} {up:>8} {down:>8}") }
+}
+
+/// Columns for hosts and regions of a class.
+const HOST: usize = 30;
+/// The same where columns are few.
+const HOST_NARROW: usize = 19;
 
 fn hosts(totals: &ClassTotals, width: usize) -> String {
     let regions = match totals.regions.len() {
@@ -187,10 +217,14 @@ fn hosts(totals: &ClassTotals, width: usize) -> String {
     left_ellipsis(&both, width)
 }
 
-fn confidences(totals: &ClassTotals) -> String {
+fn confidences(totals: &ClassTotals, narrow: bool) -> String {
     let (least, most) = (totals.confidence_min, totals.confidence_max);
     let word = confidence_word(least);
-    if (most - least).abs() < 0.005 { format!("{least:.2} {word}") } else { format!("{least:.2}–{most:.2}") }
+    match (most - least).abs() < 0.005 {
+        true if narrow => word.to_owned(),
+        true => format!("{least:.2} {word}"),
+        false => format!("{least:.2}–{most:.2}"),
+    }
 }
 
 /// Keeps the end of a text that is wider than `width` columns.
@@ -205,6 +239,8 @@ fn left_ellipsis(text: &str, width: usize) -> String {
 
 /// Columns for the two ends in a row of a flow.
 const ENDS: usize = 40;
+/// The same where columns are few.
+const ENDS_NARROW: usize = 31;
 /// Columns of an originator that stands beside its responder: the longest IPv4 address.
 const ORIGINATOR: usize = 15;
 /// The fewest flows worth a list.
@@ -214,7 +250,7 @@ fn top(page: &mut Page, flows: &[TopFlow], room: usize) {
     let room = room.max(TOP_MIN);
     let mut rows = Vec::new();
     for flow in flows {
-        let lines = flow_lines(flow);
+        let lines = flow_lines(flow, page.style);
         if rows.len() + lines.len() > room {
             break;
         }
@@ -224,41 +260,42 @@ fn top(page: &mut Page, flows: &[TopFlow], room: usize) {
         return;
     }
     let ends = format!("{:<ORIGINATOR$} RESPONDER", "ORIGINATOR");
-    let title = "LARGEST FLOWS";
-    page.heading(&format!(
-        "{title:<15} {ends:<ENDS$} {:>7} {:>7} {:>9} {:<7} {}",
-        "UP", "DOWN", "TIME", "SURE", "STATE"
-    ));
+    let heading =
+        flow_row(page.style, "LARGEST FLOWS", &ends, ["UP", "DOWN", "TIME", "SURE", "STATE"].map(str::to_owned));
+    page.heading(&heading);
     page.lines.extend(rows);
 }
 
+/// A row of the flows: class and ends; bytes up and down, time, confidence, state.
+fn flow_row(style: Style, class: &str, ends: &str, [up, down, time, sure, state]: [String; 5]) -> String {
+    let row = if style.is_narrow() {
+        format!("{class:<15} {ends:<ENDS_NARROW$} {up:>6} {down:>6} {time:>8} {state}")
+    } else {
+        format!("{class:<15} {ends:<ENDS$} {up:>7} {down:>7} {time:>9} {sure:<7} {state}")
+    };
+    row.trim_end().to_owned()
+}
+
 /// A flow's row; its responder goes on a second line where the two ends would not fit beside each other.
-fn flow_lines(flow: &TopFlow) -> Vec<String> {
+fn flow_lines(flow: &TopFlow, style: Style) -> Vec<String> {
     let originator = flow.originator.to_string();
     let responder = responder(flow);
     let (ends, below) = if originator.len() <= ORIGINATOR {
-        let room = ENDS - ORIGINATOR - 1;
+        let room = if style.is_narrow() { ENDS_NARROW } else { ENDS } - ORIGINATOR - 1;
         match (&flow.name, responder.chars().count() <= room) {
             (None, false) => (originator, Some(responder)),
+            (_, false) if style.is_narrow() => (originator, Some(responder)),
             _ => (format!("{originator:<ORIGINATOR$} {}", left_ellipsis(&responder, room)), None),
         }
     } else {
         (originator, Some(responder))
     };
-    let (up, down) = (Bytes(flow.up), Bytes(flow.down));
-    let state = state(flow);
-    let mut lines = vec![
-        format!(
-            "{} {ends:<ENDS$} {up:>7} {down:>7} {:>9} {:<7} {state}",
-            label(flow.class),
-            Span(flow.end.since(flow.start)),
-            confidence_word(flow.confidence),
-        )
-        .trim_end()
-        .to_owned(),
-    ];
+    let (up, down) = (Bytes(flow.up).to_string(), Bytes(flow.down).to_string());
+    let time = Span(flow.end.since(flow.start)).to_string();
+    let (sure, state) = (confidence_word(flow.confidence).to_owned(), state(flow).to_owned());
+    let mut lines = vec![flow_row(style, &label(flow.class), &ends, [up, down, time, sure, state])];
     if let Some(responder) = below {
-        lines.push(format!("{:<16}→ {}", "", left_ellipsis(&responder, WIDTH - 18)));
+        lines.push(format!("{:<16}→ {}", "", left_ellipsis(&responder, style.width() - 18)));
     }
     lines
 }
@@ -310,13 +347,14 @@ fn notes(summary: &Summary) -> Vec<(&'static str, String)> {
     }
     let quality = &summary.quality;
     let mut damage = Vec::new();
-    let undecoded: u64 = quality.undecoded.values().sum();
+    let reasons = Undecoded::ALL.into_iter().filter(|reason| reason.is_error());
+    let reasons = reasons.filter_map(|reason| quality.undecoded.get_key_value(reason.name())).map(|(k, v)| (*k, *v));
+    let undecoded: u64 = reasons.clone().map(|(_, n)| n).sum();
     if undecoded > 0 {
-        let reasons = tally(quality.undecoded.iter().map(|(k, v)| (*k, *v)));
-        damage.push(format!("{} frames not decoded ({reasons})", Count(undecoded)));
+        damage.push(format!("{} not decoded ({})", counted(undecoded, "frame"), tally(reasons)));
     }
     if quality.cut_frames > 0 {
-        damage.push(format!("{} frames cut", Count(quality.cut_frames)));
+        damage.push(format!("{} cut", counted(quality.cut_frames, "frame")));
     }
     if quality.missed_bytes > 0 {
         damage.push(format!("{} acknowledged but not captured", Bytes(quality.missed_bytes)));
@@ -324,7 +362,7 @@ fn notes(summary: &Summary) -> Vec<(&'static str, String)> {
     let drops = [quality.kernel_drops, quality.interface_drops, Some(quality.queue_drops)];
     let drops = drops.iter().flatten().fold(0, |sum: u64, n| sum.saturating_add(*n));
     if drops > 0 {
-        damage.push(format!("{} frames dropped", Count(drops)));
+        damage.push(format!("{} dropped", counted(drops, "frame")));
     }
     if quality.duplicate_share >= 0.001 {
         damage.push(format!("{} mirrored twice", Percent(quality.duplicate_share)));

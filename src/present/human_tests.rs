@@ -4,11 +4,15 @@ use crate::present::sample;
 use crate::present::summary::SummaryBuilder;
 
 fn text(summary: &Summary) -> String {
+    text_in(summary, 100)
+}
+
+fn text_in(summary: &Summary, columns: usize) -> String {
     let mut out = Vec::new();
-    write_summary(&mut out, summary, Style::plain()).unwrap();
+    write_summary(&mut out, summary, Style::plain().in_columns(columns)).unwrap();
     let text = String::from_utf8(out).unwrap();
     for line in text.lines() {
-        assert!(line.chars().count() <= WIDTH, "{line}");
+        assert!(line.chars().count() <= columns, "{line}");
         assert!(!line.contains('\u{1b}'));
     }
     assert!(text.lines().count() <= LINES + 4, "{text}");
@@ -18,6 +22,11 @@ fn text(summary: &Summary) -> String {
 #[test]
 fn a_busy_capture() {
     insta::assert_snapshot!(text(&sample::summary()));
+}
+
+#[test]
+fn a_busy_capture_on_a_narrow_terminal() {
+    insta::assert_snapshot!(text_in(&sample::summary(), 80));
 }
 
 #[test]
@@ -57,13 +66,17 @@ fn hostile_names_act_on_nothing_and_addresses_stay_whole() {
     }
     let mut summary = builder.finish(vec!["x\u{1b}[2J".repeat(50)], sample::quality(), Stats::default());
     summary.quality.warnings = vec!["\u{1b}[2J".repeat(100); 9];
-    let mut out = Vec::new();
-    write_summary(&mut out, &summary, Style::plain()).unwrap();
-    let text = String::from_utf8(out).unwrap();
-    assert!(text.lines().all(|l| l.chars().count() <= WIDTH));
-    assert!(!text.chars().any(|c| c != '\n' && super::super::safe::is_unsafe(c)));
+    let text = [80, 100].map(|columns| {
+        let mut out = Vec::new();
+        write_summary(&mut out, &summary, Style::plain().in_columns(columns)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().all(|l| l.chars().count() <= columns), "{text}");
+        text
+    });
+    assert!(!text.concat().chars().any(|c| c != '\n' && crate::text::safe::is_unsafe(c)));
 
-    let line = flow_lines(&sample::summary().top.into_iter().find(|f| f.originator.is_ipv6()).unwrap()).join("\n");
+    let top = sample::summary().top;
+    let line = flow_lines(top.iter().find(|f| f.originator.is_ipv6()).unwrap(), Style::plain()).join("\n");
     assert!(line.contains("[2001:db8:1111:2222:3333:4444:5555:6666]:8443"));
 }
 

@@ -10,14 +10,25 @@ pub mod human;
 pub mod json;
 pub mod ndjson;
 pub mod report;
-pub mod safe;
 pub mod summary;
-pub mod units;
 
 #[cfg(test)]
 pub(crate) mod sample;
 
 use crate::event::{Class, FlowRecord};
+
+/// A form of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Summary,
+    /// One object a line.
+    Ndjson,
+    /// One document.
+    Json,
+    /// A flow a row.
+    Csv,
+}
 
 /// Whether a class is the vendor's own traffic: a way to view, or a service of its cloud.
 pub const fn is_vendor(class: Class) -> bool {

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-use super::safe::is_unsafe;
 use crate::event::{CaptureQuality, FlowRecord, Stats};
+use crate::text::safe::is_unsafe;
 
 /// Writes records, each as one line. Nothing is held back here: what is written is whole lines, and when they leave
 /// is for the writer beneath, and for [`Ndjson::flush`], to say.

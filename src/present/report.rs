@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
+use super::Format;
 use super::color::Style;
 use super::csv::Csv;
 use super::human::write_summary;
 use super::json::Document;
 use super::ndjson::Ndjson;
 use super::summary::{Summary, SummaryBuilder};
-use crate::cli::Format;
 use crate::engine::analysis::{Analysis, FlowView};
 use crate::engine::naming::Naming;
 use crate::event::{CaptureQuality, Class, FlowRecord, Stats};

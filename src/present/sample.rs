@@ -131,7 +131,7 @@ pub fn quality() -> CaptureQuality {
         kernel_drops: Some(3),
         duplicate_share: 0.021,
         missed_bytes: 4096,
-        undecoded: [("truncated", 2), ("bad-ipv4", 1)].into(),
+        undecoded: [("cut-ip", 2), ("bad-ip", 1)].into(),
         warnings: vec!["site.pcapng ends within a block, at byte 38200000".into()],
         advice: "Good enough to judge: both directions were captured and little was lost.".into(),
         ..CaptureQuality::default()

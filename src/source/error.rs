@@ -79,8 +79,9 @@ pub enum SourceError {
     },
     /// A compressed file that swells beyond all reason.
     #[error(
-        "{path}: stopped after {unpacked} bytes unpacked from {packed}: no capture packs that well; \
-         unpack it by hand if it is what you mean to read"
+        "{path}: stopped after {} MB unpacked from {} kB: no capture packs that well; \
+         unpack it by hand if it is what you mean to read",
+        unpacked / 1_000_000, packed / 1_000
     )]
     Bomb {
         /// The path as it was given.

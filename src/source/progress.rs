@@ -21,6 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The least time between two lines.
 const INTERVAL: Duration = Duration::from_millis(200);
 
+/// The machine's time.
+#[expect(clippy::disallowed_methods, reason = "progress is shown to a person who waits")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 /// Shows progress on a terminal: from the second second on, at most five times a second, and gone at the end.
 pub struct Printer<W: Write = Stderr> {
     out: Option<W>,
@@ -32,7 +38,7 @@ impl Printer {
     /// A printer on standard error, which stays silent if that is no terminal.
     pub fn new() -> Self {
         let out = Some(std::io::stderr()).filter(|stderr| stderr.is_terminal());
-        Printer { out, start: Instant::now(), last: None }
+        Printer { out, start: now(), last: None }
     }
 }
 
@@ -46,7 +52,7 @@ impl<W: Write> Printer<W> {
     /// Shows `progress`, if it is time to.
     pub fn update(&mut self, progress: &Progress) {
         if self.out.is_some() {
-            self.update_at(progress, Instant::now());
+            self.update_at(progress, now());
         }
     }
 
@@ -116,7 +122,7 @@ mod tests {
     use super::*;
 
     fn printer() -> Printer<Vec<u8>> {
-        Printer { out: Some(Vec::new()), start: Instant::now(), last: None }
+        Printer { out: Some(Vec::new()), start: now(), last: None }
     }
 
     #[test]

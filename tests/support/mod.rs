@@ -194,6 +194,51 @@ impl Packet {
     }
 }
 
+/// An IPv4 packet in an Ethernet frame.
+pub fn ethernet(ip: &[u8]) -> Vec<u8> {
+    Packet { tags: Vec::new(), ether_type: 0x0800, bytes: ip.to_vec() }.frame()
+}
+
+/// An IPv4 packet (header of 20 bytes) in fragments of `size` bytes, a multiple of eight, in their order.
+pub fn fragments(ip: &[u8], id: u16, size: usize) -> Vec<Vec<u8>> {
+    let (header, body) = ip.split_at(20);
+    let last = body.chunks(size).count() - 1;
+    let fragment = |(i, part): (usize, &[u8])| {
+        let mut header = header.to_vec();
+        header[2..4].copy_from_slice(&u16::try_from(20 + part.len()).unwrap().to_be_bytes());
+        header[4..6].copy_from_slice(&id.to_be_bytes());
+        let more = if i == last { 0 } else { 0x2000 };
+        header[6..8].copy_from_slice(&(u16::try_from(i * size / 8).unwrap() | more).to_be_bytes());
+        finish_header(&mut header);
+        [header, part.to_vec()].concat()
+    };
+    body.chunks(size).enumerate().map(fragment).collect()
+}
+
+/// An ICMP port-unreachable (RFC 792) from `router` about an IPv4 packet, to that packet's sender, as an IP packet.
+pub fn port_unreachable(router: &str, about: &[u8]) -> Vec<u8> {
+    let router: Ipv4Addr = router.parse().unwrap();
+    let mut message = vec![3, 3, 0, 0, 0, 0, 0, 0];
+    message.extend(&about[..28]);
+    let sum = checksum(&message);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    let mut ip = vec![0x45, 0];
+    ip.extend(u16::try_from(20 + message.len()).unwrap().to_be_bytes());
+    ip.extend([0, 9, 0, 0, 64, 1, 0, 0]);
+    ip.extend(router.octets());
+    ip.extend(&about[12..16]);
+    finish_header(&mut ip);
+    ip.extend(message);
+    ip
+}
+
+/// Puts the right checksum into an IPv4 header of 20 bytes.
+fn finish_header(header: &mut [u8]) {
+    header[10..12].fill(0);
+    let sum = checksum(header);
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
+}
+
 /// A capture file (classic pcap, little-endian, nanoseconds) of frames and their times in nanoseconds.
 pub fn pcap<'a>(link_type: u32, frames: impl IntoIterator<Item = (u64, &'a [u8])>) -> Vec<u8> {
     let mut file = Vec::new();

@@ -37,7 +37,7 @@ impl fmt::Display for Safe<'_> {
 
 /// Whether a character acts on the terminal or cannot be seen: controls (C0, DEL, C1), line and paragraph
 /// separators, marks of direction and joining, fillers, variation selectors, tags, interlinear marks.
-pub(super) fn is_unsafe(c: char) -> bool {
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(u32::from(c),
             0xAD | 0x34F | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F

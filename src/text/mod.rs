@@ -1,0 +1,4 @@
+//! How text from the wire, numbers and times are shown to people, wherever that is done.
+
+pub mod safe;
+pub mod units;
