@@ -160,6 +160,11 @@ impl Addr {
         if v6 { IpAddr::V6(Ipv6Addr::from(self.0)) } else { IpAddr::V4(Ipv4Addr::from(self.low32())) }
     }
 
+    /// The address as the standard library writes it, IPv4 where it is in its mapped form.
+    pub fn mapped_ip(self) -> IpAddr {
+        Ipv6Addr::from(self.0).to_canonical()
+    }
+
     /// From the standard library's form.
     pub fn from_ip(ip: IpAddr) -> Self {
         match ip {

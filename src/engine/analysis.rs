@@ -9,7 +9,6 @@ use super::naming::{KnowledgeBase, Naming};
 use super::shard::Shard;
 use crate::classify::decide::classify;
 use crate::classify::facts::{Authority, FlowFacts, Rates, Seen, StunFacts};
-use crate::classify::site::Site;
 use crate::classify::verdict::Verdict;
 use crate::decode::{Addr, Undecoded, link_name, proto};
 use crate::event::{CaptureQuality, Stats};
@@ -81,10 +80,10 @@ impl Analysis {
     /// after it.
     pub fn told_name(&self, client: IpAddr, server: IpAddr, start: Timestamp) -> Option<&str> {
         let (client, server) = (Addr::from_ip(client), Addr::from_ip(server));
-        let all = self.shards.iter().flat_map(|s| s.learner.answers.iter().map(move |a| (s, a)));
-        let mine = all.filter(|(_, a)| a.client == client && a.server == server);
-        let best = mine.min_by_key(|(_, a)| (a.ts > start, a.ts.0.abs_diff(start.0), a.frame))?;
-        Some(best.0.learner.strings.get(best.1.name))
+        let all = self.shards.iter().flat_map(|s| s.learner.told().map(move |(a, servers)| (s, a, servers)));
+        let mine = all.filter(|(_, a, servers)| a.client == client && servers.contains(&server));
+        let (shard, answer, _) = mine.min_by_key(|(_, a, _)| (a.ts > start, a.ts.0.abs_diff(start.0), a.frame))?;
+        Some(shard.learner.strings.get(answer.name))
     }
 
     /// Names all flows by all that was learnt, and by what the user gave.
@@ -352,15 +351,6 @@ impl<'a> FlowView<'a> {
     /// What a flow with these facts, its own, is.
     pub fn verdict(&self, facts: &FlowFacts<'a>) -> Verdict<'a> {
         classify(facts, &self.naming.knowledge())
-    }
-
-    /// Whether the flow can say anything of who is what in a first pass: all others need not be looked at closely.
-    /// `is_vendor`: the address was seen under a name of the catalogue.
-    pub(super) fn may_tell_roles(&self, is_vendor: impl Fn(IpAddr) -> bool, site: &Site) -> bool {
-        let ports = matches!(self.resp.1, 853 | 554 | 8554)
-            || (matches!(self.resp.1, 80 | 443 | 8887) && site.inside(self.resp.0));
-        let proxied = self.http().is_some_and(|h| h.authority.is_some());
-        ports || proxied || self.stun().is_some() || is_vendor(self.resp.0)
     }
 
     /// The outside addresses that STUN told this flow's ends, each with who was told.

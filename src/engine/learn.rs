@@ -102,8 +102,10 @@ pub struct Learner {
     pub carried: Vec<(u32, u32)>,
     /// Every name.
     pub strings: Strings,
-    /// Every address that a DNS answer gave.
-    pub answers: Vec<Answer>,
+    /// Every DNS answer that gave addresses.
+    answers: Vec<Answer>,
+    /// Their addresses, one answer's after the other's; IPv4 in its mapped form.
+    addresses: Vec<Addr>,
     /// Counts.
     pub counts: Counts,
     /// Keep what only records need.
@@ -125,6 +127,7 @@ impl Learner {
             carried: Vec::new(),
             strings: Strings::default(),
             answers: Vec::new(),
+            addresses: Vec::new(),
             counts: Counts::default(),
             records,
             scratch: String::new(),
@@ -135,6 +138,14 @@ impl Learner {
     pub fn media_of(&mut self, flow: &mut Flow) -> Option<&mut Media> {
         let learnt = Self::learnt_of(&mut self.learnt, flow)?;
         part(&mut learnt.media, &mut self.media, Media::default)
+    }
+
+    /// Every DNS answer that gave addresses, with them.
+    pub fn told(&self) -> impl Iterator<Item = (&Answer, &[Addr])> {
+        self.answers.iter().map(|answer| {
+            let first = answer.first as usize;
+            (answer, self.addresses.get(first..first.saturating_add(usize::from(answer.count))).unwrap_or_default())
+        })
     }
 
     /// STUN of a flow, if there was any.
@@ -174,6 +185,7 @@ impl Learner {
             self.icmp.memory(),
             self.strings.memory(),
             self.answers.capacity().saturating_mul(size_of::<Answer>()),
+            self.addresses.capacity().saturating_mul(size_of::<Addr>()),
             self.carried.capacity().saturating_mul(8),
         ]
         .iter()
@@ -503,34 +515,38 @@ impl Learner {
     }
 
     /// Every address in the answer belongs to the name that was asked for, through whatever aliases. `spelt`: that name
-    /// stands in the scratch text.
+    /// stands in the scratch text; without a question each owner tells for itself.
     fn keep_addresses(&mut self, cx: &Context<'_>, message: &dns::Message<'_>, spelt: bool) {
-        let mut qname = None;
+        if self.addresses.len() >= MAX_ANSWERS {
+            return;
+        }
+        let mut answer: Option<Answer> = None;
         for record in message.answers() {
-            let server = match record.data() {
-                dns::Data::A(ip) => (Addr::v4(ip.octets()), false),
-                dns::Data::Aaaa(ip) => (Addr(ip.octets()), true),
+            let address = match record.data() {
+                dns::Data::A(ip) => Addr::v4(ip.octets()),
+                dns::Data::Aaaa(ip) => Addr(ip.octets()),
                 _ => continue,
             };
-            let name = match qname {
-                Some(name) if spelt => name,
-                _ if spelt => self.strings.keep(&self.scratch),
-                _ => self.keep_name(&record.name),
+            let name = match answer.as_ref().filter(|_| spelt) {
+                Some(answer) => answer.name,
+                None if spelt => self.strings.keep(&self.scratch),
+                None => self.keep_name(&record.name),
             };
-            qname = Some(name);
-            if self.answers.len() < MAX_ANSWERS {
-                self.answers.push(Answer {
-                    client: cx.packet.dst,
-                    client_v6: cx.packet.v6,
-                    server: server.0,
-                    server_v6: server.1,
-                    ts: cx.packet.ts,
-                    frame: cx.packet.frame,
-                    name,
-                    ttl: record.ttl,
-                });
+            let first = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
+            self.addresses.push(address);
+            match answer.as_mut().filter(|a| a.name == name) {
+                Some(same) => {
+                    same.count = same.count.saturating_add(1);
+                    same.ttl = same.ttl.min(record.ttl);
+                }
+                None => {
+                    let Packet { dst, v6, ts, frame, .. } = *cx.packet;
+                    let next = Answer { client: dst, client_v6: v6, ts, frame, name, ttl: record.ttl, first, count: 1 };
+                    self.answers.extend(answer.replace(next));
+                }
             }
         }
+        self.answers.extend(answer);
     }
 }
 

@@ -229,23 +229,23 @@ pub struct Icmp {
     pub frame: u64,
 }
 
-/// An address that a DNS answer gave.
+/// A DNS answer that gave addresses.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
     /// Who asked.
     pub client: Addr,
-    /// The address told.
-    pub server: Addr,
     /// When.
     pub ts: Timestamp,
     /// The answer's frame.
     pub frame: u64,
     /// The name asked for.
     pub name: u32,
-    /// For how long it holds, in seconds.
+    /// For how long it holds, in seconds: the shortest of its records.
     pub ttl: u32,
+    /// Where its addresses begin among all that were told.
+    pub(super) first: u32,
+    /// How many there are.
+    pub(super) count: u16,
     /// The client's address is IPv6.
     pub client_v6: bool,
-    /// The address told is IPv6.
-    pub server_v6: bool,
 }

@@ -111,11 +111,12 @@ impl Engine {
             }
         }
         std::hint::black_box(touched);
-        for (shard, work) in self.group.work.drain(..) {
-            if let Some(shard) = self.shards.get_mut(shard) {
-                do_work(shard, &work, &self.group.datagrams, &frame_at);
+        for (shard, work) in &self.group.work {
+            if let Some(shard) = self.shards.get_mut(*shard) {
+                do_work(shard, work, &self.group.datagrams, &frame_at);
             }
         }
+        self.group.work.clear();
         self.group.datagrams.clear();
     }
 

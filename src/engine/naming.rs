@@ -19,8 +19,8 @@ use crate::classify::roles::{RoleGather, Roles};
 use crate::classify::rules::{Rules, RulesError};
 use crate::classify::site::Site;
 use crate::decode::Addr;
-use crate::flow::Flow;
 use crate::flow::rates::Thresholds;
+use crate::flow::{Flow, NONE};
 
 /// The most names, and answers, that are kept of one capture.
 const MAX_NAMES: usize = 4 << 20;
@@ -112,10 +112,8 @@ impl<'a> Naming<'a> {
     fn find_roles(&self, analysis: &Analysis, vendors: &HashSet<Addr, RandomState>) -> Roles {
         let KnowledgeBase { catalogue, rules, site, .. } = self.base;
         let mut roles = RoleGather::new();
-        self.each_flow(analysis, |view| {
-            if !view.may_tell_roles(|server| vendors.contains(&Addr::from_ip(server)), site) {
-                return;
-            }
+        let may_tell = |shard: &Shard, flow: &Flow| may_tell_roles(shard, flow, vendors, site);
+        self.each_flow(analysis, may_tell, |view| {
             let facts = view.facts();
             roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
             for (client, outside) in view.mapped() {
@@ -123,10 +121,14 @@ impl<'a> Naming<'a> {
             }
         });
         if roles.asked(&self.names, site) {
-            self.each_flow(analysis, |view| {
-                let facts = view.facts();
-                roles.observe_rest(&facts, name_of(&facts, catalogue, &self.names, rules), site);
-            });
+            self.each_flow(
+                analysis,
+                |_, _| true,
+                |view| {
+                    let facts = view.facts();
+                    roles.observe_rest(&facts, name_of(&facts, catalogue, &self.names, rules), site);
+                },
+            );
         }
         if let Some(first) = analysis.totals.first {
             roles.began(first);
@@ -134,9 +136,14 @@ impl<'a> Naming<'a> {
         roles.freeze(site, rules)
     }
 
-    fn each_flow(&self, analysis: &Analysis, mut take: impl FnMut(&FlowView<'_>)) {
+    fn each_flow(
+        &self,
+        analysis: &Analysis,
+        wanted: impl Fn(&Shard, &Flow) -> bool,
+        mut take: impl FnMut(&FlowView<'_>),
+    ) {
         for (shard, at) in analysis.shards.iter().zip(0u32..) {
-            for (_, flow) in shard.table.flows() {
+            for (_, flow) in shard.table.flows().filter(|(_, flow)| wanted(shard, flow)) {
                 take(&FlowView::new(shard, at, flow, self));
             }
         }
@@ -197,9 +204,9 @@ impl Gather {
 
     /// First pass: the numbers of all names, and the addresses under names of the catalogue.
     fn find_vendors(&mut self, shard: &Shard, at: u32) {
-        for answer in &shard.learner.answers {
+        for (answer, servers) in shard.learner.told() {
             if self.is_listed(at, answer.name) {
-                self.vendors.insert(answer.server);
+                self.vendors.extend(servers);
             }
         }
         for (number, name) in &shard.learner.carried {
@@ -214,12 +221,13 @@ impl Gather {
 
     /// Second pass: what was said of the addresses that matter.
     fn take(&mut self, shard: &Shard, at: u32) {
-        for answer in &shard.learner.answers {
-            let server = answer.server.ip(answer.server_v6);
-            self.learnt.named(server);
-            if let Some(name) = self.wanted(shard, at, answer.name, answer.server) {
-                let client = answer.client.ip(answer.client_v6);
-                self.learnt.answer(client, server, name, answer.ts, answer.ttl, answer.frame);
+        for (answer, servers) in shard.learner.told() {
+            for server in servers {
+                self.learnt.named(server.mapped_ip());
+                if let Some(name) = self.wanted(shard, at, answer.name, *server) {
+                    let client = answer.client.ip(answer.client_v6);
+                    self.learnt.answer(client, server.mapped_ip(), name, answer.ts, answer.ttl, answer.frame);
+                }
             }
         }
         if self.vendors.is_empty() && !self.everything {
@@ -260,6 +268,18 @@ impl Gather {
         }
         Some(id)
     }
+}
+
+/// Whether a flow can say anything of who is what in a first pass: all others need not be looked at closely.
+fn may_tell_roles(shard: &Shard, flow: &Flow, vendors: &HashSet<Addr, RandomState>, site: &Site) -> bool {
+    let [_, server] = flow.oriented(shard.table.sides(flow));
+    let told = match server.port {
+        853 | 554 | 8554 => true,
+        80 | 443 | 8887 => site.inside(server.addr.ip(flow.is_v6())),
+        _ => false,
+    };
+    let learnt = || shard.learner.learnt.get(flow.learnt);
+    told || vendors.contains(&server.addr) || learnt().is_some_and(|l| l.stun != NONE || l.http != NONE)
 }
 
 /// The address of a flow's responder.

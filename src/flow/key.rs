@@ -35,20 +35,27 @@ impl FlowKey {
     /// The key of a packet, and whether its source is the key's lower endpoint.
     #[inline(always)]
     pub fn of(packet: &Packet, secret: u64) -> (FlowKey, bool) {
-        let a = (packet.src, packet.src_port);
-        let b = (packet.dst, packet.dst_port);
+        if packet.v6 {
+            return FlowKey::of_v6(packet, secret);
+        }
+        let a = (u64::from(packet.src.low32()) << 16) | u64::from(packet.src_port);
+        let b = (u64::from(packet.dst.low32()) << 16) | u64::from(packet.dst_port);
         let forward = a <= b;
         let (low, high) = if forward { (a, b) } else { (b, a) };
-        let ports = (u64::from(low.1) << 48) | (u64::from(high.1) << 32) | (u64::from(packet.proto) << 8);
-        let key = if packet.v6 {
-            let [m0, m1, m2, m3] = MIX;
-            let x = fold(low.0.high64() ^ secret ^ m0, low.0.low64() ^ m1);
-            let y = fold(high.0.high64() ^ secret ^ m2, high.0.low64() ^ m3);
-            FlowKey { high: fold(x ^ m1, y ^ secret), low: ports | 1 }
-        } else {
-            FlowKey { high: (u64::from(low.0.low32()) << 32) | u64::from(high.0.low32()), low: ports }
-        };
-        (key, forward)
+        let ports = (low << 48) | ((high & 0xffff) << 32) | (u64::from(packet.proto) << 8);
+        (FlowKey { high: (low >> 16 << 32) | high >> 16, low: ports }, forward)
+    }
+
+    fn of_v6(packet: &Packet, secret: u64) -> (FlowKey, bool) {
+        let a = (packet.src.high64(), packet.src.low64(), packet.src_port);
+        let b = (packet.dst.high64(), packet.dst.low64(), packet.dst_port);
+        let forward = a <= b;
+        let (low, high) = if forward { (a, b) } else { (b, a) };
+        let ports = (u64::from(low.2) << 48) | (u64::from(high.2) << 32) | (u64::from(packet.proto) << 8);
+        let [m0, m1, m2, m3] = MIX;
+        let x = fold(low.0 ^ secret ^ m0, low.1 ^ m1);
+        let y = fold(high.0 ^ secret ^ m2, high.1 ^ m3);
+        (FlowKey { high: fold(x ^ m1, y ^ secret), low: ports | 1 }, forward)
     }
 
     /// A hash of the key that the traffic cannot foresee.
@@ -105,9 +112,10 @@ impl Keyed {
 #[inline(always)]
 pub const fn shard_of(a: Addr, b: Addr) -> usize {
     let [m0, m1, ..] = MIX;
-    let x = fold(a.high64() ^ m0, a.low64() ^ m1);
-    let y = fold(b.high64() ^ m0, b.low64() ^ m1);
-    ((x.wrapping_add(y)) >> 32) as usize % SHARDS
+    // a sum and a product do not depend on the order of their parts
+    let high = a.high64().wrapping_add(b.high64());
+    let product = a.low64().wrapping_mul(b.low64());
+    (fold(a.low64() ^ b.low64() ^ high ^ m0, product ^ m1) >> 32) as usize % SHARDS
 }
 
 /// One end of a flow.

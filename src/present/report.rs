@@ -9,6 +9,7 @@ use super::human::write_summary;
 use super::json::Document;
 use super::ndjson::Ndjson;
 use super::summary::{Summary, SummaryBuilder};
+use crate::classify::words::Subs;
 use crate::engine::analysis::{Analysis, FlowView};
 use crate::engine::naming::Naming;
 use crate::event::{CaptureQuality, Class, FlowRecord, Stats};
@@ -84,16 +85,20 @@ impl Report<'_> {
 
     fn summary_builder(&self) -> SummaryBuilder {
         let mut builder = SummaryBuilder::new();
+        let mut unknown = Vec::new();
         for shard in 0..u32::try_from(self.analysis.shards.len()).unwrap_or(0) {
             for view in self.analysis.views_of(shard, self.naming) {
-                self.add(&view, &mut builder);
+                self.add(&view, &mut builder, &mut unknown);
             }
+        }
+        for (reasons, flows) in unknown {
+            reasons.names().for_each(|reason| builder.unknown(reason, flows));
         }
         builder
     }
 
     /// Adds a flow to a summary; the whole record is only made where it is needed.
-    fn add(&self, view: &FlowView<'_>, builder: &mut SummaryBuilder) {
+    fn add(&self, view: &FlowView<'_>, builder: &mut SummaryBuilder, unknown: &mut Vec<(Subs, u64)>) {
         let facts = view.facts();
         let verdict = view.verdict(&facts);
         if let Some(filter) = self.filter {
@@ -105,12 +110,25 @@ impl Report<'_> {
         }
         let flow = view.flow;
         let [up, down] = facts.payload;
+        let listed = verdict.class != Class::Unknown;
         let name = facts.carried().map(|seen| seen.name);
         let confidence = verdict.confidence_f64();
-        builder.flow(verdict.class, up, down, flow.first, flow.last, confidence, name, verdict.region.as_deref());
+        builder.flow(
+            verdict.class,
+            up,
+            down,
+            flow.first,
+            flow.last,
+            confidence,
+            name.filter(|_| listed),
+            verdict.region.as_deref(),
+        );
         if verdict.class == Class::Unknown {
-            let reasons: Vec<&'static str> = verdict.subclass.names().collect();
-            builder.unknown(&reasons);
+            // there are few sets of reasons, and many flows
+            match unknown.iter_mut().find(|(reasons, _)| *reasons == verdict.subclass) {
+                Some((_, flows)) => *flows += 1,
+                None => unknown.push((verdict.subclass, 1)),
+            }
         }
         if builder.wants_top(up.saturating_add(down)) {
             builder.top(&view.record(&verdict), name);

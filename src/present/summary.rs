@@ -162,11 +162,9 @@ impl SummaryBuilder {
         }
     }
 
-    /// Counts the reasons, subclasses of `unknown`, for which a flow has no class.
-    pub fn unknown(&mut self, reasons: &[&'static str]) {
-        for reason in reasons {
-            *self.unknown_reasons.entry(reason).or_default() += 1;
-        }
+    /// Counts `flows` flows that have no class for a reason, a subclass of `unknown`.
+    pub fn unknown(&mut self, reason: &'static str, flows: u64) {
+        *self.unknown_reasons.entry(reason).or_default() += flows;
     }
 
     /// Whether a flow of so many payload bytes, both ways, may be one of the largest, and [`Self::top`] is worth
@@ -203,7 +201,7 @@ impl SummaryBuilder {
         let region = record.region.as_deref();
         self.flow(record.class, up, down, counts.start, counts.end, record.confidence, name_of(record), region);
         if record.class == Class::Unknown {
-            self.unknown(&record.subclass);
+            record.subclass.iter().for_each(|reason| self.unknown(reason, 1));
         }
         if self.wants_top(up.saturating_add(down)) {
             self.top(record, None);
