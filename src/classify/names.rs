@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 
 use super::catalogue::Catalogue;
 use super::host::HostMatch;
@@ -29,6 +29,17 @@ pub(crate) fn key(ip: IpAddr) -> Key {
     match ip {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+/// A digest of an address, the same in every run; IPv4 addresses have each their own.
+fn digest(ip: IpAddr) -> u64 {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => u64::from(u32::from(v4)),
+        IpAddr::V6(v6) => {
+            let bits = u128::from(v6);
+            crate::flow::key::fold((bits >> 64) as u64 ^ 0x9e37_79b9_7f4a_7c15, bits as u64 ^ 0xd6e8_feb8_6659_fd93)
+        }
     }
 }
 
@@ -141,7 +152,8 @@ pub struct Learnt {
     answers: Vec<Answer>,
     carried: Vec<Carried>,
     given: Vec<(Key, u32)>,
-    named: Vec<u128>,
+    /// Digests of addresses under any name.
+    named: HashSet<u64, RandomState>,
     max: usize,
     /// Entries that had no room.
     pub dropped: u64,
@@ -156,7 +168,7 @@ impl Learnt {
             answers: Vec::new(),
             carried: Vec::new(),
             given: Vec::new(),
-            named: Vec::new(),
+            named: HashSet::default(),
             max,
             dropped: 0,
         }
@@ -177,7 +189,7 @@ impl Learnt {
     /// DNS told somebody a name for `server`; which one does not matter.
     pub fn named(&mut self, server: IpAddr) {
         if self.named.len() < self.max {
-            self.named.push(u128::from_be_bytes(key(server)));
+            self.named.insert(digest(server));
         }
     }
 
@@ -204,8 +216,6 @@ impl Learnt {
         let carried = coalesce(self.carried, nanos(rules.learn.neighbour_seconds));
         self.given.sort_unstable();
         self.given.dedup();
-        self.named.sort_unstable();
-        self.named.dedup();
         let groups = group(answers.iter().map(|a| a.server));
         let neighbours = group(carried.iter().map(|c| c.server));
         NameIndex {
@@ -285,7 +295,8 @@ pub struct NameIndex {
     carried: Vec<Carried>,
     neighbours: HashMap<Key, (u32, u32), RandomState>,
     given: Vec<(Key, u32)>,
-    named: Vec<u128>,
+    /// Digests of addresses under any name.
+    named: HashSet<u64, RandomState>,
     /// Entries that had no room.
     pub dropped: u64,
 }
@@ -311,7 +322,7 @@ impl NameIndex {
 
     /// Whether DNS told anybody any name for `server`.
     pub fn is_named(&self, server: IpAddr) -> bool {
-        self.named.binary_search(&u128::from_be_bytes(key(server))).is_ok()
+        self.named.contains(&digest(server))
     }
 
     /// The name that DNS told `client` for `server`: the newest still valid at `start`, else the first learnt later,

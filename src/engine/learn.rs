@@ -399,15 +399,9 @@ impl Learner {
         }
     }
 
-    /// Writes a name where it can be read as text; gives its hash.
-    fn spell(&mut self, name: &dns::Name<'_>) -> u32 {
+    fn keep_name(&mut self, name: &dns::Name<'_>) -> u32 {
         self.scratch.clear();
         let _ = name.write_to(&mut self.scratch);
-        strings::hash(&self.scratch) as u32
-    }
-
-    fn keep_name(&mut self, name: &dns::Name<'_>) -> u32 {
-        self.spell(name);
         self.strings.keep(&self.scratch)
     }
 
@@ -418,8 +412,8 @@ impl Learner {
     fn dns_query(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
         let (records, ts) = (self.records, cx.packet.ts);
         for question in message.questions() {
-            let qname = self.spell(&question.name);
-            let name = if records { self.strings.keep(&self.scratch) } else { strings::OMITTED };
+            let qname = name_digest(&question.name);
+            let name = if records { self.keep_name(&question.name) } else { strings::OMITTED };
             let Some(dns) = self.known_dns(cx.flow) else { return };
             let again = dns.pending.iter().any(|p| (p.id, p.qname, p.qtype) == (message.id, qname, question.qtype));
             if again {
@@ -442,12 +436,13 @@ impl Learner {
     }
 
     fn dns_response(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
-        let spelt = message.question().map(|q| self.spell(&q.name));
-        self.keep_addresses(cx, message, spelt.is_some());
+        let asked_for = message.question().map(|q| q.name);
+        self.keep_addresses(cx, message, asked_for);
+        let digest = asked_for.map(|name| name_digest(&name));
         let Some(dns) = self.known_dns(cx.flow) else { return };
         let qtype = message.question().map(|q| q.qtype);
         // without a question only the id tells, and what multicast DNS sends has none (RFC 6762 §18.1)
-        let answers = |p: &PendingQuery| spelt.map_or(message.id != 0, |q| q == p.qname);
+        let answers = |p: &PendingQuery| digest.map_or(message.id != 0, |q| q == p.qname);
         let asked = dns.pending.iter().position(|p| p.id == message.id && answers(p));
         let query = asked.map(|at| dns.pending.remove(at));
         let Some(dns) = self.known_dns(cx.flow) else { return };
@@ -456,7 +451,7 @@ impl Learner {
         if !self.records {
             return;
         }
-        let qname = message.question().map(|q| self.keep_name(&q.name));
+        let qname = asked_for.map(|name| self.keep_name(&name));
         let Some(dns) = self.known_dns(cx.flow) else { return };
         let place = query.and_then(|q| dns.list.get_mut(q.record as usize));
         if let Some(exchange) = place {
@@ -514,9 +509,9 @@ impl Learner {
         }
     }
 
-    /// Every address in the answer belongs to the name that was asked for, through whatever aliases. `spelt`: that name
-    /// stands in the scratch text; without a question each owner tells for itself.
-    fn keep_addresses(&mut self, cx: &Context<'_>, message: &dns::Message<'_>, spelt: bool) {
+    /// Every address in the answer belongs to the name that was asked for, through whatever aliases; without a
+    /// question each owner tells for itself.
+    fn keep_addresses(&mut self, cx: &Context<'_>, message: &dns::Message<'_>, asked_for: Option<dns::Name<'_>>) {
         if self.addresses.len() >= MAX_ANSWERS {
             return;
         }
@@ -527,10 +522,9 @@ impl Learner {
                 dns::Data::Aaaa(ip) => Addr(ip.octets()),
                 _ => continue,
             };
-            let name = match answer.as_ref().filter(|_| spelt) {
+            let name = match answer.as_ref().filter(|_| asked_for.is_some()) {
                 Some(answer) => answer.name,
-                None if spelt => self.strings.keep(&self.scratch),
-                None => self.keep_name(&record.name),
+                None => self.keep_name(&asked_for.unwrap_or(record.name)),
             };
             let first = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
             self.addresses.push(address);
@@ -601,15 +595,23 @@ fn number(bytes: &[u8]) -> Option<u64> {
     std::str::from_utf8(bytes).ok()?.trim().parse().ok()
 }
 
+/// A digest of a name's labels as they stand on the wire.
+fn name_digest(name: &dns::Name<'_>) -> u32 {
+    name.labels().fold(0, |hash, label| fold(hash ^ digest(label), 0x9e37_79b9_7f4a_7c15 ^ label.len() as u64)) as u32
+}
+
 /// A digest that tells one short byte string from another; 0 for none.
 fn digest(bytes: &[u8]) -> u64 {
-    let mut hash = 0;
-    for chunk in bytes.chunks(8) {
-        let mut word = [0; 8];
-        word.iter_mut().zip(chunk).for_each(|(w, &b)| *w = b);
-        hash = fold(hash ^ u64::from_le_bytes(word) ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db);
+    let (mut hash, mut rest) = (0, bytes);
+    while let Some((head, tail)) = rest.split_first_chunk::<8>() {
+        hash = fold(hash ^ u64::from_le_bytes(*head) ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db);
+        rest = tail;
     }
-    hash
+    if rest.is_empty() {
+        return hash;
+    }
+    let last = rest.iter().fold(1, |word, b| word << 8 | u64::from(*b));
+    fold(hash ^ last ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db)
 }
 
 /// The direction of a side, given which side is the originator.

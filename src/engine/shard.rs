@@ -6,6 +6,7 @@ use super::learnt::Icmp;
 use super::streams::StreamTable;
 use crate::decode::{Packet, proto, tcp_flag};
 use crate::flow::key::Keyed;
+use crate::flow::tcp::Tcp;
 use crate::flow::{self, Flow, NONE, Table, Tracked};
 use crate::inspect::{Fact, tls::Alert};
 use crate::time::Timestamp;
@@ -83,15 +84,13 @@ impl Shard {
         if flow.phase == phase::DONE {
             return;
         }
-        if packet.has(tcp_flag::SYN) {
-            let begin = packet.seq.wrapping_add(1);
-            self.streams.begin(flow, second, begin);
-            if packet.payload_len > 0 {
-                // what comes with a SYN follows it in sequence (TCP fast open, RFC 7413)
-                self.tcp_payload(number, second, &Packet { seq: begin, ..*packet }, bytes);
+        if packet.payload_len > 0 {
+            // what comes with a SYN follows it in sequence (TCP fast open, RFC 7413)
+            if packet.has(tcp_flag::SYN) {
+                self.tcp_payload(number, second, &Packet { seq: packet.seq.wrapping_add(1), ..*packet }, bytes);
+            } else {
+                self.tcp_payload(number, second, packet, bytes);
             }
-        } else if packet.payload_len > 0 {
-            self.tcp_payload(number, second, packet, bytes);
         }
         if packet.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0 {
             self.tcp_end(number, packet);
@@ -100,12 +99,16 @@ impl Shard {
 
     fn tcp_payload(&mut self, number: u32, second: bool, packet: &Packet, bytes: &[u8]) {
         let Shard { table, learner, streams, .. } = self;
+        let begins = table.flow(number).filter(|f| f.streams == NONE).and_then(|f| table.tcp(f)).map(Tcp::begins);
         let Some(flow) = table.flow_mut(number) else { return };
         let mut cx = Context { flow, number, packet, second, segments: 0 };
         let payload = packet.payload(bytes);
         if cx.flow.phase == phase::ALERTS {
             late_alert(&mut cx, payload, learner);
             return;
+        }
+        if let Some(begins) = begins {
+            streams.open(cx.flow, begins);
         }
         let finished = streams.segment(&mut cx, payload, learner);
         let hellos = is_past_hellos(cx.flow, learner);

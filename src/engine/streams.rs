@@ -84,10 +84,9 @@ pub struct StreamTable {
 impl StreamTable {
     /// Takes the payload of a TCP segment. True: nothing more need be read of its connection.
     pub fn segment(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
-        let Some(streams) = self.of(cx.flow) else { return true };
-        let before = streams.memory();
         let limits = if self.held > MAX_BYTES { TIGHT } else { ROOMY };
         let Some(streams) = self.streams.get_mut(cx.flow.streams) else { return true };
+        let before = streams.memory();
         let (seq, wire_len) = (cx.packet.seq, cx.packet.payload_len);
         streams.show(cx, learner, |stream, reader| stream.segment(seq, payload, wire_len, &limits, reader));
         let (after, finished) = (streams.memory(), streams.is_finished());
@@ -95,11 +94,14 @@ impl StreamTable {
         finished
     }
 
-    /// One side's stream begins at `seq`.
-    pub fn begin(&mut self, flow: &mut Flow, second: bool, seq: u32) {
-        if let Some(stream) = self.of(flow).and_then(|s| s.sides.get_mut(usize::from(second))) {
-            stream.begin(seq);
+    /// Begins to read a connection, whose sides' data begins as given, where that is known.
+    pub fn open(&mut self, flow: &mut Flow, begins: [Option<u32>; 2]) {
+        let mut streams = Streams { flipped: flow.flipped(), ..Streams::default() };
+        for (side, begin) in streams.sides.iter_mut().zip(begins) {
+            begin.into_iter().for_each(|seq| side.begin(seq));
         }
+        flow.streams = self.streams.insert(streams);
+        self.open = self.open.saturating_add(1);
     }
 
     /// Nothing more comes on the connection of `packet`, the last one seen of it: reads what still waits, and lets go.
@@ -122,14 +124,6 @@ impl StreamTable {
             self.streams.release(flow.streams);
         }
         flow.streams = NONE;
-    }
-
-    fn of(&mut self, flow: &mut Flow) -> Option<&mut Streams> {
-        if flow.streams == NONE {
-            flow.streams = self.streams.insert(Streams { flipped: flow.flipped(), ..Streams::default() });
-            self.open = self.open.saturating_add(1);
-        }
-        self.streams.get_mut(flow.streams)
     }
 
     /// Bytes of memory held.

@@ -34,7 +34,7 @@ impl Default for Strings {
 }
 
 /// A hash of a text: the same in every run.
-pub fn hash(text: &str) -> u64 {
+fn hash(text: &str) -> u64 {
     // eight bytes at a time, the last ones perhaps twice: the length keeps texts apart that so look alike
     let bytes = text.as_bytes();
     let word = |b: &[u8; 8]| u64::from_le_bytes(*b);

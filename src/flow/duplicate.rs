@@ -15,7 +15,7 @@ use crate::time::{MILLISECOND, Timestamp};
 pub const WINDOW: u64 = MILLISECOND;
 /// Rows of remembered packets, and packets a row: several times what a mirror at 10 Gbit/s shows one of 64 shards in
 /// [`WINDOW`].
-const ROWS: usize = 16;
+const ROWS: usize = 32;
 const WAYS: usize = 4;
 
 /// A packet that was seen: its signature, of which the last 16 bits say which way it came, and when.

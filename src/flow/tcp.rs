@@ -169,6 +169,13 @@ impl Tcp {
         }
     }
 
+    /// Where each side's data begins, if its SYN was seen.
+    pub fn begins(&self) -> [Option<u32>; 2] {
+        let [a, b] = &self.half;
+        let after_syn = |half: &Half| half.isn_known().then(|| half.isn.wrapping_add(1));
+        [after_syn(a), after_syn(b)]
+    }
+
     /// Whether both sides are done, or one has reset it.
     pub fn is_over(&self) -> bool {
         let [a, b] = &self.half;

@@ -68,6 +68,16 @@ pub struct ClientHello<'a> {
     /// The lengths inside do not fit: what overran was cut.
     pub truncated: bool,
     extensions: &'a [u8],
+    /// Found on the way when the extensions were walked first: what is asked for of nearly every hello.
+    found: Found<'a>,
+}
+
+/// Bodies of extensions that were found on a first walk.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found<'a> {
+    server_name: Option<&'a [u8]>,
+    supported_versions: Option<&'a [u8]>,
+    ech: bool,
 }
 
 impl<'a> ClientHello<'a> {
@@ -97,9 +107,19 @@ impl<'a> ClientHello<'a> {
         }
         let (cipher_bytes, ciphers_cut) = lenient(&mut r, Width::Two)?;
         let (_, compression_cut) = lenient(&mut r, Width::One).unwrap_or((&[], true));
-        let (extensions, extensions_cut) = trailing_extensions(&mut r);
+        let (extensions, extensions_cut, found) = trailing_extensions(&mut r);
         let truncated = ciphers_cut || compression_cut || extensions_cut || cipher_bytes.len() & 1 == 1;
-        Ok(Some(ClientHello { form, legacy_version, random, session_id, cookie, cipher_bytes, truncated, extensions }))
+        Ok(Some(ClientHello {
+            form,
+            legacy_version,
+            random,
+            session_id,
+            cookie,
+            cipher_bytes,
+            truncated,
+            extensions,
+            found,
+        }))
     }
 
     fn read_sslv2(record: &'a [u8]) -> Result<Option<Self>> {
@@ -123,6 +143,7 @@ impl<'a> ClientHello<'a> {
             cipher_bytes,
             truncated: false,
             extensions: &[],
+            found: Found::default(),
         }))
     }
 
@@ -138,7 +159,11 @@ impl<'a> ClientHello<'a> {
 
     /// The body of the first extension of this number.
     pub fn extension(&self, kind: u16) -> Option<&'a [u8]> {
-        self.extensions().find(|e| e.kind == kind).map(|e| e.bytes)
+        match kind {
+            extension::SERVER_NAME => self.found.server_name,
+            extension::SUPPORTED_VERSIONS => self.found.supported_versions,
+            _ => self.extensions().find(|e| e.kind == kind).map(|e| e.bytes),
+        }
     }
 
     /// Whether a server_name extension is there, readable or not.
@@ -195,8 +220,7 @@ impl<'a> ClientHello<'a> {
 
     /// Whether an encrypted ClientHello, or its forerunner encrypted SNI, was offered.
     pub fn ech(&self) -> Ech {
-        let offered = self.extensions().any(|e| matches!(e.kind, extension::ECH | extension::ESNI));
-        if offered { Ech::Offered } else { Ech::None }
+        if self.found.ech { Ech::Offered } else { Ech::None }
     }
 
     /// Whether a pre-shared key is offered (RFC 8446 §4.2.11): a TLS 1.3 resumption, mostly.
@@ -257,7 +281,7 @@ impl<'a> ServerHello<'a> {
         if !early_draft {
             r.skip(1)?;
         }
-        let (extensions, truncated) = trailing_extensions(&mut r);
+        let (extensions, truncated, _) = trailing_extensions(&mut r);
         Ok(Some(ServerHello { legacy_version, random, session_id, cipher, truncated, extensions }))
     }
 
@@ -400,24 +424,34 @@ fn list(body: &[u8], width: Width) -> &[u8] {
     lenient(&mut Reader::new(body), width).map_or(&[], |(bytes, _)| bytes)
 }
 
-/// The extensions at the end of a hello, which may be absent, and whether they are damaged.
-fn trailing_extensions<'a>(r: &mut Reader<'a>) -> (&'a [u8], bool) {
+/// The extensions at the end of a hello, which may be absent, whether they are damaged, and what is among them.
+fn trailing_extensions<'a>(r: &mut Reader<'a>) -> (&'a [u8], bool, Found<'a>) {
     if r.is_empty() {
-        return (&[], false);
+        return (&[], false, Found::default());
     }
     let (bytes, cut) = lenient(r, Width::Two).unwrap_or((&[], true));
-    (bytes, cut || !walks_clean(bytes))
+    let (clean, found) = survey(bytes);
+    (bytes, cut || !clean, found)
 }
 
-/// Whether each extension ends within `extensions` and nothing is left over.
-fn walks_clean(extensions: &[u8]) -> bool {
+/// Walks the extensions: whether each ends within them and nothing is left over, and what is among them.
+fn survey(extensions: &[u8]) -> (bool, Found<'_>) {
     let mut r = Reader::new(extensions);
+    let mut found = Found::default();
     while !r.is_empty() {
-        if r.skip(2).and_then(|()| r.vec16()).is_err() {
-            return false;
+        let (Ok(kind), Ok(n)) = (r.u16(), r.u16()) else { return (false, found) };
+        let bytes = r.take_up_to(usize::from(n));
+        match kind {
+            extension::SERVER_NAME => found.server_name = found.server_name.or(Some(bytes)),
+            extension::SUPPORTED_VERSIONS => found.supported_versions = found.supported_versions.or(Some(bytes)),
+            extension::ECH | extension::ESNI => found.ech = true,
+            _ => {}
+        }
+        if bytes.len() < usize::from(n) {
+            return (false, found);
         }
     }
-    true
+    (true, found)
 }
 
 /// Whether a hello of this form can carry this version field.
