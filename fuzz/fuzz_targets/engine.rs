@@ -36,6 +36,6 @@ fuzz_target!(|data: &[u8]| {
     let naming = analysis.name(base);
     for at in analysis.in_order() {
         let Some(view) = analysis.view(at, &naming) else { panic!("a flow's place without a flow") };
-        let _ = view.record(&view.verdict());
+        let _ = view.record(&view.verdict(&view.facts()));
     }
 });

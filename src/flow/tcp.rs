@@ -16,7 +16,7 @@ const REORDERED: u64 = 3 * MILLISECOND;
 /// After this many duplicate acknowledgements, within this time, a segment sent again is a fast retransmission.
 const FAST: (u8, u64) = (2, 20 * MILLISECOND);
 /// How many holes one direction keeps account of.
-const HOLES: usize = 8;
+const HOLES: usize = 4;
 
 /// Sequence-number comparison (RFC 9293 §3.4): how far `a` is ahead of `b`.
 #[inline(always)]
