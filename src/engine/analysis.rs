@@ -33,6 +33,7 @@ pub struct Analysis {
     pub totals: Totals,
     /// The shards, with all flows.
     pub shards: Vec<Shard>,
+    sums: FlowSums,
 }
 
 /// Where a flow is.
@@ -46,11 +47,16 @@ pub struct FlowAt {
 impl Analysis {
     /// Puts together what the front and all shards have come to at the end of a capture.
     pub fn new(totals: Totals, mut shards: Vec<Shard>) -> Self {
+        let mut sums = FlowSums::default();
         for shard in &mut shards {
             shard.advance(totals.last);
             shard.finish();
+            // while its flows are at hand
+            for (_, flow) in shard.table.flows() {
+                sums.add(flow, shard.table.tcp(flow));
+            }
         }
-        Analysis { totals, shards }
+        Analysis { totals, shards, sums }
     }
 
     /// Every flow's place, in the order of their first frames.
@@ -152,12 +158,7 @@ impl Analysis {
         interface_drops: Option<u64>,
         warnings: Vec<String>,
     ) -> CaptureQuality {
-        let mut sums = FlowSums::default();
-        for shard in &self.shards {
-            for (_, flow) in shard.table.flows() {
-                sums.add(flow, shard.table.tcp(flow));
-            }
-        }
+        let sums = &self.sums;
         let undecoded = Undecoded::ALL.iter().zip(&self.totals.undecoded).filter(|(_, n)| **n > 0);
         let mut quality = CaptureQuality {
             event_type: "capture_quality",
@@ -177,7 +178,7 @@ impl Analysis {
             warnings,
             advice: String::new(),
         };
-        quality.advice = advice(&quality, &sums);
+        quality.advice = advice(&quality, sums);
         quality
     }
 }
