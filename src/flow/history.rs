@@ -75,18 +75,24 @@ pub const fn conn_state(orig: Side, resp: Side, any_payload: bool) -> &'static s
 pub struct History {
     letters: [u8; 23],
     len: u8,
+    /// A bit for each letter and side that is there.
+    seen: u64,
 }
 
 impl History {
     /// Notes that side 1 (`second`) or 0 did what `letter` (lower case) stands for; only the first time counts.
-    #[inline]
+    #[inline(always)]
     pub fn note(&mut self, second: bool, letter: u8) {
-        let letter = if second { letter } else { letter.to_ascii_uppercase() };
-        let (seen, free) = self.letters.split_at_mut_checked(usize::from(self.len)).unwrap_or((&mut [], &mut []));
-        if seen.contains(&letter) {
-            return;
+        let bit = 1u64 << (u32::from(letter & 31) | u32::from(second) << 5);
+        if self.seen & bit == 0 {
+            self.seen |= bit;
+            self.push(if second { letter } else { letter.to_ascii_uppercase() });
         }
-        if let Some(slot) = free.first_mut() {
+    }
+
+    #[cold]
+    fn push(&mut self, letter: u8) {
+        if let Some(slot) = self.letters.get_mut(usize::from(self.len)) {
             *slot = letter;
             self.len = self.len.wrapping_add(1);
         }

@@ -241,6 +241,7 @@ impl Table {
             flow.duplicates = flow.duplicates.saturating_add(packet.frames);
             return Tracked { number, second, duplicate };
         }
+        let before = flow.payload;
         if let Some(payload) = flow.payload.get_mut(side) {
             *payload = payload.wrapping_add(u64::from(packet.payload_len));
         }
@@ -250,7 +251,7 @@ impl Table {
         {
             tcp.segment(second, packet, packet.options(bytes));
             if packet.payload_len > 0 {
-                tcp.rates.add(side, packet.payload_len, packet.ts, &self.config.rates);
+                tcp.rate(side, packet, flow.first, before, &self.config.rates);
             }
         }
         Tracked { number, second, duplicate }

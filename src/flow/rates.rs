@@ -39,6 +39,12 @@ pub struct Rates {
 }
 
 impl Rates {
+    /// The windows of a flow that began at `start`, and of whose sides `payload` bytes came in the first of them.
+    pub fn begun(start: Timestamp, payload: [u64; 2]) -> Self {
+        let current = payload.map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX));
+        Rates { start, current, idle_before: true, ..Rates::default() }
+    }
+
     /// Takes `bytes` of payload from side `sender` at `ts`.
     #[inline(always)]
     pub fn add(&mut self, sender: usize, bytes: u32, ts: Timestamp, thresholds: &Thresholds) {

@@ -1,7 +1,7 @@
 //! Round-trip times: the smallest, and a high percentile, in a few bytes a flow.
 
 /// Samples kept as they are before a histogram is worth its memory.
-const EXACT: usize = 8;
+const EXACT: usize = 6;
 /// Histogram cells per doubling: a cell is at most 1/8 wide.
 const PER_OCTAVE: usize = 8;
 /// Cells: 2 µs to 2^32 µs.

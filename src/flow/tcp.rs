@@ -5,6 +5,7 @@
 //! only once they are acknowledged, and no more when they are filled after all.
 
 use super::history::{History, Side, conn_state};
+use super::rates::{Rates, Thresholds, WINDOW};
 use super::rtt::Rtt;
 use crate::decode::{Packet, tcp_flag};
 use crate::time::{MILLISECOND, Timestamp};
@@ -111,8 +112,8 @@ pub struct Tcp {
     pub fin_by: Option<u8>,
     /// Who sent the first RST: 0, 1.
     pub rst_by: Option<u8>,
-    /// Payload rates over time.
-    pub rates: super::rates::Rates,
+    /// Payload rates over time, once there is more than one window of them.
+    rates: Option<Box<Rates>>,
 }
 
 impl Tcp {
@@ -143,6 +144,24 @@ impl Tcp {
             from.acknowledges(packet);
         }
         from.announces(to, packet, &mut self.history, second);
+    }
+
+    /// Counts a segment's payload, of side `sender`, for the rates of a flow that began at `start` and of whose sides
+    /// `before` bytes had come.
+    #[inline(always)]
+    pub fn rate(&mut self, sender: usize, packet: &Packet, start: Timestamp, before: [u64; 2], by: &Thresholds) {
+        if let Some(rates) = &mut self.rates {
+            rates.add(sender, packet.payload_len, packet.ts, by);
+        } else if packet.ts.since(start) >= WINDOW {
+            let mut rates = Box::new(Rates::begun(start, before));
+            rates.add(sender, packet.payload_len, packet.ts, by);
+            self.rates = Some(rates);
+        }
+    }
+
+    /// The rates of a flow that began at `start`, and of whose sides `payload` bytes came, with all windows closed.
+    pub fn rates(&self, start: Timestamp, payload: [u64; 2], by: &Thresholds) -> Rates {
+        self.rates.as_deref().copied().unwrap_or_else(|| Rates::begun(start, payload)).closed(by)
     }
 
     /// Zeek's state of the connection; `flipped`: side 1 is the originator.
