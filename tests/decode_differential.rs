@@ -84,7 +84,7 @@ fn compare_network(packet: &Packet, theirs: &LaxSlicedPacket<'_>) {
         }
         LaxNetSlice::Ipv6(ip) => {
             let h = ip.header();
-            (Addr(h.source()), Addr(h.destination()), h.hop_limit(), true, ip.is_payload_fragmented())
+            (Addr::v6(h.source()), Addr::v6(h.destination()), h.hop_limit(), true, ip.is_payload_fragmented())
         }
         LaxNetSlice::Arp(_) => unreachable!(),
     };

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-use super::host::{HostIndex, Reach};
+use super::host::{FirstLook, HostIndex, Reach};
+use super::s3;
 use super::toml_error;
 use super::words::{Flag, Flags, Sub, Subs};
 use crate::event::Class;
@@ -406,6 +407,7 @@ pub struct Catalogue {
     pub s3_forms: Vec<S3FormExample>,
     pub resolvers: Vec<Resolver>,
     pub inconsistencies: Vec<Inconsistency>,
+    pub(crate) first_look: FirstLook,
     pub(crate) index: HostIndex,
     pub(crate) resolver_names: HostIndex,
     pub(crate) resolver_addresses: hashbrown::HashSet<IpAddr, foldhash::fast::RandomState>,
@@ -445,10 +447,13 @@ impl Catalogue {
     }
 
     fn build(file: File) -> Result<Catalogue, CatalogueError> {
-        let index = HostIndex::of_entries(&file.host)?;
+        let mut first_look = FirstLook::default();
+        s3::ENDS.iter().for_each(|end| first_look.note(end));
+        let index = HostIndex::of_entries(&file.host, &mut first_look)?;
         lint(&file)?;
         let resolver_names = HostIndex::of_names(
             file.resolver.iter().flat_map(|r| r.names.iter().map(|n| (r.id.as_str(), n.as_str()))),
+            &mut first_look,
         )?;
         let resolver_addresses = file.resolver.iter().flat_map(|r| r.addresses.iter().copied()).collect();
         Ok(Catalogue {
@@ -465,6 +470,7 @@ impl Catalogue {
             s3_forms: file.s3_form,
             resolvers: file.resolver,
             inconsistencies: file.inconsistency,
+            first_look,
             index,
             resolver_names,
             resolver_addresses,

@@ -73,14 +73,49 @@ struct Node {
 #[derive(Debug)]
 pub struct HostIndex {
     nodes: Vec<Node>,
-    /// How the bases end ([`end_of`]), sorted; `None` where one is too short to tell by its end.
-    ends: Option<Vec<u64>>,
+}
+
+/// A first look at a name, by how it ends: most names are told apart from all that any pattern covers by their last
+/// bytes.
+#[derive(Debug)]
+pub(crate) struct FirstLook {
+    bits: [u64; 64],
+    /// A pattern is too short to tell by its end.
+    every: bool,
+}
+
+impl Default for FirstLook {
+    fn default() -> Self {
+        FirstLook { bits: [0; 64], every: false }
+    }
+}
+
+impl FirstLook {
+    fn place(end: u64) -> (usize, u64) {
+        let place = end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
+        ((place >> 6) as usize, 1 << (place & 63))
+    }
+
+    /// Names that end as `base` does are worth a closer look.
+    pub(crate) fn note(&mut self, base: &str) {
+        match end_of(base).map(FirstLook::place) {
+            Some((at, bit)) => self.bits.iter_mut().skip(at).take(1).for_each(|word| *word |= bit),
+            None => self.every = true,
+        }
+    }
+
+    /// Whether any pattern may cover `name`.
+    #[inline]
+    pub(crate) fn may_cover(&self, name: &str) -> bool {
+        let found = end_of(name).map(FirstLook::place);
+        self.every || found.is_some_and(|(at, bit)| self.bits.get(at).is_some_and(|word| word & bit != 0))
+    }
 }
 
 impl HostIndex {
     /// The index of catalogue entries; the numbers it finds are their places in `entries`.
-    pub(crate) fn of_entries(entries: &[HostEntry]) -> Result<HostIndex, CatalogueError> {
-        let mut index = HostIndex { nodes: vec![Node::default()], ends: Some(Vec::new()) };
+    pub(crate) fn of_entries(entries: &[HostEntry], first: &mut FirstLook) -> Result<HostIndex, CatalogueError> {
+        let mut index = HostIndex { nodes: vec![Node::default()] };
         for (i, entry) in entries.iter().enumerate() {
             let wrong = |what: String| CatalogueError::Entry { table: "host", id: entry.id.clone(), what };
             let base = entry.pattern.trim_start_matches("*.");
@@ -89,7 +124,7 @@ impl HostIndex {
                 return Err(wrong(format!("the pattern `{}` has an asterisk, so it is not exact", entry.pattern)));
             }
             let place = u16::try_from(i).map_err(|_| wrong("too many hosts".into()))?;
-            if let Some(other) = index.insert(base, entry.reach.labels(), place) {
+            if let Some(other) = index.insert(base, entry.reach.labels(), place, first) {
                 let other = entries.get(usize::from(other)).map_or_else(String::new, |e| e.id.clone());
                 return Err(CatalogueError::DuplicatePattern { id: entry.id.clone(), other });
             }
@@ -98,29 +133,25 @@ impl HostIndex {
     }
 
     /// The index of plain names and everything below them; the pairs are an id for errors and the name.
-    pub(crate) fn of_names<'a>(names: impl Iterator<Item = (&'a str, &'a str)>) -> Result<HostIndex, CatalogueError> {
-        let mut index = HostIndex { nodes: vec![Node::default()], ends: Some(Vec::new()) };
+    pub(crate) fn of_names<'a>(
+        names: impl Iterator<Item = (&'a str, &'a str)>,
+        first: &mut FirstLook,
+    ) -> Result<HostIndex, CatalogueError> {
+        let mut index = HostIndex { nodes: vec![Node::default()] };
         for (id, name) in names {
             let base = tidy(name).ok_or_else(|| CatalogueError::Entry {
                 table: "resolver",
                 id: id.to_owned(),
                 what: format!("`{name}` is no host name"),
             })?;
-            index.insert(base, Reach::ApexOrBelow.labels(), 0);
+            index.insert(base, Reach::ApexOrBelow.labels(), 0, first);
         }
         Ok(index)
     }
 
     /// Adds a base; gives the entry that already covers exactly that.
-    fn insert(&mut self, base: &str, labels: RangeInclusive<u8>, entry: u16) -> Option<u16> {
-        match (&mut self.ends, end_of(base)) {
-            (Some(ends), Some(end)) => {
-                if let Err(at) = ends.binary_search(&end) {
-                    ends.insert(at, end);
-                }
-            }
-            _ => self.ends = None,
-        }
+    fn insert(&mut self, base: &str, labels: RangeInclusive<u8>, entry: u16, first: &mut FirstLook) -> Option<u16> {
+        first.note(base);
         let mut at = 0usize;
         for label in base.rsplit('.') {
             let next = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
@@ -143,21 +174,8 @@ impl HostIndex {
         None
     }
 
-    /// A first look: whether any pattern ends as `name` does. Most names are told apart by their ends' last bytes.
-    #[inline]
-    pub(crate) fn may_cover(&self, name: &str) -> bool {
-        match (&self.ends, end_of(name)) {
-            (Some(ends), Some(end)) => ends.binary_search(&end).is_ok(),
-            (Some(_), None) => false,
-            (None, _) => true,
-        }
-    }
-
     /// The entry that covers `name`, which is tidy.
     pub(crate) fn find(&self, name: &str) -> Option<u16> {
-        if !self.may_cover(name) {
-            return None;
-        }
         let total = name.bytes().filter(|b| *b == b'.').count().saturating_add(1);
         let (mut node, mut found) = (self.nodes.first()?, None);
         for (depth, label) in name.rsplit('.').enumerate() {
@@ -282,7 +300,7 @@ impl Catalogue {
     /// What `name` says. It may be anything: what is no host name is of no entry.
     pub fn look_up(&self, name: &str) -> HostMatch {
         let end = name.strip_suffix('.').unwrap_or(name);
-        if !self.index.may_cover(end) && !self.resolver_names.may_cover(end) && !s3::may_be(end) {
+        if !self.first_look.may_cover(end) {
             return HostMatch::NONE;
         }
         let Some(name) = tidy(name) else { return HostMatch::NONE };

@@ -33,7 +33,7 @@ pub(crate) fn key(ip: IpAddr) -> Key {
 }
 
 /// A digest of an address, the same in every run; IPv4 addresses have each their own.
-fn digest(ip: IpAddr) -> u64 {
+pub(super) fn digest(ip: IpAddr) -> u64 {
     match ip.to_canonical() {
         IpAddr::V4(v4) => u64::from(u32::from(v4)),
         IpAddr::V6(v6) => {
@@ -318,6 +318,12 @@ impl NameIndex {
         self.groups.contains_key(&key)
             || self.neighbours.contains_key(&key)
             || self.given.binary_search_by(|(ip, _)| ip.cmp(&key)).is_ok()
+    }
+
+    /// The digest of every address that any entry is about, some more than once.
+    pub(super) fn known(&self) -> impl Iterator<Item = u64> {
+        let given = self.given.iter().map(|(ip, _)| ip);
+        self.groups.keys().chain(self.neighbours.keys()).chain(given).map(|ip| digest(address(*ip)))
     }
 
     /// Whether DNS told anybody any name for `server`.

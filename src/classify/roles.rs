@@ -10,7 +10,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::facts::{FlowFacts, TCP};
 use super::host::HostMatch;
-use super::names::{Key, NameIndex, key};
+use super::names::{Key, NameIndex, address, digest, key};
 use super::rules::{RolePoints, Rules};
 use super::site::{Site, is_public};
 use super::words::Sub;
@@ -134,6 +134,11 @@ impl RoleGather {
             }
         }
         !self.hosts.is_empty()
+    }
+
+    /// Whether [`RoleGather::observe_rest`] has a use for the flows that `orig` began.
+    pub fn wants_rest(&self, orig: IpAddr) -> bool {
+        self.hosts.contains_key(&key(orig))
     }
 
     /// Takes in one flow again, after [`RoleGather::observe`] has seen them all: what the hosts that matter do besides.
@@ -344,12 +349,18 @@ impl Roles {
     pub fn recorders(&self) -> Vec<(IpAddr, Role, f32)> {
         let mut list: Vec<_> = self.hosts.iter().filter(|(_, k)| k.role.is_recorder()).collect();
         list.sort_unstable_by_key(|(ip, _)| **ip);
-        list.into_iter().map(|(ip, k)| (super::names::address(*ip), k.role, k.score)).collect()
+        list.into_iter().map(|(ip, k)| (address(*ip), k.role, k.score)).collect()
     }
 
     /// Whether anything is known of `ip`.
     pub fn knows(&self, ip: IpAddr) -> bool {
         self.hosts.contains_key(&key(ip))
+    }
+
+    /// The digest of every address of which anything is known.
+    pub(super) fn known(&self) -> impl Iterator<Item = u64> {
+        let proxies = self.site.proxies.iter().map(|proxy| digest(proxy.ip()));
+        self.hosts.keys().chain(&self.wan).map(|ip| digest(address(*ip))).chain(proxies)
     }
 
     /// Whether `ip` is one of the site's public addresses.

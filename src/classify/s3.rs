@@ -48,18 +48,8 @@ pub struct S3Host<'a> {
     pub region: Option<&'a str>,
 }
 
-/// A first look at how a name ends: whether it is worth parsing.
-#[inline]
-pub fn may_be(name: &str) -> bool {
-    let ends = |with: &[u8]| {
-        let name = name.as_bytes();
-        name.len()
-            .checked_sub(with.len())
-            .and_then(|at| name.get(at..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(with))
-    };
-    ends(b"s.com") && ends(b"amazonaws.com") || ends(b"amazonaws.com.cn")
-}
+/// How every S3 host name ends.
+pub(crate) const ENDS: [&str; 2] = ["amazonaws.com", "amazonaws.com.cn"];
 
 /// Takes an S3 host name apart; `None` for every other name. `name` has no trailing dot.
 pub fn parse(name: &str) -> Option<S3Host<'_>> {

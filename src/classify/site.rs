@@ -1,6 +1,6 @@
 //! The site file: what the user knows for certain about a site, as TOML.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Deserializer};
 
@@ -70,16 +70,31 @@ impl Site {
     pub fn inside(&self, ip: IpAddr) -> bool {
         is_private(ip) || self.nets.iter().any(|n| n.holds(ip))
     }
+
+    /// Whether `ip` is inside, and whether it is public ([`is_public`]).
+    #[inline]
+    pub fn place(&self, ip: IpAddr) -> (bool, bool) {
+        match ip {
+            IpAddr::V4(v4) if is_private_v4(v4) => (true, false),
+            _ => (self.nets.iter().any(|n| n.holds(ip)) || is_private(ip), is_public(ip)),
+        }
+    }
 }
 
 /// Whether `ip` is of a private range: RFC 1918, RFC 6598, RFC 4193, or link-local.
 pub fn is_private(ip: IpAddr) -> bool {
     match ip.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_private() || v4.is_link_local() || (a == 100 && (64..128).contains(&b))
-        }
+        IpAddr::V4(v4) => is_private_v4(v4),
         IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+fn is_private_v4(ip: Ipv4Addr) -> bool {
+    match ip.octets() {
+        [10, ..] | [192, 168, ..] | [169, 254, ..] => true,
+        [172, b, ..] => b & 0xf0 == 16,
+        [100, b, ..] => b & 0xc0 == 64,
+        _ => false,
     }
 }
 

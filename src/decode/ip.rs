@@ -63,8 +63,8 @@ fn v4(bytes: &[u8], mut r: Reader<'_>, packet: &mut Packet) -> Result<(), Undeco
 fn v6(bytes: &[u8], mut r: Reader<'_>, packet: &mut Packet) -> Result<(), Undecoded> {
     let fixed = r.array::<8>().map_err(cut)?;
     let &[_, _, _, _, l0, l1, mut next, hops] = fixed;
-    packet.src = Addr(*r.array::<16>().map_err(cut)?);
-    packet.dst = Addr(*r.array::<16>().map_err(cut)?);
+    packet.src = Addr::v6(*r.array::<16>().map_err(cut)?);
+    packet.dst = Addr::v6(*r.array::<16>().map_err(cut)?);
     packet.v6 = true;
     packet.ttl = hops;
     packet.ip_id = 0;

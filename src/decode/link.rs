@@ -6,13 +6,16 @@
 use super::{Layer, Packet, Undecoded, cut_link};
 use crate::wire::{Reader, Result as Read};
 
+/// Ethernet's number among link types.
+pub(super) const ETHERNET: u16 = 1;
+
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// The first layer of a frame of that link type.
 #[inline(always)]
 pub(super) fn start(link: u16, r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
-    if link == 1 {
+    if link == ETHERNET {
         return Ok(Layer::Ethernet);
     }
     other_start(link, r)

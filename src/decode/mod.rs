@@ -21,6 +21,7 @@
 pub mod fragment;
 mod ip;
 mod link;
+mod straight;
 mod transport;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -123,53 +124,64 @@ impl Undecoded {
 /// How many headers one frame may stack before it counts as hostile.
 pub const MAX_LAYERS: usize = 24;
 
-/// An IP address as the 16 bytes of its IPv6 form; IPv4 in its mapped form (RFC 4291 §2.5.5.2).
+/// An IP address in its IPv6 form, as two numbers that are compared at once; IPv4 in its mapped form (RFC 4291 §2.5.5.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Addr(pub [u8; 16]);
+pub struct Addr {
+    high: u64,
+    low: u64,
+}
 
 impl Addr {
     /// From the four bytes of an IPv4 address.
     #[inline(always)]
-    pub const fn v4(b: [u8; 4]) -> Self {
-        let [a, b, c, d] = b;
-        Addr([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    pub const fn v4(bytes: [u8; 4]) -> Self {
+        Addr { high: 0, low: 0xffff_0000_0000 | u32::from_be_bytes(bytes) as u64 }
+    }
+
+    /// From the sixteen bytes of an IPv6 address.
+    #[inline(always)]
+    pub const fn v6(bytes: [u8; 16]) -> Self {
+        let bits = u128::from_be_bytes(bytes);
+        Addr { high: (bits >> 64) as u64, low: bits as u64 }
     }
 
     /// The last four bytes as a number: an IPv4 address's whole value.
     #[inline(always)]
     pub const fn low32(self) -> u32 {
-        self.low64() as u32
+        self.low as u32
     }
 
     /// The first eight bytes as a number.
     #[inline(always)]
     pub const fn high64(self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        self.high
     }
 
     /// The last eight bytes as a number.
     #[inline(always)]
     pub const fn low64(self) -> u64 {
-        let [.., a, b, c, d, e, f, g, h] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        self.low
+    }
+
+    const fn bits(self) -> u128 {
+        (self.high as u128) << 64 | self.low as u128
     }
 
     /// The address as the standard library writes it, given which family it was on the wire.
     pub fn ip(self, v6: bool) -> IpAddr {
-        if v6 { IpAddr::V6(Ipv6Addr::from(self.0)) } else { IpAddr::V4(Ipv4Addr::from(self.low32())) }
+        if v6 { IpAddr::V6(Ipv6Addr::from(self.bits())) } else { IpAddr::V4(Ipv4Addr::from(self.low32())) }
     }
 
     /// The address as the standard library writes it, IPv4 where it is in its mapped form.
     pub fn mapped_ip(self) -> IpAddr {
-        Ipv6Addr::from(self.0).to_canonical()
+        Ipv6Addr::from(self.bits()).to_canonical()
     }
 
     /// From the standard library's form.
     pub fn from_ip(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(v4) => Addr::v4(v4.octets()),
-            IpAddr::V6(v6) => Addr(v6.octets()),
+            IpAddr::V6(v6) => Addr::v6(v6.octets()),
         }
     }
 }
@@ -267,8 +279,8 @@ impl Packet {
     /// TCP's sequence space that it takes: payload, SYN and FIN.
     #[inline(always)]
     pub fn seq_len(&self) -> u32 {
-        let flags = (self.tcp_flags & (tcp_flag::SYN | tcp_flag::FIN)).count_ones();
-        self.payload_len.wrapping_add(flags)
+        let (fin, syn) = (self.tcp_flags & 1, self.tcp_flags >> 1 & 1);
+        self.payload_len.wrapping_add(u32::from(fin.wrapping_add(syn)))
     }
 }
 
@@ -290,6 +302,13 @@ enum Layer {
 /// [`Undecoded`] where there is no IP packet in reach; `packet` is then half filled and of no use.
 #[inline]
 pub fn decode(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undecoded> {
+    if link == link::ETHERNET && straight::decode(bytes, packet) {
+        return Ok(());
+    }
+    step_by_step(link, bytes, packet)
+}
+
+fn step_by_step(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undecoded> {
     let mut r = Reader::new(bytes);
     let mut layer = link::start(link, &mut r)?;
     for _ in 0..MAX_LAYERS {

@@ -3,18 +3,20 @@
 use std::net::IpAddr;
 
 use super::front::Totals;
-use super::learn::Counts;
-use super::learnt::{Dns, Http, Learnt, NameAt, Stun, Tls};
+use super::learn::{Counts, Learner};
+use super::learnt::{Dns, Http, Media, NameAt, Stun, Tls};
 use super::naming::{KnowledgeBase, Naming};
+use super::parts::Kind;
 use super::shard::Shard;
 use crate::classify::decide::classify;
 use crate::classify::facts::{Authority, FlowFacts, Rates, Seen, StunFacts};
 use crate::classify::verdict::Verdict;
 use crate::decode::{Addr, Undecoded, link_name, proto};
 use crate::event::{CaptureQuality, Stats};
-use crate::flow::Flow;
 use crate::flow::key::fold;
+use crate::flow::slab::Slab;
 use crate::flow::tcp::Tcp;
+use crate::flow::{Flow, NONE};
 use crate::time::Timestamp;
 
 /// Past this share of mirror copies the capture's reader is told of them (D-21).
@@ -199,8 +201,10 @@ impl FlowSums {
         self.duplicates = self.duplicates.saturating_add(u64::from(flow.duplicates));
         self.payload = self.payload.saturating_add(a).saturating_add(b);
         let Some(tcp) = tcp else { return };
-        let missed: u64 = tcp.half.iter().filter_map(|h| h.trouble()).map(|t| t.missed).sum();
-        self.missed = self.missed.saturating_add(missed);
+        if flow.troubled() {
+            let missed: u64 = tcp.log.troubles().iter().copied().flatten().map(|t| t.missed).sum();
+            self.missed = self.missed.saturating_add(missed);
+        }
         if a != 0 || b != 0 {
             self.tcp_with_payload = self.tcp_with_payload.saturating_add(1);
             self.one_sided = self.one_sided.saturating_add(u64::from(is_one_sided(flow, Some(tcp))));
@@ -251,7 +255,6 @@ pub struct FlowView<'a> {
     /// The record in the table.
     pub flow: &'a Flow,
     pub(super) tcp: Option<&'a Tcp>,
-    pub(super) learnt: Option<&'a Learnt>,
     pub(super) naming: &'a Naming<'a>,
     /// The originator's address and port.
     pub orig: (IpAddr, u16),
@@ -262,8 +265,7 @@ pub struct FlowView<'a> {
 impl<'a> FlowView<'a> {
     pub(super) fn new(shard: &'a Shard, shard_at: u32, flow: &'a Flow, naming: &'a Naming<'a>) -> Self {
         let [orig, resp] = ends(shard, flow);
-        let learnt = shard.learner.learnt.get(flow.learnt);
-        FlowView { shard, shard_at, flow, tcp: shard.table.tcp(flow), learnt, naming, orig, resp }
+        FlowView { shard, shard_at, flow, tcp: shard.table.tcp(flow), naming, orig, resp }
     }
 
     /// The text of a name's number.
@@ -298,17 +300,17 @@ impl<'a> FlowView<'a> {
                 bursts: flow.oriented(rates.bursts).map(u32::from),
             };
         }
-        if let Some(learnt) = self.learnt {
-            self.add_learnt(&mut facts, learnt);
+        if flow.learnt != NONE {
+            self.add_learnt(&mut facts);
         }
         facts
     }
 
-    fn add_learnt(&self, facts: &mut FlowFacts<'a>, learnt: &Learnt) {
-        facts.ntp = learnt.ntp.map(u64::from);
+    fn add_learnt(&self, facts: &mut FlowFacts<'a>) {
+        facts.ntp = self.part(Kind::Ntp, |l| &l.ntp).copied();
         facts.dns = self.dns().map(|d| d.frame);
         if let Some(tls) = self.tls() {
-            facts.sni = tls.sni.map(|at| self.seen(at));
+            facts.sni = tls.sni().map(|at| self.seen(at));
             facts.ech = tls.ech;
         }
         if let Some(http) = self.http() {
@@ -316,37 +318,51 @@ impl<'a> FlowView<'a> {
             facts.authority = http.authority.map(|(at, port)| Authority { host: self.seen(at), port });
             facts.message_http = (http.message_http != 0).then_some(http.message_http);
         }
-        if let Some(stun) = self.stun() {
-            facts.stun = Some(StunFacts {
-                frame: stun.frame,
-                ice: stun.ice,
-                requests: self.flow.oriented(stun.requests),
-                success: stun.success.iter().fold(0, |a, b| a.saturating_add(*b)),
-                channel_data: stun.channel_data,
-                turn: stun.turn || stun.channel_data > 0,
-            });
-        }
-        if let Some(media) = self.shard.learner.media.get(learnt.media) {
+        facts.stun = self.stun_facts();
+        if let Some(media) = self.media() {
             facts.dtls = (media.dtls != 0).then_some(media.dtls);
             facts.rtp = media.rtp;
             facts.media_datagrams = media.datagrams;
         }
     }
 
+    pub(super) fn stun_facts(&self) -> Option<StunFacts> {
+        let stun = self.stun()?;
+        Some(StunFacts {
+            frame: stun.frame,
+            ice: stun.ice,
+            requests: self.flow.oriented(stun.requests),
+            success: stun.success.iter().fold(0, |a, b| a.saturating_add(*b)),
+            channel_data: stun.channel_data,
+            turn: stun.turn || stun.channel_data > 0,
+        })
+    }
+
+    /// The flow's part of a kind, out of the slab that `of` names.
+    #[inline(always)]
+    fn part<T>(&self, kind: Kind, of: impl FnOnce(&'a Learner) -> &'a Slab<T>) -> Option<&'a T> {
+        let learner = &self.shard.learner;
+        of(learner).get(learner.parts.get(self.flow.learnt, kind))
+    }
+
+    pub(super) fn media(&self) -> Option<&'a Media> {
+        self.part(Kind::Media, |l| &l.media)
+    }
+
     pub(super) fn tls(&self) -> Option<&'a Tls> {
-        self.shard.learner.tls.get(self.learnt?.tls)
+        self.part(Kind::Tls, |l| &l.tls)
     }
 
     pub(super) fn http(&self) -> Option<&'a Http> {
-        self.shard.learner.http.get(self.learnt?.http)
+        self.part(Kind::Http, |l| &l.http)
     }
 
     pub(super) fn dns(&self) -> Option<&'a Dns> {
-        self.shard.learner.dns.get(self.learnt?.dns)
+        self.part(Kind::Dns, |l| &l.dns)
     }
 
     pub(super) fn stun(&self) -> Option<&'a Stun> {
-        self.shard.learner.stun.get(self.learnt?.stun)
+        self.part(Kind::Stun, |l| &l.stun)
     }
 
     /// What a flow with these facts, its own, is.
@@ -357,9 +373,9 @@ impl<'a> FlowView<'a> {
     /// The outside addresses that STUN told this flow's ends, each with who was told.
     pub(super) fn mapped(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
         let mapped = self.stun().map(|s| &s.mapped[..]).unwrap_or_default();
-        mapped.iter().map(|(outside, side)| {
-            let client = if self.flow.flipped() == (*side == 1) { self.orig.0 } else { self.resp.0 };
-            (client, outside.ip())
+        mapped.iter().map(|mapped| {
+            let client = if self.flow.flipped() == (mapped.side == 1) { self.orig.0 } else { self.resp.0 };
+            (client, mapped.told().ip())
         })
     }
 

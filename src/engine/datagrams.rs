@@ -64,7 +64,7 @@ mod phase {
     /// DNS was found.
     pub const DNS: u8 = 2;
     /// Nothing more is wanted.
-    pub const DONE: u8 = 3;
+    pub const DONE: u8 = crate::flow::INSPECTED;
 }
 
 /// Takes the payload of a UDP datagram, of which `wire_len` bytes were on the wire.

@@ -79,23 +79,22 @@ impl Front {
         totals.last = totals.last.max(frame.ts);
         totals.cut_frames =
             totals.cut_frames.wrapping_add(u64::from((frame.bytes.len() as u64) < u64::from(frame.len)));
-        let mut packet = Packet { ts: frame.ts, frame: totals.frames, len: frame.len, frames: 1, ..Packet::default() };
-        match decode(frame.link.0, frame.bytes, &mut packet) {
+        let packet = Packet { ts: frame.ts, frame: totals.frames, len: frame.len, frames: 1, ..Packet::default() };
+        // decoded where it is handed over: a packet is not small
+        let mut work = Work::Packet(packet, Keyed::default(), Place::Frame(index));
+        let Work::Packet(packet, keyed, _) = &mut work else { return };
+        match decode(frame.link.0, frame.bytes, packet) {
             Ok(()) if packet.fragment.is_none() => {
                 if matches!(packet.proto, proto::ICMP | proto::ICMP6) {
-                    self.quote(&packet, frame.bytes, sink);
+                    self.quote(packet, frame.bytes, sink);
                 }
-                self.pass(packet, Place::Frame(index), sink);
+                *keyed = Keyed::of(packet, self.secret);
+                let shard = shard_of(packet.src, packet.dst);
+                sink.work(shard, work);
             }
-            Ok(()) => self.fragment(&packet, frame.bytes, sink),
+            Ok(()) => self.fragment(packet, frame.bytes, sink),
             Err(reason) => self.undecoded(reason),
         }
-    }
-
-    #[inline(always)]
-    fn pass(&self, packet: Packet, place: Place, sink: &mut impl Sink) {
-        let keyed = Keyed::of(&packet, self.secret);
-        sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, place));
     }
 
     #[cold]

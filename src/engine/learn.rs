@@ -1,10 +1,10 @@
 //! Facts into what is kept: the one place where borrowed facts are copied.
 
-use std::num::NonZeroU64;
-
 use super::learnt::{
-    Answer, Dns, DnsExchange, Http, HttpExchange, Icmp, Learnt, Media, NameAt, PendingQuery, Seen, Stun, Tls, TlsDetail,
+    Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Mapped, Media, NameAt, PendingQuery, Seen, Stun, Tls,
+    TlsDetail,
 };
+use super::parts::{Kind, Parts, part};
 use super::strings::{self, Strings};
 use crate::decode::{Addr, Packet};
 use crate::event::{LIST_MAX, MethodCounts};
@@ -84,9 +84,9 @@ impl Context<'_> {
 /// All that the flows of a shard have told.
 #[derive(Debug)]
 pub struct Learner {
-    /// By the number that each flow keeps.
-    pub learnt: Slab<Learnt>,
-    /// TLS, by the numbers in `learnt`; the others likewise.
+    /// Which parts flows have, by the word that each keeps.
+    pub parts: Parts,
+    /// TLS, by the numbers in `parts`; the others likewise.
     pub tls: Slab<Tls>,
     /// HTTP.
     pub http: Slab<Http>,
@@ -98,6 +98,8 @@ pub struct Learner {
     pub media: Slab<Media>,
     /// ICMP errors.
     pub icmp: Slab<Icmp>,
+    /// The frames of first NTP packets.
+    pub ntp: Slab<u64>,
     /// Flows that carry a name for their server, each with the name: what naming begins with.
     pub carried: Vec<(u32, u32)>,
     /// Every name.
@@ -117,13 +119,14 @@ impl Learner {
     /// Nothing learnt yet.
     pub fn new(records: bool) -> Self {
         Learner {
-            learnt: Slab::default(),
+            parts: Parts::default(),
             tls: Slab::default(),
             http: Slab::default(),
             dns: Slab::default(),
             stun: Slab::default(),
             media: Slab::default(),
             icmp: Slab::default(),
+            ntp: Slab::default(),
             carried: Vec::new(),
             strings: Strings::default(),
             answers: Vec::new(),
@@ -136,8 +139,7 @@ impl Learner {
 
     /// Media of a flow, made on first need.
     pub fn media_of(&mut self, flow: &mut Flow) -> Option<&mut Media> {
-        let learnt = Self::learnt_of(&mut self.learnt, flow)?;
-        part(&mut learnt.media, &mut self.media, Media::default)
+        part(&mut self.parts, &mut flow.learnt, Kind::Media, &mut self.media, Media::default).0
     }
 
     /// Every DNS answer that gave addresses, with them.
@@ -150,39 +152,36 @@ impl Learner {
 
     /// STUN of a flow, if there was any.
     pub fn stun_of(&mut self, flow: &Flow) -> Option<&mut Stun> {
-        self.stun.get_mut(self.learnt.get(flow.learnt)?.stun)
+        self.stun.get_mut(self.parts.get(flow.learnt, Kind::Stun))
     }
 
     /// Keeps an ICMP error about a flow, if it is the first.
     pub fn keep_icmp(&mut self, flow: &mut Flow, icmp: Icmp) {
-        if let Some(learnt) = Self::learnt_of(&mut self.learnt, flow) {
-            part(&mut learnt.icmp, &mut self.icmp, || icmp);
-        }
-    }
-
-    fn learnt_of<'a>(learnt: &'a mut Slab<Learnt>, flow: &mut Flow) -> Option<&'a mut Learnt> {
-        if flow.learnt == NONE {
-            flow.learnt = learnt.insert(Learnt::default());
-        }
-        learnt.get_mut(flow.learnt)
+        part(&mut self.parts, &mut flow.learnt, Kind::Icmp, &mut self.icmp, || icmp);
     }
 
     /// TLS of a flow, if there was any.
     #[inline(always)]
     pub fn tls_of(&self, flow: &Flow) -> Option<&Tls> {
-        self.tls.get(self.learnt.get(flow.learnt)?.tls)
+        self.tls.get(self.parts.get(flow.learnt, Kind::Tls))
+    }
+
+    /// HTTP of a flow, if there was any.
+    pub fn http_of(&self, flow: &Flow) -> Option<&Http> {
+        self.http.get(self.parts.get(flow.learnt, Kind::Http))
     }
 
     /// Bytes of memory held; lists of single flows not counted.
     pub fn memory(&self) -> usize {
         [
-            self.learnt.memory(),
+            self.parts.memory(),
             self.tls.memory(),
             self.http.memory(),
             self.dns.memory(),
             self.stun.memory(),
             self.media.memory(),
             self.icmp.memory(),
+            self.ntp.memory(),
             self.strings.memory(),
             self.answers.capacity().saturating_mul(size_of::<Answer>()),
             self.addresses.capacity().saturating_mul(size_of::<Addr>()),
@@ -207,8 +206,7 @@ impl Learner {
     }
 
     fn tls_for(&mut self, flow: &mut Flow) -> Option<&mut Tls> {
-        let learnt = Self::learnt_of(&mut self.learnt, flow)?;
-        part(&mut learnt.tls, &mut self.tls, Tls::default)
+        part(&mut self.parts, &mut flow.learnt, Kind::Tls, &mut self.tls, Tls::default).0
     }
 
     fn client_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ClientHello<'_>) {
@@ -216,16 +214,15 @@ impl Learner {
         let (seen, segments, records) = (cx.seen(), cx.segments, self.records);
         let name = hello.sni().map(|name| self.strings.keep_bytes(name));
         let dtls = hello.form == tls::Form::Dtls;
-        let Some(tls) = self.tls_for(cx.flow) else { return };
-        let first_name = tls.sni.is_none() && name.is_some();
-        if first_name {
-            tls.sni = name.map(|name| NameAt { name, frame: seen.frame });
-        }
+        let number = cx.number;
+        let Learner { parts, tls, carried, .. } = self;
+        let (Some(tls), _) = part(parts, &mut cx.flow.learnt, Kind::Tls, tls, Tls::default) else { return };
         let again = tls.hello_frame != 0;
-        if let Some(name) = name.filter(|_| first_name) {
-            self.carried.push((cx.number, name));
+        let first_name = name.filter(|_| tls.name == 0);
+        if let Some(name) = first_name {
+            (tls.name, tls.hello_frame) = (name, seen.frame);
+            carried.push((number, name));
         }
-        let Some(tls) = self.tls_for(cx.flow) else { return };
         if again {
             return;
         }
@@ -234,7 +231,7 @@ impl Learner {
         tls.dtls = dtls;
         tls.ech = hello.ech() != tls::Ech::None;
         tls.segments = segments;
-        tls.session = digest(hello.session_id);
+        tls.session = digest(hello.session_id) as u32;
         if records {
             let transport = if dtls { Transport::Dtls } else { Transport::Tcp };
             tls.detail = Some(Box::new(TlsDetail {
@@ -244,7 +241,7 @@ impl Learner {
             }));
         }
         self.counts.dtls_flows = self.counts.dtls_flows.wrapping_add(u64::from(dtls));
-        self.counts.tls_sni_flows = self.counts.tls_sni_flows.wrapping_add(u64::from(first_name && !dtls));
+        self.counts.tls_sni_flows = self.counts.tls_sni_flows.wrapping_add(u64::from(first_name.is_some() && !dtls));
     }
 
     fn server_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ServerHello<'_>) {
@@ -254,7 +251,7 @@ impl Learner {
         }
         tls.version = hello.version();
         tls.cipher = hello.cipher;
-        let taken_up = tls.session != 0 && tls.session == digest(hello.session_id);
+        let taken_up = tls.session != 0 && tls.session == digest(hello.session_id) as u32;
         tls.resumed = if hello.is_tls13() { hello.has_psk() } else { taken_up };
     }
 
@@ -265,8 +262,7 @@ impl Learner {
     }
 
     fn http_for(&mut self, flow: &mut Flow) -> Option<&mut Http> {
-        let learnt = Self::learnt_of(&mut self.learnt, flow)?;
-        part(&mut learnt.http, &mut self.http, Http::default)
+        part(&mut self.parts, &mut flow.learnt, Kind::Http, &mut self.http, Http::default).0
     }
 
     fn request(&mut self, cx: &mut Context<'_>, request: &http::Request<'_>) {
@@ -282,7 +278,6 @@ impl Learner {
         let authority = authority.map(|(host, port)| (name(host), port));
         let records = self.records;
         let Some(http) = self.http_for(cx.flow) else { return };
-        http.requests = http.requests.saturating_add(1);
         let fresh_host = host.filter(|_| http.host.is_none());
         let fresh_authority = authority.filter(|_| http.authority.is_none());
         http.host = http.host.or(host);
@@ -310,7 +305,6 @@ impl Learner {
         let frame = cx.packet.frame;
         let records = self.records;
         let Some(http) = self.http_for(cx.flow) else { return };
-        http.responses = http.responses.saturating_add(1);
         http.status = http.status.or(Some((response.status, frame)));
         note_message_http(http, response.content_type, frame);
         if !records {
@@ -342,31 +336,23 @@ impl Learner {
     }
 
     fn ntp(&mut self, cx: &mut Context<'_>, _packet: &ntp::Packet) {
-        let frame = NonZeroU64::new(cx.packet.frame);
-        if let Some(learnt) = Self::learnt_of(&mut self.learnt, cx.flow) {
-            learnt.ntp = learnt.ntp.or(frame);
-        }
+        part(&mut self.parts, &mut cx.flow.learnt, Kind::Ntp, &mut self.ntp, || cx.packet.frame);
     }
 
     fn stun(&mut self, cx: &mut Context<'_>, message: &stun::Message<'_>) {
         let details = message.details();
-        let username = details.username.map(|n| self.strings.keep_bytes(n));
-        let software = details.software.map(|n| self.strings.keep_bytes(n));
         let (frame, side) = (cx.packet.frame, usize::from(cx.second));
-        let Some(learnt) = Self::learnt_of(&mut self.learnt, cx.flow) else { return };
-        let fresh = learnt.stun == NONE;
-        let Some(known) = part(&mut learnt.stun, &mut self.stun, || Stun { frame, ..Stun::default() }) else { return };
-        known.username = known.username.or(username);
-        known.software = known.software.or(software);
+        let Learner { parts, stun, strings, records, counts, .. } = self;
+        let make = || Stun { frame, ..Stun::default() };
+        let (Some(known), fresh) = part(parts, &mut cx.flow.learnt, Kind::Stun, stun, make) else { return };
+        counts.stun_flows = counts.stun_flows.wrapping_add(u64::from(fresh));
         known.ice |= details.is_ice();
         known.turn |= matches!(message.method(), 0x003..=0x00b);
-        if let Some(counts) = method_counts(known, message.method()) {
-            let count = match message.class() {
-                stun::Class::Request | stun::Class::Indication => &mut counts.requests,
-                stun::Class::Success => &mut counts.success,
-                stun::Class::Error => &mut counts.error,
-            };
-            *count = count.saturating_add(1);
+        if *records {
+            let detail = known.detail.get_or_insert_default();
+            detail.username = detail.username.or_else(|| details.username.map(|n| strings.keep_bytes(n)));
+            detail.software = detail.software.or_else(|| details.software.map(|n| strings.keep_bytes(n)));
+            count_method(&mut detail.methods, message);
         }
         let tally = match message.class() {
             stun::Class::Request => known.requests.get_mut(side),
@@ -377,36 +363,41 @@ impl Learner {
             *tally = tally.saturating_add(1);
         }
         for mapped in message.mapped() {
-            let told = (mapped, 1u8.wrapping_sub(u8::from(cx.second)));
+            let told = Mapped::new(mapped, 1u8.wrapping_sub(u8::from(cx.second)));
             if known.mapped.len() < MAX_STUN && !known.mapped.contains(&told) {
                 known.mapped.push(told);
             }
         }
-        self.counts.stun_flows = self.counts.stun_flows.wrapping_add(u64::from(fresh));
     }
 
     fn dns(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
         let frame = cx.packet.frame;
-        let Some(learnt) = Self::learnt_of(&mut self.learnt, cx.flow) else { return };
-        self.counts.dns_flows = self.counts.dns_flows.wrapping_add(u64::from(learnt.dns == NONE));
-        let Some(known) = part(&mut learnt.dns, &mut self.dns, || Dns { frame, ..Dns::default() }) else { return };
+        let make = || Dns { frame, ..Dns::default() };
+        let (_, fresh) = part(&mut self.parts, &mut cx.flow.learnt, Kind::Dns, &mut self.dns, make);
+        self.counts.dns_flows = self.counts.dns_flows.wrapping_add(u64::from(fresh));
         if message.is_response() {
-            known.responses = known.responses.saturating_add(1);
             self.dns_response(cx, message);
         } else {
-            known.queries = known.queries.saturating_add(1);
             self.dns_query(cx, message);
         }
     }
 
     fn keep_name(&mut self, name: &dns::Name<'_>) -> u32 {
+        if let Some(plain) = name.plain_text(&mut [0; dns::NAME_MAX]) {
+            return self.strings.keep(plain);
+        }
         self.scratch.clear();
         let _ = name.write_to(&mut self.scratch);
         self.strings.keep(&self.scratch)
     }
 
     fn known_dns(&mut self, flow: &Flow) -> Option<&mut Dns> {
-        self.dns.get_mut(self.learnt.get(flow.learnt)?.dns)
+        self.dns.get_mut(self.parts.get(flow.learnt, Kind::Dns))
+    }
+
+    /// The list of a flow's exchanges, which only records need.
+    fn dns_list(&mut self, flow: &Flow) -> Option<&mut DnsList> {
+        Some(self.known_dns(flow)?.record.get_or_insert_default())
     }
 
     fn dns_query(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
@@ -419,9 +410,11 @@ impl Learner {
             if again {
                 continue;
             }
-            let record = u32::try_from(dns.list.len()).unwrap_or(NONE);
+            let mut record = NONE;
             if records {
-                push(&mut dns.list, &mut dns.omitted, || DnsExchange {
+                let DnsList { list, omitted } = &mut **dns.record.get_or_insert_default();
+                record = u32::try_from(list.len()).unwrap_or(NONE);
+                push(list, omitted, || DnsExchange {
                     id: message.id,
                     qname: Some(name),
                     qtype: Some(question.qtype),
@@ -436,23 +429,21 @@ impl Learner {
     }
 
     fn dns_response(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
-        let asked_for = message.question().map(|q| q.name);
+        let question = message.question();
+        let (asked_for, qtype) = (question.map(|q| q.name), question.map(|q| q.qtype));
         self.keep_addresses(cx, message, asked_for);
         let digest = asked_for.map(|name| name_digest(&name));
         let Some(dns) = self.known_dns(cx.flow) else { return };
-        let qtype = message.question().map(|q| q.qtype);
         // without a question only the id tells, and what multicast DNS sends has none (RFC 6762 §18.1)
         let answers = |p: &PendingQuery| digest.map_or(message.id != 0, |q| q == p.qname);
         let asked = dns.pending.iter().position(|p| p.id == message.id && answers(p));
         let query = asked.map(|at| dns.pending.remove(at));
-        let Some(dns) = self.known_dns(cx.flow) else { return };
-        dns.exchanges = dns.exchanges.saturating_add(u32::from(query.is_some()));
         self.counts.dns_exchanges = self.counts.dns_exchanges.wrapping_add(u64::from(query.is_some()));
         if !self.records {
             return;
         }
         let qname = asked_for.map(|name| self.keep_name(&name));
-        let Some(dns) = self.known_dns(cx.flow) else { return };
+        let Some(dns) = self.dns_list(cx.flow) else { return };
         let place = query.and_then(|q| dns.list.get_mut(q.record as usize));
         if let Some(exchange) = place {
             answer(exchange, message);
@@ -473,7 +464,7 @@ impl Learner {
     fn other_questions(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
         for question in message.questions().skip(1) {
             let qname = Some(self.keep_name(&question.name));
-            let Some(dns) = self.known_dns(cx.flow) else { return };
+            let Some(dns) = self.dns_list(cx.flow) else { return };
             push(&mut dns.list, &mut dns.omitted, || DnsExchange {
                 id: message.id,
                 qname,
@@ -489,7 +480,7 @@ impl Learner {
         for record in message.answers().take(MAX_OWNERS) {
             let qname = Some(self.keep_name(&record.name));
             let data: Box<str> = record.data().to_string().into();
-            let Some(dns) = self.known_dns(cx.flow) else { return };
+            let Some(dns) = self.dns_list(cx.flow) else { return };
             if let Some(same) =
                 dns.list.iter_mut().rev().take(MAX_OWNERS).find(|e| e.id == message.id && e.qname == qname)
             {
@@ -519,7 +510,7 @@ impl Learner {
         for record in message.answers() {
             let address = match record.data() {
                 dns::Data::A(ip) => Addr::v4(ip.octets()),
-                dns::Data::Aaaa(ip) => Addr(ip.octets()),
+                dns::Data::Aaaa(ip) => Addr::v6(ip.octets()),
                 _ => continue,
             };
             let name = match answer.as_ref().filter(|_| asked_for.is_some()) {
@@ -544,14 +535,6 @@ impl Learner {
     }
 }
 
-/// The part of a flow with that number, made if there is none yet.
-fn part<'a, T>(number: &mut u32, parts: &'a mut Slab<T>, make: impl FnOnce() -> T) -> Option<&'a mut T> {
-    if *number == NONE {
-        *number = parts.insert(make());
-    }
-    parts.get_mut(*number)
-}
-
 /// Fills in what a response says.
 fn answer(exchange: &mut DnsExchange, message: &dns::Message<'_>) {
     exchange.rcode = Some(message.rcode());
@@ -559,16 +542,19 @@ fn answer(exchange: &mut DnsExchange, message: &dns::Message<'_>) {
     exchange.ttl = message.answers().map(|r| r.ttl).min();
 }
 
-fn method_counts(stun: &mut Stun, method: u16) -> Option<&mut MethodCounts> {
-    let at = match stun.methods.iter().position(|(m, _)| *m == method) {
-        Some(at) => at,
-        None if stun.methods.len() < MAX_STUN => {
-            stun.methods.push((method, MethodCounts::default()));
-            stun.methods.len().saturating_sub(1)
-        }
-        None => return None,
+/// Counts a STUN message under its method.
+fn count_method(methods: &mut Vec<(u16, MethodCounts)>, message: &stun::Message<'_>) {
+    let method = message.method();
+    if methods.iter().all(|(m, _)| *m != method) && methods.len() < MAX_STUN {
+        methods.push((method, MethodCounts::default()));
+    }
+    let Some((_, counts)) = methods.iter_mut().find(|(m, _)| *m == method) else { return };
+    let count = match message.class() {
+        stun::Class::Request | stun::Class::Indication => &mut counts.requests,
+        stun::Class::Success => &mut counts.success,
+        stun::Class::Error => &mut counts.error,
     };
-    stun.methods.get_mut(at).map(|(_, counts)| counts)
+    *count = count.saturating_add(1);
 }
 
 fn note_message_http(http: &mut Http, content_type: Option<&[u8]>, frame: u64) {
@@ -595,9 +581,9 @@ fn number(bytes: &[u8]) -> Option<u64> {
     std::str::from_utf8(bytes).ok()?.trim().parse().ok()
 }
 
-/// A digest of a name's labels as they stand on the wire.
+/// A digest of a name as it stands on the wire.
 fn name_digest(name: &dns::Name<'_>) -> u32 {
-    name.labels().fold(0, |hash, label| fold(hash ^ digest(label), 0x9e37_79b9_7f4a_7c15 ^ label.len() as u64)) as u32
+    digest(name.wire(&mut [0; dns::NAME_MAX])) as u32
 }
 
 /// A digest that tells one short byte string from another; 0 for none.

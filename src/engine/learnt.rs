@@ -8,7 +8,6 @@ use smallvec::SmallVec;
 
 use crate::decode::Addr;
 use crate::event::MethodCounts;
-use crate::flow::NONE;
 use crate::time::Timestamp;
 
 /// Where something was seen.
@@ -29,40 +28,17 @@ pub struct NameAt {
     pub frame: u64,
 }
 
-/// Everything a flow's payload has told, by the numbers of its parts; [`NONE`] is nothing of that kind.
-///
-/// Parts of one kind lie together: millions of flows are read through at the end of a capture.
-#[derive(Debug)]
-pub struct Learnt {
-    /// TLS or DTLS.
-    pub tls: u32,
-    /// HTTP.
-    pub http: u32,
-    /// DNS.
-    pub dns: u32,
-    /// STUN.
-    pub stun: u32,
-    /// Datagrams of media.
-    pub media: u32,
-    /// The first ICMP error about it.
-    pub icmp: u32,
-    /// The frame of the first NTP packet.
-    pub ntp: Option<std::num::NonZeroU64>,
-}
-
-impl Default for Learnt {
-    fn default() -> Self {
-        Learnt { tls: NONE, http: NONE, dns: NONE, stun: NONE, media: NONE, icmp: NONE, ntp: None }
-    }
-}
-
 /// TLS or DTLS of one flow.
 #[derive(Debug, Default)]
 pub struct Tls {
-    /// The first server name asked for.
-    pub sni: Option<NameAt>,
-    /// The frame of the first ClientHello; 0 is none.
+    /// The frame of the first ClientHello, or of the first with a name if that came later; 0 is none.
     pub hello_frame: u64,
+    /// What only a record needs.
+    pub detail: Option<Box<TlsDetail>>,
+    /// A digest of the session id offered, 0 for none: a server that takes it up (TLS 1.2) sends it back.
+    pub session: u32,
+    /// The first server name asked for; 0, which is no name's number, is none.
+    pub name: u32,
     /// The highest version offered.
     pub offered: u16,
     /// The version chosen; 0 is none.
@@ -79,10 +55,14 @@ pub struct Tls {
     pub resumed: bool,
     /// Segments that the first ClientHello came in.
     pub segments: u16,
-    /// A digest of the session id offered, 0 for none: a server that takes it up (TLS 1.2) sends it back.
-    pub session: u64,
-    /// What only a record needs.
-    pub detail: Option<Box<TlsDetail>>,
+}
+
+impl Tls {
+    /// The first server name asked for.
+    #[inline]
+    pub fn sni(&self) -> Option<NameAt> {
+        (self.name != 0).then_some(NameAt { name: self.name, frame: self.hello_frame })
+    }
 }
 
 /// What only a record needs of TLS.
@@ -99,10 +79,6 @@ pub struct TlsDetail {
 /// HTTP of one flow.
 #[derive(Debug, Default)]
 pub struct Http {
-    /// Requests.
-    pub requests: u32,
-    /// Responses.
-    pub responses: u32,
     /// The first `Host`.
     pub host: Option<NameAt>,
     /// The first authority that a proxy was asked for.
@@ -138,15 +114,16 @@ pub struct HttpExchange {
 pub struct Dns {
     /// The first message's frame.
     pub frame: u64,
-    /// Queries.
-    pub queries: u32,
-    /// Responses.
-    pub responses: u32,
-    /// Responses whose query was seen.
-    pub exchanges: u32,
     /// Queries that wait for their response.
     pub pending: SmallVec<[PendingQuery; 1]>,
     /// What only a record needs.
+    pub record: Option<Box<DnsList>>,
+}
+
+/// What only a record needs of DNS.
+#[derive(Debug, Default)]
+pub struct DnsList {
+    /// The exchanges.
     pub list: Vec<DnsExchange>,
     /// Exchanges that the list had no room for.
     pub omitted: u64,
@@ -195,14 +172,43 @@ pub struct Stun {
     pub ice: bool,
     /// TURN methods were spoken.
     pub turn: bool,
+    /// Mapped addresses told.
+    pub mapped: SmallVec<[Mapped; 1]>,
+    /// What only a record needs.
+    pub detail: Option<Box<StunDetail>>,
+}
+
+/// What only a record needs of STUN.
+#[derive(Debug, Default)]
+pub struct StunDetail {
     /// Exchanges by method number.
-    pub methods: SmallVec<[(u16, MethodCounts); 1]>,
-    /// Mapped addresses told, with the side they were told to.
-    pub mapped: SmallVec<[(SocketAddr, u8); 1]>,
+    pub methods: Vec<(u16, MethodCounts)>,
     /// The first user name.
     pub username: Option<u32>,
     /// The first software.
     pub software: Option<u32>,
+}
+
+/// A mapped address that a server told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    addr: Addr,
+    port: u16,
+    v6: bool,
+    /// The side that was told.
+    pub side: u8,
+}
+
+impl Mapped {
+    /// `told` to that side.
+    pub fn new(told: SocketAddr, side: u8) -> Self {
+        Mapped { addr: Addr::from_ip(told.ip()), port: told.port(), v6: told.is_ipv6(), side }
+    }
+
+    /// The address and port told.
+    pub fn told(&self) -> SocketAddr {
+        SocketAddr::new(self.addr.ip(self.v6), self.port)
+    }
 }
 
 /// Datagrams of media, by what they look like.

@@ -19,11 +19,13 @@
 )]
 
 pub mod analysis;
+pub mod brief;
 mod datagrams;
 pub mod front;
 pub mod learn;
 pub mod learnt;
 pub mod naming;
+mod parts;
 mod record;
 pub mod shard;
 mod streams;

@@ -9,23 +9,26 @@ use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
 use super::analysis::{Analysis, FlowView};
-use super::learnt::NameAt;
+use super::learnt::{NameAt, Tls};
 use super::shard::Shard;
 use crate::classify::catalogue::{Catalogue, CatalogueError};
 use crate::classify::decide::{Knowledge, name_of};
+use crate::classify::facts::is_literal;
 use crate::classify::host::HostMatch;
 use crate::classify::names::{Learnt, NameIndex, UNLISTED};
 use crate::classify::roles::{RoleGather, Roles};
 use crate::classify::rules::{Rules, RulesError};
 use crate::classify::site::Site;
 use crate::decode::Addr;
+use crate::flow::Flow;
 use crate::flow::rates::Thresholds;
-use crate::flow::{Flow, NONE};
 
 /// The most names, and answers, that are kept of one capture.
 const MAX_NAMES: usize = 4 << 20;
 /// Set in the number of a name that no catalogue entry covers. [`UNLISTED`] has it too.
 const NOT_LISTED: u32 = 1 << 31;
+/// In place of the number of a name that is an address; no catalogue entry covers one.
+const LITERAL: u32 = UNLISTED - 1;
 
 /// What is known before any packet: the catalogue, the rules, and what the user says of the site.
 #[derive(Debug)]
@@ -112,23 +115,22 @@ impl<'a> Naming<'a> {
     fn find_roles(&self, analysis: &Analysis, vendors: &HashSet<Addr, RandomState>) -> Roles {
         let KnowledgeBase { catalogue, rules, site, .. } = self.base;
         let mut roles = RoleGather::new();
-        let may_tell = |shard: &Shard, flow: &Flow| may_tell_roles(shard, flow, vendors, site);
-        self.each_flow(analysis, may_tell, |view| {
-            let facts = view.facts();
-            roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
+        self.each_flow(analysis, |view| {
             for (client, outside) in view.mapped() {
                 roles.mapped(client, outside, site);
             }
+            if self.may_tell_roles(view, vendors) {
+                let facts = view.facts();
+                roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
+            }
         });
         if roles.asked(&self.names, site) {
-            self.each_flow(
-                analysis,
-                |_, _| true,
-                |view| {
+            self.each_flow(analysis, |view| {
+                if roles.wants_rest(view.orig.0) {
                     let facts = view.facts();
                     roles.observe_rest(&facts, name_of(&facts, catalogue, &self.names, rules), site);
-                },
-            );
+                }
+            });
         }
         if let Some(first) = analysis.totals.first {
             roles.began(first);
@@ -136,17 +138,25 @@ impl<'a> Naming<'a> {
         roles.freeze(site, rules)
     }
 
-    fn each_flow(
-        &self,
-        analysis: &Analysis,
-        wanted: impl Fn(&Shard, &Flow) -> bool,
-        mut take: impl FnMut(&FlowView<'_>),
-    ) {
-        for (shard, at) in analysis.shards.iter().zip(0u32..) {
-            for (_, flow) in shard.table.flows().filter(|(_, flow)| wanted(shard, flow)) {
-                take(&FlowView::new(shard, at, flow, self));
-            }
+    fn each_flow(&self, analysis: &Analysis, mut take: impl FnMut(&FlowView<'_>)) {
+        for at in 0..u32::try_from(analysis.shards.len()).unwrap_or(0) {
+            analysis.views_of(at, self).for_each(|view| take(&view));
         }
+    }
+
+    /// Whether a flow can say anything of who is what in a first pass: all others need not be looked at closely.
+    fn may_tell_roles(&self, view: &FlowView<'_>, vendors: &HashSet<Addr, RandomState>) -> bool {
+        let (resp, port) = view.resp;
+        let told = match port {
+            853 | 554 | 8554 => true,
+            80 | 443 | 8887 => self.base.site.inside(resp),
+            _ => false,
+        };
+        told || (!vendors.is_empty() && vendors.contains(&Addr::from_ip(resp)))
+            || view.http().is_some_and(|http| {
+                let names = [http.host, http.authority.map(|(at, _)| at)];
+                names.iter().flatten().any(|at| !self.is_plain(view.shard_at, at.name, || view.text(at.name)))
+            })
     }
 
     /// What classification goes by.
@@ -162,14 +172,27 @@ impl<'a> Naming<'a> {
     /// The number among all names of a shard's string, if it names anything.
     pub(super) fn id_of(&self, shard: u32, name: u32) -> Option<u32> {
         let id = self.ids.get(shard as usize)?.get(name as usize).copied()?;
-        Some(if id == UNLISTED { id } else { id & !NOT_LISTED })
+        Some(if id >= LITERAL { UNLISTED } else { id & !NOT_LISTED })
+    }
+
+    /// Whether the catalogue has nothing to say of a shard's string, and it is no address. `text` gives the string.
+    pub(super) fn is_plain<'t>(&self, shard: u32, name: u32, text: impl FnOnce() -> &'t str) -> bool {
+        match self.ids.get(shard as usize).and_then(|ids| ids.get(name as usize)) {
+            Some(&UNLISTED) => true,
+            Some(&LITERAL) | None => false,
+            Some(id) => id & NOT_LISTED != 0 && !is_literal(text()),
+        }
     }
 }
 
 /// The number of a name among all names: [`UNLISTED`] unless the catalogue has something to say of it.
 fn number(name: &str, base: &KnowledgeBase, learnt: &mut Learnt) -> u32 {
     let listed = base.catalogue.look_up(name) != HostMatch::NONE;
-    if listed { learnt.names.intern(name).unwrap_or(UNLISTED) } else { UNLISTED }
+    match listed {
+        true => learnt.names.intern(name).unwrap_or(UNLISTED),
+        false if is_literal(name) => LITERAL,
+        false => UNLISTED,
+    }
 }
 
 /// What is learnt, while it is put together.
@@ -256,7 +279,7 @@ impl Gather {
     fn wanted(&mut self, shard: &Shard, at: u32, name: u32, server: Addr) -> Option<u32> {
         let listed = self.is_listed(at, name);
         let id = self.slot(at, name).copied()?;
-        if listed || id != UNLISTED {
+        if listed || id < LITERAL {
             return Some(id & !NOT_LISTED);
         }
         if !self.everything && !self.vendors.contains(&server) {
@@ -270,18 +293,6 @@ impl Gather {
     }
 }
 
-/// Whether a flow can say anything of who is what in a first pass: all others need not be looked at closely.
-fn may_tell_roles(shard: &Shard, flow: &Flow, vendors: &HashSet<Addr, RandomState>, site: &Site) -> bool {
-    let [_, server] = flow.oriented(shard.table.sides(flow));
-    let told = match server.port {
-        853 | 554 | 8554 => true,
-        80 | 443 | 8887 => site.inside(server.addr.ip(flow.is_v6())),
-        _ => false,
-    };
-    let learnt = || shard.learner.learnt.get(flow.learnt);
-    told || vendors.contains(&server.addr) || learnt().is_some_and(|l| l.stun != NONE || l.http != NONE)
-}
-
 /// The address of a flow's responder.
 fn responder(shard: &Shard, flow: &Flow) -> Addr {
     let [_, server] = flow.oriented(shard.table.sides(flow));
@@ -291,10 +302,9 @@ fn responder(shard: &Shard, flow: &Flow) -> Addr {
 /// The name that a flow carries for its server's own address: none where a proxy was asked for another.
 fn own_name(shard: &Shard, flow: &Flow) -> Option<NameAt> {
     let learner = &shard.learner;
-    let learnt = learner.learnt.get(flow.learnt)?;
-    let http = learner.http.get(learnt.http);
+    let http = learner.http_of(flow);
     if http.is_some_and(|h| h.authority.is_some()) {
         return None;
     }
-    learner.tls.get(learnt.tls).and_then(|t| t.sni).or(http.and_then(|h| h.host))
+    learner.tls_of(flow).and_then(Tls::sni).or(http.and_then(|h| h.host))
 }

@@ -45,7 +45,7 @@ impl<'a> FlowView<'a> {
             tls: self.tls().map(|t| self.tls_record(t)),
             quic: None,
             dns: dns.map(|d| self.dns_records(d)).unwrap_or_default(),
-            dns_omitted: dns.map_or(0, |d| d.omitted),
+            dns_omitted: dns.and_then(|d| d.record.as_ref()).map_or(0, |kept| kept.omitted),
             http: http.map(http_records).unwrap_or_default(),
             http_omitted: http.map_or(0, |h| h.omitted),
             stun: self.stun().map(|s| self.stun_record(s)),
@@ -74,7 +74,7 @@ impl<'a> FlowView<'a> {
             one_sided: is_one_sided(flow, self.tcp),
             interim: false,
             conn_state: self.tcp.map(|t| t.conn_state(flow.flipped(), any_payload)),
-            history: self.tcp.map(|t| t.history.text(flow.flipped(), flow.flipped())).unwrap_or_default(),
+            history: self.tcp.map(|t| t.log.history.text(flow.flipped(), flow.flipped())).unwrap_or_default(),
         }
     }
 
@@ -87,7 +87,7 @@ impl<'a> FlowView<'a> {
         let version = if known.version != 0 { known.version } else { known.offered };
         let detail = known.detail.as_deref();
         TlsRecord {
-            sni: known.sni.map(|at| Cow::Borrowed(self.text(at.name))),
+            sni: known.sni().map(|at| Cow::Borrowed(self.text(at.name))),
             version: (version != 0).then(|| tls::version_name(version)),
             alpn: detail.map(|d| d.alpn.iter().map(|p| Cow::Borrowed(&**p)).collect()).unwrap_or_default(),
             ja4: detail.map(|d| d.ja4.to_string()),
@@ -110,7 +110,7 @@ impl<'a> FlowView<'a> {
             ttl: e.ttl,
             rtt: e.rtt.map(seconds),
         };
-        known.list.iter().map(record).collect()
+        known.record.iter().flat_map(|kept| &kept.list).map(record).collect()
     }
 
     fn stun_record(&self, known: &Stun) -> StunRecord<'a> {
@@ -118,20 +118,22 @@ impl<'a> FlowView<'a> {
             Some(name) => Cow::Borrowed(name),
             None => Cow::Owned(format!("0x{number:03x}")),
         };
-        let mut mapped: Vec<String> = known.mapped.iter().map(|(address, _)| address.to_string()).collect();
+        let mut mapped: Vec<String> = known.mapped.iter().map(|mapped| mapped.told().to_string()).collect();
         mapped.dedup();
+        let detail = known.detail.as_deref();
+        let methods = detail.map(|d| &d.methods[..]).unwrap_or_default();
         StunRecord {
             mapped,
-            username: known.username.map(|name| Cow::Borrowed(self.text(name))),
-            software: known.software.map(|name| Cow::Borrowed(self.text(name))),
-            methods: Methods(known.methods.iter().map(|(number, counts)| (method(*number), *counts)).collect()),
+            username: detail.and_then(|d| d.username).map(|name| Cow::Borrowed(self.text(name))),
+            software: detail.and_then(|d| d.software).map(|name| Cow::Borrowed(self.text(name))),
+            methods: Methods(methods.iter().map(|(number, counts)| (method(*number), *counts)).collect()),
             turn: known.turn || known.channel_data > 0,
         }
     }
 
     fn tcp_record(&self, tcp: &Tcp) -> TcpRecord {
         let side = |second: u8| if (second == 1) == self.flow.flipped() { "orig" } else { "resp" };
-        let sum = |count: fn(&Trouble) -> u64| tcp.half.iter().filter_map(|h| h.trouble()).map(count).sum();
+        let sum = |count: fn(&Trouble) -> u64| tcp.log.troubles().iter().copied().flatten().map(count).sum();
         TcpRecord {
             rtt_min: tcp.rtt.min(),
             rtt_p95: tcp.rtt.p95(),

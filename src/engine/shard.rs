@@ -17,7 +17,7 @@ mod phase {
     /// Only an alert may still come in the clear.
     pub const ALERTS: u8 = 1;
     /// Nothing more is wanted.
-    pub const DONE: u8 = 2;
+    pub const DONE: u8 = crate::flow::INSPECTED;
 }
 
 /// How many more segments may bring an alert in the clear once the hellos are done.
@@ -58,75 +58,27 @@ impl Shard {
     #[inline]
     pub fn packet(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) {
         self.advance(packet.ts);
-        let Tracked { number, second, duplicate } = self.table.track(packet, keyed, bytes);
-        if duplicate || !packet.transport {
+        let Shard { table, learner, streams, piecewise } = self;
+        let Some(tracked) = table.track(packet, keyed, bytes) else { return };
+        if tracked.duplicate || !packet.transport || tracked.flow.phase == phase::DONE {
             return;
         }
-        match packet.proto {
-            proto::TCP => self.tcp(number, second, packet, bytes),
-            proto::UDP if packet.payload_len > 0 => self.udp(number, second, packet, bytes),
-            _ => {}
-        }
-    }
-
-    #[inline(always)]
-    fn udp(&mut self, number: u32, second: bool, packet: &Packet, bytes: &[u8]) {
-        let Shard { table, learner, piecewise, .. } = self;
-        if let Some(flow) = table.flow_mut(number) {
-            let mut cx = Context { flow, number, packet, second, segments: 0 };
-            datagram(&mut cx, packet.payload(bytes), learner, piecewise);
-        }
-    }
-
-    #[inline(always)]
-    fn tcp(&mut self, number: u32, second: bool, packet: &Packet, bytes: &[u8]) {
-        let Some(flow) = self.table.flow_mut(number) else { return };
-        if flow.phase == phase::DONE {
-            return;
-        }
-        if packet.payload_len > 0 {
-            // what comes with a SYN follows it in sequence (TCP fast open, RFC 7413)
-            if packet.has(tcp_flag::SYN) {
-                self.tcp_payload(number, second, &Packet { seq: packet.seq.wrapping_add(1), ..*packet }, bytes);
-            } else {
-                self.tcp_payload(number, second, packet, bytes);
+        let Tracked { number, second, flow, tcp, .. } = tracked;
+        match (packet.proto, tcp) {
+            (proto::TCP, Some(tcp)) => {
+                let mut cx = Context { flow, number, packet, second, segments: 0 };
+                if packet.payload_len > 0 {
+                    segment(&mut cx, tcp, bytes, learner, streams);
+                }
+                if packet.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0 && tcp.is_over() {
+                    over(&mut cx, learner, streams);
+                }
             }
-        }
-        if packet.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0 {
-            self.tcp_end(number, packet);
-        }
-    }
-
-    fn tcp_payload(&mut self, number: u32, second: bool, packet: &Packet, bytes: &[u8]) {
-        let Shard { table, learner, streams, .. } = self;
-        let begins = table.flow(number).filter(|f| f.streams == NONE).and_then(|f| table.tcp(f)).map(Tcp::begins);
-        let Some(flow) = table.flow_mut(number) else { return };
-        let mut cx = Context { flow, number, packet, second, segments: 0 };
-        let payload = packet.payload(bytes);
-        if cx.flow.phase == phase::ALERTS {
-            late_alert(&mut cx, payload, learner);
-            return;
-        }
-        if let Some(begins) = begins {
-            streams.open(cx.flow, begins);
-        }
-        let finished = streams.segment(&mut cx, payload, learner);
-        let hellos = is_past_hellos(cx.flow, learner);
-        if finished || hellos {
-            cx.flow.phase = if hellos { phase::ALERTS } else { phase::DONE };
-            cx.flow.tries = 0;
-            streams.release(cx.flow);
-        }
-    }
-
-    /// A FIN or RST has come: once the connection is over its streams are read to the end and let go.
-    #[cold]
-    fn tcp_end(&mut self, number: u32, packet: &Packet) {
-        let Shard { table, learner, streams, .. } = self;
-        let over = table.flow(number).and_then(|f| table.tcp(f)).is_some_and(|t| t.is_over());
-        if let Some(flow) = table.flow_mut(number).filter(|f| over && f.streams != NONE) {
-            streams.close(flow, number, packet, learner);
-            flow.phase = phase::DONE;
+            (proto::UDP, _) if packet.payload_len > 0 => {
+                let mut cx = Context { flow, number, packet, second, segments: 0 };
+                datagram(&mut cx, packet.payload(bytes), learner, piecewise);
+            }
+            _ => {}
         }
     }
 
@@ -160,6 +112,44 @@ impl Shard {
     pub fn memory(&self) -> usize {
         let inspected = self.streams.memory().saturating_add(self.piecewise.memory());
         self.table.memory().saturating_add(self.learner.memory()).saturating_add(inspected)
+    }
+}
+
+/// Takes a segment with payload. What comes with a SYN follows it in sequence (TCP fast open, RFC 7413).
+#[inline(always)]
+fn segment(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner, streams: &mut StreamTable) {
+    if cx.packet.has(tcp_flag::SYN) {
+        let packet = &Packet { seq: cx.packet.seq.wrapping_add(1), ..*cx.packet };
+        let mut cx = Context { flow: &mut *cx.flow, packet, ..*cx };
+        payload(&mut cx, tcp, bytes, learner, streams);
+    } else {
+        payload(cx, tcp, bytes, learner, streams);
+    }
+}
+
+fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner, streams: &mut StreamTable) {
+    let payload = cx.packet.payload(bytes);
+    if cx.flow.phase == phase::ALERTS {
+        return late_alert(cx, payload, learner);
+    }
+    if cx.flow.streams == NONE {
+        streams.open(cx.flow, tcp.begins());
+    }
+    let finished = streams.segment(cx, payload, learner);
+    let hellos = is_past_hellos(cx.flow, learner);
+    if finished || hellos {
+        cx.flow.phase = if hellos { phase::ALERTS } else { phase::DONE };
+        cx.flow.tries = 0;
+        streams.release(cx.flow);
+    }
+}
+
+/// A connection is over: its streams are read to the end and let go.
+#[cold]
+fn over(cx: &mut Context<'_>, learner: &mut Learner, streams: &mut StreamTable) {
+    if cx.flow.streams != NONE {
+        streams.close(cx.flow, cx.number, cx.packet, learner);
+        cx.flow.phase = phase::DONE;
     }
 }
 

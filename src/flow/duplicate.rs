@@ -15,8 +15,8 @@ use crate::time::{MILLISECOND, Timestamp};
 pub const WINDOW: u64 = MILLISECOND;
 /// Rows of remembered packets, and packets a row: several times what a mirror at 10 Gbit/s shows one of 64 shards in
 /// [`WINDOW`].
-const ROWS: usize = 32;
-const WAYS: usize = 4;
+const ROWS: usize = 64;
+const WAYS: usize = 2;
 
 /// A packet that was seen: its signature, of which the last 16 bits say which way it came, and when.
 type Seen = (u64, Timestamp);
@@ -40,15 +40,21 @@ impl Duplicates {
     pub fn is_copy(&mut self, packet: &Packet, payload: &[u8]) -> bool {
         let entry = signature(packet, payload);
         let Some(row) = self.rows.get_mut((entry >> 32) as usize % ROWS) else { return false };
-        let [a, b, c, d] = *row;
-        let mut copy = false;
-        for (seen, at) in [a, b, c, d] {
-            let alike = seen >> 16 == entry >> 16 && packet.ts.0.abs_diff(at.0) <= WINDOW;
-            copy |= alike && (seen != entry || is_unrepeatable(packet));
-        }
-        *row = [(entry, packet.ts), a, b, c];
-        copy
+        let before = *row;
+        let [latest, _] = before;
+        *row = [(entry, packet.ts), latest];
+        let alike = before.iter().fold(false, |any, (seen, _)| any | (seen >> 16 == entry >> 16));
+        alike && copies(&before, entry, packet)
     }
+}
+
+/// Whether one of these, which may be alike, is a copy.
+#[cold]
+fn copies(row: &[Seen; WAYS], entry: u64, packet: &Packet) -> bool {
+    row.iter().any(|(seen, at)| {
+        let alike = seen >> 16 == entry >> 16 && packet.ts.0.abs_diff(at.0) <= WINDOW;
+        alike && (*seen != entry || is_unrepeatable(packet))
+    })
 }
 
 /// What tells a packet from all others, and in the last 16 bits what a mirror changes on the way.

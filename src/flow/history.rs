@@ -70,44 +70,80 @@ pub const fn conn_state(orig: Side, resp: Side, any_payload: bool) -> &'static s
     }
 }
 
+/// The letters there are, in lower case; a history knows them by their places here.
+const LETTERS: [u8; 16] = *b"shadfrtgwiqcx???";
+/// Bits that one entry takes: its letter's place, and whose it is.
+const ENTRY: usize = 5;
+/// Entries in one word.
+const PER_WORD: usize = 6;
+
 /// The letters of a history in the order in which they were first seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History {
-    letters: [u8; 23],
-    len: u8,
+    /// Entries, one behind the other.
+    order: [u32; 4],
     /// A bit for each letter and side that is there.
-    seen: u64,
+    seen: u32,
+}
+
+/// A letter's place in [`LETTERS`].
+#[inline(always)]
+const fn place(letter: u8) -> u32 {
+    match letter {
+        b's' => 0,
+        b'h' => 1,
+        b'a' => 2,
+        b'd' => 3,
+        b'f' => 4,
+        b'r' => 5,
+        b't' => 6,
+        b'g' => 7,
+        b'w' => 8,
+        b'i' => 9,
+        b'q' => 10,
+        b'c' => 11,
+        _ => 12,
+    }
 }
 
 impl History {
     /// Notes that side 1 (`second`) or 0 did what `letter` (lower case) stands for; only the first time counts.
     #[inline(always)]
     pub fn note(&mut self, second: bool, letter: u8) {
-        let bit = 1u64 << (u32::from(letter & 31) | u32::from(second) << 5);
-        if self.seen & bit == 0 {
-            self.seen |= bit;
-            self.push(if second { letter } else { letter.to_ascii_uppercase() });
+        let entry = place(letter) | u32::from(second) << 4;
+        if self.seen >> entry & 1 == 0 {
+            self.push(entry);
         }
     }
 
     #[cold]
-    fn push(&mut self, letter: u8) {
-        if let Some(slot) = self.letters.get_mut(usize::from(self.len)) {
-            *slot = letter;
-            self.len = self.len.wrapping_add(1);
+    fn push(&mut self, entry: u32) {
+        let at = self.len();
+        self.seen |= 1 << entry;
+        if let Some(word) = self.order.get_mut(at / PER_WORD) {
+            *word |= entry << (at % PER_WORD).wrapping_mul(ENTRY);
         }
+    }
+
+    const fn len(&self) -> usize {
+        self.seen.count_ones() as usize
+    }
+
+    /// Each letter, and whether it is side 1's.
+    fn entries(&self) -> impl Iterator<Item = (u8, bool)> {
+        let words = self.order.iter().flat_map(|word| (0..PER_WORD).map(move |n| word >> n.wrapping_mul(ENTRY)));
+        words.take(self.len()).map(|entry| {
+            let letter = LETTERS.get(entry as usize & 15).copied().unwrap_or(b'?');
+            (letter, entry >> 4 & 1 == 1)
+        })
     }
 
     /// The history in text. `flipped`: side 1 is the originator; `guessed`: not by its SYN, which Zeek marks with `^`.
     pub fn text(&self, flipped: bool, guessed: bool) -> String {
         let mark = guessed.then_some('^');
-        let letters = self.letters.iter().take(usize::from(self.len)).map(|&letter| {
-            let letter = char::from(letter);
-            match (flipped, letter.is_ascii_uppercase()) {
-                (false, _) => letter,
-                (true, true) => letter.to_ascii_lowercase(),
-                (true, false) => letter.to_ascii_uppercase(),
-            }
+        let letters = self.entries().map(|(letter, second)| {
+            let orig = second == flipped;
+            char::from(if orig { letter.to_ascii_uppercase() } else { letter })
         });
         mark.into_iter().chain(letters).collect()
     }
@@ -151,6 +187,6 @@ mod tests {
         for letter in b'a'..=b'z' {
             history.note(true, letter);
         }
-        assert_eq!(history.text(false, false).len(), 23);
+        assert_eq!(history.text(false, false).len(), 4 + 11, "each of the other side's letters once");
     }
 }

@@ -16,7 +16,7 @@ pub const SHARDS: usize = 64;
 ///
 /// IPv4 endpoints stand in it whole. IPv6 addresses stand as a hash, so that a key stays at 16 bytes; the table
 /// confirms a match against the addresses themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlowKey {
     high: u64,
     low: u64,
@@ -88,7 +88,7 @@ impl FlowKey {
 }
 
 /// A packet's key, ready for a table: worked out once, before the table is touched.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Keyed {
     /// The flow's key.
     pub key: FlowKey,
@@ -187,10 +187,10 @@ mod tests {
     fn v6_keys_tell_addresses_apart() {
         let mut there = packet([0; 4], 1, [0; 4], 2);
         there.v6 = true;
-        there.src = Addr([1; 16]);
-        there.dst = Addr([2; 16]);
+        there.src = Addr::v6([1; 16]);
+        there.dst = Addr::v6([2; 16]);
         let mut other = there;
-        other.dst = Addr([3; 16]);
+        other.dst = Addr::v6([3; 16]);
         assert_ne!(FlowKey::of(&there, 7).0, FlowKey::of(&other, 7).0);
         assert!(FlowKey::of(&there, 7).0.is_v6());
     }

@@ -78,10 +78,14 @@ pub mod flag {
     pub const CUT: u16 = 1 << 4;
     pub const ENDED: u16 = 1 << 5;
     pub const FRAGMENTED: u16 = 1 << 6;
+    pub const TROUBLED: u16 = 1 << 7;
 }
 
 /// No number: the flow has no such part.
 pub const NONE: u32 = u32::MAX;
+
+/// The [`Flow::phase`] of a flow of which nothing more is to be inspected.
+pub const INSPECTED: u8 = u8::MAX;
 
 /// One flow's record. Pairs are by side: 0 sent the first packet seen.
 #[derive(Clone, Debug)]
@@ -157,6 +161,11 @@ impl Flow {
         self.is(flag::CUT)
     }
 
+    /// Something went wrong with its TCP data.
+    pub const fn troubled(&self) -> bool {
+        self.is(flag::TROUBLED)
+    }
+
     /// It ended before the capture did.
     pub const fn ended(&self) -> bool {
         self.is(flag::ENDED)
@@ -175,14 +184,18 @@ impl Flow {
 }
 
 /// The flow that a packet belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tracked {
+#[derive(Debug)]
+pub struct Tracked<'t> {
     /// The flow's number.
     pub number: u32,
     /// Side 1 sent it.
     pub second: bool,
     /// It is a mirror's copy of a packet seen before: counted, and of no further meaning.
     pub duplicate: bool,
+    /// The flow.
+    pub flow: &'t mut Flow,
+    /// Its TCP side.
+    pub tcp: Option<&'t mut Tcp>,
 }
 
 /// All flows of one shard.
@@ -222,47 +235,45 @@ impl Table {
         self.flows.get((slot as u32).wrapping_sub(1)).map_or(0, |flow| flow.pkts[0])
     }
 
-    /// Takes a packet whose key is `keyed` and whose frame, or datagram, is `bytes`.
+    /// Takes a packet whose key is `keyed` and whose frame, or datagram, is `bytes`; gives the flow that it belongs to.
     #[inline]
-    pub fn track(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) -> Tracked {
+    pub fn track(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) -> Option<Tracked<'_>> {
         let Keyed { key, hash, forward } = keyed;
         let found = self.find(key, hash, packet, forward);
         let number = match found {
-            Some(number) if !self.is_another(number, packet, forward, hash) => number,
-            _ => self.open(key, hash, packet, forward),
+            Some((number, flow)) if !self.is_another(flow, packet, forward) => number,
+            Some((number, _)) => {
+                self.end(number, hash);
+                self.open(key, hash, packet, forward)
+            }
+            None => self.open(key, hash, packet, forward),
         };
-        let payload = packet.payload(bytes);
-        let duplicate = self.duplicates.is_copy(packet, payload) && found.is_some();
-        let Some(flow) = self.flows.get_mut(number) else { return Tracked { number, second: false, duplicate } };
+        let copy = self.duplicates.is_copy(packet, packet.payload(bytes));
+        let flow = self.flows.get_mut(number)?;
+        // the first packet of a flow is no copy of another's
+        let duplicate = copy && flow.pkts != [0; 2];
         let second = forward != flow.is(flag::FIRST_FORWARD);
         let side = usize::from(second);
         count(flow, side, packet);
+        let tcp = if packet.proto == proto::TCP && packet.transport { self.tcp.get_mut(flow.tcp) } else { None };
+        let mut tracked = Tracked { number, second, duplicate, flow, tcp };
         if duplicate {
-            flow.duplicates = flow.duplicates.saturating_add(packet.frames);
-            return Tracked { number, second, duplicate };
+            tracked.flow.duplicates = tracked.flow.duplicates.saturating_add(packet.frames);
+        } else {
+            tracked.take(packet, packet.options(bytes), &self.config.rates);
         }
-        let before = flow.payload;
-        if let Some(payload) = flow.payload.get_mut(side) {
-            *payload = payload.wrapping_add(u64::from(packet.payload_len));
-        }
-        if packet.proto == proto::TCP
-            && packet.transport
-            && let Some(tcp) = self.tcp.get_mut(flow.tcp)
-        {
-            tcp.segment(second, packet, packet.options(bytes));
-            if packet.payload_len > 0 {
-                tcp.rate(side, packet, flow.first, before, &self.config.rates);
-            }
-        }
-        Tracked { number, second, duplicate }
+        Some(tracked)
     }
 
     #[inline(always)]
-    fn find(&self, key: FlowKey, hash: u64, packet: &Packet, forward: bool) -> Option<u32> {
-        self.index.find(hash, |number| {
+    fn find(&self, key: FlowKey, hash: u64, packet: &Packet, forward: bool) -> Option<(u32, &Flow)> {
+        let mut found = None;
+        let number = self.index.find(hash, |number| {
             let Some(flow) = self.flows.get(number) else { return false };
+            found = Some(flow);
             flow.key == key && (!packet.v6 || self.v6_pair(flow) == Some(pair(packet, forward)))
-        })
+        })?;
+        found.map(|flow| (number, flow))
     }
 
     /// The addresses of an IPv6 flow, lower endpoint's first.
@@ -273,18 +284,16 @@ impl Table {
     /// Whether the packet is the first of another flow between the same endpoints: after a silence, or by its SYN.
     /// The flow found is then over.
     #[inline(always)]
-    fn is_another(&mut self, number: u32, packet: &Packet, forward: bool, hash: u64) -> bool {
-        let Some(flow) = self.flows.get(number) else { return true };
+    fn is_another(&self, flow: &Flow, packet: &Packet, forward: bool) -> bool {
         let silent = packet.ts.since(flow.last);
-        let mut another = silent > self.config.timeouts.tcp_closed && silent > self.timeout(flow);
-        if packet.proto == proto::TCP && packet.tcp_flags & (tcp_flag::SYN | tcp_flag::RST) == tcp_flag::SYN {
+        if silent > self.config.timeouts.tcp_closed && silent > self.timeout(flow) {
+            return true;
+        }
+        let opens = packet.proto == proto::TCP && packet.tcp_flags & (tcp_flag::SYN | tcp_flag::RST) == tcp_flag::SYN;
+        opens && {
             let second = forward != flow.is(flag::FIRST_FORWARD);
-            another |= self.tcp.get(flow.tcp).is_some_and(|tcp| tcp.is_reopened_by(second, packet));
+            self.tcp.get(flow.tcp).is_some_and(|tcp| tcp.is_reopened_by(second, packet))
         }
-        if another {
-            self.end(number, hash);
-        }
-        another
     }
 
     /// How long the flow may be silent before it is over.
@@ -382,7 +391,7 @@ impl Table {
     /// The flow that a packet with these headers would belong to, as things stand.
     pub fn lookup(&self, packet: &Packet) -> Option<u32> {
         let Keyed { key, hash, forward } = Keyed::of(packet, self.secret);
-        self.find(key, hash, packet, forward)
+        self.find(key, hash, packet, forward).map(|(number, _)| number)
     }
 
     /// The ends of a flow: side 0, side 1.
@@ -422,6 +431,27 @@ impl Table {
         [self.index.memory(), self.flows.memory(), self.v6.memory(), self.tcp.memory(), self.wheel.memory()]
             .iter()
             .sum()
+    }
+}
+
+impl Tracked<'_> {
+    /// Takes a packet that is no copy into account; `options` are its TCP options.
+    #[inline(always)]
+    fn take(&mut self, packet: &Packet, options: &[u8], rates: &rates::Thresholds) {
+        let Tracked { second, flow, tcp, .. } = self;
+        let side = usize::from(*second);
+        let before = flow.payload;
+        if let Some(payload) = flow.payload.get_mut(side) {
+            *payload = payload.wrapping_add(u64::from(packet.payload_len));
+        }
+        let Some(tcp) = tcp else { return };
+        tcp.segment(*second, packet, options);
+        if tcp.log.troubles().is_some() {
+            flow.flags |= flag::TROUBLED;
+        }
+        if packet.payload_len > 0 {
+            tcp.rate(side, packet, flow.first, before, rates);
+        }
     }
 }
 
@@ -516,8 +546,9 @@ mod tests {
         }
     }
 
-    fn track(t: &mut Table, p: &Packet) -> Tracked {
-        t.track(p, Keyed::of(p, 42), &[])
+    /// The flow's number, whether side 1 sent the packet, and whether it is a copy.
+    fn track(t: &mut Table, p: &Packet) -> (u32, bool, bool) {
+        t.track(p, Keyed::of(p, 42), &[]).map(|tracked| (tracked.number, tracked.second, tracked.duplicate)).unwrap()
     }
 
     fn table() -> Table {
@@ -529,7 +560,7 @@ mod tests {
         let mut t = table();
         let a = track(&mut t, &packet(1, true, tcp_flag::SYN));
         let b = track(&mut t, &packet(2_000_000, false, tcp_flag::SYN | tcp_flag::ACK));
-        assert_eq!((a.number, a.second, b.number, b.second), (0, false, 0, true));
+        assert_eq!((a, b), ((0, false, false), (0, true, false)));
         let flow = t.flow(0).unwrap();
         assert_eq!((flow.pkts, flow.bytes, flow.flipped(), flow.midstream()), ([1, 1], [60, 60], false, false));
         assert_eq!(t.sides(flow)[0].port, 50_000);
@@ -556,7 +587,7 @@ mod tests {
         track(&mut t, &packet(2_000_000, false, tcp_flag::RST | tcp_flag::ACK));
         let mut again = packet(3_000_000, true, tcp_flag::SYN);
         again.seq = 77;
-        assert_eq!(track(&mut t, &again).number, 1);
+        assert_eq!(track(&mut t, &again).0, 1);
         assert!(t.flow(0).unwrap().ended() && !t.flow(1).unwrap().ended());
         assert_eq!((t.len(), t.active()), (2, 1));
     }
@@ -570,7 +601,7 @@ mod tests {
         assert_eq!(ended, 0);
         t.advance(Timestamp(315_360_000 * SECOND), &mut |_, _| ended += 1);
         assert_eq!((ended, t.active()), (1, 0));
-        assert_eq!(track(&mut t, &packet(315_360_001 * SECOND, true, tcp_flag::ACK)).number, 1);
+        assert_eq!(track(&mut t, &packet(315_360_001 * SECOND, true, tcp_flag::ACK)).0, 1);
     }
 
     #[test]
@@ -580,9 +611,9 @@ mod tests {
         (p.payload_len, p.ip_id) = (100, 9);
         track(&mut t, &p);
         p.ts = Timestamp(2000);
-        assert!(track(&mut t, &p).duplicate);
+        assert!(track(&mut t, &p).2);
         let flow = t.flow(0).unwrap();
         assert_eq!((flow.pkts[0], flow.payload[0], flow.duplicates), (2, 100, 1));
-        assert_eq!(t.tcp(flow).unwrap().half[0].trouble().map_or(0, |t| t.retransmissions), 0);
+        assert_eq!(t.tcp(flow).unwrap().log.troubles().map_or(0, |t| t[0].retransmissions), 0);
     }
 }

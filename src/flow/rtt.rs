@@ -1,7 +1,7 @@
 //! Round-trip times: the smallest, and a high percentile, in a few bytes a flow.
 
-/// Samples kept as they are before a histogram is worth its memory.
-const EXACT: usize = 6;
+/// Samples kept one by one before a histogram is worth its memory: as many as short connections have.
+const FEW: usize = 10;
 /// Histogram cells per doubling: a cell is at most 1/8 wide.
 const PER_OCTAVE: usize = 8;
 /// Cells: 2 µs to 2^32 µs.
@@ -13,8 +13,25 @@ pub struct Rtt {
     /// The smallest sample of each direction's data, by who sent it; 0 is none.
     min: [u32; 2],
     count: u32,
-    first: [u32; EXACT],
+    /// The first samples, packed.
+    first: [u16; FEW],
     cells: Option<Box<[u16; CELLS]>>,
+}
+
+/// A sample in 16 bits, to one part in a thousand: a factor, and a power of two by which it is multiplied. The order
+/// of samples is that of their packed forms.
+const fn pack(micros: u32) -> u16 {
+    match micros.checked_ilog2() {
+        Some(top @ 11..) => {
+            let shift = top.wrapping_sub(10);
+            (shift << 11 | (micros >> shift)) as u16
+        }
+        _ => micros as u16,
+    }
+}
+
+const fn unpack(packed: u16) -> u32 {
+    (packed as u32 & 0x7ff) << (packed >> 11)
 }
 
 fn cell(micros: u32) -> usize {
@@ -31,12 +48,12 @@ fn middle(cell: usize) -> f64 {
 }
 
 impl Rtt {
-    /// Takes the time, in nanoseconds, from a segment of `sender` (0 or 1) to its acknowledgement.
+    /// Takes the time, in microseconds, from a segment of `sender` (0 or 1) to its acknowledgement.
     ///
     /// A mirror in the middle sees each direction's data make only its own part of the way: the path's round trip is
     /// a sample of one side and the smallest of the other.
-    pub fn sample(&mut self, sender: usize, nanos: u64) {
-        let micros = u32::try_from(nanos / 1000).unwrap_or(u32::MAX).max(1);
+    pub fn sample(&mut self, sender: usize, micros: u32) {
+        let micros = micros.max(1);
         let Some(min) = self.min.get_mut(sender) else { return };
         if *min == 0 || micros < *min {
             *min = micros;
@@ -47,12 +64,12 @@ impl Rtt {
 
     fn keep(&mut self, micros: u32) {
         if let Some(slot) = self.first.get_mut(self.count as usize) {
-            *slot = micros;
+            *slot = pack(micros);
         } else {
             let first = &self.first;
             let cells = self.cells.get_or_insert_with(|| {
                 let mut cells = Box::new([0u16; CELLS]);
-                first.iter().for_each(|&m| bump(&mut cells, m));
+                first.iter().for_each(|&m| bump(&mut cells, unpack(m)));
                 cells
             });
             bump(cells, micros);
@@ -84,13 +101,13 @@ impl Rtt {
         let mut samples = self.first;
         let samples = samples.get_mut(..self.count as usize)?;
         samples.sort_unstable();
-        samples.last().map(|&m| f64::from(m) / 1e6)
+        samples.last().map(|&m| f64::from(unpack(m)) / 1e6)
     }
 
-    /// The smallest round trip of the whole path, in nanoseconds, once both sides' parts of it are known.
-    pub fn path(&self) -> Option<u64> {
+    /// The smallest round trip of the whole path, in microseconds, once both sides' parts of it are known.
+    pub fn path(&self) -> Option<u32> {
         let [a, b] = self.min;
-        (a != 0 && b != 0).then(|| u64::from(a).saturating_add(u64::from(b)).saturating_mul(1000))
+        (a != 0 && b != 0).then(|| a.saturating_add(b))
     }
 }
 
@@ -108,17 +125,29 @@ mod tests {
     fn both_parts_of_the_path_add_up() {
         let mut rtt = Rtt::default();
         assert_eq!((rtt.min(), rtt.p95()), (None, None));
-        rtt.sample(0, 30_000_000);
-        rtt.sample(1, 1_000_000);
+        rtt.sample(0, 30_000);
+        rtt.sample(1, 1_000);
         assert_eq!(rtt.min(), Some(0.031));
-        assert_eq!(rtt.p95(), Some(0.031));
+        assert!((0.0309..=0.031).contains(&rtt.p95().unwrap()));
+    }
+
+    #[test]
+    fn a_packed_sample_keeps_its_size_and_its_order() {
+        let samples = [0u32, 1, 999, 2047, 2048, 2049, 31_000, 65_535, 1_000_003, 1 << 31, u32::MAX];
+        for pair in samples.windows(2) {
+            assert!(pack(pair[0]) <= pack(pair[1]));
+        }
+        for sample in samples {
+            let error = f64::from(sample - unpack(pack(sample)));
+            assert!(error <= f64::from(sample) / 1024.0, "{sample}");
+        }
     }
 
     #[test]
     fn the_percentile_is_within_an_eighth() {
         let mut rtt = Rtt::default();
-        for n in 1..=1000u64 {
-            rtt.sample(0, n * 1_000_000);
+        for n in 1..=1000u32 {
+            rtt.sample(0, n * 1_000);
         }
         let p95 = rtt.p95().unwrap();
         assert!((0.83..1.07).contains(&p95), "{p95}");

@@ -8,14 +8,15 @@ use super::history::{History, Side, conn_state};
 use super::rates::{Rates, Thresholds, WINDOW};
 use super::rtt::Rtt;
 use crate::decode::{Packet, tcp_flag};
-use crate::time::{MILLISECOND, Timestamp};
+use crate::time::Timestamp;
 use crate::wire::Reader;
 
-/// Below this, a segment that does not advance was overtaken rather than sent again, where the round trip is not known
-/// (Wireshark's value); no sender learns of a loss sooner than one round trip after.
-const REORDERED: u64 = 3 * MILLISECOND;
-/// After this many duplicate acknowledgements, within this time, a segment sent again is a fast retransmission.
-const FAST: (u8, u64) = (2, 20 * MILLISECOND);
+/// Below this, in microseconds, a segment that does not advance was overtaken rather than sent again, where the round
+/// trip is not known (Wireshark's value); no sender learns of a loss sooner than one round trip after.
+const REORDERED: u32 = 3_000;
+/// After this many duplicate acknowledgements, within these microseconds, a segment sent again is a fast
+/// retransmission.
+const FAST: (u8, u32) = (2, 20_000);
 /// How many holes one direction keeps account of.
 const HOLES: usize = 4;
 
@@ -36,10 +37,32 @@ struct Hole {
     foretold: bool,
 }
 
-/// What one side has sent.
+/// A moment in microseconds, as is enough to tell the time between two of them that are less than an hour apart.
+type Micros = u32;
+
+#[inline(always)]
+const fn micros(ts: Timestamp) -> Micros {
+    (ts.0 / 1000) as Micros
+}
+
+/// What is known of one side.
+mod known {
+    /// Its highest sequence number.
+    pub const NXT: u8 = 1 << 0;
+    /// It has sent an acknowledgement.
+    pub const ACK: u8 = 1 << 1;
+    /// The acknowledgement of one of its segments is being timed.
+    pub const TIMING: u8 = 1 << 2;
+    /// Its window scale.
+    pub const SCALE: u8 = 1 << 3;
+    /// It has sent a FIN.
+    pub const FIN: u8 = 1 << 4;
+}
+
+/// What one side has sent. Small: there is one for each end of every connection.
 #[derive(Clone, Debug, Default)]
 pub struct Half {
-    /// One past the highest sequence number seen; valid with [`Half::known`].
+    /// One past the highest sequence number seen; valid with [`known::NXT`].
     nxt: u32,
     /// Its own initial sequence number, where its SYN was seen.
     isn: u32,
@@ -50,27 +73,19 @@ pub struct Half {
     /// The window that it last announced, scaled where the scale is known.
     window: u32,
     /// When the highest sequence number was seen.
-    nxt_ts: Timestamp,
+    nxt_at: Micros,
     /// When the timed segment was seen.
-    timed_ts: Timestamp,
+    timed_at: Micros,
     /// When it last repeated an acknowledgement.
-    dup_ack_ts: Timestamp,
+    dup_ack_at: Micros,
     /// Its maximum segment size option; 0 is none.
     pub mss: u16,
-    /// Its window scale option.
-    scale: Option<u8>,
+    /// Its window scale option; valid with [`known::SCALE`].
+    scale: u8,
     dup_acks: u8,
-    /// `nxt` is known.
-    known: bool,
-    /// It has sent an acknowledgement.
-    acked: bool,
-    /// It has sent a FIN.
-    finished: bool,
-    timing: bool,
+    known: u8,
     /// What it has been seen to do.
     pub side: Side,
-    /// What went wrong, once something has.
-    trouble: Option<Box<Trouble>>,
 }
 
 /// What went wrong with the data of one side.
@@ -104,8 +119,6 @@ enum Filled {
 pub struct Tcp {
     /// What each side sent; 0 is who sent the first packet seen.
     pub half: [Half; 2],
-    /// What happened.
-    pub history: History,
     /// Round trips.
     pub rtt: Rtt,
     /// Who sent the first FIN: 0, 1.
@@ -114,6 +127,35 @@ pub struct Tcp {
     pub rst_by: Option<u8>,
     /// Payload rates over time, once there is more than one window of them.
     rates: Option<Box<Rates>>,
+    /// What happened.
+    pub log: Log,
+}
+
+/// What happened on a connection, and what went wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// What happened, in letters.
+    pub history: History,
+    /// What went wrong with each side's data, once something has.
+    trouble: Option<Box<[Trouble; 2]>>,
+}
+
+impl Log {
+    /// What went wrong with the data of either side, if anything did.
+    pub fn troubles(&self) -> Option<&[Trouble; 2]> {
+        self.trouble.as_deref()
+    }
+
+    #[inline(always)]
+    fn known(&mut self, second: bool) -> Option<&mut Trouble> {
+        self.trouble.as_mut()?.get_mut(usize::from(second))
+    }
+
+    #[cold]
+    fn note_trouble(&mut self, second: bool, note: impl FnOnce(&mut Trouble)) {
+        let [first, other] = &mut **self.trouble.get_or_insert_default();
+        note(if second { other } else { first });
+    }
 }
 
 impl Tcp {
@@ -123,7 +165,7 @@ impl Tcp {
         let [first, other] = &mut self.half;
         let (from, to) = if second { (other, first) } else { (first, other) };
         let sender = usize::from(second);
-        note(&mut self.history, second, packet);
+        note(&mut self.log.history, second, packet);
         if packet.has(tcp_flag::SYN) {
             from.options(options);
         }
@@ -134,16 +176,16 @@ impl Tcp {
         if packet.has(tcp_flag::RST) {
             self.rst_by.get_or_insert(sender as u8);
         }
-        if packet.seq_len() > 0 || !from.known {
-            from.sequence(to, packet, self.rtt.path(), &mut self.history, second);
+        if packet.seq_len() > 0 || !from.has(known::NXT) {
+            from.sequence(to, packet, &self.rtt, &mut self.log, second);
         }
         if packet.has(tcp_flag::ACK) {
-            if let Some(nanos) = to.acknowledged(packet.ack, packet.ts, &mut self.history, !second) {
-                self.rtt.sample(1usize.wrapping_sub(sender), nanos);
+            if let Some(micros) = to.acknowledged(packet.ack, packet.ts, &mut self.log, !second) {
+                self.rtt.sample(1usize.wrapping_sub(sender), micros);
             }
             from.acknowledges(packet);
         }
-        from.announces(to, packet, &mut self.history, second);
+        from.announces(to, packet, &mut self.log, second);
     }
 
     /// Counts a segment's payload, of side `sender`, for the rates of a flow that began at `start` and of whose sides
@@ -204,7 +246,9 @@ impl Tcp {
 
     /// Whether a handshake was seen, or both sides in the middle of a connection.
     pub fn is_established(&self) -> bool {
-        self.half.iter().all(|h| !matches!(h.side, Side::Inactive | Side::SynSent) && (h.acked || h.known))
+        self.half
+            .iter()
+            .all(|h| !matches!(h.side, Side::Inactive | Side::SynSent) && (h.known & (known::ACK | known::NXT) != 0))
     }
 
     /// Whether any SYN was seen.
@@ -214,6 +258,11 @@ impl Tcp {
 }
 
 impl Half {
+    #[inline(always)]
+    const fn has(&self, what: u8) -> bool {
+        self.known & what != 0
+    }
+
     fn isn_known(&self) -> bool {
         self.isn != 0
     }
@@ -231,20 +280,25 @@ impl Half {
             let Ok(mut body) = r.sub(usize::from(len).saturating_sub(2)) else { return };
             match kind {
                 2 => self.mss = body.u16().unwrap_or(0),
-                3 => self.scale = body.u8().ok().map(|s| s.min(14)),
+                3 => {
+                    if let Ok(scale) = body.u8() {
+                        self.scale = scale.min(14);
+                        self.known |= known::SCALE;
+                    }
+                }
                 _ => {}
             }
         }
     }
 
     /// Accounts for the sequence numbers that a segment takes.
-    fn sequence(&mut self, to: &mut Half, packet: &Packet, rtt: Option<u64>, history: &mut History, second: bool) {
+    fn sequence(&mut self, to: &Half, packet: &Packet, rtt: &Rtt, log: &mut Log, second: bool) {
         let end = packet.seq.wrapping_add(packet.seq_len());
         if packet.has(tcp_flag::SYN) && self.isn == 0 {
             self.isn = packet.seq;
         }
-        if !self.known {
-            self.known = true;
+        if !self.has(known::NXT) {
+            self.known |= known::NXT;
             self.advance(end, packet.ts);
             self.time(end, packet.ts);
             return;
@@ -252,38 +306,41 @@ impl Half {
         let jump = ahead(packet.seq, self.nxt);
         if jump >= 0 {
             if jump > 0 && !packet.has(tcp_flag::RST) {
-                self.open_hole(self.nxt, packet.seq, false);
+                log.note_trouble(second, |t| t.open(self.nxt, packet.seq, false));
             }
             self.advance(end, packet.ts);
             self.time(end, packet.ts);
             return;
         }
-        let filled = self.trouble.as_mut().map_or(Filled::Nothing, |t| t.fill(packet.seq, end));
+        let filled = log.known(second).map_or(Filled::Nothing, |t| t.fill(packet.seq, end));
         if filled == Filled::Nothing && self.is_keep_alive(packet) {
             return;
         }
         // data whose acknowledgement the mirror showed first is as new as any
-        if filled != Filled::Foretold && self.is_sent_again(to, packet, end, rtt, filled == Filled::Hole) {
-            history.note(second, b't');
+        if filled != Filled::Foretold {
+            if self.is_overtaken(to, packet, end, rtt.path(), filled == Filled::Hole) {
+                log.note_trouble(second, |t| t.out_of_order = t.out_of_order.saturating_add(1));
+            } else {
+                log.note_trouble(second, |t| t.retransmissions = t.retransmissions.saturating_add(1));
+                log.history.note(second, b't');
+                // an acknowledgement would not say which of the two it is for (Karn)
+                self.known &= !known::TIMING;
+            }
         }
         if ahead(end, self.nxt) > 0 {
             self.advance(end, packet.ts);
         }
     }
 
-    /// Names a segment that does not begin with new data, as Wireshark does: sent again, or only overtaken.
-    fn is_sent_again(&mut self, to: &Half, packet: &Packet, end: u32, rtt: Option<u64>, filled: bool) -> bool {
-        let since_highest = packet.ts.since(self.nxt_ts);
-        let fast = to.dup_acks >= FAST.0 && to.ack == packet.seq && packet.ts.since(to.dup_ack_ts) < FAST.1;
-        let spurious = to.acked && ahead(end, to.ack) <= 0 && packet.payload_len > 0 && !filled;
-        let late = since_highest < rtt.unwrap_or(REORDERED) && self.nxt != end;
-        if !fast && !spurious && late {
-            self.note_trouble(|t| t.out_of_order = t.out_of_order.saturating_add(1));
-            return false;
-        }
-        self.note_trouble(|t| t.retransmissions = t.retransmissions.saturating_add(1));
-        self.timing = false; // an acknowledgement would not say which of the two it is for (Karn)
-        true
+    /// Names a segment that does not begin with new data, as Wireshark does: only overtaken, or sent again. `rtt` is
+    /// the path's round trip in microseconds.
+    fn is_overtaken(&self, to: &Half, packet: &Packet, end: u32, rtt: Option<u32>, filled: bool) -> bool {
+        let now = micros(packet.ts);
+        let since_dup_ack = now.wrapping_sub(to.dup_ack_at);
+        let fast = to.dup_acks >= FAST.0 && to.ack == packet.seq && since_dup_ack < FAST.1;
+        let spurious = to.has(known::ACK) && ahead(end, to.ack) <= 0 && packet.payload_len > 0 && !filled;
+        let late = now.wrapping_sub(self.nxt_at) < rtt.unwrap_or(REORDERED) && self.nxt != end;
+        !fast && !spurious && late
     }
 
     /// A probe of an idle peer: one byte or none, just before what comes next (RFC 9293 §3.8.4).
@@ -296,35 +353,36 @@ impl Half {
     #[inline(always)]
     fn advance(&mut self, end: u32, ts: Timestamp) {
         self.nxt = end;
-        self.nxt_ts = ts;
+        self.nxt_at = micros(ts);
     }
 
     #[inline(always)]
     fn time(&mut self, end: u32, ts: Timestamp) {
-        if !self.timing {
-            (self.timing, self.timed, self.timed_ts) = (true, end, ts);
+        if !self.has(known::TIMING) {
+            self.known |= known::TIMING;
+            (self.timed, self.timed_at) = (end, micros(ts));
         }
     }
 
-    /// The other side has acknowledged up to `ack`: gives the round trip, in nanoseconds, if that was being timed.
+    /// The other side has acknowledged up to `ack`: gives the round trip, in microseconds, if that was being timed.
     #[inline(always)]
-    fn acknowledged(&mut self, ack: u32, ts: Timestamp, history: &mut History, second: bool) -> Option<u64> {
-        if !self.known {
+    fn acknowledged(&mut self, ack: u32, ts: Timestamp, log: &mut Log, second: bool) -> Option<u32> {
+        if !self.has(known::NXT) {
             return None;
         }
         if ahead(ack, self.nxt) > 0 {
-            self.open_hole(self.nxt, ack, true);
+            log.note_trouble(second, |t| t.open(self.nxt, ack, true));
             self.nxt = ack;
-            self.timing = false;
+            self.known &= !known::TIMING;
         }
-        if let Some(trouble) = &mut self.trouble
+        if let Some(trouble) = log.known(second)
             && trouble.acknowledge(ack)
         {
-            history.note(second, b'g');
+            log.history.note(second, b'g');
         }
-        if self.timing && ahead(ack, self.timed) >= 0 {
-            self.timing = false;
-            return Some(ts.since(self.timed_ts));
+        if self.has(known::TIMING) && ahead(ack, self.timed) >= 0 {
+            self.known &= !known::TIMING;
+            return Some(micros(ts).wrapping_sub(self.timed_at));
         }
         None
     }
@@ -333,47 +391,33 @@ impl Half {
     #[inline(always)]
     fn acknowledges(&mut self, packet: &Packet) {
         let quiet = packet.payload_len == 0 && packet.tcp_flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) == 0;
-        if self.acked && self.ack == packet.ack && quiet && u32::from(packet.window) != 0 {
+        let acked = self.has(known::ACK);
+        if acked && self.ack == packet.ack && quiet && u32::from(packet.window) != 0 {
             self.dup_acks = self.dup_acks.saturating_add(1);
-            self.dup_ack_ts = packet.ts;
-        } else if !self.acked || ahead(packet.ack, self.ack) > 0 {
+            self.dup_ack_at = micros(packet.ts);
+        } else if !acked || ahead(packet.ack, self.ack) > 0 {
             self.ack = packet.ack;
-            self.acked = true;
+            self.known |= known::ACK;
             self.dup_acks = 0;
         }
     }
 
     /// Keeps the window that this side announced, and sees whether it filled the other's.
     #[inline(always)]
-    fn announces(&mut self, to: &Half, packet: &Packet, history: &mut History, second: bool) {
+    fn announces(&mut self, to: &Half, packet: &Packet, log: &mut Log, second: bool) {
         let control = tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
         if packet.window == 0 && packet.tcp_flags & control == 0 {
-            self.note_trouble(|t| t.zero_windows = t.zero_windows.saturating_add(1));
-            history.note(second, b'w');
+            log.note_trouble(second, |t| t.zero_windows = t.zero_windows.saturating_add(1));
+            log.history.note(second, b'w');
         }
-        let scale = if packet.has(tcp_flag::SYN) || to.scale.is_none() { 0 } else { self.scale.unwrap_or(0) };
+        let scale = if packet.has(tcp_flag::SYN) || !to.has(known::SCALE) { 0 } else { self.scale };
         self.window = u32::from(packet.window) << scale;
-        if packet.payload_len > 0 && packet.tcp_flags & control == 0 && to.acked && to.scale.is_some() {
+        if packet.payload_len > 0 && packet.tcp_flags & control == 0 && to.has(known::ACK) && to.has(known::SCALE) {
             let end = packet.seq.wrapping_add(packet.payload_len);
             if end == to.ack.wrapping_add(to.window) {
-                self.note_trouble(|t| t.window_full = t.window_full.saturating_add(1));
+                log.note_trouble(second, |t| t.window_full = t.window_full.saturating_add(1));
             }
         }
-    }
-
-    #[cold]
-    fn open_hole(&mut self, start: u32, end: u32, foretold: bool) {
-        self.note_trouble(|t| t.open(start, end, foretold));
-    }
-
-    #[cold]
-    fn note_trouble(&mut self, note: impl FnOnce(&mut Trouble)) {
-        note(self.trouble.get_or_insert_default());
-    }
-
-    /// What went wrong with this side's data, if anything did.
-    pub fn trouble(&self) -> Option<&Trouble> {
-        self.trouble.as_deref()
     }
 }
 
@@ -481,8 +525,9 @@ fn transition(from: &mut Half, to: &mut Half, packet: &Packet) {
         from.side = Side::Established;
     }
     if packet.has(tcp_flag::FIN) && !matches!(from.side, Side::Reset) {
-        (from.side, from.finished) = (Side::Closed, true);
-        if matches!(to.side, Side::Reset) && to.finished {
+        from.side = Side::Closed;
+        from.known |= known::FIN;
+        if matches!(to.side, Side::Reset) && to.has(known::FIN) {
             // a FIN, a RST for what still came, and the answer to the FIN: it has ended well after all
             to.side = Side::Closed;
         }
@@ -515,7 +560,7 @@ mod tests {
 
     impl Wire {
         fn send(&mut self, second: bool, flags: u8, seq: u32, ack: u32, len: u32) -> &mut Self {
-            self.1 += 10 * MILLISECOND;
+            self.1 += 10 * crate::time::MILLISECOND;
             self.send_at(self.1, second, flags, seq, ack, len)
         }
         fn send_at(&mut self, ts: u64, second: bool, tcp_flags: u8, seq: u32, ack: u32, payload_len: u32) -> &mut Self {
@@ -525,7 +570,7 @@ mod tests {
             self
         }
         fn trouble(&self) -> Trouble {
-            self.0.half[0].trouble().cloned().unwrap_or_default()
+            self.0.log.troubles().map(|[first, _]| first.clone()).unwrap_or_default()
         }
         fn handshake() -> Wire {
             let mut w = Wire::default();
@@ -541,7 +586,7 @@ mod tests {
         assert_eq!(w.0.conn_state(false, true), "S1");
         w.send(false, FIN | ACK, 151, 511, 0).send(true, FIN | ACK, 511, 152, 0);
         assert_eq!(w.0.conn_state(false, true), "SF");
-        assert_eq!(w.0.history.text(false, false), "ShADadFf");
+        assert_eq!(w.0.log.history.text(false, false), "ShADadFf");
         assert_eq!((w.0.rtt.min(), w.0.half[0].mss, w.0.fin_by), (Some(0.02), 1460, Some(0)));
         assert!(w.0.is_over() && w.0.is_established());
     }
@@ -586,7 +631,7 @@ mod tests {
         let mut w = Wire::handshake();
         w.send(false, ACK, 201, 501, 100).send(true, ACK, 501, 301, 0);
         assert_eq!((w.trouble().gaps, w.trouble().missed), (1, 100));
-        assert_eq!(w.0.history.text(false, false), "ShADaG");
+        assert_eq!(w.0.log.history.text(false, false), "ShADaG");
         w.send(false, ACK, 101, 501, 100);
         assert_eq!((w.trouble().gaps, w.trouble().missed), (0, 0));
         // an acknowledgement ahead of the data it is for

@@ -17,11 +17,13 @@ pub struct Wheel {
     slots: Vec<Vec<u32>>,
     /// The last tick that was dealt with.
     at: Option<u64>,
+    /// When the next one begins.
+    next: Timestamp,
 }
 
 impl Default for Wheel {
     fn default() -> Self {
-        Wheel { slots: (0..SLOTS).map(|_| Vec::new()).collect(), at: None }
+        Wheel { slots: (0..SLOTS).map(|_| Vec::new()).collect(), at: None, next: Timestamp::default() }
     }
 }
 
@@ -38,7 +40,7 @@ impl Wheel {
     /// Whether time has come to a new tick since the last [`Wheel::turn`].
     #[inline(always)]
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.at.is_none_or(|at| now.0 / TICK > at)
+        now >= self.next
     }
 
     /// Moves time on to `now` and gives what comes up. Each number is to be filed again if it is not at its end.
@@ -56,6 +58,7 @@ impl Wheel {
             }
         }
         self.at = Some(now);
+        self.next = Timestamp(now.saturating_add(1).saturating_mul(TICK));
     }
 
     /// Bytes of memory that the wheel holds.

@@ -11,6 +11,7 @@ use super::ndjson::Ndjson;
 use super::summary::{Summary, SummaryBuilder};
 use crate::classify::words::Subs;
 use crate::engine::analysis::{Analysis, FlowView};
+use crate::engine::brief::Briefs;
 use crate::engine::naming::Naming;
 use crate::event::{CaptureQuality, Class, FlowRecord, Stats};
 use crate::filter::Filter;
@@ -85,10 +86,10 @@ impl Report<'_> {
 
     fn summary_builder(&self) -> SummaryBuilder {
         let mut builder = SummaryBuilder::new();
-        let mut unknown = Vec::new();
+        let (mut briefs, mut unknown) = (Briefs::new(self.naming), Vec::new());
         for shard in 0..u32::try_from(self.analysis.shards.len()).unwrap_or(0) {
             for view in self.analysis.views_of(shard, self.naming) {
-                self.add(&view, &mut builder, &mut unknown);
+                self.add(&view, &mut briefs, &mut builder, &mut unknown);
             }
         }
         for (reasons, flows) in unknown {
@@ -97,41 +98,48 @@ impl Report<'_> {
         builder
     }
 
-    /// Adds a flow to a summary; the whole record is only made where it is needed.
-    fn add(&self, view: &FlowView<'_>, builder: &mut SummaryBuilder, unknown: &mut Vec<(Subs, u64)>) {
-        let facts = view.facts();
-        let verdict = view.verdict(&facts);
+    /// Adds a flow to a summary; the whole record, and even the whole verdict, is only made where it is needed.
+    fn add(
+        &self,
+        view: &FlowView<'_>,
+        briefs: &mut Briefs,
+        builder: &mut SummaryBuilder,
+        unknown: &mut Vec<(Subs, u64)>,
+    ) {
         if let Some(filter) = self.filter {
-            let record = view.record(&verdict);
+            let record = view.record(&view.verdict(&view.facts()));
             if filter.matches(&record) {
                 builder.record(&record);
             }
             return;
         }
         let flow = view.flow;
-        let [up, down] = facts.payload;
+        let [up, down] = flow.oriented(flow.payload);
+        let top = builder.wants_top(up.saturating_add(down));
+        if let Some(brief) = briefs.of(view).filter(|_| !top) {
+            builder.flow(brief.class, up, down, flow.first, flow.last, brief.confidence, None, None);
+            return note_reasons(unknown, brief.class, brief.subclass);
+        }
+        let facts = view.facts();
+        let verdict = view.verdict(&facts);
         let listed = verdict.class != Class::Unknown;
         let name = facts.carried().map(|seen| seen.name);
-        let confidence = verdict.confidence_f64();
-        builder.flow(
-            verdict.class,
-            up,
-            down,
-            flow.first,
-            flow.last,
-            confidence,
-            name.filter(|_| listed),
-            verdict.region.as_deref(),
-        );
-        if verdict.class == Class::Unknown {
-            // there are few sets of reasons, and many flows
-            match unknown.iter_mut().find(|(reasons, _)| *reasons == verdict.subclass) {
-                Some((_, flows)) => *flows += 1,
-                None => unknown.push((verdict.subclass, 1)),
-            }
-        }
-        if builder.wants_top(up.saturating_add(down)) {
+        let (told, region) = (name.filter(|_| listed), verdict.region.as_deref());
+        builder.flow(verdict.class, up, down, flow.first, flow.last, verdict.confidence_f64(), told, region);
+        note_reasons(unknown, verdict.class, verdict.subclass);
+        if top {
             builder.top(&view.record(&verdict), name);
         }
+    }
+}
+
+/// Counts why a flow is unknown, if it is: there are few sets of reasons, and many flows.
+fn note_reasons(unknown: &mut Vec<(Subs, u64)>, class: Class, reasons: Subs) {
+    if class != Class::Unknown {
+        return;
+    }
+    match unknown.iter_mut().find(|(known, _)| *known == reasons) {
+        Some((_, flows)) => *flows += 1,
+        None => unknown.push((reasons, 1)),
     }
 }

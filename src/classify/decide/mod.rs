@@ -8,6 +8,7 @@ mod case;
 mod datagram;
 mod local;
 mod named;
+pub mod outline;
 mod plain;
 mod unknown;
 
@@ -21,6 +22,7 @@ use super::verdict::{Evidence, Tier, Verdict, What};
 use super::words::{Flag, Flags, Sub, Subs};
 use crate::event::Class;
 use case::{Case, Opinion};
+pub use unknown::LOOKS_LIKE_VIDEO;
 
 /// Everything known beside the flow itself.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use super::case::{Case, Opinion};
 use crate::event::Class;
 
 /// How many windows of one-way video it takes to look like a relay.
-pub(super) const LOOKS_LIKE_VIDEO: u32 = 6;
+pub const LOOKS_LIKE_VIDEO: u32 = 6;
 
 pub(super) fn unknown<'a>(case: &Case<'a, '_>) -> Verdict<'a> {
     let f = case.facts;

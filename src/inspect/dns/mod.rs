@@ -12,7 +12,7 @@ mod stream;
 
 pub use codes::{qtype_name, rcode_name};
 pub use data::{Data, Soa, Svcb, Txt};
-pub use name::{JUMPS_MAX, Labels, Name};
+pub use name::{JUMPS_MAX, Labels, Name, WIRE_MAX as NAME_MAX};
 pub use stream::{DnsStream, probe_tcp};
 
 use crate::wire::{Reader, Result};

@@ -12,7 +12,7 @@ use crate::wire::{Reader, Result, Truncated};
 pub const JUMPS_MAX: u8 = 128;
 
 /// The most bytes a name takes on the wire, the root's zero byte included (RFC 1035 §2.3.4).
-const WIRE_MAX: usize = 255;
+pub const WIRE_MAX: usize = 255;
 
 /// A domain name inside a message.
 ///
@@ -44,6 +44,56 @@ impl<'a> Name<'a> {
     pub fn labels(&self) -> Labels<'a> {
         let reader = Reader::new(self.message.get(self.at..).unwrap_or_default());
         Labels { message: self.message, reader, left: WIRE_MAX.saturating_sub(1), jumps: JUMPS_MAX, end: End::Ahead }
+    }
+
+    /// The name's bytes as they stand on the wire, root included, if they stand in one place and are whole.
+    pub fn in_place(&self) -> Option<&'a [u8]> {
+        let bytes = self.message.get(self.at..)?;
+        let mut reader = Reader::new(bytes);
+        loop {
+            match reader.u8().ok()? {
+                0 => break,
+                tag @ 1..=0x3f => reader.skip(usize::from(tag)).ok()?,
+                _ => return None,
+            }
+        }
+        bytes.get(..bytes.len().saturating_sub(reader.left())).filter(|name| name.len() <= WIRE_MAX)
+    }
+
+    /// The name's bytes as they would stand on the wire without compression, as far as they can be read: in `buffer`
+    /// unless they stand so already.
+    pub fn wire<'b>(&self, buffer: &'b mut [u8; WIRE_MAX]) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        if let Some(bytes) = self.in_place() {
+            return bytes;
+        }
+        let mut free = buffer.iter_mut();
+        for label in self.labels() {
+            let length = u8::try_from(label.len()).unwrap_or(0);
+            std::iter::once(&length).chain(label).zip(&mut free).for_each(|(byte, slot)| *slot = *byte);
+        }
+        let used = WIRE_MAX.saturating_sub(free.len());
+        buffer.get(..used.saturating_add(1)).unwrap_or(&buffer[..])
+    }
+
+    /// The name's text, in `buffer`, if it stands in one place and all its characters are plain ones: the usual case.
+    pub fn plain_text<'b>(&self, buffer: &'b mut [u8; WIRE_MAX]) -> Option<&'b str> {
+        let labels = self.in_place()?.get(1..)?.split_last()?.1;
+        let text = buffer.get_mut(..labels.len())?;
+        text.copy_from_slice(labels);
+        let [mut dot, ..] = *self.message.get(self.at..)? else { return None };
+        let mut rest = &mut text[..];
+        while let Some((slot, behind)) =
+            rest.split_at_mut_checked(usize::from(dot)).and_then(|(_, r)| r.split_first_mut())
+        {
+            dot = std::mem::replace(slot, b'.');
+            rest = behind;
+        }
+        let text = &*text;
+        let plain = text.iter().fold(true, |plain, b| plain & b.is_ascii_graphic());
+        std::str::from_utf8(text).ok().filter(|text| plain && !text.is_empty())
     }
 
     /// Whether every label is there, up to the root.
@@ -201,6 +251,27 @@ mod tests {
         assert_eq!(text(b"\x03www\x07Example\x03com\0", 0), "www.Example.com");
         assert_eq!(text(b"\0", 0), ".");
         assert_eq!(text(b"\x03com\0\x01a\xc0\x00", 5), "a.com");
+    }
+
+    #[test]
+    fn a_name_has_one_wire_form_however_it_was_packed() {
+        let message = b"\x03com\0\x01a\xc0\x00\x01a\x03com\0";
+        let (packed, plain) = (Name::new(message, 5), Name::new(message, 9));
+        assert_eq!((packed.in_place(), plain.in_place()), (None, Some(&b"\x01a\x03com\0"[..])));
+        assert_eq!(packed.wire(&mut [0; WIRE_MAX]), plain.wire(&mut [0; WIRE_MAX]));
+        assert_eq!(Name::new(b"\x03ab", 0).wire(&mut [0; WIRE_MAX]), b"\0");
+    }
+
+    #[test]
+    fn plain_text_is_the_text_where_all_is_plain() {
+        let plain: [&[u8]; 2] = [b"\x03www\x07Example\x03com\0", b"\x01a\0"];
+        let other: [&[u8]; 4] = [b"\0", b"\x03a b\0", b"\x03ab", b"\x02\xc3\xa9\0"];
+        for (wire, is_plain) in plain.map(|wire| (wire, true)).into_iter().chain(other.map(|wire| (wire, false))) {
+            let name = Name::new(wire, 0);
+            let mut buffer = [0; WIRE_MAX];
+            let plain = name.plain_text(&mut buffer);
+            assert_eq!(plain, is_plain.then(|| name.to_string()).as_deref(), "{name}");
+        }
     }
 
     #[test]

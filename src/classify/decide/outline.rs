@@ -1,0 +1,184 @@
+//! A flow in outline: all that any rule asks of a flow of whose ends and name nothing is known.
+//!
+//! Most flows of most captures are of this kind, and there are few outlines: what one flow is, all with its outline
+//! are (a property test holds the rules to it). So a summary asks the rules once an outline, not once a flow.
+
+use std::net::IpAddr;
+
+use super::super::facts::{FlowFacts, Seen, StunFacts, is_literal};
+use super::super::host::HostMatch;
+use super::super::names::{UNLISTED, digest};
+use super::Knowledge;
+use super::unknown::LOOKS_LIKE_VIDEO;
+use crate::flow::key::fold;
+
+/// What a flow showed, a bit each.
+#[allow(missing_docs)]
+pub mod mark {
+    pub const MIDSTREAM: u32 = 1 << 0;
+    pub const ONE_SIDED: u32 = 1 << 1;
+    pub const CUT: u32 = 1 << 2;
+    /// It carries a name, and the catalogue has nothing to say of it.
+    pub const NAMED: u32 = 1 << 3;
+    pub const ECH: u32 = 1 << 4;
+    pub const DNS: u32 = 1 << 5;
+    pub const NTP: u32 = 1 << 6;
+    pub const STUN: u32 = 1 << 7;
+    pub const TURN: u32 = 1 << 8;
+    pub const ICE: u32 = 1 << 9;
+    /// Both ends sent STUN requests.
+    pub const BOTH_ASK: u32 = 1 << 10;
+    /// A STUN request had success.
+    pub const SUCCESS: u32 = 1 << 11;
+    pub const DTLS: u32 = 1 << 12;
+    pub const SCTP: u32 = 1 << 13;
+    pub const RTP: u32 = 1 << 14;
+    /// As many datagrams of media as the rules want.
+    pub const MEDIA: u32 = 1 << 15;
+    pub const RTSP: u32 = 1 << 16;
+    /// The originator sent video for as long as the rules want.
+    pub const VIDEO: u32 = 1 << 17;
+    /// DNS told somebody a name for the responder.
+    pub const TOLD: u32 = 1 << 18;
+    pub const ORIG_INSIDE: u32 = 1 << 19;
+    pub const RESP_INSIDE: u32 = 1 << 20;
+    pub const ORIG_PUBLIC: u32 = 1 << 21;
+    pub const RESP_PUBLIC: u32 = 1 << 22;
+    /// It carries a name that says nothing: under ECH it is the provider's.
+    pub const HIDDEN: u32 = 1 << 23;
+}
+
+/// `bit` if `yes`.
+#[inline(always)]
+pub const fn when(yes: bool, bit: u32) -> u32 {
+    if yes { bit } else { 0 }
+}
+
+/// The mark of the name of a ClientHello, if it has one; `ech`: it has another inside, encrypted.
+pub const fn of_names(named: bool, ech: bool) -> u32 {
+    when(named, if ech { mark::HIDDEN } else { mark::NAMED })
+}
+
+/// The marks of what was seen of STUN.
+pub fn of_stun(stun: &StunFacts) -> u32 {
+    mark::STUN
+        | when(stun.turn || stun.channel_data > 0, mark::TURN)
+        | when(stun.ice, mark::ICE)
+        | when(stun.requests.iter().all(|n| *n > 0), mark::BOTH_ASK)
+        | when(stun.success > 0, mark::SUCCESS)
+}
+
+/// A flow's ends and marks, [`mark::TOLD`] and those of its ends not among them yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sketch {
+    /// The IP protocol number.
+    pub proto: u8,
+    /// The originator.
+    pub orig: IpAddr,
+    /// The responder.
+    pub resp: (IpAddr, u16),
+    /// What it showed.
+    pub marks: u32,
+}
+
+impl Sketch {
+    /// The sketch of a flow; `None` if it shows what an outline has no room for.
+    pub fn of(facts: &FlowFacts<'_>, know: &Knowledge<'_>) -> Option<Sketch> {
+        let f = facts;
+        if f.authority.is_some() || f.message_http.is_some() {
+            return None;
+        }
+        let names = [f.sni, f.quic_sni, f.http_host, f.cert_name];
+        if names.iter().flatten().any(|seen| !is_plain(seen, know)) {
+            return None;
+        }
+        let mut marks = when(f.midstream, mark::MIDSTREAM)
+            | when(f.one_sided, mark::ONE_SIDED)
+            | when(f.cut, mark::CUT)
+            | of_names([f.sni, f.quic_sni].iter().any(Option::is_some), f.ech)
+            | when(f.http_host.is_some() || f.cert_name.is_some(), mark::NAMED)
+            | when(f.ech, mark::ECH)
+            | when(f.dns.is_some(), mark::DNS)
+            | when(f.ntp.is_some(), mark::NTP)
+            | when(f.dtls.is_some(), mark::DTLS)
+            | when(f.sctp.is_some(), mark::SCTP)
+            | when(f.rtp > 0, mark::RTP)
+            | when(f.media_datagrams as f32 >= know.rules.p2p.media_datagrams, mark::MEDIA)
+            | when(f.rtsp.is_some(), mark::RTSP)
+            | when(f.rates.video_windows.iter().any(|w| *w >= LOOKS_LIKE_VIDEO), mark::VIDEO);
+        if let Some(stun) = &f.stun {
+            marks |= of_stun(stun);
+        }
+        Some(Sketch { proto: f.proto, orig: f.orig.0, resp: f.resp, marks })
+    }
+
+    /// The outline; `None` if anything is known of an end, or may be. A flow that looks like video has none either.
+    #[inline]
+    pub fn outline(&self, know: &Knowledge<'_>, known: &KnownEnds) -> Option<Outline> {
+        let (orig, (resp, port)) = (self.orig, self.resp);
+        if self.marks & mark::VIDEO != 0 || known.may_have(orig) || known.may_have(resp) {
+            return None;
+        }
+        let ((orig_inside, orig_public), (resp_inside, resp_public)) =
+            (know.roles.site.place(orig), know.roles.site.place(resp));
+        let marks = self.marks
+            | when(self.marks & mark::NAMED == 0 && know.names.is_named(resp), mark::TOLD)
+            | when(orig_inside, mark::ORIG_INSIDE)
+            | when(resp_inside, mark::RESP_INSIDE)
+            | when(orig_public, mark::ORIG_PUBLIC)
+            | when(resp_public, mark::RESP_PUBLIC);
+        Some(Outline(u64::from(marks) << 24 | u64::from(self.proto) << 16 | u64::from(port)))
+    }
+}
+
+/// Whether the catalogue has nothing to say of a name, and it is no address.
+fn is_plain(seen: &Seen<'_>, know: &Knowledge<'_>) -> bool {
+    let unlisted = match seen.id {
+        Some(UNLISTED) => true,
+        Some(id) => know.names.host(id) == Some(HostMatch::NONE),
+        None => know.catalogue.look_up(seen.name) == HostMatch::NONE,
+    };
+    unlisted && !is_literal(seen.name)
+}
+
+/// Every address of which anything is known, as bits: what is not among them is certainly unknown, and of those that
+/// seem to be a few are not.
+#[derive(Debug)]
+pub struct KnownEnds {
+    bits: Vec<u64>,
+}
+
+impl KnownEnds {
+    /// All ends that are known.
+    pub fn of(know: &Knowledge<'_>) -> KnownEnds {
+        let digests = || {
+            let resolvers = know.catalogue.resolver_addresses.iter().map(|ip| digest(*ip));
+            know.roles.known().chain(know.names.known()).chain(resolvers)
+        };
+        // one bit in 32 set, or fewer, up to a size that stays near the core
+        let words = digests().count().next_power_of_two().clamp(64, 1 << 16);
+        let mut known = KnownEnds { bits: vec![0; words.saturating_mul(2)] };
+        for digest in digests() {
+            let (at, bit) = known.place(digest);
+            known.bits.iter_mut().skip(at).take(1).for_each(|word| *word |= bit);
+        }
+        known
+    }
+
+    #[inline(always)]
+    fn place(&self, digest: u64) -> (usize, u64) {
+        let hash = fold(digest ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93);
+        ((hash >> 6) as usize & self.bits.len().wrapping_sub(1), 1 << (hash & 63))
+    }
+
+    #[inline(always)]
+    fn may_have(&self, ip: IpAddr) -> bool {
+        let (at, bit) = self.place(digest(ip));
+        self.bits.get(at).is_some_and(|word| word & bit != 0)
+    }
+}
+
+/// All that any rule asks of a flow of whose ends and name nothing is known: flows with one outline have one class,
+/// subclass and confidence, and no region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Outline(u64);
