@@ -244,6 +244,13 @@ impl Learner {
         self.counts.tls_sni_flows = self.counts.tls_sni_flows.wrapping_add(u64::from(first_name.is_some() && !dtls));
     }
 
+    /// The flow's ClientHello was a segment of `length` bytes, and no stream was opened for it.
+    pub fn hello_alone(&mut self, flow: &Flow, length: usize) {
+        if let Some(tls) = self.tls.get_mut(self.parts.get(flow.learnt, Kind::Tls)) {
+            tls.alone = u16::try_from(length).unwrap_or(u16::MAX);
+        }
+    }
+
     fn server_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ServerHello<'_>) {
         let Some(tls) = self.tls_for(cx.flow) else { return };
         if tls.version != 0 || hello.is_hello_retry() {
@@ -383,7 +390,8 @@ impl Learner {
     }
 
     fn keep_name(&mut self, name: &dns::Name<'_>) -> u32 {
-        if let Some(plain) = name.plain_text(&mut [0; dns::NAME_MAX]) {
+        let mut buffer = [0; dns::NAME_MAX];
+        if let Some(plain) = name.in_place().and_then(|wire| dns::plain_text(wire, &mut buffer)) {
             return self.strings.keep(plain);
         }
         self.scratch.clear();
@@ -429,9 +437,9 @@ impl Learner {
     }
 
     fn dns_response(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
-        let question = message.question();
+        let (question, answers) = message.question_and_answers();
         let (asked_for, qtype) = (question.map(|q| q.name), question.map(|q| q.qtype));
-        self.keep_addresses(cx, message, asked_for);
+        self.keep_addresses(cx, answers, asked_for);
         let digest = asked_for.map(|name| name_digest(&name));
         let Some(dns) = self.known_dns(cx.flow) else { return };
         // without a question only the id tells, and what multicast DNS sends has none (RFC 6762 §18.1)
@@ -502,17 +510,18 @@ impl Learner {
 
     /// Every address in the answer belongs to the name that was asked for, through whatever aliases; without a
     /// question each owner tells for itself.
-    fn keep_addresses(&mut self, cx: &Context<'_>, message: &dns::Message<'_>, asked_for: Option<dns::Name<'_>>) {
+    fn keep_addresses<'m>(
+        &mut self,
+        cx: &Context<'_>,
+        answers: impl Iterator<Item = dns::Record<'m>>,
+        asked_for: Option<dns::Name<'_>>,
+    ) {
         if self.addresses.len() >= MAX_ANSWERS {
             return;
         }
         let mut answer: Option<Answer> = None;
-        for record in message.answers() {
-            let address = match record.data() {
-                dns::Data::A(ip) => Addr::v4(ip.octets()),
-                dns::Data::Aaaa(ip) => Addr::v6(ip.octets()),
-                _ => continue,
-            };
+        for record in answers {
+            let Some(address) = record.address().map(Addr::from_ip) else { continue };
             let name = match answer.as_ref().filter(|_| asked_for.is_some()) {
                 Some(answer) => answer.name,
                 None => self.keep_name(&asked_for.unwrap_or(record.name)),

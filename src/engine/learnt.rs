@@ -55,6 +55,8 @@ pub struct Tls {
     pub resumed: bool,
     /// Segments that the first ClientHello came in.
     pub segments: u16,
+    /// Bytes of the segment that was the first ClientHello, where no stream was needed for it.
+    pub alone: u16,
 }
 
 impl Tls {

@@ -22,6 +22,7 @@ pub mod analysis;
 pub mod brief;
 mod datagrams;
 pub mod front;
+mod hellos;
 pub mod learn;
 pub mod learnt;
 pub mod naming;

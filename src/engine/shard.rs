@@ -1,6 +1,7 @@
 //! One shard: the flows it owns, and all that their payload has told.
 
 use super::datagrams::{Piecewise, datagram};
+use super::hellos;
 use super::learn::{Context, Learner};
 use super::learnt::Icmp;
 use super::streams::StreamTable;
@@ -16,6 +17,8 @@ mod phase {
     // 0, where every connection begins: its streams are read, from the first payload on
     /// Only an alert may still come in the clear.
     pub const ALERTS: u8 = 1;
+    /// The client's hello was taken without streams, and the server's is to come.
+    pub const ANSWER: u8 = 2;
     /// Nothing more is wanted.
     pub const DONE: u8 = crate::flow::INSPECTED;
 }
@@ -129,11 +132,25 @@ fn segment(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
 
 fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner, streams: &mut StreamTable) {
     let payload = cx.packet.payload(bytes);
-    if cx.flow.phase == phase::ALERTS {
-        return late_alert(cx, payload, learner);
-    }
-    if cx.flow.streams == NONE {
-        streams.open(cx.flow, tcp.begins());
+    match cx.flow.phase {
+        phase::ALERTS => return late_alert(cx, payload, learner),
+        phase::ANSWER => {
+            if hellos::second(cx, tcp, payload, learner) {
+                (cx.flow.phase, cx.flow.tries) = (phase::ALERTS, 0);
+                return;
+            }
+            let taken = learner.tls_of(cx.flow).map_or(0, |tls| tls.alone);
+            streams.open_after_hello(cx.flow, tcp.begins(), taken);
+            cx.flow.phase = 0;
+        }
+        _ if cx.flow.streams == NONE => {
+            if !learner.records && hellos::first(cx, tcp, payload, learner) {
+                cx.flow.phase = phase::ANSWER;
+                return;
+            }
+            streams.open(cx.flow, tcp.begins());
+        }
+        _ => {}
     }
     let finished = streams.segment(cx, payload, learner);
     let hellos = is_past_hellos(cx.flow, learner);

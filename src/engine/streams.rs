@@ -104,6 +104,20 @@ impl StreamTable {
         self.open = self.open.saturating_add(1);
     }
 
+    /// Begins to read a connection whose originator's ClientHello was the first `taken` bytes of its data.
+    pub fn open_after_hello(&mut self, flow: &mut Flow, begins: [Option<u32>; 2], taken: u16) {
+        let client = usize::from(flow.flipped());
+        let moved = |(side, begin): (usize, Option<u32>)| match begin {
+            Some(seq) if side == client => Some(seq.wrapping_add(u32::from(taken))),
+            begin => begin,
+        };
+        let [first, other] = begins;
+        self.open(flow, [(0, first), (1, other)].map(moved));
+        if let Some(streams) = self.streams.get_mut(flow.streams) {
+            streams.inspector = Inspector::Tls(TlsStream::after_client_hello(usize::from(taken)));
+        }
+    }
+
     /// Nothing more comes on the connection of `packet`, the last one seen of it: reads what still waits, and lets go.
     pub fn close(&mut self, flow: &mut Flow, number: u32, packet: &Packet, learner: &mut Learner) {
         if let Some(streams) = self.streams.get_mut(flow.streams) {

@@ -11,7 +11,7 @@ const MAX_TEXT: usize = 16 << 20;
 /// The longest text that is kept whole.
 pub const MAX_LEN: usize = 1024;
 /// How many names are remembered to be found again.
-const RECENT: usize = 64;
+const RECENT: usize = 256;
 
 /// The number of no text: what would not fit any more.
 pub const OMITTED: u32 = 0;

@@ -155,9 +155,9 @@ impl KnownEnds {
             let resolvers = know.catalogue.resolver_addresses.iter().map(|ip| digest(*ip));
             know.roles.known().chain(know.names.known()).chain(resolvers)
         };
-        // one bit in 32 set, or fewer, up to a size that stays near the core
-        let words = digests().count().next_power_of_two().clamp(64, 1 << 16);
-        let mut known = KnownEnds { bits: vec![0; words.saturating_mul(2)] };
+        // one bit in 16 set, or fewer, up to a size that stays near the core
+        let words = digests().count().div_ceil(4).next_power_of_two().clamp(64, 1 << 15);
+        let mut known = KnownEnds { bits: vec![0; words] };
         for digest in digests() {
             let (at, bit) = known.place(digest);
             known.bits.iter_mut().skip(at).take(1).for_each(|word| *word |= bit);

@@ -12,8 +12,10 @@ mod stream;
 
 pub use codes::{qtype_name, rcode_name};
 pub use data::{Data, Soa, Svcb, Txt};
-pub use name::{JUMPS_MAX, Labels, Name, WIRE_MAX as NAME_MAX};
+pub use name::{JUMPS_MAX, Labels, Name, WIRE_MAX as NAME_MAX, plain_text};
 pub use stream::{DnsStream, probe_tcp};
+
+use std::net::IpAddr;
 
 use crate::wire::{Reader, Result};
 use data::types;
@@ -106,12 +108,25 @@ impl<'a> Message<'a> {
     /// The records of all sections that are whole, in order.
     #[inline]
     pub fn records(&self) -> Records<'a> {
-        let mut questions = self.questions();
+        self.records_behind(self.questions())
+    }
+
+    /// The records of all sections that are whole, given what is left of the questions.
+    #[inline]
+    fn records_behind(&self, mut questions: Questions<'a>) -> Records<'a> {
         while questions.next().is_some() {}
         // a question that is not whole leaves no place where a record could begin
         let reader = if questions.left == 0 { questions.reader } else { Reader::new(&[]) };
         let [_, answers, authority, additional] = self.counts;
         Records { message: self.bytes, reader, left: [answers, authority, additional] }
+    }
+
+    /// The first question and the records of the answer section that are whole, in one walk.
+    #[inline]
+    pub fn question_and_answers(&self) -> (Option<Question<'a>>, impl Iterator<Item = Record<'a>> + use<'a>) {
+        let mut questions = self.questions();
+        let question = questions.next();
+        (question, self.records_behind(questions).take_while(|r| r.section == Section::Answer))
     }
 
     /// The records of the answer section that are whole.
@@ -203,6 +218,17 @@ impl<'a> Record<'a> {
     /// The data's bytes.
     pub const fn rdata(&self) -> &'a [u8] {
         self.rdata
+    }
+
+    /// The address that the record gives, if it is an A or AAAA record.
+    #[inline]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self.rtype {
+            types::A if matches!(self.class & !MDNS_BIT, 3 | 4) => None,
+            types::A => self.rdata.first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
+            types::AAAA => self.rdata.first_chunk::<16>().map(|octets| IpAddr::from(*octets)),
+            _ => None,
+        }
     }
 
     /// The data by its type. Chaosnet's and Hesiod's (RFC 1035 §3.2.4) are not told apart by type.

@@ -78,24 +78,6 @@ impl<'a> Name<'a> {
         buffer.get(..used.saturating_add(1)).unwrap_or(&buffer[..])
     }
 
-    /// The name's text, in `buffer`, if it stands in one place and all its characters are plain ones: the usual case.
-    pub fn plain_text<'b>(&self, buffer: &'b mut [u8; WIRE_MAX]) -> Option<&'b str> {
-        let labels = self.in_place()?.get(1..)?.split_last()?.1;
-        let text = buffer.get_mut(..labels.len())?;
-        text.copy_from_slice(labels);
-        let [mut dot, ..] = *self.message.get(self.at..)? else { return None };
-        let mut rest = &mut text[..];
-        while let Some((slot, behind)) =
-            rest.split_at_mut_checked(usize::from(dot)).and_then(|(_, r)| r.split_first_mut())
-        {
-            dot = std::mem::replace(slot, b'.');
-            rest = behind;
-        }
-        let text = &*text;
-        let plain = text.iter().fold(true, |plain, b| plain & b.is_ascii_graphic());
-        std::str::from_utf8(text).ok().filter(|text| plain && !text.is_empty())
-    }
-
     /// Whether every label is there, up to the root.
     pub fn is_whole(&self) -> bool {
         let mut labels = self.labels();
@@ -121,6 +103,24 @@ impl<'a> Name<'a> {
             (_, false) => out.write_str(".<malformed>"),
         }
     }
+}
+
+/// The text of a name that stands so on the wire ([`Name::wire`]), in `buffer`, if all its characters are plain ones: the
+/// usual case.
+pub fn plain_text<'b>(wire: &[u8], buffer: &'b mut [u8; WIRE_MAX]) -> Option<&'b str> {
+    let (&first, labels) = wire.split_last()?.1.split_first()?;
+    let text = buffer.get_mut(..labels.len())?;
+    text.copy_from_slice(labels);
+    let (mut length, mut rest) = (first, &mut text[..]);
+    while let Some((slot, behind)) =
+        rest.split_at_mut_checked(usize::from(length)).and_then(|(_, r)| r.split_first_mut())
+    {
+        length = std::mem::replace(slot, b'.');
+        rest = behind;
+    }
+    let text = &*text;
+    let plain = text.iter().fold(true, |plain, b| plain & b.is_ascii_graphic());
+    std::str::from_utf8(text).ok().filter(|text| plain && !text.is_empty())
 }
 
 impl fmt::Display for Name<'_> {
@@ -269,7 +269,7 @@ mod tests {
         for (wire, is_plain) in plain.map(|wire| (wire, true)).into_iter().chain(other.map(|wire| (wire, false))) {
             let name = Name::new(wire, 0);
             let mut buffer = [0; WIRE_MAX];
-            let plain = name.plain_text(&mut buffer);
+            let plain = name.in_place().and_then(|wire| plain_text(wire, &mut buffer));
             assert_eq!(plain, is_plain.then(|| name.to_string()).as_deref(), "{name}");
         }
     }

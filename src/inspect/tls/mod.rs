@@ -11,6 +11,7 @@ mod ciphers;
 mod hello;
 mod names;
 mod records;
+pub mod whole;
 
 #[cfg(test)]
 pub(crate) use hello::tests::client_body;

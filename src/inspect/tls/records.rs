@@ -139,6 +139,11 @@ impl TlsStream {
         Self::default()
     }
 
+    /// A stream whose originator has sent a ClientHello, in a record of `length` bytes with its head.
+    pub fn after_client_hello(length: usize) -> Self {
+        TlsStream { orig: Half { begun: true, walked: length, ..Half::default() }, resp: Half::default() }
+    }
+
     fn halves(&mut self, direction: Direction) -> (&mut Half, &Half) {
         match direction {
             Direction::Orig => (&mut self.orig, &self.resp),
