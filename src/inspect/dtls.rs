@@ -5,6 +5,7 @@
 //! Limits: a hello in fragments of at most 16 KiB and 32 pieces, one a direction. Refused: everything encrypted, and
 //! records that overrun their datagram. A HelloVerifyRequest is not reported.
 
+use super::pieces::Pieces;
 use super::tls::{Alert, CLIENT_HELLO, ClientHello, SERVER_HELLO, ServerHello};
 use super::{Direction, Fact};
 use crate::wire::{Reader, Result};
@@ -23,8 +24,6 @@ type Emit<'e> = dyn FnMut(Fact<'_>) + 'e;
 
 /// The longest hello put together from fragments.
 const MAX_HELLO: usize = 16_384;
-/// The most separate pieces of one hello remembered.
-const MAX_PIECES: usize = 32;
 
 /// Whether a datagram begins with a DTLS record that could be one: type, version, sequence number, length, and, before
 /// keys are agreed on, a body that suits its type.
@@ -67,7 +66,7 @@ impl DtlsState {
         [&self.orig, &self.resp]
             .into_iter()
             .flatten()
-            .map(|p| p.body.capacity().saturating_add(size_of::<Partial>()))
+            .map(|p| p.pieces.memory().saturating_add(size_of::<Partial>()))
             .sum()
     }
 
@@ -80,11 +79,10 @@ impl DtlsState {
         walk(datagram, emit, &mut |fragment, emit| {
             let same = held.take().filter(|partial| partial.is_of(fragment));
             let mut partial = same.unwrap_or_else(|| Box::new(Partial::new(fragment)));
-            partial.add(fragment);
-            if partial.is_whole() {
-                report(partial.kind, &partial.body, emit);
-            } else {
-                *held = Some(partial);
+            partial.pieces.add(fragment.offset, fragment.bytes, fragment.length);
+            match partial.whole() {
+                Some(body) => report(partial.kind, body, emit),
+                None => *held = Some(partial),
             }
         });
     }
@@ -210,45 +208,24 @@ fn report(kind: u8, body: &[u8], emit: &mut dyn FnMut(Fact<'_>)) {
 struct Partial {
     kind: u8,
     sequence: u16,
-    body: Vec<u8>,
-    /// The parts of `body` that have come, as start and end, sorted, apart from each other.
-    come: Vec<(usize, usize)>,
+    length: usize,
+    pieces: Pieces,
 }
 
 impl Partial {
     fn new(fragment: Fragment<'_>) -> Self {
-        let body = vec![0; fragment.length];
-        Partial { kind: fragment.kind, sequence: fragment.sequence, body, come: Vec::new() }
+        let Fragment { kind, sequence, length, .. } = fragment;
+        Partial { kind, sequence, length, pieces: Pieces::default() }
     }
 
     /// Whether a fragment belongs to this message.
     fn is_of(&self, fragment: Fragment<'_>) -> bool {
-        self.kind == fragment.kind && self.sequence == fragment.sequence && self.body.len() == fragment.length
+        self.kind == fragment.kind && self.sequence == fragment.sequence && self.length == fragment.length
     }
 
-    fn is_whole(&self) -> bool {
-        self.come.as_slice() == [(0, self.body.len())]
-    }
-
-    /// Puts a fragment in its place; past [`MAX_PIECES`] holes it is let go.
-    fn add(&mut self, fragment: Fragment<'_>) {
-        let (start, end) = (fragment.offset, fragment.offset.saturating_add(fragment.bytes.len()));
-        if start == end || self.come.len() >= MAX_PIECES {
-            return;
-        }
-        let Some(place) = self.body.get_mut(start..end) else { return };
-        place.copy_from_slice(fragment.bytes);
-        let (mut first, mut last) = (start, end);
-        self.come.retain(|&(from, to)| {
-            let apart = to < start || from > end;
-            if !apart {
-                first = first.min(from);
-                last = last.max(to);
-            }
-            apart
-        });
-        let at = self.come.partition_point(|&(from, _)| from < first);
-        self.come.insert(at, (first, last));
+    /// The whole message, once it is.
+    fn whole(&self) -> Option<&[u8]> {
+        Some(self.pieces.front()).filter(|body| body.len() == self.length)
     }
 }
 

@@ -23,6 +23,7 @@ pub mod dtls;
 pub mod http;
 pub mod ja;
 pub mod ntp;
+pub mod pieces;
 pub mod stun;
 pub mod tls;
 
