@@ -359,12 +359,18 @@ pub struct TlsRecord<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QuicRecord<'a> {
-    /// The version of the Initial.
+    /// The version spoken: `v1`, `v2`, `draft-29`, `Q046`, or its number as `0xfaceb002`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Cow<'static, str>>,
     /// The server name asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sni: Option<Cow<'a, str>>,
+    /// The server refused a version and named those that it speaks.
+    #[serde(skip_serializing_if = "is_false")]
+    pub version_negotiation: bool,
+    /// The client's software, where Google's own handshake names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<Cow<'a, str>>,
 }
 
 /// A DNS exchange, or the half of it that was seen.

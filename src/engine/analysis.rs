@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::front::Totals;
 use super::learn::{Counts, Learner};
-use super::learnt::{Dns, Http, Media, NameAt, Stun, Tls};
+use super::learnt::{Dns, Http, Media, NameAt, Quic, Stun, Tls};
 use super::naming::{KnowledgeBase, Naming};
 use super::parts::Kind;
 use super::shard::Shard;
@@ -313,6 +313,7 @@ impl<'a> FlowView<'a> {
             facts.sni = tls.sni().map(|at| self.seen(at));
             facts.ech = tls.ech;
         }
+        facts.quic_sni = self.quic().and_then(|q| q.sni).map(|at| self.seen(at));
         if let Some(http) = self.http() {
             facts.http_host = http.host.map(|at| self.seen(at));
             facts.authority = http.authority.map(|(at, port)| Authority { host: self.seen(at), port });
@@ -351,6 +352,10 @@ impl<'a> FlowView<'a> {
 
     pub(super) fn tls(&self) -> Option<&'a Tls> {
         self.part(Kind::Tls, |l| &l.tls)
+    }
+
+    pub(super) fn quic(&self) -> Option<&'a Quic> {
+        self.part(Kind::Quic, |l| &l.quic)
     }
 
     pub(super) fn http(&self) -> Option<&'a Http> {

@@ -92,6 +92,10 @@ impl FlowView<'_> {
         if let Some(tls) = self.tls() {
             marks |= when(tls.ech, mark::ECH) | of_names(self.is_named(tls.sni().map(|at| at.name))?, tls.ech);
         }
+        if let Some(quic) = self.quic() {
+            let ech = self.tls().is_some_and(|tls| tls.ech);
+            marks |= of_names(self.is_named(quic.sni.map(|at| at.name))?, ech);
+        }
         if let Some(http) = self.http() {
             if http.authority.is_some() || http.message_http != 0 {
                 return None;

@@ -4,8 +4,10 @@
 //! nothing is found is left alone after [`MAX_TRIES`] datagrams.
 
 use super::learn::{Context, Learner, direction};
+use super::quic::Connections;
 use crate::decode::Packet;
 use crate::flow::{Flow, NONE, slab::Slab};
+use crate::inspect::quic::{self, Outcome};
 use crate::inspect::{Fact, dns, dtls, dtls::DtlsState, ntp, stun};
 
 /// How many datagrams of a flow are looked at in vain.
@@ -14,11 +16,13 @@ const MAX_TRIES: u8 = 32;
 /// How many flows of a shard may have a hello in fragments under way; others wait for a hello that is whole.
 const MAX_PIECEWISE: usize = 256;
 
-/// The DTLS hellos of a shard that come in fragments. A UDP flow has its place here by `Flow::streams`.
+/// The hellos of a shard that come in more datagrams than one: those of DTLS, and QUIC connections. A UDP flow has
+/// its place here by `Flow::streams`, and it is its phase that says among which.
 #[derive(Debug, Default)]
 pub struct Piecewise {
     states: Slab<DtlsState>,
     open: usize,
+    quic: Connections,
 }
 
 impl Piecewise {
@@ -39,8 +43,17 @@ impl Piecewise {
         }
     }
 
-    /// Lets go of what is held of a flow.
-    pub fn release(&mut self, flow: &mut Flow) {
+    /// Nothing more comes on a flow, of which `last` was the last packet: lets go of what is held of it.
+    pub fn close(&mut self, flow: &mut Flow, number: u32, last: &Packet, learner: &mut Learner) {
+        if flow.phase == phase::QUIC {
+            let mut cx = Context { flow, number, packet: last, second: false, segments: 0 };
+            self.quic.close(&mut cx, learner);
+        } else {
+            self.release(flow);
+        }
+    }
+
+    fn release(&mut self, flow: &mut Flow) {
         if let Some(state) = self.states.get_mut(flow.streams) {
             *state = DtlsState::new();
             self.states.release(flow.streams);
@@ -52,7 +65,7 @@ impl Piecewise {
     /// Bytes of memory held.
     pub fn memory(&self) -> usize {
         let held = self.states.iter().map(|(_, state)| state.memory()).sum();
-        self.states.memory().saturating_add(held)
+        self.states.memory().saturating_add(held).saturating_add(self.quic.memory())
     }
 }
 
@@ -65,6 +78,8 @@ mod phase {
     pub const DNS: u8 = 2;
     /// Nothing more is wanted.
     pub const DONE: u8 = crate::flow::INSPECTED;
+    /// QUIC was found.
+    pub const QUIC: u8 = 3;
 }
 
 /// Takes the payload of a UDP datagram, of which `wire_len` bytes were on the wire.
@@ -76,6 +91,9 @@ pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, pie
             take_dns(cx, payload, learner);
         }
         phase::MEDIA => media(cx, payload, learner, piecewise),
+        phase::QUIC => {
+            take_quic(cx, payload, learner, piecewise);
+        }
         _ => probe(cx, payload, learner, piecewise),
     }
 }
@@ -126,10 +144,32 @@ fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise:
         cx.flow.phase = phase::DNS;
         return;
     }
-    cx.flow.tries = cx.flow.tries.saturating_add(1);
-    if cx.flow.tries >= MAX_TRIES {
-        cx.flow.phase = phase::DONE;
+    if quic::may_be(payload) && take_quic(cx, payload, learner, piecewise) {
+        return;
     }
+    tried_in_vain(cx.flow);
+}
+
+fn tried_in_vain(flow: &mut Flow) {
+    flow.tries = flow.tries.saturating_add(1);
+    if flow.tries >= MAX_TRIES {
+        flow.phase = phase::DONE;
+    }
+}
+
+fn take_quic(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) -> bool {
+    match piecewise.quic.inspect(cx, payload, learner) {
+        Outcome::Reject => return false,
+        Outcome::Done => cx.flow.phase = phase::DONE,
+        Outcome::More => {
+            cx.flow.phase = phase::QUIC;
+            // where there was no room to keep the connection, a hello is still looked for, but not for long
+            if cx.flow.streams == NONE {
+                tried_in_vain(cx.flow);
+            }
+        }
+    }
+    true
 }
 
 /// One datagram of a flow on which STUN or DTLS has been spoken.

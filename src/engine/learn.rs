@@ -1,8 +1,10 @@
 //! Facts into what is kept: the one place where borrowed facts are copied.
 
+mod quic;
+
 use super::learnt::{
-    Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Mapped, Media, NameAt, PendingQuery, Seen, Stun, Tls,
-    TlsDetail,
+    Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Mapped, Media, NameAt, PendingQuery, Quic, Seen, Stun,
+    Tls, TlsDetail,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::{self, Strings};
@@ -100,6 +102,8 @@ pub struct Learner {
     pub icmp: Slab<Icmp>,
     /// The frames of first NTP packets.
     pub ntp: Slab<u64>,
+    /// QUIC.
+    pub quic: Slab<Quic>,
     /// Flows that carry a name for their server, each with the name: what naming begins with.
     pub carried: Vec<(u32, u32)>,
     /// Every name.
@@ -127,6 +131,7 @@ impl Learner {
             media: Slab::default(),
             icmp: Slab::default(),
             ntp: Slab::default(),
+            quic: Slab::default(),
             carried: Vec::new(),
             strings: Strings::default(),
             answers: Vec::new(),
@@ -182,6 +187,7 @@ impl Learner {
             self.media.memory(),
             self.icmp.memory(),
             self.ntp.memory(),
+            self.quic.memory(),
             self.strings.memory(),
             self.answers.capacity().saturating_mul(size_of::<Answer>()),
             self.addresses.capacity().saturating_mul(size_of::<Addr>()),
@@ -202,6 +208,7 @@ impl Learner {
             Fact::Dns(message) => self.dns(cx, &message),
             Fact::Stun(message) => self.stun(cx, &message),
             Fact::Ntp(packet) => self.ntp(cx, &packet),
+            Fact::Quic(quic) => self.quic(cx, &quic),
         }
     }
 
@@ -212,13 +219,16 @@ impl Learner {
     fn client_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ClientHello<'_>) {
         cx.came_from_originator();
         let (seen, segments, records) = (cx.seen(), cx.segments, self.records);
+        let (dtls, quic) = (hello.form == tls::Form::Dtls, hello.form == tls::Form::Quic);
         let name = hello.sni().map(|name| self.strings.keep_bytes(name));
-        let dtls = hello.form == tls::Form::Dtls;
+        if quic {
+            self.name_quic(cx, name);
+        }
         let number = cx.number;
         let Learner { parts, tls, carried, .. } = self;
         let (Some(tls), _) = part(parts, &mut cx.flow.learnt, Kind::Tls, tls, Tls::default) else { return };
         let again = tls.hello_frame != 0;
-        let first_name = name.filter(|_| tls.name == 0);
+        let first_name = name.filter(|_| tls.name == 0 && !quic);
         if let Some(name) = first_name {
             (tls.name, tls.hello_frame) = (name, seen.frame);
             carried.push((number, name));
@@ -233,7 +243,11 @@ impl Learner {
         tls.segments = segments;
         tls.session = digest(hello.session_id) as u32;
         if records {
-            let transport = if dtls { Transport::Dtls } else { Transport::Tcp };
+            let transport = match hello.form {
+                tls::Form::Dtls => Transport::Dtls,
+                tls::Form::Quic => Transport::Quic,
+                tls::Form::Tls | tls::Form::SslV2 => Transport::Tcp,
+            };
             tls.detail = Some(Box::new(TlsDetail {
                 alpn: hello.alpn().map(|p| String::from_utf8_lossy(p).into()).collect(),
                 ja4: ja::ja4(hello, transport).into(),

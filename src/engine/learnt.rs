@@ -78,6 +78,19 @@ pub struct TlsDetail {
     pub ja3: Box<str>,
 }
 
+/// QUIC of one flow; its hellos are in [`Tls`], but for the server name.
+#[derive(Debug, Default)]
+pub struct Quic {
+    /// The first server name asked for.
+    pub sni: Option<NameAt>,
+    /// The version last spoken; 0 is none.
+    pub version: u32,
+    /// There was a Version Negotiation packet.
+    pub negotiation: bool,
+    /// What only a record needs: the client's software.
+    pub user_agent: Option<Box<str>>,
+}
+
 /// HTTP of one flow.
 #[derive(Debug, Default)]
 pub struct Http {

@@ -27,6 +27,7 @@ pub mod learn;
 pub mod learnt;
 pub mod naming;
 mod parts;
+mod quic;
 mod record;
 pub mod shard;
 mod streams;

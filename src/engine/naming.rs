@@ -306,5 +306,6 @@ fn own_name(shard: &Shard, flow: &Flow) -> Option<NameAt> {
     if http.is_some_and(|h| h.authority.is_some()) {
         return None;
     }
-    learner.tls_of(flow).and_then(Tls::sni).or(http.and_then(|h| h.host))
+    let quic = || learner.quic_of(flow).and_then(|q| q.sni);
+    learner.tls_of(flow).and_then(Tls::sni).or_else(quic).or(http.and_then(|h| h.host))
 }

@@ -23,10 +23,12 @@ pub enum Kind {
     Icmp,
     /// NTP.
     Ntp,
+    /// QUIC.
+    Quic,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 7;
+const KINDS: usize = 8;
 /// A word's upper bits are a kind, the rest a number: no shard can hold more of anything in memory.
 const SHIFT: u32 = 28;
 const NUMBER: u32 = (1 << SHIFT) - 1;
@@ -118,8 +120,8 @@ mod tests {
         for (kind, number) in [(Kind::Tls, 0), (Kind::Ntp, 9), (Kind::Icmp, NUMBER)] {
             parts.add(&mut word, kind, number);
         }
-        let all = [Kind::Tls, Kind::Http, Kind::Dns, Kind::Stun, Kind::Media, Kind::Icmp, Kind::Ntp];
-        assert_eq!(all.map(|kind| parts.get(word, kind)), [0, NONE, 7, NONE, NONE, NUMBER, 9]);
+        let all = [Kind::Tls, Kind::Http, Kind::Dns, Kind::Stun, Kind::Media, Kind::Icmp, Kind::Ntp, Kind::Quic];
+        assert_eq!(all.map(|kind| parts.get(word, kind)), [0, NONE, 7, NONE, NONE, NUMBER, 9, NONE]);
         assert_eq!(parts.several.len(), 1);
     }
 }

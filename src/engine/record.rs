@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 
 use super::analysis::{FlowView, has_ports, is_one_sided};
-use super::learnt::{Dns, DnsExchange, Http, Stun, Tls};
+use super::learnt::{Dns, DnsExchange, Http, Quic, Stun, Tls};
 use crate::classify::verdict::Verdict;
 use crate::decode::proto;
 use crate::event::{
-    DnsRecord, Evidence, FlowCounts, FlowRecord, HttpRecord, Methods, SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord,
-    ViaProxy,
+    DnsRecord, Evidence, FlowCounts, FlowRecord, HttpRecord, Methods, QuicRecord, SCHEMA_VERSION, StunRecord,
+    TcpRecord, TlsRecord, ViaProxy,
 };
 use crate::flow::key::community_id;
 use crate::flow::tcp::{Tcp, Trouble};
-use crate::inspect::{dns, stun, tls};
+use crate::inspect::{dns, quic, stun, tls};
 use crate::time::seconds;
 
 impl<'a> FlowView<'a> {
@@ -43,7 +43,7 @@ impl<'a> FlowView<'a> {
             evidence: verdict.evidence.iter().map(evidence).collect(),
             via_proxy: verdict.via_proxy.map(|asked| self.via_proxy(asked.host.name, asked.port)),
             tls: self.tls().map(|t| self.tls_record(t)),
-            quic: None,
+            quic: self.quic().map(|q| self.quic_record(q)),
             dns: dns.map(|d| self.dns_records(d)).unwrap_or_default(),
             dns_omitted: dns.and_then(|d| d.record.as_ref()).map_or(0, |kept| kept.omitted),
             http: http.map(http_records).unwrap_or_default(),
@@ -97,6 +97,15 @@ impl<'a> FlowView<'a> {
             ech: known.ech.then_some("offered"),
             alert: known.alert.map(|description| tls::Alert { level: 2, description }.name()),
             sni_segments: (known.segments > 1).then_some(u32::from(known.segments)),
+        }
+    }
+
+    fn quic_record(&self, known: &'a Quic) -> QuicRecord<'a> {
+        QuicRecord {
+            version: (known.version != 0).then(|| quic::version_name(known.version)),
+            sni: known.sni.map(|at| Cow::Borrowed(self.text(at.name))),
+            version_negotiation: known.negotiation,
+            user_agent: known.user_agent.as_deref().map(Cow::Borrowed),
         }
     }
 

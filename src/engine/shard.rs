@@ -175,10 +175,10 @@ fn end(flow: &mut Flow, number: u32, streams: &mut StreamTable, piecewise: &mut 
     if flow.streams == NONE {
         return;
     }
+    let last = Packet { ts: flow.last, frame: flow.first_frame, ..Packet::default() };
     if flow.proto() == proto::UDP {
-        piecewise.release(flow);
+        piecewise.close(flow, number, &last, learner);
     } else {
-        let last = Packet { ts: flow.last, frame: flow.first_frame, ..Packet::default() };
         streams.close(flow, number, &last, learner);
     }
 }

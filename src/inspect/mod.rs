@@ -24,6 +24,7 @@ pub mod http;
 pub mod ja;
 pub mod ntp;
 pub mod pieces;
+pub mod quic;
 pub mod stun;
 pub mod tls;
 
@@ -49,9 +50,9 @@ impl Direction {
 /// One thing that was on the wire. Everything is borrowed from the bytes that were inspected.
 #[derive(Clone, Copy, Debug)]
 pub enum Fact<'a> {
-    /// A whole TLS or DTLS ClientHello.
+    /// A whole TLS or DTLS ClientHello, in QUIC too.
     ClientHello(tls::ClientHello<'a>),
-    /// A whole TLS or DTLS ServerHello (a HelloRetryRequest too).
+    /// A whole TLS or DTLS ServerHello, in QUIC too (a HelloRetryRequest too).
     ServerHello(tls::ServerHello<'a>),
     /// An alert in the clear.
     Alert(tls::Alert),
@@ -65,6 +66,8 @@ pub enum Fact<'a> {
     Stun(stun::Message<'a>),
     /// An NTP packet.
     Ntp(ntp::Packet),
+    /// QUIC was spoken.
+    Quic(quic::Quic<'a>),
 }
 
 /// What a stream inspector made of the bytes it was shown.

@@ -33,8 +33,10 @@ const MAX_SESSION_ID: usize = 32;
 /// How a hello is dressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// TLS, over TCP or in QUIC.
+    /// TLS.
     Tls,
+    /// TLS in QUIC.
+    Quic,
     /// DTLS.
     Dtls,
     /// SSL 2.0 dress around an offer of SSL 3.0 or later, or of SSL 2.0 itself.
@@ -84,6 +86,11 @@ impl<'a> ClientHello<'a> {
     /// Reads the body of a TLS ClientHello (what follows the four bytes of type and length). `None`: not one.
     pub fn parse(body: &'a [u8]) -> Option<Self> {
         Self::read(body, Form::Tls).ok().flatten()
+    }
+
+    /// Reads the body of a ClientHello that QUIC carries. `None`: not one.
+    pub fn parse_quic(body: &'a [u8]) -> Option<Self> {
+        Self::read(body, Form::Quic).ok().flatten()
     }
 
     /// Reads the body of a DTLS ClientHello, put together from its fragments. `None`: not one.
@@ -458,7 +465,7 @@ fn survey(extensions: &[u8]) -> (bool, Found<'_>) {
 const fn version_fits(version: u16, form: Form) -> bool {
     let [major, minor] = version.to_be_bytes();
     match form {
-        Form::Tls => major == 3,
+        Form::Tls | Form::Quic => major == 3,
         Form::Dtls => major == 0xfe || version == 0x0100,
         Form::SslV2 => version == 0x0002 || (major == 3 && minor <= 4),
     }
@@ -605,7 +612,7 @@ pub(crate) mod tests {
 
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
-            let readers = [ClientHello::parse, ClientHello::parse_dtls, ClientHello::parse_sslv2];
+            let readers = [ClientHello::parse, ClientHello::parse_quic, ClientHello::parse_dtls, ClientHello::parse_sslv2];
             for hello in readers.into_iter().filter_map(|read| read(&bytes)) {
                 hello.sni();
                 hello.alpn().count();

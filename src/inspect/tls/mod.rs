@@ -14,7 +14,7 @@ mod records;
 pub mod whole;
 
 #[cfg(test)]
-pub(crate) use hello::tests::client_body;
+pub(crate) use hello::tests::{RETRY, client_body, server_body};
 pub use hello::{CipherSuites, ClientHello, Ech, Extension, Extensions, Form, Names, ServerHello, U16s};
 pub use names::{Alert, cipher_name, version_name};
 pub use records::{TlsStream, probe};
