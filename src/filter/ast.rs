@@ -139,6 +139,10 @@ words! {
     TextKey {
         /// The server name of TLS, DTLS or QUIC.
         Sni "sni",
+        /// The server name of QUIC.
+        QuicSni "quic.sni",
+        /// The version of QUIC: `v1`, `v2`, `draft-29`, `Q046`.
+        QuicVersion "quic.version",
         /// A name asked of DNS, or an answer.
         Dns "dns",
         /// The relay's region.

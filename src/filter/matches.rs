@@ -39,10 +39,13 @@ fn term(term: &Term, flow: &FlowRecord<'_>) -> bool {
 /// The names by which the flow itself called its responder, or what it asked a proxy for.
 fn host_names<'f>(flow: &'f FlowRecord<'_>) -> impl Iterator<Item = &'f str> {
     let tls = flow.tls.as_ref().and_then(|t| t.sni.as_deref());
-    let quic = flow.quic.as_ref().and_then(|q| q.sni.as_deref());
     let http = flow.http.iter().filter_map(|h| h.host.as_deref());
     let proxy = flow.via_proxy.as_ref().map(|p| &*p.authority);
-    tls.into_iter().chain(quic).chain(http).chain(proxy)
+    tls.into_iter().chain(quic_name(flow)).chain(http).chain(proxy)
+}
+
+fn quic_name<'f>(flow: &'f FlowRecord<'_>) -> Option<&'f str> {
+    flow.quic.as_ref().and_then(|q| q.sni.as_deref())
 }
 
 fn dns_names<'f>(flow: &'f FlowRecord<'_>) -> impl Iterator<Item = &'f str> {
@@ -79,8 +82,11 @@ fn text(key: TextKey, pattern: &Pattern, flow: &FlowRecord<'_>) -> bool {
     match key {
         TextKey::Sni => {
             let tls = flow.tls.as_ref().and_then(|t| t.sni.as_deref());
-            let quic = flow.quic.as_ref().and_then(|q| q.sni.as_deref());
-            tls.into_iter().chain(quic).any(|n| pattern.names(n))
+            tls.into_iter().chain(quic_name(flow)).any(|n| pattern.names(n))
+        }
+        TextKey::QuicSni => quic_name(flow).is_some_and(|n| pattern.names(n)),
+        TextKey::QuicVersion => {
+            flow.quic.as_ref().and_then(|q| q.version.as_deref()).is_some_and(|version| pattern.is(version))
         }
         TextKey::Dns => dns_names(flow).any(|n| pattern.names(n)),
         TextKey::Region => flow.region.as_deref().is_some_and(|r| pattern.is(r)),

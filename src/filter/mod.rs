@@ -13,10 +13,11 @@
 //! - `"…"` and `'…'` take everything literally; a backslash before the quote or a backslash escapes it. Elsewhere
 //!   `*` stands for any run of characters and `?` for one.
 //! - `host:` `dst:` `src:` an address, a network or (not `src:`) a name. A name without `*` stands for itself and
-//!   all names under it, so `sni:u5fgb.com` is no substring of `evilu5fgb.com`. Likewise `sni:` and `dns:`.
-//! - `class:` (or `method:`) `subclass:` `flag:` `region:` `state:` `proto:` `ja4:` `community:` `id:` `port:` `vlan:`
-//!   compare the whole value. Ports and VLANs take ranges. Several values, with commas, mean any of them.
-//!   `KEY=VALUE` is `KEY:VALUE`, `KEY!=VALUE` its negation.
+//!   all names under it, so `sni:u5fgb.com` is no substring of `evilu5fgb.com`. Likewise `sni:`, `quic.sni:` and
+//!   `dns:`.
+//! - `class:` (or `method:`) `subclass:` `flag:` `region:` `state:` `proto:` `ja4:` `quic.version:` `community:`
+//!   `id:` `port:` `vlan:` compare the whole value. Ports and VLANs take ranges. Several values, with commas, mean any
+//!   of them. `KEY=VALUE` is `KEY:VALUE`, `KEY!=VALUE` its negation.
 //! - `state:` takes Zeek's states and the words `open closed unanswered refused reset midstream one-sided interim
 //!   held`.
 //! - `conf rate rtt retrans age bytes pkts` are compared with a number: decimal units, rates in bits. `dur` is `age`.

@@ -217,12 +217,13 @@ fn example(key: &str) -> String {
     let example = OTHER_KEYS.iter().find(|(k, _)| *k == key).map(|(_, e)| (*e).to_owned());
     let example = example.or_else(|| {
         Some(match TextKey::parse(key)? {
-            TextKey::Sni | TextKey::Dns => format!("{key}:*.u5fgb.com"),
+            TextKey::Sni | TextKey::QuicSni | TextKey::Dns => format!("{key}:*.u5fgb.com"),
             TextKey::Region => "region:us-west".to_owned(),
             TextKey::Role => "role:recorder".to_owned(),
             TextKey::Proto => "proto:udp".to_owned(),
             TextKey::Flag => "flag:unusual-port".to_owned(),
             TextKey::Subclass => "subclass:video-up".to_owned(),
+            TextKey::QuicVersion => "quic.version:v1,v2".to_owned(),
             TextKey::Ja4 => "ja4:t13d*".to_owned(),
             TextKey::Community => "community:1:…".to_owned(),
             TextKey::Finding => "finding:CF-1".to_owned(),

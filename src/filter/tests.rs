@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::HttpRecord;
+use crate::event::{HttpRecord, QuicRecord};
 use crate::present::sample;
 
 fn passes(text: &str, flow: &FlowRecord<'_>) -> bool {
@@ -106,6 +106,13 @@ fn other_flows() {
         assert!(passes(text, &unknown), "{text}");
     }
     assert!(!passes("host:0.0.0.0/0", &unknown), "a network of the other family");
+    let mut quic = sample::unknown();
+    quic.quic =
+        Some(QuicRecord { version: Some("v2".into()), sni: Some("rec1.u5fgb.com".into()), ..QuicRecord::default() });
+    for text in ["quic.sni:u5fgb.com", "sni:*.u5fgb.com", "quic.version:v1,v2 proto:quic", "host:u5fgb.com", "rec1"] {
+        assert!(passes(text, &quic), "{text}");
+    }
+    assert!(!passes("quic.sni:fgb.com", &quic) && !passes("quic.version:v", &quic) && !passes("quic.sni:*", &unknown));
     let mut web = sample::unknown();
     web.http = vec![HttpRecord { host: Some("a.u5fgb.com:8080".into()), ..HttpRecord::default() }];
     assert!(passes("host:u5fgb.com", &web));
