@@ -13,13 +13,13 @@
 //! Initial packets that do not open. Refused: packets with short headers, 0-RTT and Handshake packets, all of which
 //! need keys that nobody else has, and Initial packets that the capture cut, which cannot be opened.
 
-mod frames;
-mod gquic;
-mod header;
-mod keys;
+pub mod frames;
+pub mod gquic;
+pub mod header;
+pub mod keys;
 #[cfg(test)]
 mod tests;
-mod version;
+pub mod version;
 
 use super::Fact;
 use super::pieces::Pieces;
@@ -245,7 +245,7 @@ impl QuicState {
         };
         if self.half(sender).done {
             let own = Cid::new(long.dcid);
-            if sender == Sender::Client && own != self.dcid {
+            if sender == Sender::Client && own != self.dcid && self.retried.length == 0 {
                 self.retried = own;
             }
             return;
