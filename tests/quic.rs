@@ -55,6 +55,8 @@ fn a_hello_of_rustls_is_read_as_rustls_wrote_it() {
         assert_eq!(record["tls"]["ja3"], ja3(&hello));
         assert_eq!((&record["tls"]["alpn"], &record["tls"]["sni"]), (&json!(["h3"]), &Value::Null));
         assert_eq!((&record["class"], &record["region"]), (&json!("relay"), &json!("us-west")));
+        // no odd port: QUIC at 443 is where TLS would be
+        assert_eq!(record["flags"], json!(["quic"]));
         assert_eq!(record["evidence"][0]["text"], format!("QUIC SNI {NAME}"));
     }
 }

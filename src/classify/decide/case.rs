@@ -33,7 +33,9 @@ impl Opinion<'_> {
 pub(super) struct Case<'a, 'f> {
     pub facts: &'f FlowFacts<'a>,
     pub know: &'f Knowledge<'a>,
-    /// The protocol and port that the client meant: a proxy's client means the port it asked the proxy for.
+    /// The protocol that the client meant: QUIC stands in for TLS over TCP at the same port (RFC 9114 §3.1.1).
+    proto: u8,
+    /// The port that the client meant: a proxy's client means the one it asked the proxy for.
     pub port: u16,
     pub orig_role: Role,
     pub resp_role: Role,
@@ -48,6 +50,7 @@ impl<'a, 'f> Case<'a, 'f> {
         let mut case = Case {
             facts,
             know,
+            proto: if facts.quic_sni.is_some() { TCP } else { facts.proto },
             port: facts.authority.map_or(facts.resp.1, |a| a.port),
             orig_role: know.roles.role(facts.orig.0),
             resp_role: know.roles.role(facts.resp.0),
@@ -64,7 +67,7 @@ impl<'a, 'f> Case<'a, 'f> {
         let seen = |seen: Option<Seen<'a>>, confidence: f32, what: fn(&'a str) -> What<'a>| {
             let seen = seen.filter(|s| !is_literal(s.name))?;
             let host = host_of(seen, self.know.catalogue, self.know.names);
-            let host = host.at(f.proto, self.port, self.know.catalogue);
+            let host = host.at(self.proto, self.port, self.know.catalogue);
             let (name, frame) = (seen.name, Some(seen.frame));
             Some(Opinion { tier: Tier::E1, confidence, host, name, what: what(name), frame, id: seen.id })
         };
@@ -115,7 +118,7 @@ impl<'a, 'f> Case<'a, 'f> {
 
     fn learnt(&self, tier: Tier, confidence: f32, found: Found, what: What<'a>) -> Opinion<'a> {
         let names = self.know.names;
-        let host = found.host.at(self.facts.proto, self.port, self.know.catalogue);
+        let host = found.host.at(self.proto, self.port, self.know.catalogue);
         // A name heard elsewhere and a port that is not its own contradict each other.
         let odd = host.flags.has(Flag::UnusualPort);
         let confidence = if odd { confidence - self.know.rules.confidence.conflict } else { confidence };
@@ -176,7 +179,7 @@ impl<'a, 'f> Case<'a, 'f> {
     /// What the user's word on the recorder adds to a name.
     pub fn given_role(&self, class: Class) -> Option<Evidence<'a>> {
         let entry = self.lead().filter(|o| o.class() == Some(class))?.host.entry(self.know.catalogue)?;
-        let from_recorder = self.orig_role == Role::RecorderGiven && entry.documents(self.facts.proto, self.port);
+        let from_recorder = self.orig_role == Role::RecorderGiven && entry.documents(self.proto, self.port);
         from_recorder.then_some(Evidence {
             tier: Tier::E6,
             what: What::Port { proto: self.facts.proto, port: self.port, role: "from the given recorder" },

@@ -166,6 +166,21 @@ fn what_dns_says_names_a_flow_without_a_name() {
 }
 
 #[test]
+fn a_name_in_quic_is_worth_one_in_tls() {
+    let w = World::new("", &[(REC, CLOUD, "a.us-west.u5fgb.com", 90)], &[]);
+    for (port, odd) in [(443, false), (4433, true)] {
+        for name in ["a.us-west.u5fgb.com", "restapi.gp4f.com", "www.example.com"] {
+            let (mut tls, mut quic) = (flow(TCP, REC, CLOUD, port, 100), flow(UDP, REC, CLOUD, port, 100));
+            (tls.sni, quic.quic_sni) = (seen(name), seen(name));
+            let (tls, quic) = (w.judge(&tls), w.judge(&quic));
+            assert_eq!((tls.class, tls.confidence), (quic.class, quic.confidence), "{name} {port}");
+            assert_eq!(tls.flags.with(Flag::Quic), quic.flags);
+            assert_eq!(quic.flags.has(Flag::UnusualPort), odd && quic.class != Class::Unknown);
+        }
+    }
+}
+
+#[test]
 fn a_proxys_address_says_nothing_of_what_lies_behind() {
     let w = World::new("", &[(REC, "10.0.0.8", "restapi.gp4f.com", 90)], &[]);
     let mut f = flow(TCP, REC, "10.0.0.8", 3128, 100);
