@@ -67,17 +67,33 @@ pub enum Outcome {
     Done,
 }
 
-/// Whether a datagram is worth a look: it has a long header, or Google's public header with a version.
+/// Whether a datagram is worth a look: it has a long header of a version that can be, or Google's public header with a
+/// version. A connection that is known may also send packets of which this does not hold.
 #[inline(always)]
 pub fn may_be(datagram: &[u8]) -> bool {
     match datagram.first() {
-        Some(0xc0..) => true,
+        Some(0xc0..) => has_sound_version(datagram),
         // Version Negotiation need not have the bit that other packets have
         Some(0x80..) => matches!(datagram, [_, 0, 0, 0, 0, ..]),
         // the bits of the public flags that a client's packet with a version has, and those it has not
         Some(first) => first & 0xcb == 0x09,
         None => false,
     }
+}
+
+/// Whether a long header's version is known, or else the datagram is such as a client may begin with.
+fn has_sound_version(datagram: &[u8]) -> bool {
+    let mut r = Reader::new(datagram);
+    let (Ok(_), Ok(version), Ok(length)) = (r.u8(), r.u32(), r.u8()) else { return false };
+    match kind(version) {
+        Kind::Sealed(_) | Kind::Clear => true,
+        Kind::Reserved | Kind::Unknown => version == 0 || may_be_first(datagram.len(), usize::from(length)),
+    }
+}
+
+/// Whether a datagram of that size, with a connection id of that length, may be a client's first.
+fn may_be_first(size: usize, id: usize) -> bool {
+    size >= MIN_FIRST && (MIN_FIRST_CID..=MAX_CID).contains(&id)
 }
 
 /// A connection, as far as it is known and still of interest.
@@ -180,7 +196,7 @@ impl QuicState {
             return;
         }
         let known = kind(long.version);
-        let may_be_first = size >= MIN_FIRST && long.dcid.len() >= MIN_FIRST_CID;
+        let may_be_first = may_be_first(size, long.dcid.len());
         if !self.recognised && (matches!(known, Kind::Sealed(_)) || (known == Kind::Reserved && may_be_first)) {
             self.speaks(long.version, emit);
         }

@@ -186,7 +186,8 @@ fn what_is_not_quic_is_refused() {
     let offers_nothing = [&[0x80, 0, 0, 0, 0, 0, 0][..], &[1, 2, 3, 4]].concat();
     assert_eq!(show(&[(false, offers_nothing)]).1, Outcome::Reject);
     assert!(may_be(&handshake) && may_be(&[0x80, 0, 0, 0, 0, 1]) && may_be(&google(b"Q043", b"")));
-    assert!(!may_be(&[0x80, 96, 1, 2, 3, 4]), "RTP");
+    let unknown = [&[0xc5, 7, 7, 7, 7, 8][..], &[7; 1194]].concat();
+    assert!(may_be(&unknown) && !may_be(&unknown[..1199]) && !may_be(&[0x80, 96, 1, 2, 3, 4]), "RTP");
 }
 
 #[test]
