@@ -242,7 +242,8 @@ impl Learner {
         tls.ech = hello.ech() != tls::Ech::None;
         tls.segments = segments;
         tls.session = digest(hello.session_id) as u32;
-        if records {
+        // a fingerprint of half a hello in QUIC would be one of nobody
+        if records && !(quic && hello.truncated) {
             let transport = match hello.form {
                 tls::Form::Dtls => Transport::Dtls,
                 tls::Form::Quic => Transport::Quic,

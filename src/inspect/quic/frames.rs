@@ -27,12 +27,13 @@ pub enum Frame<'a> {
 pub struct Frames<'a> {
     rest: Reader<'a>,
     google: bool,
+    cut: bool,
 }
 
 impl<'a> Frames<'a> {
-    /// The frames of `payload`.
-    pub fn new(payload: &'a [u8], dialect: Dialect) -> Self {
-        Frames { rest: Reader::new(payload), google: dialect != Dialect::Ietf }
+    /// The frames of `payload`; where that was cut, the last may be shorter than it says.
+    pub fn new(payload: &'a [u8], dialect: Dialect, cut: bool) -> Self {
+        Frames { rest: Reader::new(payload), google: dialect != Dialect::Ietf, cut }
     }
 
     fn try_next(&mut self) -> Result<Option<Frame<'a>>> {
@@ -45,8 +46,8 @@ impl<'a> Frames<'a> {
                 0x02 if !self.google => skip_ack(r, 0)?,
                 0x03 if !self.google => skip_ack(r, 3)?,
                 kind @ 0x40..=0x7f if self.google => skip_google_ack(r, kind)?,
-                0x08 if self.google => return crypto(r).map(Some),
-                0x06 => return crypto(r).map(Some),
+                0x08 if self.google => return crypto(r, self.cut).map(Some),
+                0x06 => return crypto(r, self.cut).map(Some),
                 0x1c if !self.google => {
                     let code = varint(r)?;
                     *r = Reader::new(&[]);
@@ -71,10 +72,11 @@ impl<'a> Iterator for Frames<'a> {
 }
 
 /// A CRYPTO frame (RFC 9000 §19.6) after its type.
-fn crypto<'a>(r: &mut Reader<'a>) -> Result<Frame<'a>> {
+fn crypto<'a>(r: &mut Reader<'a>, cut: bool) -> Result<Frame<'a>> {
     let offset = varint(r)?;
     let length = varint(r)?;
-    Ok(Frame::Crypto { offset, bytes: r.take(length)? })
+    let bytes = if cut { r.take_up_to(length) } else { r.take(length)? };
+    Ok(Frame::Crypto { offset, bytes })
 }
 
 /// Passes over an ACK frame (RFC 9000 §19.3) after its type, and over `counts` numbers at its end.
@@ -116,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn all(payload: &[u8], dialect: Dialect) -> Vec<Frame<'_>> {
-        Frames::new(payload, dialect).collect()
+        Frames::new(payload, dialect, false).collect()
     }
 
     #[test]
@@ -129,6 +131,8 @@ mod tests {
         let ack = [0x65, 0, 9, 1, 1, 2, 0, 5, 7, 0, 3, 1, 9, 9, 2, 9, 9, 9, 9, 9, 9, 9, 9];
         assert_eq!(all(&[&ack[..], &[8, 0, 1, 7]].concat(), Dialect::GoogleTls).len(), 1);
         assert_eq!(all(&[6, 0, 9, 1], Dialect::Ietf), []);
+        let cut = Frames::new(&[6, 0, 9, 1], Dialect::Ietf, true).collect::<Vec<_>>();
+        assert_eq!(cut, [Frame::Crypto { offset: 0, bytes: &[1] }]);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Packet<'a> {
         bytes: &'a [u8],
         /// Where the packet number begins.
         number_at: usize,
+        /// The capture cut it.
+        cut: bool,
     },
     /// A packet of Q046 to Q049: what follows its packet number, in the clear where the handshake begins.
     Clear(&'a [u8]),
@@ -120,9 +122,9 @@ fn read_body<'a>(typed: u8, whole: &Reader<'a>, r: &mut Reader<'a>) -> Result<Op
         return Ok(None);
     }
     let number_at = whole.left().saturating_sub(r.left());
-    r.take_up_to(length);
+    let cut = r.take_up_to(length).len() < length;
     let bytes = Reader::new(whole.rest()).take_up_to(whole.left().saturating_sub(r.left()));
-    Ok(Some(if typed == types::INITIAL { Packet::Initial { bytes, number_at } } else { Packet::Other }))
+    Ok(Some(if typed == types::INITIAL { Packet::Initial { bytes, number_at, cut } } else { Packet::Other }))
 }
 
 /// A number in one, two, four or eight bytes (RFC 9000 §16); what no length here can be is `usize::MAX`.
@@ -155,7 +157,7 @@ mod tests {
         let mut r = Reader::new(&datagram);
         let first = Long::read(&mut r).unwrap();
         assert_eq!((first.version, first.dcid, first.fixed), (1, &[9; 8][..], true));
-        assert_eq!(first.packet, Packet::Initial { bytes: &initial(), number_at: 21 });
+        assert_eq!(first.packet, Packet::Initial { bytes: &initial(), number_at: 21, cut: false });
         assert_eq!(Long::read(&mut r).unwrap().packet, Packet::Other);
         assert!(Long::read(&mut r).is_none(), "a short header");
     }

@@ -4,11 +4,15 @@
 //! 2); RFC 8446 §7.1 (HKDF-Expand-Label). Whoever sees the client's first connection id can derive these keys: they
 //! keep out accidents, not readers. AEAD_AES_128_GCM throughout.
 //!
+//! What the capture left of a packet that it cut is deciphered without proof that it is right.
+//!
 //! A packet number is taken as written: an Initial packet whose number needed more bytes than it has is not opened.
 
 use aes_gcm::aes::Aes128;
 use aes_gcm::aes::cipher::BlockCipherEncrypt;
 use aes_gcm::{AeadInOut, Aes128Gcm, KeyInit};
+use ctr::Ctr32BE;
+use ctr::cipher::{KeyIvInit, StreamCipher};
 use hkdf::Hkdf;
 use sha2::Sha256;
 
@@ -29,6 +33,7 @@ pub enum Sender {
 /// The keys of one sender's Initial packets.
 pub struct Keys {
     packet: Aes128Gcm,
+    key: [u8; 16],
     iv: [u8; 12],
     header: Aes128,
 }
@@ -42,31 +47,48 @@ impl Keys {
         };
         let secret: [u8; 32] = expand(&Hkdf::new(Some(scheme.salt), dcid), side)?;
         let secret = Hkdf::<Sha256>::from_prk(&secret).ok()?;
-        let [key, iv, hp] = match scheme.second {
+        let [key_label, iv, hp] = match scheme.second {
             false => ["quic key", "quic iv", "quic hp"],
             true => ["quicv2 key", "quicv2 iv", "quicv2 hp"],
         };
-        let packet: [u8; 16] = expand(&secret, key)?;
+        let key = expand(&secret, key_label)?;
         let header: [u8; 16] = expand(&secret, hp)?;
-        let (packet, header) = (Aes128Gcm::new(&packet.into()), Aes128::new(&header.into()));
-        Some(Keys { packet, iv: expand(&secret, iv)?, header })
+        let (packet, header) = (Aes128Gcm::new(&key.into()), Aes128::new(&header.into()));
+        Some(Keys { packet, key, iv: expand(&secret, iv)?, header })
     }
 
     /// Opens the packet whose number begins at `number_at` into `scratch`: how long its header is, behind which the payload
     /// stands there. `None`: these are not its keys, or it is not whole.
     pub fn open(&self, packet: &[u8], number_at: usize, scratch: &mut Vec<u8>) -> Option<usize> {
-        scratch.clear();
-        scratch.extend_from_slice(packet);
-        let header_length = self.unmask(scratch, number_at)?;
+        let (nonce, header_length) = self.begin(packet, number_at, scratch)?;
         let (header, sealed) = scratch.split_at_mut_checked(header_length)?;
-        let mut nonce = self.iv;
-        for (byte, number) in nonce.iter_mut().rev().zip(header.get(number_at..)?.iter().rev()) {
-            *byte ^= number;
-        }
         let (body, tag) = sealed.split_last_chunk_mut::<TAG>()?;
         self.packet.decrypt_inout_detached(&nonce.into(), header, body.into(), &(*tag).into()).ok()?;
         scratch.truncate(scratch.len().saturating_sub(TAG));
         Some(header_length)
+    }
+
+    /// As [`Keys::open`], of what is there of a packet that the capture cut. Nothing shows whether these are its keys.
+    pub fn decipher(&self, packet: &[u8], number_at: usize, scratch: &mut Vec<u8>) -> Option<usize> {
+        let (nonce, header_length) = self.begin(packet, number_at, scratch)?;
+        let mut counter = [0; 16];
+        counter.iter_mut().zip(nonce).for_each(|(place, byte)| *place = byte);
+        // GCM begins to count at 1 for the tag (NIST SP 800-38D §7.1)
+        counter[15] = 2;
+        Ctr32BE::<Aes128>::new(&self.key.into(), &counter.into()).apply_keystream(scratch.get_mut(header_length..)?);
+        Some(header_length)
+    }
+
+    /// Puts a packet into `scratch` without the protection of its header: its nonce, and the header's length.
+    fn begin(&self, packet: &[u8], number_at: usize, scratch: &mut Vec<u8>) -> Option<([u8; 12], usize)> {
+        scratch.clear();
+        scratch.extend_from_slice(packet);
+        let header_length = self.unmask(scratch, number_at)?;
+        let mut nonce = self.iv;
+        for (byte, number) in nonce.iter_mut().rev().zip(scratch.get(number_at..header_length)?.iter().rev()) {
+            *byte ^= number;
+        }
+        Some((nonce, header_length))
     }
 
     /// Takes the protection from the header (RFC 9001 §5.4), and gives its length.
@@ -166,6 +188,8 @@ pub(super) mod tests {
             let mut scratch = Vec::new();
             let header_length = keys.open(&packet, 18, &mut scratch);
             assert_eq!((header_length, &scratch[22..]), (Some(22), &payload[..]));
+            let header_length = keys.decipher(&packet[..99], 18, &mut scratch);
+            assert_eq!((header_length, &scratch[22..]), (Some(22), &payload[..77]));
             packet[100] ^= 1;
             assert_eq!(keys.open(&packet, 18, &mut scratch), None);
         }

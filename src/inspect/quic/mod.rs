@@ -11,7 +11,8 @@
 //!
 //! Limits: hellos of at most [`MAX_HELLO`] bytes, [`MAX_DATAGRAMS`] datagrams of a connection and [`MAX_FAILURES`]
 //! Initial packets that do not open. Refused: packets with short headers, 0-RTT and Handshake packets, all of which
-//! need keys that nobody else has, and Initial packets that the capture cut, which cannot be opened.
+//! need keys that nobody else has. An Initial packet that the capture cut has lost its proof: it is read only if what
+//! is left is the beginning of a ClientHello.
 
 pub mod frames;
 pub mod gquic;
@@ -174,8 +175,11 @@ impl QuicState {
         let done = failed || self.datagrams >= MAX_DATAGRAMS || (self.client.done && self.server.done);
         match (self.recognised, done) {
             (false, _) => Outcome::Reject,
-            (true, true) => Outcome::Done,
             (true, false) => Outcome::More,
+            (true, true) => {
+                self.cut_short(emit);
+                Outcome::Done
+            }
         }
     }
 
@@ -205,8 +209,8 @@ impl QuicState {
                 self.speaks(long.version, emit);
                 self.in_the_clear(long.version, payload, emit);
             }
-            Packet::Initial { bytes, number_at } if self.recognised || may_be_first => {
-                self.initial(second, long, (bytes, number_at), scratch, emit);
+            Packet::Initial { bytes, number_at, cut } if self.recognised || may_be_first => {
+                self.initial(second, long, Sealed { bytes, number_at, cut }, scratch, emit);
             }
             _ => {}
         }
@@ -251,7 +255,7 @@ impl QuicState {
         &mut self,
         second: bool,
         long: &Long<'_>,
-        packet: (&[u8], usize),
+        packet: Sealed<'_>,
         scratch: &mut Vec<u8>,
         emit: &mut Emit<'_>,
     ) {
@@ -277,7 +281,7 @@ impl QuicState {
             self.client_side = Some(second);
         }
         self.speaks(long.version, emit);
-        for frame in Frames::new(payload, scheme.dialect) {
+        for frame in Frames::new(payload, scheme.dialect, packet.cut) {
             match frame {
                 Frame::Alert(description) => emit(Fact::Alert(Alert { level: 2, description })),
                 Frame::Crypto { offset, bytes } => {
@@ -306,9 +310,12 @@ impl QuicState {
         &mut self,
         sender: Sender,
         long: &Long<'_>,
-        (packet, number_at): (&[u8], usize),
+        packet: Sealed<'_>,
         scratch: &'s mut Vec<u8>,
     ) -> Option<(Scheme, &'s [u8])> {
+        if packet.cut && sender == Sender::Server {
+            return None;
+        }
         let own = Cid::new(long.dcid);
         let other = if sender == Sender::Server { self.retried } else { own };
         let usable = |id: &Cid| usize::from(id.length) >= MIN_FIRST_CID;
@@ -321,7 +328,7 @@ impl QuicState {
         for id in ids {
             for scheme in schemes {
                 let keys = Keys::new(*scheme, id.as_bytes(), sender)?;
-                if let Some(header_length) = keys.open(packet, number_at, scratch) {
+                if let Some(header_length) = packet.open(&keys, *scheme, scratch) {
                     if sender == Sender::Client && (id != self.dcid || long.version != self.version) {
                         (self.client, self.server) = (Half::default(), Half::default());
                     }
@@ -331,6 +338,29 @@ impl QuicState {
             }
         }
         None
+    }
+}
+
+/// An Initial packet as it came.
+#[derive(Clone, Copy)]
+struct Sealed<'a> {
+    bytes: &'a [u8],
+    number_at: usize,
+    cut: bool,
+}
+
+impl Sealed<'_> {
+    /// Opens it into `scratch`: how long its header is. One that was cut must begin a ClientHello of TLS.
+    fn open(&self, keys: &Keys, scheme: Scheme, scratch: &mut Vec<u8>) -> Option<usize> {
+        if !self.cut {
+            return keys.open(self.bytes, self.number_at, scratch);
+        }
+        let header_length = keys.decipher(self.bytes, self.number_at, scratch)?;
+        let first = Frames::new(scratch.get(header_length..)?, scheme.dialect, true).next();
+        let Some(Frame::Crypto { offset: 0, bytes }) = first else { return None };
+        let (head, body) = bytes.split_first_chunk::<4>()?;
+        let begins = matches!(head, [CLIENT_HELLO, 0, ..]) && ClientHello::parse_quic(body).is_some();
+        begins.then_some(header_length)
     }
 }
 

@@ -202,6 +202,20 @@ fn a_connection_is_given_up_in_time() {
 }
 
 #[test]
+fn of_a_cut_packet_the_beginning_of_a_hello_is_read() {
+    let datagram = from_client(V1, FIRST, &crypto(0, &client_hello()));
+    let mut cut = vec![(false, datagram[..200].to_vec())];
+    assert_eq!(show(&cut), ("v1".to_owned(), Outcome::More), "more may come");
+    cut.extend(vec![(true, from_server(V1, FIRST, &crypto(0, &server_hello([1; 32])))[..80].to_vec()); 6]);
+    assert_eq!(show(&cut), ("v1 relay.example".to_owned(), Outcome::Done));
+    // what does not begin a hello proves nothing
+    let other = from_client(V1, FIRST, &crypto(7, &client_hello()));
+    let mut state = QuicState::new();
+    state.inspect(false, &other[..200], &mut Vec::new(), &mut |_| {});
+    assert_eq!((state.memory(), state.failures), (0, 1));
+}
+
+#[test]
 fn the_end_reports_a_name_that_has_come() {
     let hello = client_hello();
     let mut state = QuicState::new();
