@@ -407,7 +407,7 @@ pub struct Catalogue {
     pub s3_forms: Vec<S3FormExample>,
     pub resolvers: Vec<Resolver>,
     pub inconsistencies: Vec<Inconsistency>,
-    pub(crate) first_look: FirstLook,
+    pub(crate) s3_ends: FirstLook,
     pub(crate) index: HostIndex,
     pub(crate) resolver_names: HostIndex,
     pub(crate) resolver_addresses: hashbrown::HashSet<IpAddr, foldhash::fast::RandomState>,
@@ -447,13 +447,12 @@ impl Catalogue {
     }
 
     fn build(file: File) -> Result<Catalogue, CatalogueError> {
-        let mut first_look = FirstLook::default();
-        s3::ENDS.iter().for_each(|end| first_look.note(end));
-        let index = HostIndex::of_entries(&file.host, &mut first_look)?;
+        let mut s3_ends = FirstLook::default();
+        s3::ENDS.iter().for_each(|end| s3_ends.note(end));
+        let index = HostIndex::of_entries(&file.host)?;
         lint(&file)?;
         let resolver_names = HostIndex::of_names(
             file.resolver.iter().flat_map(|r| r.names.iter().map(|n| (r.id.as_str(), n.as_str()))),
-            &mut first_look,
         )?;
         let resolver_addresses = file.resolver.iter().flat_map(|r| r.addresses.iter().copied()).collect();
         Ok(Catalogue {
@@ -470,7 +469,7 @@ impl Catalogue {
             s3_forms: file.s3_form,
             resolvers: file.resolver,
             inconsistencies: file.inconsistency,
-            first_look,
+            s3_ends,
             index,
             resolver_names,
             resolver_addresses,

@@ -73,6 +73,7 @@ struct Node {
 #[derive(Debug)]
 pub struct HostIndex {
     nodes: Vec<Node>,
+    first_look: FirstLook,
 }
 
 /// A first look at a name, by how it ends: most names are told apart from all that any pattern covers by their last
@@ -91,31 +92,44 @@ impl Default for FirstLook {
 }
 
 impl FirstLook {
-    fn place(end: u64) -> (usize, u64) {
-        let place = end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
-        ((place >> 6) as usize, 1 << (place & 63))
-    }
-
     /// Names that end as `base` does are worth a closer look.
     pub(crate) fn note(&mut self, base: &str) {
-        match end_of(base).map(FirstLook::place) {
-            Some((at, bit)) => self.bits.iter_mut().skip(at).take(1).for_each(|word| *word |= bit),
+        match End::of(base) {
+            Some(End { at, bit }) => self.bits.iter_mut().skip(at).take(1).for_each(|word| *word |= bit),
             None => self.every = true,
         }
     }
 
-    /// Whether any pattern may cover `name`.
-    #[inline]
-    pub(crate) fn may_cover(&self, name: &str) -> bool {
-        let found = end_of(name).map(FirstLook::place);
-        self.every || found.is_some_and(|(at, bit)| self.bits.get(at).is_some_and(|word| word & bit != 0))
+    /// Whether any pattern may cover a name that ends so.
+    #[inline(always)]
+    fn may_cover(&self, end: Option<End>) -> bool {
+        self.every || end.is_some_and(|end| self.bits.get(end.at).is_some_and(|word| word & end.bit != 0))
+    }
+}
+
+/// How a name ends, as a place among a [`FirstLook`]'s bits.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    at: usize,
+    bit: u64,
+}
+
+impl End {
+    /// From the last eight bytes of a name, whatever their case; `None` of a shorter name.
+    #[inline(always)]
+    fn of(name: &str) -> Option<End> {
+        // setting bit 5 makes letters lower-case and leaves digits, dots and hyphens as they are
+        const LOWER: u64 = 0x2020_2020_2020_2020;
+        let end = u64::from_le_bytes(*name.as_bytes().last_chunk::<8>()?) | LOWER;
+        let place = end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
+        Some(End { at: (place >> 6) as usize, bit: 1 << (place & 63) })
     }
 }
 
 impl HostIndex {
     /// The index of catalogue entries; the numbers it finds are their places in `entries`.
-    pub(crate) fn of_entries(entries: &[HostEntry], first: &mut FirstLook) -> Result<HostIndex, CatalogueError> {
-        let mut index = HostIndex { nodes: vec![Node::default()] };
+    pub(crate) fn of_entries(entries: &[HostEntry]) -> Result<HostIndex, CatalogueError> {
+        let mut index = HostIndex { nodes: vec![Node::default()], first_look: FirstLook::default() };
         for (i, entry) in entries.iter().enumerate() {
             let wrong = |what: String| CatalogueError::Entry { table: "host", id: entry.id.clone(), what };
             let base = entry.pattern.trim_start_matches("*.");
@@ -124,7 +138,7 @@ impl HostIndex {
                 return Err(wrong(format!("the pattern `{}` has an asterisk, so it is not exact", entry.pattern)));
             }
             let place = u16::try_from(i).map_err(|_| wrong("too many hosts".into()))?;
-            if let Some(other) = index.insert(base, entry.reach.labels(), place, first) {
+            if let Some(other) = index.insert(base, entry.reach.labels(), place) {
                 let other = entries.get(usize::from(other)).map_or_else(String::new, |e| e.id.clone());
                 return Err(CatalogueError::DuplicatePattern { id: entry.id.clone(), other });
             }
@@ -133,25 +147,22 @@ impl HostIndex {
     }
 
     /// The index of plain names and everything below them; the pairs are an id for errors and the name.
-    pub(crate) fn of_names<'a>(
-        names: impl Iterator<Item = (&'a str, &'a str)>,
-        first: &mut FirstLook,
-    ) -> Result<HostIndex, CatalogueError> {
-        let mut index = HostIndex { nodes: vec![Node::default()] };
+    pub(crate) fn of_names<'a>(names: impl Iterator<Item = (&'a str, &'a str)>) -> Result<HostIndex, CatalogueError> {
+        let mut index = HostIndex { nodes: vec![Node::default()], first_look: FirstLook::default() };
         for (id, name) in names {
             let base = tidy(name).ok_or_else(|| CatalogueError::Entry {
                 table: "resolver",
                 id: id.to_owned(),
                 what: format!("`{name}` is no host name"),
             })?;
-            index.insert(base, Reach::ApexOrBelow.labels(), 0, first);
+            index.insert(base, Reach::ApexOrBelow.labels(), 0);
         }
         Ok(index)
     }
 
     /// Adds a base; gives the entry that already covers exactly that.
-    fn insert(&mut self, base: &str, labels: RangeInclusive<u8>, entry: u16, first: &mut FirstLook) -> Option<u16> {
-        first.note(base);
+    fn insert(&mut self, base: &str, labels: RangeInclusive<u8>, entry: u16) -> Option<u16> {
+        self.first_look.note(base);
         let mut at = 0usize;
         for label in base.rsplit('.') {
             let next = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
@@ -176,12 +187,15 @@ impl HostIndex {
 
     /// The entry that covers `name`, which is tidy.
     pub(crate) fn find(&self, name: &str) -> Option<u16> {
-        let total = name.bytes().filter(|b| *b == b'.').count().saturating_add(1);
+        let labels = || name.bytes().filter(|b| *b == b'.').count().saturating_add(1);
         let (mut node, mut found) = (self.nodes.first()?, None);
         for (depth, label) in name.rsplit('.').enumerate() {
             let Ok(i) = node.children.binary_search_by(|(have, _)| compare(have, label)) else { break };
             node = self.nodes.get(node.children.get(i)?.1 as usize)?;
-            let below = total.saturating_sub(depth).saturating_sub(1).min(usize::from(u8::MAX)) as u8;
+            if node.covers.is_empty() {
+                continue;
+            }
+            let below = labels().saturating_sub(depth).saturating_sub(1).min(usize::from(u8::MAX)) as u8;
             if let Some((_, entry)) = node.covers.iter().find(|(labels, _)| labels.contains(&below)) {
                 found = Some(*entry);
             }
@@ -190,16 +204,10 @@ impl HostIndex {
     }
 }
 
-/// The last eight bytes of a name, in lower case: a word that is compared at once. `None` of a shorter name.
-fn end_of(name: &str) -> Option<u64> {
-    // setting bit 5 makes letters lower-case and leaves digits, dots and hyphens as they are
-    const LOWER: u64 = 0x2020_2020_2020_2020;
-    name.as_bytes().last_chunk::<8>().map(|end| u64::from_le_bytes(*end) | LOWER)
-}
-
-/// Orders a lower-case label against one of any case.
+/// Orders a lower-case label against one of any case: by length first, which is cheap.
 fn compare(have: &str, label: &str) -> Ordering {
-    have.bytes().cmp(label.bytes().map(|b| b.to_ascii_lowercase()))
+    let by_text = || have.bytes().cmp(label.bytes().map(|b| b.to_ascii_lowercase()));
+    have.len().cmp(&label.len()).then_with(by_text)
 }
 
 /// A part of a name.
@@ -299,12 +307,15 @@ fn lower(text: &str) -> Cow<'_, str> {
 impl Catalogue {
     /// What `name` says. It may be anything: what is no host name is of no entry.
     pub fn look_up(&self, name: &str) -> HostMatch {
-        let end = name.strip_suffix('.').unwrap_or(name);
-        if !self.first_look.may_cover(end) {
+        let end = End::of(name.strip_suffix('.').unwrap_or(name));
+        let listed = self.index.first_look.may_cover(end);
+        let storage = self.s3_ends.may_cover(end);
+        let resolver = self.resolver_names.first_look.may_cover(end);
+        if !listed && !storage && !resolver {
             return HostMatch::NONE;
         }
         let Some(name) = tidy(name) else { return HostMatch::NONE };
-        let found = self.index.find(name);
+        let found = if listed { self.index.find(name) } else { None };
         let mut told = HostMatch { entry: found, ..HostMatch::NONE };
         if let Some(entry) = told.entry(self) {
             told.class = entry.class;
@@ -315,9 +326,9 @@ impl Catalogue {
             told.region = label.and_then(|n| name.rsplit('.').nth(n)).and_then(|label| Span::of(name, label));
         }
         if found.is_none() || told.class == Class::S3 {
-            if let Some(host) = s3::parse(name) {
+            if let Some(host) = if storage { s3::parse(name) } else { None } {
                 self.storage(name, host, &mut told);
-            } else if found.is_none() && self.resolver_names.find(name).is_some() {
+            } else if found.is_none() && resolver && self.resolver_names.find(name).is_some() {
                 told.class = Class::Dns;
                 told.resolver = true;
             }

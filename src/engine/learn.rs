@@ -120,8 +120,8 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Nothing learnt yet.
-    pub fn new(records: bool) -> Self {
+    /// Nothing learnt yet. `secret` keeps the traffic from choosing its places in tables; no result depends on it.
+    pub fn new(records: bool, secret: u64) -> Self {
         Learner {
             parts: Parts::default(),
             tls: Slab::default(),
@@ -133,7 +133,7 @@ impl Learner {
             ntp: Slab::default(),
             quic: Slab::default(),
             carried: Vec::new(),
-            strings: Strings::default(),
+            strings: Strings::new(secret),
             answers: Vec::new(),
             addresses: Vec::new(),
             counts: Counts::default(),

@@ -51,7 +51,7 @@ impl Shard {
     pub fn new(config: flow::Config, records: bool, secret: u64) -> Self {
         Shard {
             table: Table::new(config, secret),
-            learner: Learner::new(records),
+            learner: Learner::new(records, secret),
             streams: StreamTable::default(),
             piecewise: Piecewise::default(),
         }

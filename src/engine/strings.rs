@@ -11,7 +11,7 @@ const MAX_TEXT: usize = 16 << 20;
 /// The longest text that is kept whole.
 pub const MAX_LEN: usize = 1024;
 /// How many names are remembered to be found again.
-const RECENT: usize = 256;
+const RECENT: usize = 128;
 
 /// The number of no text: what would not fit any more.
 pub const OMITTED: u32 = 0;
@@ -22,45 +22,55 @@ pub struct Strings {
     text: String,
     /// Where each text ends.
     ends: Vec<u32>,
-    /// By hash: the upper half of the hash, and the number of the text kept last.
-    recent: Vec<(u32, u32)>,
+    /// The texts kept last, by their hash.
+    recent: Vec<Recent>,
+    secret: u64,
     omitted: u64,
 }
 
-impl Default for Strings {
-    fn default() -> Self {
-        Strings { text: String::new(), ends: vec![0], recent: Vec::new(), omitted: 0 }
-    }
+/// A text that was kept lately.
+///
+/// Where it has its place is the same in every run, since what is kept twice must be. Whether it is the same text is
+/// told by a hash that the traffic cannot foresee: reading the text again would mean a wait for memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    tag: u32,
+    number: u32,
+    check: u64,
 }
 
-/// A hash of a text: the same in every run.
-fn hash(text: &str) -> u64 {
+/// A hash of a text.
+fn hash(text: &str, seed: u64) -> u64 {
     // eight bytes at a time, the last ones perhaps twice: the length keeps texts apart that so look alike
     let bytes = text.as_bytes();
     let word = |b: &[u8; 8]| u64::from_le_bytes(*b);
-    let mut hash = fold(bytes.len() as u64 ^ 0xe703_7ed1_a0b4_28db, 0x9e37_79b9_7f4a_7c15);
+    let mut hash = fold(bytes.len() as u64 ^ seed ^ 0xe703_7ed1_a0b4_28db, seed ^ 0x9e37_79b9_7f4a_7c15);
     let mut rest = bytes;
     while let Some((head, tail)) = rest.split_first_chunk::<8>() {
-        hash = fold(hash ^ word(head), 0xd6e8_feb8_6659_fd93);
+        hash = fold(hash ^ word(head), seed ^ 0xd6e8_feb8_6659_fd93);
         rest = tail;
     }
     let last = bytes.last_chunk::<8>().map_or_else(|| rest.iter().fold(0, |w, b| w << 8 | u64::from(*b)), word);
-    fold(hash ^ last, 0xa076_1d64_78bd_642f)
+    fold(hash ^ last, seed ^ 0xa076_1d64_78bd_642f)
 }
 
 impl Strings {
+    /// No text. `secret` is what the traffic cannot foresee.
+    pub fn new(secret: u64) -> Self {
+        Strings { text: String::new(), ends: vec![0], recent: Vec::new(), secret, omitted: 0 }
+    }
+
     /// A number of `text`, of which at most [`MAX_LEN`] bytes are kept.
     pub fn keep(&mut self, text: &str) -> u32 {
         let text = if text.len() > MAX_LEN { shorten(text) } else { text };
-        let hash = hash(text);
-        let tag = (hash >> 32) as u32;
+        let (place, check) = (hash(text, 0), hash(text, self.secret));
         if self.recent.is_empty() {
-            self.recent = vec![(0, OMITTED); RECENT];
+            self.recent = vec![Recent::default(); RECENT];
         }
-        let at = hash as usize % RECENT;
-        let known = self.recent.get(at).filter(|(t, n)| *t == tag && *n != OMITTED).map(|(_, n)| *n);
-        if let Some(number) = known.filter(|n| self.get(*n) == text) {
-            return number;
+        let (at, tag) = (place as usize % RECENT, (place >> 32) as u32);
+        let known = self.recent.get(at).filter(|recent| (recent.tag, recent.check) == (tag, check));
+        if let Some(Recent { number, .. }) = known.filter(|recent| recent.number != OMITTED) {
+            return *number;
         }
         if self.text.len().saturating_add(text.len()) > MAX_TEXT {
             self.omitted = self.omitted.saturating_add(1);
@@ -70,7 +80,7 @@ impl Strings {
         self.text.push_str(text);
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
         if let Some(slot) = self.recent.get_mut(at) {
-            *slot = (tag, number);
+            *slot = Recent { tag, number, check };
         }
         number
     }
@@ -98,7 +108,11 @@ impl Strings {
 
     /// Bytes of memory held.
     pub fn memory(&self) -> usize {
-        let lists = self.ends.capacity().saturating_mul(4).saturating_add(self.recent.capacity().saturating_mul(8));
+        let lists = self
+            .ends
+            .capacity()
+            .saturating_mul(4)
+            .saturating_add(self.recent.capacity().saturating_mul(size_of::<Recent>()));
         self.text.capacity().saturating_add(lists)
     }
 }
@@ -114,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_text_that_comes_again_soon_has_one_number() {
-        let mut strings = Strings::default();
+        let mut strings = Strings::new(7);
         let (a, b, c) = (strings.keep("a.example"), strings.keep("b.example"), strings.keep_bytes(b"a.example"));
         assert_eq!((a, c), (1, 1));
         assert_ne!(a, b);
@@ -125,7 +139,7 @@ mod tests {
 
     #[test]
     fn every_text_is_found_under_its_number() {
-        let mut strings = Strings::default();
+        let mut strings = Strings::new(7);
         let names: Vec<String> = (0..5000).map(|n| format!("{}.example", n % 1700)).collect();
         let numbers: Vec<u32> = names.iter().map(|n| strings.keep(n)).collect();
         assert!(names.iter().zip(&numbers).all(|(name, number)| strings.get(*number) == name));
@@ -133,7 +147,7 @@ mod tests {
 
     #[test]
     fn text_is_bounded() {
-        let mut strings = Strings::default();
+        let mut strings = Strings::new(7);
         let long = "é".repeat(2000);
         let number = strings.keep(&long);
         assert_eq!(strings.get(number).len(), MAX_LEN);

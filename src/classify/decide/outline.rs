@@ -112,11 +112,11 @@ impl Sketch {
         Some(Sketch { proto: f.proto, orig: f.orig.0, resp: f.resp, marks })
     }
 
-    /// The outline; `None` if anything is known of an end, or may be. A flow that looks like video has none either.
+    /// The outline; `None` if anything is known of an end. A flow that looks like video has none either.
     #[inline]
     pub fn outline(&self, know: &Knowledge<'_>, known: &KnownEnds) -> Option<Outline> {
         let (orig, (resp, port)) = (self.orig, self.resp);
-        if self.marks & mark::VIDEO != 0 || known.may_have(orig) || known.may_have(resp) {
+        if self.marks & mark::VIDEO != 0 || known.has(orig, know) || known.has(resp, know) {
             return None;
         }
         let ((orig_inside, orig_public), (resp_inside, resp_public)) =
@@ -141,8 +141,7 @@ fn is_plain(seen: &Seen<'_>, know: &Knowledge<'_>) -> bool {
     unlisted && !is_literal(seen.name)
 }
 
-/// Every address of which anything is known, as bits: what is not among them is certainly unknown, and of those that
-/// seem to be a few are not.
+/// Every address of which anything is known. A bit for each: nearly all that are not known are told by theirs.
 #[derive(Debug)]
 pub struct KnownEnds {
     bits: Vec<u64>,
@@ -172,10 +171,19 @@ impl KnownEnds {
     }
 
     #[inline(always)]
-    fn may_have(&self, ip: IpAddr) -> bool {
+    fn has(&self, ip: IpAddr, know: &Knowledge<'_>) -> bool {
         let (at, bit) = self.place(digest(ip));
-        self.bits.get(at).is_some_and(|word| word & bit != 0)
+        self.bits.get(at).is_some_and(|word| word & bit != 0) && is_known(ip, know)
     }
+}
+
+fn is_known(ip: IpAddr, know: &Knowledge<'_>) -> bool {
+    let roles = know.roles;
+    roles.knows(ip)
+        || roles.is_wan(ip)
+        || know.names.knows(ip)
+        || roles.site.proxies.iter().any(|proxy| proxy.ip() == ip)
+        || know.catalogue.resolver_addresses.contains(&ip.to_canonical())
 }
 
 /// All that any rule asks of a flow of whose ends and name nothing is known: flows with one outline have one class,
