@@ -11,5 +11,6 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(packet.payload(frame).len(), packet.payload_captured as usize);
         assert!(packet.payload_captured <= packet.payload_len);
         assert_eq!(packet.options(frame).len(), usize::from(packet.options_len));
+        assert!(packet.tunnels.names().count() <= relayscope::decode::Tunnels::MAX as usize);
     }
 });

@@ -14,7 +14,8 @@ use relayscope::wire::Reader;
 
 static KNOWLEDGE: LazyLock<Option<KnowledgeBase>> = LazyLock::new(|| KnowledgeBase::new(None, Site::default()).ok());
 
-const LINKS: [u16; 10] = [1, 0, 12, 14, 101, 108, 113, 228, 229, 276];
+const LINKS: [u16; 22] =
+    [1, 0, 12, 14, 101, 108, 113, 228, 229, 276, 9, 50, 104, 105, 107, 119, 127, 192, 239, 129, 252, 258];
 
 fuzz_target!(|data: &[u8]| {
     let mut reader = Reader::new(data);

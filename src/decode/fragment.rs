@@ -64,6 +64,13 @@ impl Defragmenter {
     /// Takes one fragment, whose headers are `packet` and whose frame is `bytes`.
     pub fn push(&mut self, packet: &Packet, fragment: Fragment, bytes: &[u8], sink: Sink<'_>) {
         self.expire(packet.ts, sink);
+        self.add(packet, fragment, bytes, sink);
+        while self.under_way.len() > MAX_DATAGRAMS || self.held > MAX_BYTES {
+            self.give_oldest(sink);
+        }
+    }
+
+    fn add(&mut self, packet: &Packet, fragment: Fragment, bytes: &[u8], sink: Sink<'_>) {
         let key = Key { src: packet.src, dst: packet.dst, id: fragment.id, proto: packet.proto, v6: packet.v6 };
         let births = &mut self.births;
         let queue = &mut self.queue;
@@ -75,9 +82,6 @@ impl Defragmenter {
         self.held = self.held.saturating_add(datagram.add(packet, fragment, packet.payload(bytes)));
         if datagram.is_whole() || datagram.parts.len() >= MAX_PARTS {
             self.give(&key, sink);
-        }
-        while self.under_way.len() > MAX_DATAGRAMS || self.held > MAX_BYTES {
-            self.give_oldest(sink);
         }
     }
 
@@ -110,7 +114,11 @@ impl Defragmenter {
         let held: usize = datagram.parts.iter().map(|p| p.bytes.len()).sum();
         self.held = self.held.saturating_sub(held);
         let (packet, bytes) = datagram.join();
-        sink(packet, bytes);
+        match packet.fragment {
+            // what a tunnel carried in it is a part itself; no deeper than tunnels are looked through
+            Some(fragment) => self.add(&packet, fragment, &bytes, sink),
+            None => sink(packet, bytes),
+        }
     }
 }
 
@@ -121,18 +129,19 @@ impl Datagram {
 
     /// Keeps one part; gives how many bytes that holds.
     fn add(&mut self, packet: &Packet, fragment: Fragment, bytes: &[u8]) -> usize {
+        let offset = u32::from(fragment.offset);
         self.last = self.last.max(packet.ts);
-        self.frames = self.frames.saturating_add(1);
+        self.frames = self.frames.saturating_add(packet.frames);
         self.len = self.len.saturating_add(packet.len);
         self.head.cut |= packet.cut;
         if !fragment.more {
-            self.total.get_or_insert(fragment.offset.saturating_add(packet.payload_len));
+            self.total.get_or_insert(offset.saturating_add(packet.payload_len));
         }
-        let at = self.parts.partition_point(|p| p.offset < fragment.offset);
-        if self.parts.get(at).is_some_and(|p| p.offset == fragment.offset) {
+        let at = self.parts.partition_point(|p| p.offset < offset);
+        if self.parts.get(at).is_some_and(|p| p.offset == offset) {
             return 0; // seen before, a mirror's copy perhaps
         }
-        self.parts.insert(at, Part { offset: fragment.offset, len: packet.payload_len, bytes: bytes.to_vec() });
+        self.parts.insert(at, Part { offset, len: packet.payload_len, bytes: bytes.to_vec() });
         bytes.len()
     }
 
@@ -166,12 +175,15 @@ impl Datagram {
         packet.len = self.len;
         packet.cut |= holed || self.total.is_none();
         let first = self.parts.first().is_some_and(|p| p.offset == 0);
+        let tunnels = packet.tunnels;
         if first {
             decode_datagram(&bytes, &mut packet);
-            // lengths on the wire, also where the bytes end early
+        }
+        if first && packet.tunnels == tunnels {
+            // lengths on the wire, also where the bytes end early; a tunnel's packet has its own
             let missing = on_wire.saturating_sub(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
             packet.payload_len = packet.payload_len.saturating_add(missing);
-        } else {
+        } else if !first {
             packet.fragment = None;
             packet.payload_start = 0;
             packet.payload_captured = 0;
@@ -185,7 +197,7 @@ impl Datagram {
 mod tests {
     use super::*;
 
-    fn part(ts: u64, id: u32, offset: u32, more: bool, payload: &[u8]) -> (Packet, Fragment, Vec<u8>) {
+    fn part(ts: u64, id: u32, offset: u16, more: bool, payload: &[u8]) -> (Packet, Fragment, Vec<u8>) {
         let packet = Packet {
             ts: Timestamp(ts),
             frame: ts,

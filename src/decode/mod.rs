@@ -20,9 +20,17 @@
 
 pub mod fragment;
 mod ip;
+mod lan;
 mod link;
+mod radio;
+mod serial;
+mod shim;
 mod straight;
+#[cfg(test)]
+mod testpackets;
 mod transport;
+pub mod tunnel;
+mod wrapped;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -30,6 +38,7 @@ use crate::time::Timestamp;
 use crate::wire::{Reader, Truncated};
 
 pub use link::{name as link_name, supported as link_supported};
+pub use tunnel::{Tunnel, Tunnels};
 
 /// IP protocol numbers that are more than a number here.
 pub mod proto {
@@ -43,6 +52,8 @@ pub mod proto {
     pub const ICMP6: u8 = 58;
     /// SCTP (RFC 9260).
     pub const SCTP: u8 = 132;
+    /// The authentication header (RFC 4302).
+    pub const AH: u8 = 51;
 
     /// The protocol's name in every output; `None` where only its number is told.
     pub const fn name(proto: u8) -> Option<&'static str> {
@@ -82,6 +93,8 @@ pub enum Undecoded {
     NotIp,
     /// Its link type is not one that is read here.
     UnknownLink,
+    /// It is encrypted below IP (802.11, MACsec).
+    Encrypted,
     /// The link header is cut short.
     CutLink,
     /// The IP header is cut short.
@@ -94,9 +107,10 @@ pub enum Undecoded {
 
 impl Undecoded {
     /// Every reason.
-    pub const ALL: [Undecoded; 6] = [
+    pub const ALL: [Undecoded; 7] = [
         Undecoded::NotIp,
         Undecoded::UnknownLink,
+        Undecoded::Encrypted,
         Undecoded::CutLink,
         Undecoded::CutIp,
         Undecoded::BadIp,
@@ -108,6 +122,7 @@ impl Undecoded {
         match self {
             Undecoded::NotIp => "not-ip",
             Undecoded::UnknownLink => "unknown-link",
+            Undecoded::Encrypted => "encrypted",
             Undecoded::CutLink => "cut-link",
             Undecoded::CutIp => "cut-ip",
             Undecoded::BadIp => "bad-ip",
@@ -224,8 +239,10 @@ pub struct Packet {
     pub ip_id: u16,
     /// The transport header's checksum field.
     pub checksum: u16,
-    /// VLAN ids, outer first; 0 is none.
+    /// VLAN ids, the outermost and the innermost; 0 is none.
     pub vlan: [u16; 2],
+    /// What it was carried in.
+    pub tunnels: Tunnels,
     /// IP protocol number.
     pub proto: u8,
     /// Time to live or hop limit.
@@ -250,7 +267,7 @@ pub struct Fragment {
     /// The datagram's identification.
     pub id: u32,
     /// Where this part belongs, in bytes.
-    pub offset: u32,
+    pub offset: u16,
     /// Another part follows.
     pub more: bool,
 }
@@ -293,6 +310,22 @@ enum Layer {
     Ethertype(u16),
     /// IPv4 or IPv6, by the first nibble.
     Ip,
+    /// A frame of that link type.
+    Link(u16),
+    /// IEEE 802.2.
+    Llc,
+    /// PPP, with or without its HDLC framing.
+    Ppp,
+    /// An IEEE 802.11 frame; whether its header is padded to a multiple of four.
+    Wireless { padded: bool },
+}
+
+impl Layer {
+    /// What a field announces that holds an ethertype, or, below 0x600, a length before an LLC header (IEEE 802.3
+    /// §3.2.6).
+    fn type_or_length(field: u16) -> Layer {
+        if field >= 0x0600 { Layer::Ethertype(field) } else { Layer::Llc }
+    }
 }
 
 /// Walks the headers of a frame of link type `link` into `packet`, whose `ts`, `frame`, `len` and `frames` the
@@ -309,25 +342,54 @@ pub fn decode(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undeco
 }
 
 fn step_by_step(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undecoded> {
-    let mut r = Reader::new(bytes);
-    let mut layer = link::start(link, &mut r)?;
+    let r = Reader::new(bytes);
+    let carries = if link == link::ETHERNET { ethernet(bytes, r, packet)? } else { any_link(link, bytes, r, packet)? };
+    if carries {
+        tunnel::enter(bytes, packet);
+    }
+    Ok(())
+}
+
+/// The way of most other frames: Ethernet, perhaps with tags, and IP. Gives whether that may carry another packet.
+#[inline(always)]
+fn ethernet(bytes: &[u8], mut r: Reader<'_>, packet: &mut Packet) -> Result<bool, Undecoded> {
+    let ethertype = link::ethernet(&mut r, packet).map_err(cut_link)?;
+    if link::is_ip(ethertype) {
+        ip::decode(bytes, r, packet)
+    } else {
+        walk(bytes, r, Layer::type_or_length(ethertype), packet)
+    }
+}
+
+fn any_link(link: u16, bytes: &[u8], mut r: Reader<'_>, packet: &mut Packet) -> Result<bool, Undecoded> {
+    let layer = link::start(link, &mut r)?;
+    walk(bytes, r, layer, packet)
+}
+
+/// Walks from `layer`, which begins at `r`, a cursor over the tail of `bytes`, to the first IP packet. Gives whether
+/// that may carry another.
+#[inline(never)]
+fn walk(bytes: &[u8], mut r: Reader<'_>, mut layer: Layer, packet: &mut Packet) -> Result<bool, Undecoded> {
     for _ in 0..MAX_LAYERS {
         layer = match layer {
-            Layer::Ethernet => link::ethernet(&mut r).map_err(cut_link)?,
-            Layer::Ethertype(ethertype) => match link::ethertype(ethertype, &mut r, packet)? {
-                Some(next) => next,
-                None => return Err(Undecoded::NotIp),
-            },
+            Layer::Ethernet => Layer::type_or_length(link::ethernet(&mut r, packet).map_err(cut_link)?),
+            Layer::Ethertype(ethertype) => link::ethertype(ethertype, &mut r, packet)?,
             Layer::Ip => return ip::decode(bytes, r, packet),
+            Layer::Link(link) => link::start(link, &mut r)?,
+            Layer::Llc => lan::llc(&mut r)?,
+            Layer::Ppp => serial::ppp(&mut r)?,
+            Layer::Wireless { padded } => radio::frame(padded, &mut r)?,
         };
     }
     Err(Undecoded::TooDeep)
 }
 
-/// Reads the transport header of a whole datagram that stands alone in `bytes`: what fragments were put together to.
+/// Reads the headers of a whole datagram that stands alone in `bytes`: what fragments were put together to.
 pub fn decode_datagram(bytes: &[u8], packet: &mut Packet) {
     packet.fragment = None;
-    transport::decode(bytes, Reader::new(bytes), bytes.len(), packet);
+    if ip::datagram(bytes, packet) {
+        tunnel::enter(bytes, packet);
+    }
 }
 
 fn cut_link(_: Truncated) -> Undecoded {

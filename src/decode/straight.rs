@@ -3,7 +3,7 @@
 //! Most frames of most captures are such. They are read at fixed places; a frame that differs in anything is left to
 //! the way step by step, whose answer this one's always is (a property test holds the two together).
 
-use super::{Addr, Packet, proto};
+use super::{Addr, Packet, proto, tunnel};
 
 /// Bytes before IPv4's header, and with it.
 const LINK: usize = 14;
@@ -101,8 +101,12 @@ fn udp(transport: &[u8], packet: &mut Packet) -> bool {
     if usize::from(u16::from_be_bytes([l0, l1])) != transport.len() {
         return false;
     }
-    packet.src_port = u16::from_be_bytes([s0, s1]);
-    packet.dst_port = u16::from_be_bytes([d0, d1]);
+    let (from, to) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
+    // and so is a datagram that may carry a packet
+    if tunnel::has_port(from, to) {
+        return false;
+    }
+    (packet.src_port, packet.dst_port) = (from, to);
     packet.checksum = u16::from_be_bytes([c0, c1]);
     payload(8, transport.len(), packet);
     true
@@ -163,6 +167,19 @@ mod tests {
             } else {
                 prop_assert_eq!(format!("{straight:?}"), format!("{:?}", Packet::default()));
             }
+        }
+    }
+
+    #[test]
+    fn a_tunnels_datagram_does_not() {
+        let mut frame = [0u8; 60];
+        frame[12..16].copy_from_slice(&[8, 0, 0x45, 0]);
+        frame[16..18].copy_from_slice(&[0, 46]);
+        frame[38..40].copy_from_slice(&[0, 26]);
+        frame[23] = proto::UDP;
+        for (to, straight) in [(53u16, true), (4789, false), (4788, true)] {
+            frame[36..38].copy_from_slice(&to.to_be_bytes());
+            assert_eq!(decode(&frame, &mut Packet::default()), straight, "{to}");
         }
     }
 

@@ -230,6 +230,8 @@ fn advice(quality: &CaptureQuality, sums: &FlowSums) -> String {
         "Frames were cut by the capture: capture again with the full frame length (tcpdump -s 0)."
     } else if quality.duplicate_share > DUPLICATES_NOTABLE {
         "Frames appear more than once: mirror one VLAN or one direction of one port only."
+    } else if share(quality.undecoded.get(Undecoded::Encrypted.name()).copied().unwrap_or(0), quality.frames) > 0.5 {
+        "Most frames are encrypted on the link (Wi-Fi, MACsec): capture behind the access point, on the wired side."
     } else if share(quality.undecoded.values().sum(), quality.frames) > 0.9 {
         "Almost nothing in this capture is IP traffic that can be read: check what is being mirrored."
     } else {

@@ -33,7 +33,7 @@ impl<'a> FlowView<'a> {
             dest_port: ports.then_some(self.resp.1),
             proto: proto::name(protocol).map_or_else(|| Cow::Owned(protocol.to_string()), Cow::Borrowed),
             vlan: self.flow.vlan.into_iter().filter(|id| *id != 0).collect(),
-            tunnel: Vec::new(),
+            tunnel: self.shard.table.tunnels(self.flow).names().collect(),
             flow: self.flow_counts(),
             class: verdict.class,
             subclass: verdict.subclass.names().collect(),

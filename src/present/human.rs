@@ -135,6 +135,10 @@ fn facts(page: &mut Page, summary: &Summary) {
     if other > 0 {
         let _ = write!(read, "; {} not IP", counted(other, "frame"));
     }
+    let encrypted = quality.undecoded.get(Undecoded::Encrypted.name()).copied().unwrap_or(0);
+    if encrypted > 0 {
+        let _ = write!(read, "; {} encrypted on the link", counted(encrypted, "frame"));
+    }
     page.labelled("Read", &read);
     // Without any flow the next step says it better.
     if !quality.advice.is_empty() && !summary.classes.is_empty() {

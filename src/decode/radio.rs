@@ -1,0 +1,185 @@
+//! IEEE 802.11 frames, alone or behind what capturing cards write: radiotap (radiotap.org), Prism, AVS.
+//!
+//! Data frames are read, with four addresses, QoS and HT control fields; of an aggregate (A-MSDU) the first part, of a
+//! fragmented frame the first. Refused: management and control frames, and frames under protection, unless LLC stands
+//! where the initialisation vector should, as in captures that were decrypted.
+
+use super::{Layer, Undecoded, cut_link};
+use crate::wire::{Reader, Result as Read};
+
+/// What the fixed part of a frame's flags says (IEEE 802.11 §9.2.4.1).
+mod flag {
+    pub const TO_DS: u8 = 0x01;
+    pub const FROM_DS: u8 = 0x02;
+    pub const PROTECTED: u8 = 0x40;
+    pub const ORDER: u8 = 0x80;
+}
+
+/// A frame from its frame control field on. `padded`: its header was filled up to a multiple of four.
+pub(super) fn frame(padded: bool, r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    let &[control, flags] = r.peek::<2>().map_err(cut_link)?;
+    const DATA: u8 = 0x08;
+    let (has_no_data, qos) = (control & 0x40 != 0, control & 0x80 != 0);
+    // version 0, type data
+    if control & 0x0f != DATA || has_no_data {
+        return Err(Undecoded::NotIp);
+    }
+    let four_addresses = flags & (flag::TO_DS | flag::FROM_DS) == flag::TO_DS | flag::FROM_DS;
+    let ordered = flags & flag::ORDER != 0;
+    let Header { later_part, aggregate } = header(four_addresses, qos, ordered, padded, r).map_err(cut_link)?;
+    let clear = r.peek::<6>() == Ok(&[0xaa, 0xaa, 0x03, 0, 0, 0]);
+    if flags & flag::PROTECTED != 0 && !clear {
+        return Err(Undecoded::Encrypted);
+    }
+    if later_part {
+        return Err(Undecoded::NotIp);
+    }
+    if aggregate {
+        // each part has two addresses and a length of its own
+        r.skip(14).map_err(cut_link)?;
+    }
+    Ok(Layer::Llc)
+}
+
+struct Header {
+    /// It is a later fragment.
+    later_part: bool,
+    /// What follows are several packets.
+    aggregate: bool,
+}
+
+/// Passes over the header.
+fn header(four: bool, qos: bool, order: bool, padded: bool, r: &mut Reader<'_>) -> Read<Header> {
+    let begin = r.left();
+    r.skip(22)?;
+    let &[sequence, _] = r.array::<2>()?;
+    if four {
+        r.skip(6)?;
+    }
+    let mut aggregate = false;
+    if qos {
+        let &[service, _] = r.array::<2>()?;
+        aggregate = service & 0x80 != 0;
+        if order {
+            r.skip(4)?;
+        }
+    }
+    if padded {
+        let length = begin.saturating_sub(r.left());
+        r.skip(length.wrapping_neg() & 3)?;
+    }
+    Ok(Header { later_part: sequence & 0x0f != 0, aggregate })
+}
+
+/// Radiotap: its length, and of its fields the flags, which say whether the frame's header is padded.
+pub(super) fn radiotap(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    let &[version, _, l0, l1] = r.array::<4>().map_err(cut_link)?;
+    let length = usize::from(u16::from_le_bytes([l0, l1]));
+    if version != 0 {
+        return Err(Undecoded::NotIp);
+    }
+    let fields = r.sub(length.checked_sub(4).ok_or(Undecoded::CutLink)?).map_err(cut_link)?;
+    const DATA_PAD: u8 = 0x20;
+    let padded = radiotap_flags(fields).is_ok_and(|flags| flags & DATA_PAD != 0);
+    Ok(Layer::Wireless { padded })
+}
+
+/// The flags field: the second one, behind a timer of eight bytes that is aligned from the header's begin.
+fn radiotap_flags(mut r: Reader<'_>) -> Read<u8> {
+    let begin = r.left();
+    let present = u32::from_le_bytes(*r.array()?);
+    let mut more = present;
+    while more & 1 << 31 != 0 {
+        more = u32::from_le_bytes(*r.array()?);
+    }
+    if present & 0b10 == 0 {
+        return Ok(0);
+    }
+    if present & 0b1 != 0 {
+        // four bytes of the header are read before
+        let at = begin.saturating_sub(r.left()).saturating_add(4);
+        r.skip((at.wrapping_neg() & 7).saturating_add(8))?;
+    }
+    r.u8()
+}
+
+/// Prism's header, or AVS's where its magic stands there: cards and drivers used both for one link type.
+pub(super) fn prism(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    let &[m0, m1, m2, _, l0, l1, l2, l3] = r.peek::<8>().map_err(cut_link)?;
+    if [m0, m1, m2] == [0x80, 0x21, 0x10] {
+        return avs(r);
+    }
+    // in the byte order of the machine that captured; it is never longer than some hundred bytes
+    let length = u32::from_le_bytes([l0, l1, l2, l3]).min(u32::from_be_bytes([l0, l1, l2, l3]));
+    behind(length, r)
+}
+
+/// AVS's header, in network byte order.
+pub(super) fn avs(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    let &[_, _, _, _, l0, l1, l2, l3] = r.peek::<8>().map_err(cut_link)?;
+    behind(u32::from_be_bytes([l0, l1, l2, l3]), r)
+}
+
+/// A frame behind `length` bytes.
+fn behind(length: u32, r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    if length < 8 {
+        return Err(Undecoded::CutLink);
+    }
+    r.skip(usize::try_from(length).unwrap_or(usize::MAX)).map_err(cut_link)?;
+    Ok(Layer::Wireless { padded: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Undecoded;
+    use super::super::testpackets::*;
+
+    /// A data frame: its subtype, flags, and what stands behind three addresses and the sequence number.
+    fn data(subtype: u8, flags: u8, behind: &[u8]) -> Vec<u8> {
+        [&[0x08 | subtype << 4, flags][..], &[0; 22], behind, &inner_snap()].concat()
+    }
+
+    #[test]
+    fn data_frames_of_every_shape() {
+        assert_eq!(seen(105, &data(0, 1, &[])), through(&[]));
+        assert_eq!(seen(105, &data(0, 3, &[4; 6])), through(&[]));
+        assert_eq!(seen(105, &data(8, 2, &[0, 0])), through(&[]));
+        assert_eq!(seen(105, &data(8, 0x83, &[4, 4, 4, 4, 4, 4, 0, 0, 1, 2, 3, 4])), through(&[]));
+        let aggregate = [&[0x80, 0][..], &[2; 12], &[0, 60]].concat();
+        assert_eq!(seen(105, &data(8, 1, &aggregate)), through(&[]));
+    }
+
+    #[test]
+    fn what_is_no_readable_packet() {
+        assert_eq!(seen(105, &data(4, 1, &[])), Err(Undecoded::NotIp));
+        assert_eq!(seen(105, &[0x80; 40]), Err(Undecoded::NotIp));
+        assert_eq!(seen(105, &data(0, 0x41, &[1, 2, 3, 0x20, 0, 0, 0, 0])), Err(Undecoded::Encrypted));
+        assert_eq!(seen(105, &data(0, 0x41, &[])), through(&[]), "decrypted, with the flag left in place");
+        let mut later = data(0, 1, &[]);
+        later[22] = 1;
+        assert_eq!(seen(105, &later), Err(Undecoded::NotIp));
+        assert_eq!(seen(105, &data(0, 1, &[])[..20]), Err(Undecoded::CutLink));
+    }
+
+    #[test]
+    fn what_cards_write_before_it() {
+        let frame = data(8, 1, &[0, 0]);
+        let padded = data(8, 1, &[0, 0, 9, 9]);
+        let put = |head: &[u8], frame: &[u8]| [head, frame].concat();
+        assert_eq!(seen(127, &put(&[0, 0, 8, 0, 0, 0, 0, 0], &frame)), through(&[]));
+        let flags = |flags: u8| [0, 0, 9, 0, 2, 0, 0, 0, flags];
+        assert_eq!(seen(127, &put(&flags(0x10), &frame)), through(&[]));
+        assert_eq!(seen(127, &put(&flags(0x20), &padded)), through(&[]));
+        // a second word of fields; the timer is aligned to eight bytes
+        let timed = [&[0, 0, 25, 0, 3, 0, 0, 0x80, 0, 0, 0, 0, 7, 7, 7, 7][..], &[1; 8], &[0x20]].concat();
+        assert_eq!(seen(127, &put(&timed, &padded)), through(&[]));
+        assert_eq!(seen(127, &[0, 0, 3, 0, 0, 0]), Err(Undecoded::CutLink));
+        let prism = |length: [u8; 4]| [&[0x44, 0, 0, 0][..], &length, &[0; 136]].concat();
+        assert_eq!(seen(119, &put(&prism([144, 0, 0, 0]), &frame)), through(&[]));
+        assert_eq!(seen(119, &put(&prism([0, 0, 0, 144]), &frame)), through(&[]));
+        let avs = [&[0x80, 0x21, 0x10, 1, 0, 0, 0, 64][..], &[0; 56]].concat();
+        for link in [119, 163] {
+            assert_eq!(seen(link, &put(&avs, &frame)), through(&[]));
+        }
+    }
+}

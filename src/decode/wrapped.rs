@@ -1,0 +1,138 @@
+//! Link types that wrap a frame of another: PPI, Apple's PKTAP, Linux's NFLOG, Wireshark's exported packets.
+//!
+//! Refused: PKTAP records without a packet, NFLOG without one, exported packets of anything but IP and Ethernet.
+
+use super::{Layer, Undecoded, cut_link};
+use crate::wire::{Reader, Result as Read};
+
+/// CACE's per-packet information: version, flags, length of all of it, then the link type; little-endian.
+pub(super) fn ppi(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    let &[_, _, l0, l1, d0, d1, d2, d3] = r.array::<8>().map_err(cut_link)?;
+    let length = usize::from(u16::from_le_bytes([l0, l1]));
+    r.skip(length.checked_sub(8).ok_or(Undecoded::CutLink)?).map_err(cut_link)?;
+    inner(u32::from_le_bytes([d0, d1, d2, d3]))
+}
+
+/// Apple's header, little-endian: its length, 1 for a packet, the link type. Link type 149 is for private use, and
+/// Apple's; elsewhere it may be anything, so what does not look like this header is not read.
+pub(super) fn pktap(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    let Ok(&[l0, l1, l2, l3, k0, k1, k2, k3, d0, d1, d2, d3]) = r.peek::<12>() else {
+        return if r.is_empty() { Err(Undecoded::CutLink) } else { Err(Undecoded::UnknownLink) };
+    };
+    let length = u32::from_le_bytes([l0, l1, l2, l3]);
+    const SHORTEST: u32 = 108;
+    if !(SHORTEST..1024).contains(&length) || u32::from_le_bytes([k0, k1, k2, k3]) != 1 {
+        return Err(Undecoded::UnknownLink);
+    }
+    r.skip(usize::try_from(length).unwrap_or(usize::MAX)).map_err(cut_link)?;
+    inner(u32::from_le_bytes([d0, d1, d2, d3]))
+}
+
+/// A frame of that link type.
+fn inner(link: u32) -> Result<Layer, Undecoded> {
+    u16::try_from(link).map(Layer::Link).map_err(|_| Undecoded::UnknownLink)
+}
+
+/// How many attributes are passed before a packet counts as hostile.
+const MAX_ATTRIBUTES: usize = 64;
+
+/// Linux's netfilter log: address family, version, resource, then attributes in the byte order of the machine that
+/// captured, one of them the packet.
+pub(super) fn nflog(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    let &[_, version, _, _] = r.array::<4>().map_err(cut_link)?;
+    if version != 0 {
+        return Err(Undecoded::NotIp);
+    }
+    nflog_payload(r).map_err(cut_link)?.ok_or(Undecoded::NotIp)
+}
+
+fn nflog_payload(r: &mut Reader<'_>) -> Read<Option<Layer>> {
+    const PAYLOAD: u8 = 9;
+    for _ in 0..MAX_ATTRIBUTES {
+        // types are small and never 0: the byte that is 0 tells the byte order
+        let &[a, b, t0, t1] = r.array::<4>()?;
+        let (length, kind) = match (t0, t1) {
+            (kind @ 1.., 0) => (u16::from_le_bytes([a, b]), kind),
+            (0, kind @ 1..) => (u16::from_be_bytes([a, b]), kind),
+            _ => return Ok(None),
+        };
+        if kind == PAYLOAD {
+            return Ok(Some(Layer::Ip));
+        }
+        let Some(rest) = usize::from(length).checked_sub(4) else { return Ok(None) };
+        r.skip(rest.saturating_add(rest.wrapping_neg() & 3))?;
+    }
+    Ok(None)
+}
+
+/// Wireshark's exported packets: tags, of which one names the dissector of what follows.
+pub(super) fn exported(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    exported_name(r).map_err(cut_link)?.ok_or(Undecoded::NotIp)
+}
+
+fn exported_name(r: &mut Reader<'_>) -> Read<Option<Layer>> {
+    const END: u16 = 0;
+    const DISSECTOR: u16 = 12;
+    let mut layer = None;
+    for _ in 0..MAX_ATTRIBUTES {
+        let tag = r.u16()?;
+        let value = r.vec16()?.rest();
+        match (tag, value.trim_ascii_end().split(|b| *b == 0).next()) {
+            (END, _) => return Ok(layer),
+            (DISSECTOR, Some(b"ip" | b"ipv6")) => layer = Some(Layer::Ip),
+            (DISSECTOR, Some(b"eth" | b"eth_withfcs" | b"eth_withoutfcs" | b"eth_maybefcs")) => {
+                layer = Some(Layer::Ethernet);
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Undecoded;
+    use super::super::testpackets::*;
+
+    #[test]
+    fn ppi_names_its_link_type() {
+        let ppi = |link: u8, frame: &[u8]| [&[0, 0, 12, 0, link, 0, 0, 0, 9, 9, 9, 9][..], frame].concat();
+        assert_eq!(seen(192, &ppi(1, &inner_frame())), through(&[]));
+        assert_eq!(seen(192, &ppi(101, &inner6())), through(&[]));
+        assert_eq!(seen(192, &ppi(147, &inner6())), Err(Undecoded::UnknownLink));
+        let nested = (0..40).fold(inner_frame(), |frame, _| ppi(192, &frame));
+        assert_eq!(seen(192, &nested), Err(Undecoded::TooDeep));
+    }
+
+    #[test]
+    fn pktap_is_told_from_other_private_use() {
+        let pktap = |kind: u8| {
+            let mut head = vec![108, 0, 0, 0, kind, 0, 0, 0, 1, 0, 0, 0];
+            head.resize(108, 0);
+            [head, inner_frame()].concat()
+        };
+        for link in [149, 258] {
+            assert_eq!(seen(link, &pktap(1)), through(&[]));
+            assert_eq!(seen(link, &pktap(2)), Err(Undecoded::UnknownLink));
+            assert_eq!(seen(link, &inner_frame()), Err(Undecoded::UnknownLink));
+        }
+    }
+
+    #[test]
+    fn nflog_in_either_byte_order() {
+        let little = [&[2, 0, 0, 5, 5, 0, 10, 0, b'x', 0, 0, 0, 48, 0, 9, 0][..], &inner4()].concat();
+        assert_eq!(seen(239, &little), through(&[]));
+        let big = [&[10, 0, 0, 5, 0, 5, 0, 10, b'x', 0, 0, 0, 0, 60, 0, 9][..], &inner6()].concat();
+        assert_eq!(seen(239, &big), through(&[]));
+        assert_eq!(seen(239, &[2, 0, 0, 5, 2, 0, 10, 0]), Err(Undecoded::NotIp));
+        assert_eq!(seen(239, &[2, 0, 0, 5, 4, 0, 10, 0]), Err(Undecoded::CutLink));
+    }
+
+    #[test]
+    fn exported_packets_by_name() {
+        let exported = |name: &[u8]| [&[0, 12, 0, 4][..], name, &[0, 20, 0, 4, 1, 2, 3, 4, 0, 0, 0, 0]].concat();
+        assert_eq!(seen(252, &[exported(b"ip\0\0"), inner4()].concat()), through(&[]));
+        assert_eq!(seen(252, &[exported(b"eth\0"), inner_frame()].concat()), through(&[]));
+        assert_eq!(seen(252, &[exported(b"http"), inner4()].concat()), Err(Undecoded::NotIp));
+    }
+}
