@@ -124,6 +124,20 @@ fn steady(port: u16, up: &[u8], down: &[u8], mut stream: impl FnMut(usize) -> Ve
 }
 
 #[test]
+fn a_tunnel_costs_no_allocation() {
+    let packet = |n: u32| {
+        let inner = tcp(443, 40_000).seq(1 + n * 1000).payload(vec![7; 1000]).ipv4(SERVER, CLIENT).frame();
+        let payload = [&[8, 0, 0, 0, 0, 0, 9, 0][..], &inner].concat();
+        udp(50_000, 4789).payload(payload).ipv4("203.0.113.1", "203.0.113.2").frame()
+    };
+    let (mut engine, mut at) = (engine(), 0);
+    cost(&mut engine, &chunk(&mut at, (0..1).map(packet)));
+    at += PAST_FIRST_WINDOW;
+    cost(&mut engine, &chunk(&mut at, (1..1000).map(packet)));
+    assert_eq!(cost(&mut engine, &chunk(&mut at, (1000..5000).map(packet))), 0);
+}
+
+#[test]
 fn video_over_tls_costs_no_allocation() {
     let hello = client_hello("relay.example.com", 500);
     assert_eq!(steady(443, &hello, &server_hello(true), records()), 0);

@@ -1,5 +1,5 @@
 //! Other local networks: IEEE 802.2 LLC with SNAP (RFC 1042), FDDI (RFC 1390), token ring (IEEE 802.5 with source
-//! routing), ARCNET (RFC 1201, RFC 1051), IP over IEEE 1394 as Apple captures it.
+//! routing), ARCNET (RFC 1201, RFC 1051), SunATM, IP over IEEE 1394 as Apple captures it.
 //!
 //! Refused: what is not a data frame, LLC that carries no IP, and the later parts of an ARCNET packet in parts.
 
@@ -73,6 +73,22 @@ fn arcnet_type(r: &mut Reader<'_>, linux: bool) -> Read<Option<Layer>> {
     })
 }
 
+/// SunATM: four bytes, of which the first one's low bits say LLC or an emulated Ethernet.
+pub(super) fn sun_atm(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    const LANE: u8 = 1;
+    const LLC: u8 = 2;
+    let &[kind, _, _, _] = r.array::<4>().map_err(cut_link)?;
+    match kind & 0x0f {
+        LANE => {
+            // the emulated LAN's client id
+            r.skip(2).map_err(cut_link)?;
+            Ok(Layer::Ethernet)
+        }
+        LLC => Ok(Layer::Llc),
+        _ => Err(Undecoded::NotIp),
+    }
+}
+
 /// IP over IEEE 1394 (Apple): two addresses of eight bytes and an ethertype.
 pub(super) fn firewire(r: &mut Reader<'_>) -> Read<Layer> {
     r.skip(16)?;
@@ -119,6 +135,8 @@ mod tests {
 
     #[test]
     fn others() {
+        assert_eq!(seen(123, &[&[0x82, 0, 0, 9][..], &inner_snap()].concat()), through(&[]));
+        assert_eq!(seen(123, &[&[0x01, 0, 0, 9, 0, 1][..], &inner_frame()].concat()), through(&[]));
         assert_eq!(seen(138, &[&[2; 16][..], &[8, 0], &inner4()].concat()), through(&[]));
         assert_eq!(seen(122, &[&[2; 16][..], &inner_snap()].concat()), through(&[]));
         assert_eq!(seen(240, &[&[0; 4][..], &inner_frame()].concat()), through(&[]));

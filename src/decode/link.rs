@@ -30,11 +30,20 @@ pub(super) fn start(link: u16, r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
         6 => lan::token_ring(r),
         7 => lan::arcnet(r, false),
         10 => lan::fddi(r),
-        100 => Ok(Layer::Llc),
+        100 | 106 => Ok(Layer::Llc),
         122 => behind(r, 16, Layer::Llc),
+        123 => lan::sun_atm(r),
         129 => lan::arcnet(r, true),
         138 => lan::firewire(r).map_err(cut_link),
-        240 => behind(r, 4, Layer::Ethernet),
+        8 => behind(r, 16, Layer::Ip),
+        109 => behind(r, 12, Layer::Ip),
+        117 => wrapped::pflog(r),
+        143 => wrapped::docsis(r),
+        226 => behind(r, 24, Layer::Ip),
+        240 | 282 => behind(r, 4, Layer::Ethernet),
+        // a switch's tag between addresses and ethertype: Broadcom's, Marvell's, Marvell's with an ethertype of its own
+        281 | 284 => tagged(r, 4).map_err(cut_link),
+        285 => tagged(r, 8).map_err(cut_link),
         274 => behind(r, 8, Layer::Ethernet),
         105 => Ok(Layer::Wireless { padded: false }),
         119 => radio::prism(r),
@@ -59,6 +68,13 @@ fn behind(r: &mut Reader<'_>, n: usize, layer: Layer) -> Result<Layer, Undecoded
     Ok(layer)
 }
 
+/// Ethernet with a tag of `n` bytes that no ethertype announces.
+fn tagged(r: &mut Reader<'_>, n: usize) -> Read<Layer> {
+    r.skip(12)?;
+    r.skip(n)?;
+    r.u16().map(Layer::type_or_length)
+}
+
 /// The name of a link type, as the registry has it.
 pub fn name(link: u16) -> String {
     let name = match link {
@@ -66,6 +82,7 @@ pub fn name(link: u16) -> String {
         1 => "ETHERNET",
         6 => "IEEE802_5",
         7 => "ARCNET_BSD",
+        8 => "SLIP",
         9 => "PPP",
         10 => "FDDI",
         12 | 14 | 101 => "RAW",
@@ -74,18 +91,24 @@ pub fn name(link: u16) -> String {
         100 => "ATM_RFC1483",
         104 => "C_HDLC",
         105 => "IEEE802_11",
+        106 => "ATM_CLIP",
         107 => "FRELAY",
         108 => "LOOP",
+        109 => "ENC",
         113 => "LINUX_SLL",
+        117 => "PFLOG",
         119 => "IEEE802_11_PRISM",
         122 => "IP_OVER_FC",
+        123 => "SUNATM",
         127 => "IEEE802_11_RADIOTAP",
         129 => "ARCNET_LINUX",
         138 => "APPLE_IP_OVER_IEEE1394",
+        143 => "DOCSIS",
         163 => "IEEE802_11_AVS",
         192 => "PPI",
         204 => "PPP_WITH_DIR",
         220 => "USB_LINUX_MMAPPED",
+        226 => "IPNET",
         228 => "IPV4",
         229 => "IPV6",
         239 => "NFLOG",
@@ -95,6 +118,10 @@ pub fn name(link: u16) -> String {
         258 => "PKTAP",
         274 => "ETHERNET_MPACKET",
         276 => "LINUX_SLL2",
+        281 => "DSA_TAG_BRCM",
+        282 => "DSA_TAG_BRCM_PREPEND",
+        284 => "DSA_TAG_DSA",
+        285 => "DSA_TAG_EDSA",
         other => return format!("LINKTYPE_{other}"),
     };
     name.to_owned()
@@ -214,5 +241,18 @@ mod tests {
         assert_eq!(seen(113, &cooked), through(&[]));
         let cooked = [&[0, 4, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0][..], &inner_snap()].concat();
         assert_eq!(seen(276, &cooked), through(&[]));
+    }
+
+    #[test]
+    fn what_stands_behind_headers_of_one_length() {
+        let put = |head: &[u8], rest: &[u8]| [head, rest].concat();
+        assert_eq!(seen(8, &put(&[0; 16], &inner4())), through(&[]));
+        assert_eq!(seen(109, &put(&[2; 12], &inner6())), through(&[]));
+        assert_eq!(seen(226, &put(&[2; 24], &inner4())), through(&[]));
+        assert_eq!(seen(282, &put(&[9; 4], &inner_frame())), through(&[]));
+        let frame = inner_frame();
+        for (link, tag) in [(281, &[9; 4][..]), (284, &[9; 4]), (285, &[0xda, 0xda, 0, 0, 9, 9, 9, 9])] {
+            assert_eq!(seen(link, &[&frame[..12], tag, &frame[12..]].concat()), through(&[]));
+        }
     }
 }

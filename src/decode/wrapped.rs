@@ -1,4 +1,5 @@
-//! Link types that wrap a frame of another: PPI, Apple's PKTAP, Linux's NFLOG, Wireshark's exported packets.
+//! Link types that wrap a frame of another: PPI, Apple's PKTAP, Linux's NFLOG, OpenBSD's PFLOG, DOCSIS, Wireshark's
+//! exported packets.
 //!
 //! Refused: PKTAP records without a packet, NFLOG without one, exported packets of anything but IP and Ethernet.
 
@@ -65,6 +66,27 @@ fn nflog_payload(r: &mut Reader<'_>) -> Read<Option<Layer>> {
     Ok(None)
 }
 
+/// OpenBSD's packet filter log: its length, which stands in the first byte, is filled up to a multiple of four.
+pub(super) fn pflog(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    let &[length] = r.peek::<1>().map_err(cut_link)?;
+    let length = usize::from(length);
+    r.skip(length.saturating_add(length.wrapping_neg() & 3)).map_err(cut_link)?;
+    Ok(Layer::Ip)
+}
+
+/// DOCSIS (its MAC and upper layer protocols interface, §6.2): a header with an extended one, a check sequence, and,
+/// for frames of packet type, Ethernet.
+pub(super) fn docsis(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    const EXTENDED: u8 = 0x01;
+    let &[control, extended, _, _] = r.array::<4>().map_err(cut_link)?;
+    if control >> 6 != 0 {
+        return Err(Undecoded::NotIp);
+    }
+    let extended = if control & EXTENDED != 0 { usize::from(extended) } else { 0 };
+    r.skip(extended.saturating_add(2)).map_err(cut_link)?;
+    Ok(Layer::Ethernet)
+}
+
 /// Wireshark's exported packets: tags, of which one names the dissector of what follows.
 pub(super) fn exported(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
     exported_name(r).map_err(cut_link)?.ok_or(Undecoded::NotIp)
@@ -126,6 +148,14 @@ mod tests {
         assert_eq!(seen(239, &big), through(&[]));
         assert_eq!(seen(239, &[2, 0, 0, 5, 2, 0, 10, 0]), Err(Undecoded::NotIp));
         assert_eq!(seen(239, &[2, 0, 0, 5, 4, 0, 10, 0]), Err(Undecoded::CutLink));
+    }
+
+    #[test]
+    fn logs_and_cable_modems() {
+        assert_eq!(seen(117, &[&[61, 2][..], &[0; 62], &inner4()].concat()), through(&[]));
+        assert_eq!(seen(143, &[&[0x00, 0, 0, 60, 9, 9][..], &inner_frame()].concat()), through(&[]));
+        assert_eq!(seen(143, &[&[0x01, 4, 0, 60, 1, 2, 3, 4, 9, 9][..], &inner_frame()].concat()), through(&[]));
+        assert_eq!(seen(143, &[&[0xc2, 0, 0, 60, 9, 9][..], &inner_frame()].concat()), Err(Undecoded::NotIp));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod rtt;
 pub mod slab;
 pub mod stream;
 pub mod tcp;
+pub mod tunnels;
 pub mod wheel;
 
 use crate::decode::{Addr, Packet, Tunnels, proto, tcp_flag};
@@ -37,6 +38,7 @@ use index::Index;
 use key::{Endpoint, FlowKey, Keyed};
 use slab::Slab;
 use tcp::Tcp;
+use tunnels::TunnelRows;
 use wheel::Wheel;
 
 /// When a silent flow is over, in nanoseconds of packet time.
@@ -81,9 +83,6 @@ pub mod flag {
     pub const TROUBLED: u16 = 1 << 7;
 }
 
-/// How many different rows of tunnels are kept.
-const MAX_TUNNEL_ROWS: usize = 255;
-
 /// No number: the flow has no such part.
 pub const NONE: u32 = u32::MAX;
 
@@ -118,7 +117,7 @@ pub struct Flow {
     pub streams: u32,
     /// VLAN ids, the outermost and the innermost; 0 is none.
     pub vlan: [u16; 2],
-    /// Number of the row of tunnels that its first packet came through, from 1; 0 is none.
+    /// Number of the [`TunnelRows`] that its first packet came through; 0 is none.
     tunnels: u16,
     flags: u16,
     /// The first packet's time to live, by side; 0 is not seen.
@@ -213,8 +212,7 @@ pub struct Table {
     v6: Slab<[Addr; 2]>,
     tcp: Slab<Tcp>,
     wheel: Wheel,
-    /// Every row of tunnels that a flow came through; few, as a network has few.
-    tunnels: Vec<Tunnels>,
+    tunnels: TunnelRows,
     duplicates: Duplicates,
     due: Vec<u32>,
 }
@@ -230,7 +228,7 @@ impl Table {
             v6: Slab::default(),
             tcp: Slab::default(),
             wheel: Wheel::default(),
-            tunnels: Vec::new(),
+            tunnels: TunnelRows::default(),
             duplicates: Duplicates::default(),
             due: Vec::new(),
         }
@@ -342,7 +340,7 @@ impl Table {
             phase: 0,
             tries: 0,
             vlan: packet.vlan,
-            tunnels: if packet.tunnels.is_empty() { 0 } else { self.tunnels_number(packet.tunnels) },
+            tunnels: self.tunnels.number(packet.tunnels),
             flags: opening_flags(packet, forward),
             ttl: [packet.ttl, 0],
         };
@@ -353,23 +351,9 @@ impl Table {
         number
     }
 
-    /// The number of a row of tunnels; 0 where there is no room for another, which no real network comes to.
-    #[cold]
-    fn tunnels_number(&mut self, tunnels: Tunnels) -> u16 {
-        let at = self.tunnels.iter().position(|t| *t == tunnels).unwrap_or(self.tunnels.len());
-        if at == self.tunnels.len() {
-            if at >= MAX_TUNNEL_ROWS {
-                return 0;
-            }
-            self.tunnels.push(tunnels);
-        }
-        u16::try_from(at.saturating_add(1)).unwrap_or(0)
-    }
-
     /// What the first packet of a flow came through.
     pub fn tunnels(&self, flow: &Flow) -> Tunnels {
-        let at = usize::from(flow.tunnels).checked_sub(1);
-        at.and_then(|at| self.tunnels.get(at)).copied().unwrap_or_default()
+        self.tunnels.get(flow.tunnels)
     }
 
     /// Moves packet time on: `ended` is told each flow that has been silent for too long.

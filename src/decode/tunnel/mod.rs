@@ -102,7 +102,7 @@ impl Tunnels {
     }
 
     /// Adds the next one inwards; `None` where there are too many.
-    pub(super) fn push(&mut self, tunnel: Tunnel) -> Option<()> {
+    pub fn push(&mut self, tunnel: Tunnel) -> Option<()> {
         let at = self.len();
         (at < Tunnels::MAX).then(|| self.0 |= (tunnel as u32) << at.saturating_mul(Tunnels::BITS))
     }

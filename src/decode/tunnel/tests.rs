@@ -222,8 +222,30 @@ fn different_tunnels_nest() {
     assert_through(&by_protocol(47, &second, &mirrored), &["gre", "erspan2", "vxlan"]);
 }
 
+/// Every link type that is read.
+fn links() -> Vec<u16> {
+    (0..300).filter(|link| super::super::link_supported(*link)).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn noise_of_any_link_type_stays_within_the_frame(
+        link in prop::sample::select(links()),
+        head: [u8; 12],
+        noise: Vec<u8>,
+        inner in 0usize..4,
+    ) {
+        let inner = vec![vec![], inner_frame(), inner_snap(), inner4()].swap_remove(inner);
+        let frame = [&head[..], &noise, &inner].concat();
+        let mut packet = Packet::default();
+        if decode(link, &frame, &mut packet).is_ok() {
+            prop_assert_eq!(packet.payload(&frame).len(), packet.payload_captured as usize);
+            prop_assert!(packet.payload_captured <= packet.payload_len);
+            prop_assert_eq!(packet.options(&frame).len(), usize::from(packet.options_len));
+        }
+    }
 
     #[test]
     fn noise_behind_any_carrier_stays_within_the_frame(
