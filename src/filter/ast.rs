@@ -153,6 +153,8 @@ words! {
         Proto "proto",
         /// An oddity.
         Flag "flag",
+        /// A tunnel that its packets came out of.
+        Tunnel "tunnel",
         /// The closer class, or the reason of an unknown.
         Subclass "subclass",
         /// JA4 of the ClientHello.

@@ -16,8 +16,8 @@
 //!   all names under it, so `sni:u5fgb.com` is no substring of `evilu5fgb.com`. Likewise `sni:`, `quic.sni:` and
 //!   `dns:`.
 //! - `class:` (or `method:`) `subclass:` `flag:` `region:` `state:` `proto:` `ja4:` `quic.version:` `community:`
-//!   `id:` `port:` `vlan:` compare the whole value. Ports and VLANs take ranges. Several values, with commas, mean any
-//!   of them. `KEY=VALUE` is `KEY:VALUE`, `KEY!=VALUE` its negation.
+//!   `id:` `port:` `vlan:` `tunnel:` compare the whole value. Ports and VLANs take ranges. Several values, with commas,
+//!   mean any of them. `KEY=VALUE` is `KEY:VALUE`, `KEY!=VALUE` its negation.
 //! - `state:` takes Zeek's states and the words `open closed unanswered refused reset midstream one-sided interim
 //!   held`.
 //! - `conf rate rtt retrans age bytes pkts` are compared with a number: decimal units, rates in bits. `dur` is `age`.

@@ -222,6 +222,7 @@ fn example(key: &str) -> String {
             TextKey::Role => "role:recorder".to_owned(),
             TextKey::Proto => "proto:udp".to_owned(),
             TextKey::Flag => "flag:unusual-port".to_owned(),
+            TextKey::Tunnel => "tunnel:vxlan,erspan*".to_owned(),
             TextKey::Subclass => "subclass:video-up".to_owned(),
             TextKey::QuicVersion => "quic.version:v1,v2".to_owned(),
             TextKey::Ja4 => "ja4:t13d*".to_owned(),

@@ -92,6 +92,15 @@ fn what_a_relay_flow_does_not_pass() {
 }
 
 #[test]
+fn tunnels_by_name() {
+    let mirrored = FlowRecord { tunnel: vec!["gre", "erspan2"], ..sample::unknown() };
+    for (text, fits) in [("tunnel:gre", true), ("tunnel:vxlan,ERSPAN*", true), ("tunnel:erspan", false)] {
+        assert_eq!(passes(text, &mirrored), fits, "{text}");
+    }
+    assert!(!passes("tunnel:*", &sample::unknown()));
+}
+
+#[test]
 fn other_flows() {
     assert!(passes("dns:*.u5fgb.com proto:dns !proto:tcp", &sample::dns()));
     assert!(passes("dns:203.0.113.7 and u5fgb", &sample::dns()));
@@ -244,7 +253,7 @@ fn test_text() -> impl Strategy<Value = String> {
         "(class|method):(relay|p2p|unknown)(,s3)?",
         "(port|vlan):[1-9][0-9]{0,3}(,[1-9]-[1-9][0-9])?",
         "(host|src|dst):(10\\.0\\.0\\.0/[0-9]|fe80::1|::/0)",
-        "(host|dst|sni|dns|region|proto|flag|ja4|community|role|finding):[a-z*?.]{1,6}(,\"[ :,]{1,3}\")?",
+        "(host|dst|sni|dns|region|proto|flag|tunnel|ja4|community|role|finding):[a-z*?.]{1,6}(,\"[ :,]{1,3}\")?",
         "(sni|dns):re:/[a-z]{1,3}(\\\\/)?/",
         "re:/[a-z.]{1,4}/",
         "state:(S0|open|held)(,rej)?",
