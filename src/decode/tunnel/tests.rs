@@ -168,6 +168,7 @@ fn six_over_udp() {
     let indications = [0, 1, 2, 1, 7, 7, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6];
     assert_through(&by_port(3544, &indications, &teredo()), &["teredo"]);
     assert_plain(&by_port(3544, &[], &inner6()), 3544);
+    assert_through(&by_port(3544, &[], &[teredo(), vec![4, 4, 0, 0, 0, 1]].concat()), &["teredo"]);
     let long = teredo();
     assert_plain(&by_port(3544, &[], &long[..long.len() - 1]), 3544);
     let ayiya = |operation: u8| [&[0x41, 0x52, 0x10 | operation, 41, 0, 0, 0, 0][..], &[9; 16 + 20]].concat();
@@ -196,6 +197,17 @@ fn an_inner_length_that_lies_refuses_a_tunnel_by_port_unless_the_capture_cut_it(
     let packet = read(1, &frame).unwrap();
     assert!(packet.cut && !packet.tunnels.is_empty());
     assert_eq!((packet.payload_len, packet.payload_captured), (8, 4));
+}
+
+#[test]
+fn a_packet_right_behind_a_short_header_must_fill_the_datagram() {
+    let longer = [inner6(), vec![0]].concat();
+    assert_plain(&by_port(4341, &[0; 8], &longer), 4341);
+    assert_plain(&by_port(6635, &[0, 0, 0x11, 64], &longer), 6635);
+    assert_plain(&by_port(6081, &[0, 0, 0x86, 0xdd, 0, 0, 1, 0], &longer), 6081);
+    let mut unsized_packet = inner6();
+    unsized_packet[5] = 0;
+    assert_plain(&by_port(4341, &[0; 8], &unsized_packet), 4341);
 }
 
 #[test]

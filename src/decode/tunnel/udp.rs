@@ -4,7 +4,8 @@
 //! (RFC 5415).
 //!
 //! A port alone means nothing, so everything that a header fixes is checked: versions, reserved bits where the
-//! specification has receivers look at them, lengths. Refused: control messages, and what is encrypted.
+//! specification has receivers look at them, lengths; and an IP packet that stands right behind such a header must fill
+//! the datagram. Refused: control messages, and what is encrypted.
 
 use super::super::shim::mpls;
 use super::super::{Layer, Packet};
@@ -23,6 +24,9 @@ pub(in super::super) fn has_port(from: u16, to: u16) -> bool {
 }
 
 const L2TP: u16 = 1701;
+const GTP: u16 = 2152;
+const GTP_0: u16 = 3386;
+const TEREDO: u16 = 3544;
 const VXLAN_OF_LINUX: u16 = 8472;
 const TZSP: u16 = 37008;
 
@@ -31,7 +35,7 @@ fn is_port(from: u16, to: u16) -> bool {
     let is_one = |port: u16| {
         matches!(
             port,
-            L2TP | 2152 | 3386 | 3544 | 4341 | 4342 | 4754 | 4789 | 4790 | 5072 | 5247 | 6081 | 6635 | VXLAN_OF_LINUX
+            L2TP | GTP | GTP_0 | TEREDO | 4341 | 4342 | 4754 | 4789 | 4790 | 5072 | 5247 | 6081 | 6635 | VXLAN_OF_LINUX
         )
     };
     is_one(from) || is_one(to) || to == TZSP
@@ -47,10 +51,36 @@ pub(super) fn carried(outer: &Packet, r: &mut Reader<'_>, tunnels: &mut Tunnels)
 }
 
 fn by_port(port: u16, outer: &Packet, r: &mut Reader<'_>, tunnels: &mut Tunnels) -> Option<Layer> {
+    let layer = announced(port, outer, r, tunnels)?;
+    match layer {
+        // Teredo may have trailers behind its packet (RFC 6081 §4) and has addresses of its own; GTP has a length
+        _ if matches!(port, TEREDO | GTP | GTP_0) => Some(layer),
+        Layer::Ip | Layer::Ethertype(0x0800 | 0x86dd) => fills(outer, *r).then_some(layer),
+        _ => Some(layer),
+    }
+}
+
+/// Whether the IP packet at `r` ends where `outer` does. Its length may be missing where it would not fit its field.
+fn fills(outer: &Packet, r: Reader<'_>) -> bool {
+    let before = (outer.payload_captured as usize).saturating_sub(r.left());
+    let left = (outer.payload_len as usize).saturating_sub(before);
+    let (fixed, field) = match r.peek::<6>() {
+        Ok(&[first, _, l0, l1, _, _]) if first >> 4 == 4 => (0, [l0, l1]),
+        Ok(&[first, _, _, _, l0, l1]) if first >> 4 == 6 => (40, [l0, l1]),
+        _ => return false,
+    };
+    match usize::from(u16::from_be_bytes(field)) {
+        0 => left == fixed || left > usize::from(u16::MAX),
+        length => length.saturating_add(fixed) == left,
+    }
+}
+
+/// What the header of that port's tunnel announces.
+fn announced(port: u16, outer: &Packet, r: &mut Reader<'_>, tunnels: &mut Tunnels) -> Option<Layer> {
     match port {
         L2TP => l2tp(r, tunnels),
-        2152 | 3386 => gtp(outer, r, tunnels),
-        3544 => teredo(outer, r, tunnels),
+        GTP | GTP_0 => gtp(outer, r, tunnels),
+        TEREDO => teredo(outer, r, tunnels),
         4341 | 4342 => lisp(port, r, tunnels),
         4754 => {
             let gre = r.peek::<2>().ok()?;
@@ -113,7 +143,7 @@ fn gtp(outer: &Packet, r: &mut Reader<'_>, tunnels: &mut Tunnels) -> Option<Laye
         _ => return None,
     };
     let length = usize::from(u16::from_be_bytes([l0, l1]));
-    let fits = header.saturating_add(length) <= outer.payload_len as usize;
+    let fits = header.saturating_add(length) == outer.payload_len as usize;
     (flags & 0x10 != 0 && kind == USER_PACKET && fits).then_some(())?;
     r.skip(header).ok()?;
     if header == 8 && flags & 0x07 != 0 {
