@@ -334,10 +334,10 @@ pub struct TlsRecord<'a> {
     pub alpn: Vec<Cow<'a, str>>,
     /// JA4 of the ClientHello.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ja4: Option<String>,
+    pub ja4: Option<Fingerprints>,
     /// JA3 of the ClientHello, an MD5 in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ja3: Option<String>,
+    pub ja3: Option<Fingerprints>,
     /// The cipher suite agreed on, by its IANA name or `0x` number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cipher: Option<Cow<'static, str>>,
@@ -353,6 +353,38 @@ pub struct TlsRecord<'a> {
     /// How many TCP segments the ClientHello came in, where more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sni_segments: Option<u32>,
+}
+
+/// A fingerprint of the ClientHello: a string; a list of them, in order, where hellos of one flow differ, as the second
+/// may that a HelloRetryRequest asks for (RFC 8446 §4.1.2).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Fingerprints {
+    /// Of the only hello, or of all.
+    One(String),
+    /// Of each that differs.
+    Several(Vec<String>),
+}
+
+impl Fingerprints {
+    /// Those of `prints`, if there are any.
+    pub fn of<P: AsRef<str>>(prints: &[P]) -> Option<Fingerprints> {
+        match prints {
+            [] => None,
+            [one] => Some(Fingerprints::One(one.as_ref().to_owned())),
+            several => Some(Fingerprints::Several(several.iter().map(|p| p.as_ref().to_owned()).collect())),
+        }
+    }
+
+    /// Each of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let list = match self {
+            Fingerprints::One(one) => std::slice::from_ref(one),
+            Fingerprints::Several(several) => several,
+        };
+        list.iter().map(String::as_str)
+    }
 }
 
 /// What QUIC showed.

@@ -2,6 +2,8 @@
 
 mod quic;
 
+use smallvec::SmallVec;
+
 use super::learnt::{
     Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Mapped, Media, NameAt, PendingQuery, Quic, Seen, Stun,
     Tls, TlsDetail,
@@ -24,6 +26,8 @@ const MAX_STUN: usize = 16;
 const MAX_ANSWERS: usize = 1 << 17;
 /// The longest header or target that is kept, in bytes.
 const MAX_TEXT: usize = 64 << 10;
+/// How many fingerprints one flow keeps of each kind.
+const MAX_FINGERPRINTS: usize = 8;
 /// How many owners of an unsolicited answer's addresses get a record of their own.
 const MAX_OWNERS: usize = 64;
 
@@ -233,6 +237,11 @@ impl Learner {
             (tls.name, tls.hello_frame) = (name, seen.frame);
             carried.push((number, name));
         }
+        // a fingerprint of half a hello in QUIC would be one of nobody
+        let whole = !(quic && hello.truncated);
+        if records && whole {
+            note_fingerprints(tls.detail.get_or_insert_default(), hello);
+        }
         if again {
             return;
         }
@@ -242,18 +251,8 @@ impl Learner {
         tls.ech = hello.ech() != tls::Ech::None;
         tls.segments = segments;
         tls.session = digest(hello.session_id) as u32;
-        // a fingerprint of half a hello in QUIC would be one of nobody
-        if records && !(quic && hello.truncated) {
-            let transport = match hello.form {
-                tls::Form::Dtls => Transport::Dtls,
-                tls::Form::Quic => Transport::Quic,
-                tls::Form::Tls | tls::Form::SslV2 => Transport::Tcp,
-            };
-            tls.detail = Some(Box::new(TlsDetail {
-                alpn: hello.alpn().map(|p| String::from_utf8_lossy(p).into()).collect(),
-                ja4: ja::ja4(hello, transport).into(),
-                ja3: ja::ja3(hello).into(),
-            }));
+        if let Some(detail) = tls.detail.as_mut().filter(|_| records && whole) {
+            detail.alpn = hello.alpn().map(|p| String::from_utf8_lossy(p).into()).collect();
         }
         self.counts.dtls_flows = self.counts.dtls_flows.wrapping_add(u64::from(dtls));
         self.counts.tls_sni_flows = self.counts.tls_sni_flows.wrapping_add(u64::from(first_name.is_some() && !dtls));
@@ -579,6 +578,23 @@ fn count_method(methods: &mut Vec<(u16, MethodCounts)>, message: &stun::Message<
         stun::Class::Error => &mut counts.error,
     };
     *count = count.saturating_add(1);
+}
+
+/// Keeps a hello's fingerprints, if they are new. A hello in SSL 2.0 dress has none that anybody else would give it.
+fn note_fingerprints(detail: &mut TlsDetail, hello: &tls::ClientHello<'_>) {
+    let transport = match hello.form {
+        tls::Form::Tls => Transport::Tcp,
+        tls::Form::Dtls => Transport::Dtls,
+        tls::Form::Quic => Transport::Quic,
+        tls::Form::SslV2 => return,
+    };
+    let keep = |list: &mut SmallVec<[Box<str>; 1]>, print: String| {
+        if list.len() < MAX_FINGERPRINTS && list.iter().all(|known| **known != *print) {
+            list.push(print.into());
+        }
+    };
+    keep(&mut detail.ja4, ja::ja4(hello, transport));
+    keep(&mut detail.ja3, ja::ja3(hello));
 }
 
 fn note_message_http(http: &mut Http, content_type: Option<&[u8]>, frame: u64) {

@@ -72,10 +72,10 @@ impl Tls {
 pub struct TlsDetail {
     /// Application protocols offered.
     pub alpn: Vec<Box<str>>,
-    /// JA4 of the first ClientHello.
-    pub ja4: Box<str>,
-    /// JA3 of the first ClientHello.
-    pub ja3: Box<str>,
+    /// JA4 of every ClientHello that differs from those before.
+    pub ja4: SmallVec<[Box<str>; 1]>,
+    /// JA3 of them.
+    pub ja3: SmallVec<[Box<str>; 1]>,
 }
 
 /// QUIC of one flow; its hellos are in [`Tls`], but for the server name.

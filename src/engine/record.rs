@@ -7,8 +7,8 @@ use super::learnt::{Dns, DnsExchange, Http, Quic, Stun, Tls};
 use crate::classify::verdict::Verdict;
 use crate::decode::proto;
 use crate::event::{
-    DnsRecord, Evidence, FlowCounts, FlowRecord, HttpRecord, Methods, QuicRecord, SCHEMA_VERSION, StunRecord,
-    TcpRecord, TlsRecord, ViaProxy,
+    DnsRecord, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, Methods, QuicRecord, SCHEMA_VERSION,
+    StunRecord, TcpRecord, TlsRecord, ViaProxy,
 };
 use crate::flow::key::community_id;
 use crate::flow::tcp::{Tcp, Trouble};
@@ -90,8 +90,8 @@ impl<'a> FlowView<'a> {
             sni: known.sni().map(|at| Cow::Borrowed(self.text(at.name))),
             version: (version != 0).then(|| tls::version_name(version)),
             alpn: detail.map(|d| d.alpn.iter().map(|p| Cow::Borrowed(&**p)).collect()).unwrap_or_default(),
-            ja4: detail.map(|d| d.ja4.to_string()),
-            ja3: detail.map(|d| d.ja3.to_string()),
+            ja4: detail.and_then(|d| Fingerprints::of(&d.ja4)),
+            ja3: detail.and_then(|d| Fingerprints::of(&d.ja3)),
             cipher: (known.version != 0).then(|| tls::cipher_name(known.cipher)),
             resumed: known.resumed,
             ech: known.ech.then_some("offered"),

@@ -94,7 +94,7 @@ fn text(key: TextKey, pattern: &Pattern, flow: &FlowRecord<'_>) -> bool {
         TextKey::Flag => flow.flags.iter().any(|f| pattern.is(f)),
         TextKey::Tunnel => flow.tunnel.iter().any(|t| pattern.is(t)),
         TextKey::Subclass => flow.subclass.iter().any(|s| pattern.is(s)),
-        TextKey::Ja4 => flow.tls.as_ref().and_then(|t| t.ja4.as_deref()).is_some_and(|j| pattern.is(j)),
+        TextKey::Ja4 => flow.tls.as_ref().and_then(|t| t.ja4.as_ref()).is_some_and(|j| j.iter().any(|j| pattern.is(j))),
         TextKey::Community => flow.community_id.as_deref().is_some_and(|id| match pattern {
             Pattern::Glob(text) | Pattern::Literal(text) => text == id,
             Pattern::Regex(_) => pattern.is(id),

@@ -71,7 +71,7 @@ impl<W: Write> Csv<W> {
         row.number(Some(counts.one_sided))?;
         row.number(record.tcp.as_ref().and_then(|t| t.rtt_min))?;
         row.number(record.tcp.as_ref().map(|t| t.retransmissions))?;
-        row.text(record.tls.as_ref().and_then(|t| t.ja4.as_deref()))?;
+        row.text(record.tls.as_ref().and_then(|t| t.ja4.as_ref()).and_then(|j| j.iter().next()))?;
         row.end()
     }
 

@@ -34,8 +34,8 @@ pub fn relay() -> FlowRecord<'static> {
             sni: Some("rec1.us-west.u5fgb.com".into()),
             version: Some("TLSv1.3".into()),
             alpn: vec!["http/1.1".into()],
-            ja4: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".into()),
-            ja3: Some("cd08e31494f9531f560d64c695473da9".into()),
+            ja4: Fingerprints::of(&["t13d1516h2_8daaf6152771_e5627efa2ab1"]),
+            ja3: Fingerprints::of(&["cd08e31494f9531f560d64c695473da9"]),
             cipher: Some("TLS_AES_128_GCM_SHA256".into()),
             ..TlsRecord::default()
         }),
