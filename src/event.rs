@@ -226,6 +226,9 @@ pub struct FlowRecord<'a> {
     /// The explicit proxy that it went through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via_proxy: Option<ViaProxy<'a>>,
+    /// The connection that a load balancer said it passes on here (the PROXY protocol).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxied: Option<Proxied>,
     /// TLS and DTLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsRecord<'a>>,
@@ -317,6 +320,20 @@ pub struct ViaProxy<'a> {
     pub port: u16,
     /// What it was asked for, `host:port`.
     pub authority: Cow<'a, str>,
+}
+
+/// A connection that a load balancer passes on, by the ends that it had before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Proxied {
+    /// Who made it.
+    pub src_ip: IpAddr,
+    /// From which port.
+    pub src_port: u16,
+    /// To whom.
+    pub dest_ip: IpAddr,
+    /// To which port.
+    pub dest_port: u16,
 }
 
 /// What TLS or DTLS showed.

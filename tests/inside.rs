@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
-use support::{ACK, PSH, SYN, client_hello, pcap, server_hello, tcp};
+use support::{ACK, PSH, SYN, client_hello, pcap, server_hello, tcp, udp};
 
 const CLIENT: &str = "192.168.1.50";
 const SERVER: &str = "198.51.100.10";
@@ -20,8 +20,11 @@ enum Who {
 }
 use Who::{Client, Server};
 
+/// What is said, a segment each.
+type Talk<'a> = &'a [(Who, &'a [u8])];
+
 /// The record of a connection on which this is said, a segment each.
-fn said(port: u16, segments: &[(Who, &[u8])]) -> Value {
+fn said(port: u16, segments: Talk<'_>) -> Value {
     let (mut seq, mut frames) = ([1_000_u32, 9_000], Vec::new());
     frames.push(tcp(50_000, port).flags(SYN).seq(999).ipv4(CLIENT, SERVER).frame());
     frames.push(tcp(port, 50_000).flags(SYN | ACK).seq(8_999).ack(1_000).ipv4(SERVER, CLIENT).frame());
@@ -85,4 +88,140 @@ fn a_hello_in_ssl_2_dress_has_no_fingerprint() {
     let hello = [&[0x80, u8::try_from(body.len()).unwrap()][..], &body].concat();
     let flow = said(443, &[(Client, &hello), (Server, &server_hello(false))]);
     assert_eq!((tls(&flow), &flow["tls"]["ja4"]), (("-", "TLSv1.2"), &Value::Null));
+}
+
+/// A ClientHello and the ServerHello that answers it.
+fn hellos() -> (Vec<u8>, Vec<u8>) {
+    (client_hello(NAME, 40), server_hello(false))
+}
+
+#[test]
+fn tls_is_found_after_what_asks_for_it() {
+    let (hello, answer) = hellos();
+    let before: [(u16, Talk<'_>); 9] = [
+        (
+            25,
+            &[
+                (Server, b"220 mail.example ESMTP\r\n"),
+                (Client, b"EHLO me\r\n"),
+                (Server, b"250-mail.example\r\n250 STARTTLS\r\n"),
+                (Client, b"STARTTLS\r\n"),
+                (Server, b"220 go ahead\r\n"),
+            ],
+        ),
+        (143, &[(Server, b"* OK IMAP4rev1\r\n"), (Client, b"a1 STARTTLS\r\n"), (Server, b"a1 OK begin\r\n")]),
+        (110, &[(Server, b"+OK POP3\r\n"), (Client, b"STLS\r\n"), (Server, b"+OK begin\r\n")]),
+        (21, &[(Server, b"220 FTP\r\n"), (Client, b"AUTH TLS\r\n"), (Server, b"234 AUTH TLS OK\r\n")]),
+        (
+            5222,
+            &[
+                (Client, b"<?xml version='1.0'?><stream:stream>"),
+                (Server, b"<?xml version='1.0'?><stream:stream><stream:features/>"),
+                (Client, b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"),
+                (Server, b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"),
+            ],
+        ),
+        // LDAP: an extended request with the object identifier of StartTLS, and its response (RFC 4511 §4.14)
+        (
+            389,
+            &[
+                (Client, b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"),
+                (Server, b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00"),
+            ],
+        ),
+        // PostgreSQL: SSLRequest, and a consent of one byte
+        (5432, &[(Client, b"\x00\x00\x00\x08\x04\xd2\x16\x2f"), (Server, b"S")]),
+        // RDP: a connection request that asks for TLS, and its confirmation
+        (
+            3389,
+            &[
+                (Client, b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x01\x00\x00\x00"),
+                (Server, b"\x03\x00\x00\x13\x0e\xd0\x00\x00\x12\x34\x00\x02\x00\x08\x00\x01\x00\x00\x00"),
+            ],
+        ),
+        (5671, &[(Client, b"AMQP\x02\x01\x00\x00"), (Server, b"AMQP\x02\x01\x00\x00")]),
+    ];
+    for (port, talk) in before {
+        let after: [(Who, &[u8]); 2] = [(Client, &hello), (Server, &answer)];
+        let flow = said(port, &[talk, &after].concat());
+        assert_eq!(tls(&flow), (NAME, "TLSv1.2"), "port {port}");
+    }
+}
+
+#[test]
+fn a_short_consent_does_not_hide_what_follows_it() {
+    let (_, answer) = hellos();
+    let flow = said(5432, &[(Server, b"S"), (Server, &answer)]);
+    assert_eq!(tls(&flow).1, "TLSv1.2");
+}
+
+#[test]
+fn tls_is_found_behind_a_load_balancer() {
+    let (hello, answer) = hellos();
+    let line = b"PROXY TCP4 192.0.2.9 198.51.100.2 52176 443\r\n";
+    let binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x09\xc6\x33\x64\x02\xcb\xd0\x01\xbb";
+    for head in [&line[..], binary] {
+        for together in [false, true] {
+            let first = if together { [head, &hello].concat() } else { head.to_vec() };
+            let rest: Talk<'_> = if together { &[] } else { &[(Client, &hello)] };
+            let flow = said(443, &[&[(Client, &first[..])][..], rest, &[(Server, &answer)]].concat());
+            assert_eq!(tls(&flow), (NAME, "TLSv1.2"));
+            let ends = serde_json::json!({
+                "src_ip": "192.0.2.9", "src_port": 52_176, "dest_ip": "198.51.100.2", "dest_port": 443,
+            });
+            assert_eq!(flow["proxied"], ends);
+        }
+    }
+}
+
+#[test]
+fn tls_is_found_through_socks() {
+    let (hello, answer) = hellos();
+    let four: Talk<'_> =
+        &[(Client, b"\x04\x01\x01\xbb\x00\x00\x00\x01\0relay.example\0"), (Server, b"\x00\x5a\0\0\0\0\0\0")];
+    let five: Talk<'_> = &[
+        (Client, b"\x05\x02\x00\x02"),
+        (Server, b"\x05\x02"),
+        (Client, b"\x01\x02me\x02pw"),
+        (Server, b"\x01\x00"),
+        (Client, b"\x05\x01\x00\x03\x0drelay.example\x01\xbb"),
+        (Server, b"\x05\x00\x00\x01\0\0\0\0\0\0"),
+    ];
+    for talk in [four, five] {
+        let after: [(Who, &[u8]); 2] = [(Client, &hello), (Server, &answer)];
+        let flow = said(1080, &[talk, &after].concat());
+        assert_eq!(tls(&flow), (NAME, "TLSv1.2"));
+        let asked = serde_json::json!({ "ip": SERVER, "port": 1080, "authority": "relay.example:443" });
+        assert_eq!(flow["via_proxy"], asked);
+    }
+}
+
+/// A packet of OpenVPN without authentication: with an acknowledgement of the message `ack`.
+fn openvpn(opcode: u8, ack: Option<u8>, number: u8, content: &[u8]) -> Vec<u8> {
+    let acks = ack.map_or(vec![0], |n| [&[1, 0, 0, 0, n][..], &[7; 8]].concat());
+    [&[opcode << 3][..], &[5; 8], &acks, &[0, 0, 0, number], content].concat()
+}
+
+#[test]
+fn tls_is_found_inside_openvpn() {
+    let (hello, answer) = hellos();
+    let mut talk = vec![(Client, openvpn(7, None, 0, &[])), (Server, openvpn(8, Some(0), 0, &[]))];
+    talk.extend(hello.chunks(60).zip(1..).map(|(piece, n)| (Client, openvpn(4, (n == 1).then_some(0), n, piece))));
+    talk.push((Server, openvpn(4, Some(1), 1, &answer)));
+
+    let framed: Vec<(Who, Vec<u8>)> = talk
+        .iter()
+        .map(|(who, packet)| (*who, [&u16::try_from(packet.len()).unwrap().to_be_bytes()[..], packet].concat()))
+        .collect();
+    let segments: Vec<(Who, &[u8])> = framed.iter().map(|(who, bytes)| (*who, &bytes[..])).collect();
+    assert_eq!(tls(&said(443, &segments)), (NAME, "TLSv1.2"));
+
+    talk.swap(2, 4);
+    let datagram = |(who, packet): &(Who, Vec<u8>)| match who {
+        Client => udp(50_000, 1194).payload(packet.clone()).ipv4(CLIENT, SERVER).frame(),
+        Server => udp(1194, 50_000).payload(packet.clone()).ipv4(SERVER, CLIENT).frame(),
+    };
+    let flow = told(&talk.iter().map(datagram).collect::<Vec<_>>());
+    assert_eq!(tls(&flow), (NAME, "TLSv1.2"));
+    assert!(flow["tls"]["ja4"].as_str().unwrap().starts_with('t'), "it is TLS, not DTLS");
 }

@@ -17,6 +17,7 @@ use crate::flow::key::fold;
 use crate::flow::slab::Slab;
 use crate::flow::tcp::Tcp;
 use crate::flow::{Flow, NONE};
+use crate::inspect::haproxy::Ends;
 use crate::time::Timestamp;
 
 /// Past this share of mirror copies the capture's reader is told of them (D-21).
@@ -350,6 +351,11 @@ impl<'a> FlowView<'a> {
 
     pub(super) fn media(&self) -> Option<&'a Media> {
         self.part(Kind::Media, |l| &l.media)
+    }
+
+    /// The connection that a load balancer said it passes on.
+    pub(super) fn passed_on(&self) -> Option<&'a Ends> {
+        self.part(Kind::Proxied, |l| &l.proxied)
     }
 
     pub(super) fn tls(&self) -> Option<&'a Tls> {

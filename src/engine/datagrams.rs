@@ -7,6 +7,7 @@ use super::learn::{Context, Learner, direction};
 use super::quic::Connections;
 use crate::decode::Packet;
 use crate::flow::{Flow, NONE, slab::Slab};
+use crate::inspect::openvpn::{self, Session};
 use crate::inspect::quic::{self, Outcome};
 use crate::inspect::{Fact, dns, dtls, dtls::DtlsState, ntp, stun};
 
@@ -16,31 +17,63 @@ const MAX_TRIES: u8 = 32;
 /// How many flows of a shard may have a hello in fragments under way; others wait for a hello that is whole.
 const MAX_PIECEWISE: usize = 256;
 
-/// The hellos of a shard that come in more datagrams than one: those of DTLS, and QUIC connections. A UDP flow has
-/// its place here by `Flow::streams`, and it is its phase that says among which.
+/// What is held of a flow whose hellos come in pieces.
+#[derive(Debug)]
+enum Pieces {
+    Dtls(DtlsState),
+    OpenVpn(Box<Session>),
+}
+
+impl Default for Pieces {
+    fn default() -> Self {
+        Pieces::Dtls(DtlsState::new())
+    }
+}
+
+/// The hellos of a shard that come in more datagrams than one: those of DTLS and OpenVPN, and QUIC connections. A UDP
+/// flow has its place here by `Flow::streams`, and it is its phase that says among which.
 #[derive(Debug, Default)]
 pub struct Piecewise {
-    states: Slab<DtlsState>,
+    states: Slab<Pieces>,
     open: usize,
     quic: Connections,
 }
 
 impl Piecewise {
+    fn hold(&mut self, flow: &mut Flow, pieces: Pieces) {
+        flow.streams = self.states.insert(pieces);
+        self.open = self.open.saturating_add(1);
+    }
+
+    fn has_room(&self) -> bool {
+        self.open < MAX_PIECEWISE
+    }
+
     /// Takes a datagram of DTLS, and reports the hellos that are whole with it.
-    fn inspect(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
+    fn dtls(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
         if cx.flow.streams == NONE {
-            if self.open >= MAX_PIECEWISE || !dtls::has_piece(payload) {
+            if !self.has_room() || !dtls::has_piece(payload) {
                 return dtls::inspect(payload, &mut |fact| learner.learn(cx, fact));
             }
-            cx.flow.streams = self.states.insert(DtlsState::new());
-            self.open = self.open.saturating_add(1);
+            self.hold(cx.flow, Pieces::Dtls(DtlsState::new()));
         }
-        let Some(state) = self.states.get_mut(cx.flow.streams) else { return };
+        let Some(Pieces::Dtls(state)) = self.states.get_mut(cx.flow.streams) else { return };
         let toward = direction(cx.second, cx.flow.flipped());
         state.inspect(toward, payload, &mut |fact| learner.learn(cx, fact));
         if state.is_empty() {
             self.release(cx.flow);
         }
+    }
+
+    /// Takes a datagram of OpenVPN. False: nothing more of the flow is wanted.
+    fn openvpn(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
+        let Some(Pieces::OpenVpn(session)) = self.states.get_mut(cx.flow.streams) else { return false };
+        let toward = direction(cx.second, cx.flow.flipped());
+        let goes_on = session.packet(toward, payload, &mut |_, fact| learner.learn(cx, fact));
+        if !goes_on {
+            self.release(cx.flow);
+        }
+        goes_on
     }
 
     /// Nothing more comes on a flow, of which `last` was the last packet: lets go of what is held of it.
@@ -55,7 +88,7 @@ impl Piecewise {
 
     fn release(&mut self, flow: &mut Flow) {
         if let Some(state) = self.states.get_mut(flow.streams) {
-            *state = DtlsState::new();
+            *state = Pieces::default();
             self.states.release(flow.streams);
             self.open = self.open.saturating_sub(1);
         }
@@ -64,8 +97,11 @@ impl Piecewise {
 
     /// Bytes of memory held.
     pub fn memory(&self) -> usize {
-        let held = self.states.iter().map(|(_, state)| state.memory()).sum();
-        self.states.memory().saturating_add(held).saturating_add(self.quic.memory())
+        let held = self.states.iter().map(|(_, pieces)| match pieces {
+            Pieces::Dtls(state) => state.memory(),
+            Pieces::OpenVpn(session) => session.memory(),
+        });
+        self.states.memory().saturating_add(held.sum()).saturating_add(self.quic.memory())
     }
 }
 
@@ -80,6 +116,8 @@ mod phase {
     pub const DONE: u8 = crate::flow::INSPECTED;
     /// QUIC was found.
     pub const QUIC: u8 = 3;
+    /// OpenVPN was found.
+    pub const OPENVPN: u8 = 4;
 }
 
 /// Takes the payload of a UDP datagram, of which `wire_len` bytes were on the wire.
@@ -93,6 +131,11 @@ pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, pie
         phase::MEDIA => media(cx, payload, learner, piecewise),
         phase::QUIC => {
             take_quic(cx, payload, learner, piecewise);
+        }
+        phase::OPENVPN => {
+            if !piecewise.openvpn(cx, payload, learner) {
+                cx.flow.phase = phase::DONE;
+            }
         }
         _ => probe(cx, payload, learner, piecewise),
     }
@@ -124,6 +167,15 @@ fn take_dns(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool
 }
 
 fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) {
+    // it goes by any port, DNS's as well, and few bytes tell that it is not
+    if openvpn::is_opening(payload)
+        && piecewise.has_room()
+        && let Some(session) = Session::open(payload)
+    {
+        piecewise.hold(cx.flow, Pieces::OpenVpn(Box::new(session)));
+        cx.flow.phase = phase::OPENVPN;
+        return;
+    }
     if is_dns_by_port(cx.packet, payload) && take_dns(cx, payload, learner) {
         cx.flow.phase = phase::DNS;
         return;
@@ -212,7 +264,7 @@ fn take_dtls(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecew
     if !payload.first().is_some_and(|b| (20..=63).contains(b)) || !dtls::is_dtls(payload) {
         return false;
     }
-    piecewise.inspect(cx, payload, learner);
+    piecewise.dtls(cx, payload, learner);
     let frame = cx.packet.frame;
     if let Some(media) = learner.media_of(cx.flow) {
         media.datagrams = media.datagrams.saturating_add(1);

@@ -16,7 +16,7 @@ use crate::flow::key::fold;
 use crate::flow::slab::Slab;
 use crate::flow::{Flow, NONE};
 use crate::inspect::ja::{self, Transport};
-use crate::inspect::{Direction, Fact, dns, http, ntp, stun, tls};
+use crate::inspect::{Direction, Fact, dns, haproxy, http, ntp, socks, stun, tls};
 
 /// How many queries of one flow may wait for their responses.
 const MAX_PENDING: usize = 64;
@@ -116,6 +116,8 @@ pub struct Learner {
     answers: Vec<Answer>,
     /// Their addresses, one answer's after the other's; IPv4 in its mapped form.
     addresses: Vec<Addr>,
+    /// The connections that load balancers said they pass on.
+    pub proxied: Slab<haproxy::Ends>,
     /// Counts.
     pub counts: Counts,
     /// Keep what only records need.
@@ -140,6 +142,7 @@ impl Learner {
             strings: Strings::new(secret),
             answers: Vec::new(),
             addresses: Vec::new(),
+            proxied: Slab::default(),
             counts: Counts::default(),
             records,
             scratch: String::new(),
@@ -196,6 +199,7 @@ impl Learner {
             self.answers.capacity().saturating_mul(size_of::<Answer>()),
             self.addresses.capacity().saturating_mul(size_of::<Addr>()),
             self.carried.capacity().saturating_mul(8),
+            self.proxied.memory(),
         ]
         .iter()
         .sum()
@@ -213,6 +217,8 @@ impl Learner {
             Fact::Stun(message) => self.stun(cx, &message),
             Fact::Ntp(packet) => self.ntp(cx, &packet),
             Fact::Quic(quic) => self.quic(cx, &quic),
+            Fact::SocksRequest(request) => self.socks(cx, &request),
+            Fact::ProxyHeader(header) => self.proxied(cx, &header),
         }
     }
 
@@ -353,6 +359,27 @@ impl Learner {
             http.answered = at.saturating_add(1);
         } else {
             http.omitted = http.omitted.saturating_add(1);
+        }
+    }
+
+    fn socks(&mut self, cx: &mut Context<'_>, request: &socks::Request<'_>) {
+        cx.came_from_originator();
+        let name = match request.host {
+            socks::Host::Name(name) => self.strings.keep_bytes(name),
+            socks::Host::Address(ip) => self.strings.keep(&ip.to_string()),
+        };
+        let frame = cx.packet.frame;
+        let Some(http) = self.http_for(cx.flow) else { return };
+        if http.authority.is_none() {
+            http.authority = Some((NameAt { name, frame }, request.port));
+            self.carried.push((cx.number, name));
+        }
+    }
+
+    fn proxied(&mut self, cx: &mut Context<'_>, header: &haproxy::Header) {
+        cx.came_from_originator();
+        if let Some(ends) = header.ends {
+            part(&mut self.parts, &mut cx.flow.learnt, Kind::Proxied, &mut self.proxied, || ends);
         }
     }
 

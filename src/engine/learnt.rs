@@ -91,12 +91,12 @@ pub struct Quic {
     pub user_agent: Option<Box<str>>,
 }
 
-/// HTTP of one flow.
+/// HTTP of one flow, and what a proxy was asked for.
 #[derive(Debug, Default)]
 pub struct Http {
     /// The first `Host`.
     pub host: Option<NameAt>,
-    /// The first authority that a proxy was asked for.
+    /// The first authority that a proxy was asked for, a SOCKS proxy too.
     pub authority: Option<(NameAt, u16)>,
     /// The first status line's frame, and status.
     pub status: Option<(u16, u64)>,

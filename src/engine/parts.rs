@@ -25,10 +25,12 @@ pub enum Kind {
     Ntp,
     /// QUIC.
     Quic,
+    /// The connection that a load balancer passes on.
+    Proxied,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 8;
+const KINDS: usize = 9;
 /// A word's upper bits are a kind, the rest a number: no shard can hold more of anything in memory.
 const SHIFT: u32 = 28;
 const NUMBER: u32 = (1 << SHIFT) - 1;
@@ -120,8 +122,18 @@ mod tests {
         for (kind, number) in [(Kind::Tls, 0), (Kind::Ntp, 9), (Kind::Icmp, NUMBER)] {
             parts.add(&mut word, kind, number);
         }
-        let all = [Kind::Tls, Kind::Http, Kind::Dns, Kind::Stun, Kind::Media, Kind::Icmp, Kind::Ntp, Kind::Quic];
-        assert_eq!(all.map(|kind| parts.get(word, kind)), [0, NONE, 7, NONE, NONE, NUMBER, 9, NONE]);
+        let all = [
+            Kind::Tls,
+            Kind::Http,
+            Kind::Dns,
+            Kind::Stun,
+            Kind::Media,
+            Kind::Icmp,
+            Kind::Ntp,
+            Kind::Quic,
+            Kind::Proxied,
+        ];
+        assert_eq!(all.map(|kind| parts.get(word, kind)), [0, NONE, 7, NONE, NONE, NUMBER, 9, NONE, NONE]);
         assert_eq!(parts.several.len(), 1);
     }
 }

@@ -7,11 +7,12 @@ use super::learnt::{Dns, DnsExchange, Http, Quic, Stun, Tls};
 use crate::classify::verdict::Verdict;
 use crate::decode::proto;
 use crate::event::{
-    DnsRecord, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, Methods, QuicRecord, SCHEMA_VERSION,
-    StunRecord, TcpRecord, TlsRecord, ViaProxy,
+    DnsRecord, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, Methods, Proxied, QuicRecord,
+    SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord, ViaProxy,
 };
 use crate::flow::key::community_id;
 use crate::flow::tcp::{Tcp, Trouble};
+use crate::inspect::haproxy::Ends;
 use crate::inspect::{dns, quic, stun, tls};
 use crate::time::seconds;
 
@@ -42,6 +43,7 @@ impl<'a> FlowView<'a> {
             confidence: verdict.confidence_f64(),
             evidence: verdict.evidence.iter().map(evidence).collect(),
             via_proxy: verdict.via_proxy.map(|asked| self.via_proxy(asked.host.name, asked.port)),
+            proxied: self.proxied(),
             tls: self.tls().map(|t| self.tls_record(t)),
             quic: self.quic().map(|q| self.quic_record(q)),
             dns: dns.map(|d| self.dns_records(d)).unwrap_or_default(),
@@ -81,6 +83,16 @@ impl<'a> FlowView<'a> {
     fn via_proxy(&self, host: &str, port: u16) -> ViaProxy<'a> {
         let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         ViaProxy { ip: self.resp.0, port: self.resp.1, authority: Cow::Owned(authority) }
+    }
+
+    fn proxied(&self) -> Option<Proxied> {
+        let Ends { source, destination } = self.passed_on()?;
+        Some(Proxied {
+            src_ip: source.ip(),
+            src_port: source.port(),
+            dest_ip: destination.ip(),
+            dest_port: destination.port(),
+        })
     }
 
     fn tls_record(&self, known: &'a Tls) -> TlsRecord<'a> {

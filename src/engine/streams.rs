@@ -5,7 +5,10 @@ use crate::decode::Packet;
 use crate::flow::stream::{Limits, Shown, Stream, Taken};
 use crate::flow::{Flow, NONE, slab::Slab};
 use crate::inspect::dns::{self, DnsStream};
+use crate::inspect::haproxy::{self, HaproxyStream};
 use crate::inspect::http::{self, HttpStream};
+use crate::inspect::openvpn::{self, OpenVpnStream};
+use crate::inspect::socks::{self, SocksStream};
 use crate::inspect::stun::{self, StunStream};
 use crate::inspect::tls::{self, TlsStream};
 use crate::inspect::{Direction, Fact, MAX_HELD, Next, Probe, Progress, StreamInspector};
@@ -30,6 +33,9 @@ enum Inspector {
     Http(Box<HttpStream>),
     Dns(DnsStream),
     Stun(StunStream),
+    Haproxy(HaproxyStream),
+    Socks(SocksStream),
+    OpenVpn(Box<OpenVpnStream>),
 }
 
 impl Inspector {
@@ -40,23 +46,42 @@ impl Inspector {
             Inspector::Http(http) => Some(&mut **http),
             Inspector::Dns(dns) => Some(dns),
             Inspector::Stun(stun) => Some(stun),
+            Inspector::Haproxy(haproxy) => Some(haproxy),
+            Inspector::Socks(socks) => Some(socks),
+            Inspector::OpenVpn(openvpn) => Some(&mut **openvpn),
         }
     }
 
     /// What a stream is that begins with `bytes`; `None` while there are too few to say.
     fn probe(bytes: &[u8], dns_port: bool) -> Option<Inspector> {
-        let http = http::probe(bytes);
-        let tls = tls::probe(bytes);
-        let stun = stun::probe_tcp(bytes);
-        let dns = if dns_port { dns::probe_tcp(bytes) } else { Probe::Reject };
-        match (http, tls, stun, dns) {
-            (Probe::Match, ..) => Some(Inspector::Http(Box::default())),
-            (_, Probe::Match, ..) => Some(Inspector::Tls(TlsStream::new())),
-            (.., Probe::Match) => Some(Inspector::Dns(DnsStream::new())),
-            (.., Probe::Match, _) => Some(Inspector::Stun(StunStream::new())),
-            (Probe::Reject, Probe::Reject, Probe::Reject, Probe::Reject) => Some(Inspector::Probing),
-            _ => None,
+        let mut unsure = false;
+        let mut is = |probe: Probe| {
+            unsure |= probe == Probe::Unsure;
+            probe == Probe::Match
+        };
+        // the PROXY protocol begins with a word that could be a method
+        if is(haproxy::probe(bytes)) {
+            return Some(Inspector::Haproxy(HaproxyStream));
         }
+        if is(http::probe(bytes)) {
+            return Some(Inspector::Http(Box::default()));
+        }
+        if is(tls::probe(bytes)) {
+            return Some(Inspector::Tls(TlsStream::new()));
+        }
+        if is(openvpn::probe_tcp(bytes)) {
+            return Some(Inspector::OpenVpn(Box::default()));
+        }
+        if dns_port && is(dns::probe_tcp(bytes)) {
+            return Some(Inspector::Dns(DnsStream::new()));
+        }
+        if is(stun::probe_tcp(bytes)) {
+            return Some(Inspector::Stun(StunStream::new()));
+        }
+        if is(socks::probe(bytes)) {
+            return Some(Inspector::Socks(SocksStream::default()));
+        }
+        (!unsure).then_some(Inspector::Probing)
     }
 }
 
@@ -66,6 +91,8 @@ pub struct Streams {
     sides: [Stream; 2],
     inspector: Inspector,
     segments: [u16; 2],
+    /// Bytes of each side that were too few to tell what they begin.
+    unsure: [u16; 2],
     rejects: u16,
     handovers: u8,
     /// Which side was taken for the originator when reading began.
@@ -163,15 +190,18 @@ impl Streams {
         work: impl FnOnce(&mut Stream, &mut dyn FnMut(Shown<'_>) -> Taken),
     ) {
         let side = usize::from(cx.second);
-        let Streams { sides, inspector, segments, rejects, handovers, flipped, finished } = self;
+        let Streams { sides, inspector, segments, unsure, rejects, handovers, flipped, finished } = self;
         let (Some(stream), Some(count)) = (sides.get_mut(side), segments.get_mut(side)) else { return };
+        let Some(unsure_here) = unsure.get_mut(side) else { return };
         *count = count.saturating_add(1);
         cx.segments = *count;
         let toward = direction(cx.second, *flipped);
-        let mut handed_over = false;
+        let (mut handed_over, mut begun) = (false, false);
         work(stream, &mut |shown| {
-            let mut reading = Reading { inspector, rejects, toward, cx, learner };
+            let was_probing = matches!(inspector, Inspector::Probing);
+            let mut reading = Reading { inspector, unsure: unsure_here, rejects, toward, cx, learner };
             let next = reading.read(shown);
+            begun |= was_probing && !matches!(inspector, Inspector::Probing);
             match next.next {
                 Next::Handover if *handovers < MAX_HANDOVERS => {
                     *handovers = handovers.saturating_add(1);
@@ -186,8 +216,19 @@ impl Streams {
             let done = *finished || next.next == Next::Done;
             Taken { consumed: next.consumed, skip: next.skip, done }
         });
-        if handed_over && let Some(other) = sides.get_mut(1usize.saturating_sub(side)) {
-            other.restart();
+        if !(handed_over || begun) {
+            return;
+        }
+        let other = 1usize.saturating_sub(side);
+        if let (Some(stream), Some(unsure)) = (sides.get_mut(other), unsure.get_mut(other)) {
+            if handed_over {
+                stream.restart();
+            }
+            // what the other side has said is the last word of what was spoken before, a consent to TLS for one
+            if begun && *unsure > 0 {
+                *unsure = 0;
+                stream.forget();
+            }
         }
     }
 }
@@ -195,6 +236,7 @@ impl Streams {
 /// One look of the inspector at one side's bytes.
 struct Reading<'a, 'b> {
     inspector: &'a mut Inspector,
+    unsure: &'a mut u16,
     rejects: &'a mut u16,
     toward: Direction,
     cx: &'a mut Context<'b>,
@@ -211,7 +253,10 @@ impl Reading<'_, '_> {
             // multicast DNS (RFC 6762) in one-shot use over TCP, too
             let dns_port = [self.cx.packet.src_port, self.cx.packet.dst_port].iter().any(|p| matches!(p, 53 | 5353));
             match Inspector::probe(bytes, dns_port) {
-                None => return Progress { consumed: 0, skip: 0, next: Next::More },
+                None => {
+                    *self.unsure = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+                    return Progress { consumed: 0, skip: 0, next: Next::More };
+                }
                 Some(found) => *self.inspector = found,
             }
         }
@@ -238,9 +283,12 @@ impl Reading<'_, '_> {
         Progress { consumed: 0, skip: 0, next: if goes_on { Next::More } else { Next::Reject } }
     }
 
-    /// These bytes are nothing that is known here: the next ones may be.
+    /// These bytes are nothing that is known here: the next ones may be. They begin with the next segment, which is in
+    /// hand where those before it were too few to tell.
     fn reject(&mut self, bytes: &[u8]) -> Progress {
         *self.rejects = self.rejects.saturating_add(1);
-        Progress { consumed: bytes.len(), skip: 0, next: Next::Reject }
+        let before = usize::from(std::mem::take(self.unsure));
+        let consumed = if before > 0 && before < bytes.len() { before } else { bytes.len() };
+        Progress { consumed, skip: 0, next: Next::Reject }
     }
 }

@@ -83,6 +83,11 @@ impl Stream {
         self.skip = 0;
     }
 
+    /// Lets go of what was shown and not consumed: the reader goes on behind it.
+    pub fn forget(&mut self) {
+        self.held = Vec::new();
+    }
+
     /// Bytes held in memory.
     pub fn memory(&self) -> usize {
         let parked: usize = self.parked.iter().map(|p| p.bytes.capacity().saturating_add(size_of::<Parked>())).sum();

@@ -20,11 +20,14 @@
 
 pub mod dns;
 pub mod dtls;
+pub mod haproxy;
 pub mod http;
 pub mod ja;
 pub mod ntp;
+pub mod openvpn;
 pub mod pieces;
 pub mod quic;
+pub mod socks;
 pub mod stun;
 pub mod tls;
 
@@ -68,6 +71,10 @@ pub enum Fact<'a> {
     Ntp(ntp::Packet),
     /// QUIC was spoken.
     Quic(quic::Quic<'a>),
+    /// What a SOCKS proxy is asked for.
+    SocksRequest(socks::Request<'a>),
+    /// What a load balancer says of the connection that it passes on.
+    ProxyHeader(haproxy::Header),
 }
 
 /// What a stream inspector made of the bytes it was shown.

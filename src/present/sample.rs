@@ -108,6 +108,7 @@ pub fn flow(flow_id: u64, proto: &'static str) -> FlowRecord<'static> {
         confidence: 0.0,
         evidence: Vec::new(),
         via_proxy: None,
+        proxied: None,
         tls: None,
         quic: None,
         dns: Vec::new(),
