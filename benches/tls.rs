@@ -3,7 +3,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use relayscope::inspect::haproxy::{self, HaproxyStream};
 use relayscope::inspect::ja::{Transport, ja4};
+use relayscope::inspect::openvpn::OpenVpnStream;
+use relayscope::inspect::socks::SocksStream;
 use relayscope::inspect::tls::{ClientHello, TlsStream};
 use relayscope::inspect::{Direction, Fact, StreamInspector};
 
@@ -40,5 +43,33 @@ fn hello(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, hello);
+/// What may stand around a hello, each to the point where the hello's own reader takes over, or has it whole.
+fn around(c: &mut Criterion) {
+    let head = b"PROXY TCP4 192.0.2.9 198.51.100.2 52176 443\r\n";
+    let asked = b"\x04\x01\x01\xbb\x00\x00\x00\x01\0relay.example\0";
+    let reset = [&[0, 14, 0x38][..], &[5; 8], &[0; 5]].concat();
+    let record = record();
+    let messages = record.chunks(1200).zip(1_u8..).map(|(piece, n)| {
+        let length = u16::try_from(piece.len()).unwrap_or_default().saturating_add(14).to_be_bytes();
+        [&length[..], &[0x20], &[5; 8], &[0, 0, 0, 0, n], piece].concat()
+    });
+    let vpn = [reset, messages.collect::<Vec<_>>().concat()].concat();
+
+    let mut group = c.benchmark_group("around tls");
+    group.throughput(Throughput::Elements(1)).sample_size(30);
+    group.bench_function("probe in vain", |b| b.iter(|| haproxy::probe(black_box(&record))));
+    group.bench_function("haproxy", |b| b.iter(|| feed(&mut HaproxyStream, head)));
+    group.bench_function("socks 4a", |b| b.iter(|| feed(&mut SocksStream::default(), asked)));
+    group.bench_function("openvpn to server name", |b| b.iter(|| feed(&mut OpenVpnStream::default(), &vpn)));
+    group.finish();
+}
+
+/// Feeds an inspector; how many facts it told.
+fn feed(inspector: &mut dyn StreamInspector, bytes: &[u8]) -> usize {
+    let mut told = 0;
+    inspector.feed(Direction::Orig, black_box(bytes), &mut |_, _| told += 1);
+    told
+}
+
+criterion_group!(benches, hello, around);
 criterion_main!(benches);
