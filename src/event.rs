@@ -358,6 +358,33 @@ pub struct TlsRecord<'a> {
     /// The cipher suite agreed on, by its IANA name or `0x` number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cipher: Option<Cow<'static, str>>,
+    /// Whose the server's certificate is, where it came in the clear: `C=…, O=…, CN=…`. So the fields that follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Cow<'a, str>>,
+    /// Who gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuerdn: Option<Cow<'a, str>>,
+    /// Its number, in hex with colons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<Cow<'a, str>>,
+    /// SHA-1 of it, in hex with colons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Cow<'a, str>>,
+    /// From when on it holds, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notbefore: Option<String>,
+    /// Until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notafter: Option<String>,
+    /// The host names and addresses that it is for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub san: Vec<Cow<'a, str>>,
+    /// How many certificates came, itself and those that vouch for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain_length: Option<usize>,
+    /// It names itself as its issuer.
+    #[serde(skip_serializing_if = "is_false")]
+    pub self_signed: bool,
     /// Whether the session was resumed, where that shows.
     #[serde(skip_serializing_if = "is_false")]
     pub resumed: bool,

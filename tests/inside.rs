@@ -6,6 +6,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
+use support::der::certificate;
 use support::{ACK, PSH, SYN, client_hello, pcap, server_hello, tcp, udp};
 
 const CLIENT: &str = "192.168.1.50";
@@ -224,4 +225,42 @@ fn tls_is_found_inside_openvpn() {
     let flow = told(&talk.iter().map(datagram).collect::<Vec<_>>());
     assert_eq!(tls(&flow), (NAME, "TLSv1.2"));
     assert!(flow["tls"]["ja4"].as_str().unwrap().starts_with('t'), "it is TLS, not DTLS");
+}
+
+/// A record of the server's hello and its certificates.
+fn certified(names: &[&str]) -> Vec<u8> {
+    let chain: Vec<u8> = [certificate("box.example", "A Test CA", names), certificate("A Test CA", "A Test CA", &[])]
+        .iter()
+        .flat_map(|der| [&[0][..], &u16::try_from(der.len()).unwrap().to_be_bytes(), der].concat())
+        .collect();
+    let n = u16::try_from(chain.len()).unwrap();
+    let message = [&[11, 0][..], &(n + 3).to_be_bytes(), &[0], &n.to_be_bytes(), &chain].concat();
+    let record = [&[22, 3, 3][..], &u16::try_from(message.len()).unwrap().to_be_bytes(), &message].concat();
+    [server_hello(false), record].concat()
+}
+
+#[test]
+fn a_certificate_in_the_clear_is_told() {
+    let (hello, _) = hellos();
+    let answer = certified(&["a.example"]);
+    let (first, second) = answer.split_at(200);
+    let flow = said(443, &[(Client, &hello), (Server, first), (Server, second)]);
+    let told = &flow["tls"];
+    assert_eq!(told["subject"], "O=Issuers, CN=box.example");
+    assert_eq!(told["issuerdn"], "O=Issuers, CN=A Test CA");
+    assert_eq!([&told["notbefore"], &told["notafter"]], ["2024-01-02T03:04:05Z", "2051-01-01T00:00:00Z"]);
+    assert_eq!((&told["serial"], &told["chain_length"]), (&"00:AB".into(), &2.into()));
+    assert_eq!((&told["san"], &told["self_signed"]), (&serde_json::json!(["a.example", "192.0.2.7"]), &Value::Null));
+    let evidence = flow["evidence"].to_string();
+    assert!(!evidence.contains("certificate"), "the client has named the server itself: {evidence}");
+}
+
+#[test]
+fn a_certificate_names_a_server_that_nobody_else_names() {
+    let mut hello = client_hello(NAME, 0);
+    let at = hello.windows(4).position(|w| w == [0, 0, 0, 18]).unwrap();
+    hello[at] = 0xfa;
+    let flow = said(443, &[(Client, &hello), (Server, &certified(&["a.example"]))]);
+    let evidence = flow["evidence"].to_string();
+    assert!(evidence.contains("server certificate for a.example"), "{evidence}");
 }

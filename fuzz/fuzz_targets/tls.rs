@@ -4,18 +4,25 @@
 use libfuzzer_sys::fuzz_target;
 use relayscope::inspect::ja::{Transport, ja3, ja4};
 use relayscope::inspect::tls::{self, TlsStream};
-use relayscope::inspect::{Direction, Fact, dtls};
+use relayscope::inspect::dtls::{self, Wanted};
+use relayscope::inspect::x509::Certificate;
+use relayscope::inspect::{Direction, Fact};
 
 mod feed;
 
 fn look(fact: Fact<'_>) {
-    if let Fact::ClientHello(hello) = fact {
-        let _ = (ja3(&hello), ja4(&hello, Transport::Tcp), hello.sni(), hello.ech(), hello.alpn().count());
+    match fact {
+        Fact::ClientHello(hello) => {
+            let _ = (ja3(&hello), ja4(&hello, Transport::Tcp), hello.sni(), hello.ech(), hello.alpn().count());
+        }
+        Fact::Certificates(chain) => chain.for_each(|der| drop(Certificate::parse(der))),
+        _ => {}
     }
 }
 
 fuzz_target!(|data: &[u8]| {
     let _ = tls::probe(data);
-    feed::feed(&mut TlsStream::new(), data, &mut |_: Direction, fact| look(fact));
-    dtls::inspect(data, &mut look);
+    let _ = Certificate::parse(data);
+    feed::feed(&mut TlsStream::with_certificates(), data, &mut |_: Direction, fact| look(fact));
+    dtls::inspect(data, Wanted::Certificates, &mut look);
 });

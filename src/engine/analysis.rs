@@ -315,6 +315,7 @@ impl<'a> FlowView<'a> {
         if let Some(tls) = self.tls() {
             facts.sni = tls.sni().map(|at| self.seen(at));
             facts.ech = tls.ech;
+            facts.cert_name = tls.detail.as_ref().and_then(|d| d.host).map(|at| self.seen(at));
         }
         facts.quic_sni = self.quic().and_then(|q| q.sni).map(|at| self.seen(at));
         if let Some(http) = self.http() {

@@ -91,6 +91,8 @@ impl FlowView<'_> {
         let mut marks = when(has(Kind::Dns), mark::DNS) | when(has(Kind::Ntp), mark::NTP);
         if let Some(tls) = self.tls() {
             marks |= when(tls.ech, mark::ECH) | of_names(self.is_named(tls.sni().map(|at| at.name))?, tls.ech);
+            let certified = tls.detail.as_ref().and_then(|d| d.host);
+            marks |= when(self.is_named(certified.map(|at| at.name))?, mark::NAMED);
         }
         if let Some(quic) = self.quic() {
             let ech = self.tls().is_some_and(|tls| tls.ech);

@@ -7,9 +7,10 @@ use super::learn::{Context, Learner, direction};
 use super::quic::Connections;
 use crate::decode::Packet;
 use crate::flow::{Flow, NONE, slab::Slab};
+use crate::inspect::dtls::{self, DtlsState, Wanted};
 use crate::inspect::openvpn::{self, Session};
 use crate::inspect::quic::{self, Outcome};
-use crate::inspect::{Fact, dns, dtls, dtls::DtlsState, ntp, stun};
+use crate::inspect::{Fact, dns, ntp, stun};
 
 /// How many datagrams of a flow are looked at in vain.
 const MAX_TRIES: u8 = 32;
@@ -51,15 +52,16 @@ impl Piecewise {
 
     /// Takes a datagram of DTLS, and reports the hellos that are whole with it.
     fn dtls(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
+        let wanted = if learner.records { Wanted::Certificates } else { Wanted::Hellos };
         if cx.flow.streams == NONE {
-            if !self.has_room() || !dtls::has_piece(payload) {
-                return dtls::inspect(payload, &mut |fact| learner.learn(cx, fact));
+            if !self.has_room() || !dtls::has_piece(payload, wanted) {
+                return dtls::inspect(payload, wanted, &mut |fact| learner.learn(cx, fact));
             }
             self.hold(cx.flow, Pieces::Dtls(DtlsState::new()));
         }
         let Some(Pieces::Dtls(state)) = self.states.get_mut(cx.flow.streams) else { return };
         let toward = direction(cx.second, cx.flow.flipped());
-        state.inspect(toward, payload, &mut |fact| learner.learn(cx, fact));
+        state.inspect(toward, payload, wanted, &mut |fact| learner.learn(cx, fact));
         if state.is_empty() {
             self.release(cx.flow);
         }
@@ -255,9 +257,9 @@ fn take_stun(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> boo
     message.map(|m| learner.learn(cx, Fact::Stun(m))).is_some()
 }
 
-/// Whether a hello of the flow is still to come.
+/// Whether a hello of the flow is still to come, or a certificate that is wanted.
 fn wants_dtls(flow: &Flow, learner: &Learner) -> bool {
-    learner.tls_of(flow).is_none_or(|t| t.version == 0)
+    learner.tls_of(flow).is_none_or(|t| t.version == 0 || learner.records && t.awaits_certificate())
 }
 
 fn take_dtls(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) -> bool {

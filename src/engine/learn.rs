@@ -1,12 +1,12 @@
 //! Facts into what is kept: the one place where borrowed facts are copied.
 
+mod certificates;
 mod quic;
-
-use smallvec::SmallVec;
+mod wrapped;
 
 use super::learnt::{
     Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Mapped, Media, NameAt, PendingQuery, Quic, Seen, Stun,
-    Tls, TlsDetail,
+    Tls,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::{self, Strings};
@@ -15,8 +15,7 @@ use crate::event::{LIST_MAX, MethodCounts};
 use crate::flow::key::fold;
 use crate::flow::slab::Slab;
 use crate::flow::{Flow, NONE};
-use crate::inspect::ja::{self, Transport};
-use crate::inspect::{Direction, Fact, dns, haproxy, http, ntp, socks, stun, tls};
+use crate::inspect::{Direction, Fact, dns, haproxy, http, ntp, stun, tls};
 
 /// How many queries of one flow may wait for their responses.
 const MAX_PENDING: usize = 64;
@@ -26,8 +25,6 @@ const MAX_STUN: usize = 16;
 const MAX_ANSWERS: usize = 1 << 17;
 /// The longest header or target that is kept, in bytes.
 const MAX_TEXT: usize = 64 << 10;
-/// How many fingerprints one flow keeps of each kind.
-const MAX_FINGERPRINTS: usize = 8;
 /// How many owners of an unsolicited answer's addresses get a record of their own.
 const MAX_OWNERS: usize = 64;
 
@@ -210,6 +207,7 @@ impl Learner {
         match fact {
             Fact::ClientHello(hello) => self.client_hello(cx, &hello),
             Fact::ServerHello(hello) => self.server_hello(cx, &hello),
+            Fact::Certificates(chain) => self.certificates(cx, chain),
             Fact::Alert(alert) => self.alert(cx, alert),
             Fact::HttpRequest(request) => self.request(cx, &request),
             Fact::HttpResponse(response) => self.response(cx, &response),
@@ -246,7 +244,7 @@ impl Learner {
         // a fingerprint of half a hello in QUIC would be one of nobody
         let whole = !(quic && hello.truncated);
         if records && whole {
-            note_fingerprints(tls.detail.get_or_insert_default(), hello);
+            certificates::note_fingerprints(tls.detail.get_or_insert_default(), hello);
         }
         if again {
             return;
@@ -359,27 +357,6 @@ impl Learner {
             http.answered = at.saturating_add(1);
         } else {
             http.omitted = http.omitted.saturating_add(1);
-        }
-    }
-
-    fn socks(&mut self, cx: &mut Context<'_>, request: &socks::Request<'_>) {
-        cx.came_from_originator();
-        let name = match request.host {
-            socks::Host::Name(name) => self.strings.keep_bytes(name),
-            socks::Host::Address(ip) => self.strings.keep(&ip.to_string()),
-        };
-        let frame = cx.packet.frame;
-        let Some(http) = self.http_for(cx.flow) else { return };
-        if http.authority.is_none() {
-            http.authority = Some((NameAt { name, frame }, request.port));
-            self.carried.push((cx.number, name));
-        }
-    }
-
-    fn proxied(&mut self, cx: &mut Context<'_>, header: &haproxy::Header) {
-        cx.came_from_originator();
-        if let Some(ends) = header.ends {
-            part(&mut self.parts, &mut cx.flow.learnt, Kind::Proxied, &mut self.proxied, || ends);
         }
     }
 
@@ -605,23 +582,6 @@ fn count_method(methods: &mut Vec<(u16, MethodCounts)>, message: &stun::Message<
         stun::Class::Error => &mut counts.error,
     };
     *count = count.saturating_add(1);
-}
-
-/// Keeps a hello's fingerprints, if they are new. A hello in SSL 2.0 dress has none that anybody else would give it.
-fn note_fingerprints(detail: &mut TlsDetail, hello: &tls::ClientHello<'_>) {
-    let transport = match hello.form {
-        tls::Form::Tls => Transport::Tcp,
-        tls::Form::Dtls => Transport::Dtls,
-        tls::Form::Quic => Transport::Quic,
-        tls::Form::SslV2 => return,
-    };
-    let keep = |list: &mut SmallVec<[Box<str>; 1]>, print: String| {
-        if list.len() < MAX_FINGERPRINTS && list.iter().all(|known| **known != *print) {
-            list.push(print.into());
-        }
-    };
-    keep(&mut detail.ja4, ja::ja4(hello, transport));
-    keep(&mut detail.ja3, ja::ja3(hello));
 }
 
 fn note_message_http(http: &mut Http, content_type: Option<&[u8]>, frame: u64) {

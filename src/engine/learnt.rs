@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::decode::Addr;
 use crate::event::MethodCounts;
+use crate::inspect::x509::Certificate;
 use crate::time::Timestamp;
 
 /// Where something was seen.
@@ -33,7 +34,7 @@ pub struct NameAt {
 pub struct Tls {
     /// The frame of the first ClientHello, or of the first with a name if that came later; 0 is none.
     pub hello_frame: u64,
-    /// What only a record needs.
+    /// What only a record needs, or a flow whose client has asked for no name.
     pub detail: Option<Box<TlsDetail>>,
     /// A digest of the session id offered, 0 for none: a server that takes it up (TLS 1.2) sends it back.
     pub session: u32,
@@ -65,17 +66,36 @@ impl Tls {
     pub fn sni(&self) -> Option<NameAt> {
         (self.name != 0).then_some(NameAt { name: self.name, frame: self.hello_frame })
     }
+
+    /// Whether the server's certificate may still come in the clear.
+    pub fn awaits_certificate(&self) -> bool {
+        let tls13 = matches!(self.version, 0x0304 | 0x7f00..=0x7fff | 0xfefc);
+        !tls13 && !self.resumed && self.detail.as_ref().is_none_or(|d| d.certificate.is_none())
+    }
 }
 
-/// What only a record needs of TLS.
+/// What only a record needs of TLS, but for the first.
 #[derive(Debug, Default)]
 pub struct TlsDetail {
+    /// The host of the server's certificate, where the client has asked for no name.
+    pub host: Option<NameAt>,
     /// Application protocols offered.
     pub alpn: Vec<Box<str>>,
     /// JA4 of every ClientHello that differs from those before.
     pub ja4: SmallVec<[Box<str>; 1]>,
     /// JA3 of them.
     pub ja3: SmallVec<[Box<str>; 1]>,
+    /// The server's certificate.
+    pub certificate: Option<Box<CertificateDetail>>,
+}
+
+/// A server's certificate.
+#[derive(Debug)]
+pub struct CertificateDetail {
+    /// What it says.
+    pub leaf: Certificate,
+    /// How many came, itself and those that vouch for it.
+    pub chain: usize,
 }
 
 /// QUIC of one flow; its hellos are in [`Tls`], but for the server name.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::analysis::{FlowView, has_ports, is_one_sided};
-use super::learnt::{Dns, DnsExchange, Http, Quic, Stun, Tls};
+use super::learnt::{CertificateDetail, Dns, DnsExchange, Http, Quic, Stun, Tls};
 use crate::classify::verdict::Verdict;
 use crate::decode::proto;
 use crate::event::{
@@ -109,6 +109,7 @@ impl<'a> FlowView<'a> {
             ech: known.ech.then_some("offered"),
             alert: known.alert.map(|description| tls::Alert { level: 2, description }.name()),
             sni_segments: (known.segments > 1).then_some(u32::from(known.segments)),
+            ..detail.and_then(|d| d.certificate.as_deref()).map(certificate).unwrap_or_default()
         }
     }
 
@@ -168,6 +169,24 @@ impl<'a> FlowView<'a> {
             gaps: sum(|t| u64::from(t.gaps)),
             missed_bytes: sum(|t| t.missed),
         }
+    }
+}
+
+/// What a record tells of a certificate.
+fn certificate(known: &CertificateDetail) -> TlsRecord<'_> {
+    let date = |seconds: i64| jiff::Timestamp::from_second(seconds).ok().map(|time| time.to_string());
+    let leaf = &known.leaf;
+    TlsRecord {
+        subject: Some(Cow::Borrowed(&leaf.subject)),
+        issuerdn: Some(Cow::Borrowed(&leaf.issuer)),
+        serial: Some(Cow::Borrowed(&leaf.serial)),
+        fingerprint: Some(Cow::Borrowed(&leaf.fingerprint)),
+        notbefore: date(leaf.not_before),
+        notafter: date(leaf.not_after),
+        san: leaf.names.iter().map(|name| Cow::Borrowed(&**name)).collect(),
+        chain_length: Some(known.chain),
+        self_signed: leaf.self_issued,
+        ..TlsRecord::default()
     }
 }
 

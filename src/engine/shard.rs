@@ -139,8 +139,8 @@ fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
                 (cx.flow.phase, cx.flow.tries) = (phase::ALERTS, 0);
                 return;
             }
-            let taken = learner.tls_of(cx.flow).map_or(0, |tls| tls.alone);
-            streams.open_after_hello(cx.flow, tcp.begins(), taken);
+            let (taken, named) = learner.tls_of(cx.flow).map_or((0, false), |tls| (tls.alone, tls.name != 0));
+            streams.open_after_hello(cx.flow, tcp.begins(), taken, named);
             cx.flow.phase = 0;
         }
         _ if cx.flow.streams == NONE => {

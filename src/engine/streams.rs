@@ -39,6 +39,15 @@ enum Inspector {
 }
 
 impl Inspector {
+    /// Bytes held besides its own; only those are asked that may hold any.
+    fn memory(&self) -> usize {
+        match self {
+            Inspector::Tls(tls) => tls.memory(),
+            Inspector::OpenVpn(openvpn) => openvpn.memory(),
+            _ => 0,
+        }
+    }
+
     fn get(&mut self) -> Option<&mut dyn StreamInspector> {
         match self {
             Inspector::Probing => None,
@@ -53,7 +62,7 @@ impl Inspector {
     }
 
     /// What a stream is that begins with `bytes`; `None` while there are too few to say.
-    fn probe(bytes: &[u8], dns_port: bool) -> Option<Inspector> {
+    fn probe(bytes: &[u8], dns_port: bool, certificates: bool) -> Option<Inspector> {
         let mut unsure = false;
         let mut is = |probe: Probe| {
             unsure |= probe == Probe::Unsure;
@@ -67,7 +76,7 @@ impl Inspector {
             return Some(Inspector::Http(Box::default()));
         }
         if is(tls::probe(bytes)) {
-            return Some(Inspector::Tls(TlsStream::new()));
+            return Some(Inspector::Tls(if certificates { TlsStream::with_certificates() } else { TlsStream::new() }));
         }
         if is(openvpn::probe_tcp(bytes)) {
             return Some(Inspector::OpenVpn(Box::default()));
@@ -111,12 +120,14 @@ pub struct StreamTable {
 impl StreamTable {
     /// Takes the payload of a TCP segment. True: nothing more need be read of its connection.
     pub fn segment(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
-        let limits = if self.held > MAX_BYTES { TIGHT } else { ROOMY };
+        let tight = self.held > MAX_BYTES;
+        let limits = if tight { TIGHT } else { ROOMY };
         let Some(streams) = self.streams.get_mut(cx.flow.streams) else { return true };
         let before = streams.memory();
         let (seq, wire_len) = (cx.packet.seq, cx.packet.payload_len);
         streams.show(cx, learner, |stream, reader| stream.segment(seq, payload, wire_len, &limits, reader));
-        let (after, finished) = (streams.memory(), streams.is_finished());
+        let after = streams.memory();
+        let finished = streams.is_finished() || tight && streams.inspector.memory() > TIGHT.held;
         self.held = self.held.saturating_sub(before).saturating_add(after);
         finished
     }
@@ -131,8 +142,9 @@ impl StreamTable {
         self.open = self.open.saturating_add(1);
     }
 
-    /// Begins to read a connection whose originator's ClientHello was the first `taken` bytes of its data.
-    pub fn open_after_hello(&mut self, flow: &mut Flow, begins: [Option<u32>; 2], taken: u16) {
+    /// Begins to read a connection whose originator's ClientHello was the first `taken` bytes of its data; `named`: it
+    /// asks for a server by name.
+    pub fn open_after_hello(&mut self, flow: &mut Flow, begins: [Option<u32>; 2], taken: u16, named: bool) {
         let client = usize::from(flow.flipped());
         let moved = |(side, begin): (usize, Option<u32>)| match begin {
             Some(seq) if side == client => Some(seq.wrapping_add(u32::from(taken))),
@@ -141,7 +153,7 @@ impl StreamTable {
         let [first, other] = begins;
         self.open(flow, [(0, first), (1, other)].map(moved));
         if let Some(streams) = self.streams.get_mut(flow.streams) {
-            streams.inspector = Inspector::Tls(TlsStream::after_client_hello(usize::from(taken)));
+            streams.inspector = Inspector::Tls(TlsStream::after_client_hello(taken, named));
         }
     }
 
@@ -175,7 +187,7 @@ impl StreamTable {
 
 impl Streams {
     fn memory(&self) -> usize {
-        self.sides.iter().map(Stream::memory).sum()
+        self.sides.iter().map(Stream::memory).fold(self.inspector.memory(), usize::saturating_add)
     }
 
     fn is_finished(&self) -> bool {
@@ -252,7 +264,7 @@ impl Reading<'_, '_> {
         if matches!(self.inspector, Inspector::Probing) {
             // multicast DNS (RFC 6762) in one-shot use over TCP, too
             let dns_port = [self.cx.packet.src_port, self.cx.packet.dst_port].iter().any(|p| matches!(p, 53 | 5353));
-            match Inspector::probe(bytes, dns_port) {
+            match Inspector::probe(bytes, dns_port, self.learner.records) {
                 None => {
                     *self.unsure = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
                     return Progress { consumed: 0, skip: 0, next: Next::More };

@@ -2,11 +2,11 @@
 //!
 //! RFC 6347 (DTLS 1.2) §4.1 and §4.2; RFC 9147 (DTLS 1.3) §4 and §5.
 //!
-//! Limits: a hello in fragments of at most 16 KiB and 32 pieces, one a direction. Refused: everything encrypted, and
+//! Limits: a message in fragments of at most 16 KiB and 32 pieces, one a direction. Refused: everything encrypted, and
 //! records that overrun their datagram. A HelloVerifyRequest is not reported.
 
 use super::pieces::Pieces;
-use super::tls::{Alert, CLIENT_HELLO, ClientHello, SERVER_HELLO, ServerHello};
+use super::tls::{Alert, CERTIFICATE, CLIENT_HELLO, Chain, ClientHello, SERVER_HELLO, ServerHello};
 use super::{Direction, Fact};
 use crate::wire::{Reader, Result};
 
@@ -22,8 +22,8 @@ mod content {
 /// Where facts go.
 type Emit<'e> = dyn FnMut(Fact<'_>) + 'e;
 
-/// The longest hello put together from fragments.
-const MAX_HELLO: usize = 16_384;
+/// The longest message put together from fragments.
+const MAX_MESSAGE: usize = 16_384;
 
 /// Whether a datagram begins with a DTLS record that could be one: type, version, sequence number, length, and, before
 /// keys are agreed on, a body that suits its type.
@@ -31,15 +31,24 @@ pub fn is_dtls(datagram: &[u8]) -> bool {
     Record::read(&mut Reader::new(datagram)).is_ok_and(|record| record.is_some_and(|r| r.is_sane()))
 }
 
-/// Reports the hellos that are whole, and the alerts, of one datagram.
-pub fn inspect(datagram: &[u8], emit: &mut dyn FnMut(Fact<'_>)) {
-    walk(datagram, emit, &mut |_, _| {});
+/// Which handshake messages are reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Hellos.
+    Hellos,
+    /// Certificates as well.
+    Certificates,
 }
 
-/// Whether a datagram holds a piece of a hello, for which a [`DtlsState`] is wanted.
-pub fn has_piece(datagram: &[u8]) -> bool {
+/// Reports the hellos that are whole, and the alerts, of one datagram; and certificates, where they are wanted.
+pub fn inspect(datagram: &[u8], wanted: Wanted, emit: &mut dyn FnMut(Fact<'_>)) {
+    walk(datagram, wanted, emit, &mut |_, _| {});
+}
+
+/// Whether a datagram holds a piece of what is wanted, for which there should be a [`DtlsState`].
+pub fn has_piece(datagram: &[u8], wanted: Wanted) -> bool {
     let mut found = false;
-    walk(datagram, &mut |_| {}, &mut |_, _| found = true);
+    walk(datagram, wanted, &mut |_| {}, &mut |_, _| found = true);
     found
 }
 
@@ -70,13 +79,13 @@ impl DtlsState {
             .sum()
     }
 
-    /// As [`inspect`], and reports a hello in fragments with the datagram that completes it.
-    pub fn inspect(&mut self, direction: Direction, datagram: &[u8], emit: &mut dyn FnMut(Fact<'_>)) {
+    /// As [`inspect`], and reports a message in fragments with the datagram that completes it.
+    pub fn inspect(&mut self, direction: Direction, datagram: &[u8], wanted: Wanted, emit: &mut dyn FnMut(Fact<'_>)) {
         let held = match direction {
             Direction::Orig => &mut self.orig,
             Direction::Resp => &mut self.resp,
         };
-        walk(datagram, emit, &mut |fragment, emit| {
+        walk(datagram, wanted, emit, &mut |fragment, emit| {
             let same = held.take().filter(|partial| partial.is_of(fragment));
             let mut partial = same.unwrap_or_else(|| Box::new(Partial::new(fragment)));
             partial.pieces.add(fragment.offset, fragment.bytes, fragment.length);
@@ -159,13 +168,17 @@ impl<'a> Fragment<'a> {
         Ok(Some(Fragment { kind, length, sequence, offset, bytes: r.take(n)? }))
     }
 
-    const fn is_hello(&self) -> bool {
-        matches!(self.kind, CLIENT_HELLO | SERVER_HELLO)
+    fn is(&self, wanted: Wanted) -> bool {
+        match self.kind {
+            CLIENT_HELLO | SERVER_HELLO => true,
+            CERTIFICATE => wanted == Wanted::Certificates,
+            _ => false,
+        }
     }
 }
 
-/// Goes over the records of a datagram up to the first that is none, and hands on the pieces of hellos.
-fn walk(datagram: &[u8], emit: &mut Emit<'_>, piece: &mut dyn FnMut(Fragment<'_>, &mut Emit<'_>)) {
+/// Goes over the records of a datagram up to the first that is none, and hands on the pieces of what is wanted.
+fn walk(datagram: &[u8], wanted: Wanted, emit: &mut Emit<'_>, piece: &mut dyn FnMut(Fragment<'_>, &mut Emit<'_>)) {
     let mut r = Reader::new(datagram);
     while let Ok(Some(record)) = Record::read(&mut r) {
         if record.epoch != 0 {
@@ -180,9 +193,12 @@ fn walk(datagram: &[u8], emit: &mut Emit<'_>, piece: &mut dyn FnMut(Fragment<'_>
             content::HANDSHAKE => {
                 let mut body = Reader::new(record.body);
                 while let Ok(Some(fragment)) = Fragment::read(&mut body) {
-                    if fragment.is_hello() && fragment.bytes.len() == fragment.length {
+                    if !fragment.is(wanted) {
+                        continue;
+                    }
+                    if fragment.bytes.len() == fragment.length {
                         report(fragment.kind, fragment.bytes, emit);
-                    } else if fragment.is_hello() && fragment.length <= MAX_HELLO {
+                    } else if fragment.length <= MAX_MESSAGE {
                         piece(fragment, emit);
                     }
                 }
@@ -192,12 +208,14 @@ fn walk(datagram: &[u8], emit: &mut Emit<'_>, piece: &mut dyn FnMut(Fragment<'_>
     }
 }
 
-/// Reports the hello that `body` is.
+/// Reports the hello, or the certificates, that `body` is.
 fn report(kind: u8, body: &[u8], emit: &mut dyn FnMut(Fact<'_>)) {
     if kind == CLIENT_HELLO {
         if let Some(hello) = ClientHello::parse_dtls(body) {
             emit(Fact::ClientHello(hello));
         }
+    } else if kind == CERTIFICATE {
+        Chain::parse(body).into_iter().for_each(|chain| emit(Fact::Certificates(chain)));
     } else if let Some(hello) = ServerHello::parse(body) {
         emit(Fact::ServerHello(hello));
     }
@@ -247,7 +265,7 @@ mod tests {
 
     fn hellos(state: &mut DtlsState, datagram: &[u8]) -> usize {
         let mut count = 0;
-        state.inspect(Direction::Orig, datagram, &mut |fact| {
+        state.inspect(Direction::Orig, datagram, Wanted::Hellos, &mut |fact| {
             count += usize::from(matches!(fact, Fact::ClientHello(h) if h.cookie == [5, 5]));
         });
         count
@@ -256,7 +274,11 @@ mod tests {
     #[test]
     fn a_whole_hello_and_one_in_pieces_out_of_order() {
         let body = body();
-        assert!(is_dtls(&datagram(0, &body)) && !has_piece(&datagram(0, &body)) && has_piece(&datagram(0, &body[..9])));
+        assert!(
+            is_dtls(&datagram(0, &body))
+                && !has_piece(&datagram(0, &body), Wanted::Hellos)
+                && has_piece(&datagram(0, &body[..9]), Wanted::Hellos)
+        );
         assert_eq!(hellos(&mut DtlsState::new(), &datagram(0, &body)), 1);
         let mut state = DtlsState::new();
         assert_eq!(hellos(&mut state, &datagram(20, &body[20..])), 0);
@@ -270,9 +292,27 @@ mod tests {
     fn an_alert_is_seen_and_others_are_refused() {
         let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 3, 0, 2, 2, 40];
         let mut seen = None;
-        inspect(&alert, &mut |fact| seen = matches!(fact, Fact::Alert(a) if a.description == 40).then_some(()));
+        inspect(&alert, Wanted::Hellos, &mut |fact| {
+            seen = matches!(fact, Fact::Alert(a) if a.description == 40).then_some(())
+        });
         assert!(seen.is_some() && is_dtls(&alert));
         assert!(!is_dtls(&alert[..14]) && !is_dtls(b"") && !is_dtls(&[0; 40]));
+    }
+
+    #[test]
+    fn certificates_are_told_where_they_are_wanted() {
+        let body = [0, 0, 5, 0, 0, 2, 7, 8];
+        let mut bytes = datagram(0, &body);
+        (bytes[13], bytes[16]) = (CERTIFICATE, 8);
+        for (wanted, count) in [(Wanted::Hellos, 0), (Wanted::Certificates, 1)] {
+            let mut lengths = Vec::new();
+            inspect(&bytes, wanted, &mut |fact| {
+                if let Fact::Certificates(chain) = fact {
+                    lengths.extend(chain.map(<[u8]>::len));
+                }
+            });
+            assert_eq!(lengths, vec![2; count]);
+        }
     }
 
     proptest! {

@@ -30,6 +30,7 @@ pub mod quic;
 pub mod socks;
 pub mod stun;
 pub mod tls;
+pub mod x509;
 
 /// Which way bytes travel, seen from the flow's originator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +58,8 @@ pub enum Fact<'a> {
     ClientHello(tls::ClientHello<'a>),
     /// A whole TLS or DTLS ServerHello, in QUIC too (a HelloRetryRequest too).
     ServerHello(tls::ServerHello<'a>),
+    /// A server's certificates in the clear.
+    Certificates(tls::Chain<'a>),
     /// An alert in the clear.
     Alert(tls::Alert),
     /// The head of an HTTP/1.x request.
@@ -114,6 +117,11 @@ pub trait StreamInspector {
 
     /// Bytes of `direction` are missing; what is shown next begins after the hole. False: no use in going on.
     fn gap(&mut self, direction: Direction) -> bool;
+
+    /// Bytes of memory held besides the inspector itself.
+    fn memory(&self) -> usize {
+        0
+    }
 
     /// The unconsumed `bytes` of `direction` will not be continued (a hole or the end follows): what they show as they
     /// stand is reported to `emit`.

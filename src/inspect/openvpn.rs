@@ -153,7 +153,7 @@ impl Session {
             let parked: usize = lane.parked.iter().map(|(_, bytes)| bytes.capacity()).sum();
             lane.stream.memory().saturating_add(parked)
         };
-        size_of::<Session>().saturating_add(lane(&self.orig)).saturating_add(lane(&self.resp))
+        [size_of::<Session>(), self.tls.memory(), lane(&self.orig), lane(&self.resp)].iter().sum()
     }
 
     /// Takes a packet, and reports what of TLS is whole with it. False: nothing more is wanted.
@@ -270,6 +270,10 @@ impl StreamInspector for OpenVpnStream {
             }
         }
         Progress { consumed: bytes.len().saturating_sub(r.left()), skip: 0, next }
+    }
+
+    fn memory(&self) -> usize {
+        self.session.as_ref().map_or(0, Session::memory)
     }
 
     /// Where the next packet begins is not known any more.

@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod der;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use relayscope::source::{CaptureReader, Chunk, Fill, LinkType};

@@ -5,14 +5,16 @@
 //!
 //! Limits: a hello of at most 65,535 bytes, and [`TlsStream`] looks at no more than 128 KiB of records a direction.
 //! Refused: what does not start like a record of major version 3 (or like an SSL 2.0 hello), and everything encrypted:
-//! nothing here holds a key. Certificates are passed over.
+//! nothing here holds a key. Certificates are told where a caller asks for them, or where they alone can tell the server's name.
 
+mod chain;
 mod ciphers;
 mod hello;
 mod names;
 mod records;
 pub mod whole;
 
+pub use chain::Chain;
 #[cfg(test)]
 pub(crate) use hello::tests::{RETRY, client_body, server_body};
 pub use hello::{CipherSuites, ClientHello, Ech, Extension, Extensions, Form, Names, ServerHello, U16s};
@@ -23,6 +25,8 @@ pub use records::{TlsStream, probe};
 pub(super) const CLIENT_HELLO: u8 = 1;
 /// Handshake type of a ServerHello.
 pub(super) const SERVER_HELLO: u8 = 2;
+/// Handshake type of a Certificate message.
+pub(super) const CERTIFICATE: u8 = 11;
 
 /// Whether `value` is one of the sixteen that mean nothing by design (RFC 8701 §2): `0x0a0a`, `0x1a1a`, … `0xfafa`.
 pub const fn is_grease(value: u16) -> bool {

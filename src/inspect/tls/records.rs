@@ -4,7 +4,7 @@
 //! Record lengths are not held against any limit: 16,384 is exceeded in the wild. A message that lies in one record is
 //! read where it is, and only one that spans records is copied together.
 
-use super::{Alert, CLIENT_HELLO, ClientHello, SERVER_HELLO, ServerHello};
+use super::{Alert, CERTIFICATE, CLIENT_HELLO, Chain, ClientHello, SERVER_HELLO, ServerHello};
 use crate::inspect::{Direction, Fact, Next, Probe, Progress, StreamInspector};
 use crate::wire::Reader;
 
@@ -21,10 +21,10 @@ mod content {
 const RECORD_HEAD: usize = 5;
 /// Bytes of a handshake message's head: type and length.
 const MESSAGE_HEAD: usize = 4;
-/// The longest hello that is read; more makes no sense, and [`crate::inspect::MAX_HELD`] has no room for it.
-const MAX_HELLO: usize = 65_535;
+/// The longest message that is read; more makes no sense, and [`crate::inspect::MAX_HELD`] has no room for it.
+const MAX_MESSAGE: usize = 65_535;
 /// Bytes of records, heads included, after which a direction is left alone.
-const BUDGET: usize = 131_072;
+const BUDGET: u32 = 131_072;
 
 /// A first look at a stream: whether `bytes` begin with a TLS record, or a hello in SSL 2.0 dress.
 pub fn probe(bytes: &[u8]) -> Probe {
@@ -99,7 +99,7 @@ struct Half {
     /// Bytes of the current message that are not wanted and still to come.
     pass: usize,
     /// Bytes of records walked.
-    walked: usize,
+    walked: u32,
     /// A record was seen.
     begun: bool,
     /// A ChangeCipherSpec was seen.
@@ -108,6 +108,16 @@ struct Half {
     early_data: bool,
     /// Bytes were lost; what comes next must look like a record again.
     lost: bool,
+    /// It has asked for a server's name.
+    named: bool,
+    /// A ClientHello was seen: this direction's certificates, if any, are a client's.
+    client: bool,
+    /// Certificates are wanted, whether or not the client has asked for a name.
+    always: bool,
+    /// Those of this direction are wanted.
+    certificates: bool,
+    /// They were seen.
+    certified: bool,
     /// Nothing more is wanted.
     done: bool,
 }
@@ -139,9 +149,17 @@ impl TlsStream {
         Self::default()
     }
 
-    /// A stream whose originator has sent a ClientHello, in a record of `length` bytes with its head.
-    pub fn after_client_hello(length: usize) -> Self {
-        TlsStream { orig: Half { begun: true, walked: length, ..Half::default() }, resp: Half::default() }
+    /// A stream whose originator has sent a ClientHello, in a record of `length` bytes with its head; `named`: it asks
+    /// for a server by name.
+    pub fn after_client_hello(length: u16, named: bool) -> Self {
+        let orig = Half { begun: true, client: true, named, walked: u32::from(length), ..Half::default() };
+        TlsStream { orig, resp: Half::default() }
+    }
+
+    /// One that tells the server's certificates even where the client has asked for it by name.
+    pub fn with_certificates() -> Self {
+        let half = || Half { always: true, ..Half::default() };
+        TlsStream { orig: half(), resp: half() }
     }
 
     fn halves(&mut self, direction: Direction) -> (&mut Half, &Half) {
@@ -155,6 +173,7 @@ impl TlsStream {
 impl StreamInspector for TlsStream {
     fn feed(&mut self, direction: Direction, bytes: &[u8], emit: &mut dyn FnMut(Direction, Fact<'_>)) -> Progress {
         let (half, other) = self.halves(direction);
+        half.certificates = (half.always || !other.named) && !half.client && !half.certified;
         let mut r = Reader::new(bytes);
         let step = if half.done { Step::Done } else { half.walk(&mut r, &mut |fact| emit(direction, fact)) };
         let (skip, next) = match step {
@@ -168,6 +187,10 @@ impl StreamInspector for TlsStream {
             }
         };
         Progress { consumed: bytes.len().saturating_sub(r.left()), skip, next }
+    }
+
+    fn memory(&self) -> usize {
+        self.orig.held.capacity().saturating_add(self.resp.held.capacity())
     }
 
     /// The walk goes on when the first bytes after the hole begin a record.
@@ -250,7 +273,7 @@ impl Half {
     fn open_record(&mut self, n: usize) -> usize {
         let total = n.saturating_add(RECORD_HEAD);
         self.begun = true;
-        self.walked = self.walked.saturating_add(total);
+        self.walked = self.walked.saturating_add(u32::try_from(total).unwrap_or(u32::MAX));
         total
     }
 
@@ -293,7 +316,7 @@ impl Half {
         }
         let Ok(&[kind, high, mid, low]) = r.peek::<MESSAGE_HEAD>() else { return Step::Wait };
         let Some(total) = message_length(kind, [high, mid, low]) else { return Step::Done };
-        if !is_hello(kind) {
+        if !self.wants(kind, total) {
             self.pass = total;
             return self.pass_message(r);
         }
@@ -336,7 +359,7 @@ impl Half {
             return self.hold(r, MESSAGE_HEAD.saturating_sub(have));
         };
         let Some(total) = message_length(kind, [high, mid, low]) else { return Step::Done };
-        if !is_hello(kind) {
+        if !self.wants(kind, total) {
             self.held.clear();
             self.pass = total.saturating_sub(have);
             return Step::On;
@@ -351,11 +374,23 @@ impl Half {
         self.message(&held, emit)
     }
 
-    /// Reports a whole hello.
+    /// Whether a message of this kind, and of so many bytes with its head, is to be reported.
+    fn wants(&self, kind: u8, total: usize) -> bool {
+        is_hello(kind) || kind == CERTIFICATE && self.certificates && total <= MAX_MESSAGE
+    }
+
+    /// Reports a whole message.
     fn message(&mut self, message: &[u8], emit: &mut dyn FnMut(Fact<'_>)) -> Step {
         let Some((&[kind, ..], body)) = message.split_first_chunk::<MESSAGE_HEAD>() else { return Step::On };
+        if kind == CERTIFICATE {
+            (self.certificates, self.certified) = (false, true);
+            Chain::parse(body).into_iter().for_each(|chain| emit(Fact::Certificates(chain)));
+            return Step::On;
+        }
         if kind == CLIENT_HELLO {
             if let Some(hello) = ClientHello::parse(body) {
+                (self.client, self.certificates) = (true, false);
+                self.named = hello.sni().is_some();
                 self.early_data = hello.has_early_data();
                 emit(Fact::ClientHello(hello));
             }
@@ -389,7 +424,7 @@ impl Half {
 fn message_length(kind: u8, length: [u8; 3]) -> Option<usize> {
     let [high, mid, low] = length;
     let length = usize::try_from(u32::from_be_bytes([0, high, mid, low])).ok()?;
-    let fits = in_the_clear(kind) && (!is_hello(kind) || length <= MAX_HELLO);
+    let fits = in_the_clear(kind) && (!is_hello(kind) || length <= MAX_MESSAGE);
     fits.then(|| length.saturating_add(MESSAGE_HEAD))
 }
 
@@ -465,12 +500,46 @@ mod tests {
     }
 
     #[test]
+    fn certificates_are_told_where_they_are_wanted() {
+        let certificates = message(CERTIFICATE, &[&[0, 0x4e, 0x23, 0, 0x4e, 0x20][..], &[9; 20_000]].concat());
+        let flight = [message(SERVER_HELLO, &server_body([1; 32], 0x0303)), certificates.clone()].concat();
+        let bytes: Vec<u8> = flight.chunks(9000).flat_map(|c| record(22, c)).collect();
+        let seen = |tls: &mut TlsStream, way| {
+            let mut lengths = Vec::new();
+            let mut held = Vec::new();
+            let mut skip = 0;
+            for piece in bytes.chunks(1460) {
+                let unwanted = piece.len().min(skip);
+                skip -= unwanted;
+                held.extend_from_slice(&piece[unwanted..]);
+                let progress = tls.feed(way, &held, &mut |_, fact| {
+                    if let Fact::Certificates(chain) = fact {
+                        lengths.extend(chain.map(<[u8]>::len));
+                    }
+                });
+                held.drain(..progress.consumed);
+                skip += usize::try_from(progress.skip).unwrap();
+            }
+            (lengths, tls.memory())
+        };
+        assert_eq!(seen(&mut TlsStream::with_certificates(), Direction::Resp), (vec![20_000], 0));
+        assert_eq!(seen(&mut TlsStream::new(), Direction::Resp).0, [20_000], "nobody has asked for a name");
+        for (mut tls, wanted) in [(TlsStream::new(), 0), (TlsStream::with_certificates(), 1)] {
+            drive(&mut tls, Direction::Orig, &record(22, &client(0)), 9999);
+            assert_eq!(seen(&mut tls, Direction::Orig).0.len(), 0, "a client's own are not told");
+            assert_eq!(seen(&mut tls, Direction::Resp).0.len(), wanted);
+        }
+    }
+
+    #[test]
     fn certificates_are_skipped_and_the_alert_behind_is_seen() {
         let server = message(SERVER_HELLO, &server_body([1; 32], 0x0303));
         let bytes = [record(22, &[server, message(11, &[0; 4000])].concat()), record(21, &[2, 40])].concat();
+        let mut tls = TlsStream::new();
+        drive(&mut tls, Direction::Orig, &record(22, &client(0)), 9999);
+        let progress = tls.feed(Direction::Resp, &bytes[..1000], &mut |_, _| {});
         let (seen, _) = drive(&mut TlsStream::new(), Direction::Resp, &bytes, 1000);
-        assert_eq!(seen.join(","), "0303 false,handshake_failure");
-        let progress = TlsStream::new().feed(Direction::Resp, &bytes[..1000], &mut |_, _| {});
+        assert_eq!(seen.join(","), "0303 false,,handshake_failure");
         assert_eq!((progress.consumed as u64 + progress.skip, progress.next), (bytes.len() as u64 - 7, Next::More));
     }
 

@@ -1,0 +1,54 @@
+//! What only a record needs of TLS, or a flow whose client has asked for no name.
+
+use smallvec::SmallVec;
+
+use super::{Context, Learner, NameAt};
+use crate::engine::learnt::{CertificateDetail, TlsDetail};
+use crate::inspect::ja::{self, Transport};
+use crate::inspect::tls;
+use crate::inspect::x509::Certificate;
+
+/// How many fingerprints one flow keeps of each kind.
+const MAX_FINGERPRINTS: usize = 8;
+/// How many certificates of one chain are counted.
+const MAX_CHAIN: usize = 64;
+
+impl Learner {
+    pub(super) fn certificates(&mut self, cx: &mut Context<'_>, mut chain: tls::Chain<'_>) {
+        let (frame, records) = (cx.packet.frame, self.records);
+        let Some(tls) = self.tls_for(cx.flow) else { return };
+        let (named, dtls) = (tls.name != 0, tls.dtls);
+        let known = tls.detail.as_ref().is_some_and(|d| d.host.is_some() || d.certificate.is_some());
+        if known || (named || dtls) && !records {
+            return;
+        }
+        let Some(leaf) = chain.next().and_then(Certificate::parse) else { return };
+        // an association's certificate is made for the moment (RFC 8827 §6.5), and names nobody
+        let host = leaf.host().filter(|_| !named && !dtls);
+        let host = host.map(|host| NameAt { name: self.strings.keep(host), frame });
+        let Some(tls) = self.tls_for(cx.flow) else { return };
+        let detail = tls.detail.get_or_insert_default();
+        detail.host = host;
+        if records {
+            let chain = chain.take(MAX_CHAIN).count().saturating_add(1);
+            detail.certificate = Some(Box::new(CertificateDetail { leaf, chain }));
+        }
+    }
+}
+
+/// Keeps a hello's fingerprints, if they are new. A hello in SSL 2.0 dress has none that anybody else would give it.
+pub(super) fn note_fingerprints(detail: &mut TlsDetail, hello: &tls::ClientHello<'_>) {
+    let transport = match hello.form {
+        tls::Form::Tls => Transport::Tcp,
+        tls::Form::Dtls => Transport::Dtls,
+        tls::Form::Quic => Transport::Quic,
+        tls::Form::SslV2 => return,
+    };
+    let keep = |list: &mut SmallVec<[Box<str>; 1]>, print: String| {
+        if list.len() < MAX_FINGERPRINTS && list.iter().all(|known| **known != *print) {
+            list.push(print.into());
+        }
+    };
+    keep(&mut detail.ja4, ja::ja4(hello, transport));
+    keep(&mut detail.ja3, ja::ja3(hello));
+}

@@ -1,0 +1,127 @@
+//! Server certificates, as far as a record tells of them.
+//!
+//! RFC 5280 §4.1 (the fields), §4.2.1.6 (subject alternative names). The DER is read by the `x509-parser` crate; nothing is
+//! verified: no signature, no chain, no date.
+//!
+//! Limits: [`MAX_NAMES`] alternative names. Refused: what that crate does not take for a certificate.
+
+use sha1::{Digest, Sha1};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate, X509Name};
+
+/// How many alternative names are told.
+pub const MAX_NAMES: usize = 256;
+
+/// What a certificate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Whose it is, as `C=…, O=…, CN=…`.
+    pub subject: String,
+    /// Who gave it.
+    pub issuer: String,
+    /// Its number, in upper case hex with colons.
+    pub serial: String,
+    /// From when on it holds, in seconds since the Unix epoch.
+    pub not_before: i64,
+    /// Until when.
+    pub not_after: i64,
+    /// The host names and addresses that it is for.
+    pub names: Vec<String>,
+    /// The common name of the subject.
+    pub common_name: Option<String>,
+    /// It names itself as its issuer.
+    pub self_issued: bool,
+    /// SHA-1 of the whole, in lower case hex with colons.
+    pub fingerprint: String,
+}
+
+impl Certificate {
+    /// Reads a certificate. `None`: it is not one.
+    pub fn parse(der: &[u8]) -> Option<Certificate> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let common_name = certificate.subject().iter_common_name().next().and_then(|cn| cn.as_str().ok());
+        Some(Certificate {
+            subject: certificate.subject().to_string(),
+            issuer: certificate.issuer().to_string(),
+            serial: hex(certificate.raw_serial(), &data_encoding::HEXUPPER),
+            not_before: certificate.validity().not_before.timestamp(),
+            not_after: certificate.validity().not_after.timestamp(),
+            names: names(&certificate),
+            common_name: common_name.map(str::to_owned),
+            self_issued: is_same(certificate.subject(), certificate.issuer()),
+            fingerprint: hex(&Sha1::digest(der), &data_encoding::HEXLOWER),
+        })
+    }
+
+    /// The host that it is for: the first alternative name (RFC 9525 §6.3), else the common name.
+    pub fn host(&self) -> Option<&str> {
+        self.names.first().or(self.common_name.as_ref()).map(String::as_str)
+    }
+}
+
+fn is_same(a: &X509Name<'_>, b: &X509Name<'_>) -> bool {
+    a.as_raw() == b.as_raw()
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let alternatives = certificate.extensions().iter().find_map(|e| match e.parsed_extension() {
+        ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+        _ => None,
+    });
+    let told = alternatives.into_iter().flatten().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => address(bytes),
+        _ => None,
+    });
+    told.filter(|name| !name.is_empty()).take(MAX_NAMES).collect()
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(bytes).ok().map(|b| std::net::Ipv4Addr::from(b).to_string());
+    v4.or_else(|| <[u8; 16]>::try_from(bytes).ok().map(|b| std::net::Ipv6Addr::from(b).to_string()))
+}
+
+/// Bytes in hex, a colon between each two.
+fn hex(bytes: &[u8], digits: &data_encoding::Encoding) -> String {
+    let pairs: Vec<String> = bytes.iter().map(|b| digits.encode(&[*b])).collect();
+    pairs.join(":")
+}
+
+#[cfg(test)]
+#[path = "../../tests/support/der.rs"]
+mod der;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_a_certificate_says() {
+        let bytes = der::certificate("relay.example", "A Test CA", &["a.relay.example", "*.relay.example"]);
+        let certificate = Certificate::parse(&bytes).unwrap();
+        assert_eq!(certificate.subject, "O=Issuers, CN=relay.example");
+        assert_eq!((&*certificate.issuer, certificate.self_issued), ("O=Issuers, CN=A Test CA", false));
+        assert_eq!((certificate.not_before, certificate.not_after), (1_704_164_645, 2_556_144_000));
+        assert_eq!(certificate.names, ["a.relay.example", "*.relay.example", "192.0.2.7"]);
+        assert_eq!((certificate.host(), &*certificate.serial), (Some("a.relay.example"), "00:AB"));
+        assert_eq!(certificate.fingerprint.len(), 59);
+        let own = Certificate::parse(&der::certificate("box", "box", &[])).unwrap();
+        assert_eq!((own.host(), own.self_issued, own.names.len()), (Some("box"), true, 0));
+        assert!((0..bytes.len()).all(|n| Certificate::parse(&bytes[..n]).is_none()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6)) {
+            let _ = Certificate::parse(&bytes);
+            let mut damaged = der::certificate("relay.example", "A Test CA", &["a.example"]);
+            for (at, value) in changes {
+                let at = at.index(damaged.len());
+                damaged[at] = value;
+            }
+            if let Some(certificate) = Certificate::parse(&damaged) {
+                prop_assert!(certificate.names.len() <= MAX_NAMES);
+            }
+        }
+    }
+}
