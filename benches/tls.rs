@@ -8,7 +8,10 @@ use relayscope::inspect::ja::{Transport, ja4};
 use relayscope::inspect::openvpn::OpenVpnStream;
 use relayscope::inspect::socks::SocksStream;
 use relayscope::inspect::tls::{ClientHello, TlsStream};
-use relayscope::inspect::{Direction, Fact, StreamInspector};
+use relayscope::inspect::{Direction, Fact, StreamInspector, x509};
+
+#[path = "../tests/support/der.rs"]
+mod der;
 
 /// A record with a ClientHello of about 1,700 bytes: a name, and a key share of post-quantum size.
 fn record() -> Vec<u8> {
@@ -64,6 +67,15 @@ fn around(c: &mut Criterion) {
     group.finish();
 }
 
+fn certificates(c: &mut Criterion) {
+    let der = der::certificate("relay.example", "A Test CA", &["relay.example", "*.relay.example"]);
+    let mut group = c.benchmark_group("x509");
+    group.throughput(Throughput::Elements(1)).sample_size(30);
+    group.bench_function("host", |b| b.iter(|| x509::host(black_box(&der))));
+    group.bench_function("whole", |b| b.iter(|| x509::Certificate::parse(black_box(&der))));
+    group.finish();
+}
+
 /// Feeds an inspector; how many facts it told.
 fn feed(inspector: &mut dyn StreamInspector, bytes: &[u8]) -> usize {
     let mut told = 0;
@@ -71,5 +83,5 @@ fn feed(inspector: &mut dyn StreamInspector, bytes: &[u8]) -> usize {
     told
 }
 
-criterion_group!(benches, hello, around);
+criterion_group!(benches, hello, around, certificates);
 criterion_main!(benches);

@@ -214,7 +214,64 @@ mod tests {
         assert_eq!(probe(&v2(0x21, 0x11, &[0; MAX_BINARY])[..40]), Probe::Reject);
     }
 
+    /// What the `ppp` crate reads of a head.
+    fn theirs(bytes: &[u8]) -> Option<(Option<[SocketAddr; 2]>, usize)> {
+        use ppp::{HeaderResult, v1, v2};
+        let pair = |a: IpAddr, p: u16, b: IpAddr, q: u16| Some([SocketAddr::new(a, p), SocketAddr::new(b, q)]);
+        match HeaderResult::parse(bytes) {
+            HeaderResult::V1(Ok(head)) => {
+                let ends = match head.addresses {
+                    v1::Addresses::Unknown => None,
+                    v1::Addresses::Tcp4(a) => {
+                        pair(a.source_address.into(), a.source_port, a.destination_address.into(), a.destination_port)
+                    }
+                    v1::Addresses::Tcp6(a) => {
+                        pair(a.source_address.into(), a.source_port, a.destination_address.into(), a.destination_port)
+                    }
+                };
+                Some((ends, head.header.len()))
+            }
+            HeaderResult::V2(Ok(head)) => {
+                let ends = match head.addresses {
+                    v2::Addresses::IPv4(a) => {
+                        pair(a.source_address.into(), a.source_port, a.destination_address.into(), a.destination_port)
+                    }
+                    v2::Addresses::IPv6(a) => {
+                        pair(a.source_address.into(), a.source_port, a.destination_address.into(), a.destination_port)
+                    }
+                    _ => None,
+                };
+                Some((ends.filter(|_| head.command == v2::Command::Proxy), head.len()))
+            }
+            _ => None,
+        }
+    }
+
     proptest! {
+        #[test]
+        fn heads_are_read_as_another_reads_them(
+            a: [u8; 16], b: [u8; 16], ports: [u16; 2], six: bool, old: bool, local: bool, tail: Vec<u8>,
+        ) {
+            let [from, to] = [a, b].map(|ip| match six {
+                true => IpAddr::from(ip),
+                false => IpAddr::from([ip[0], ip[1], ip[2], ip[3]]),
+            });
+            let head = if old {
+                let family = if six { 6 } else { 4 };
+                format!("PROXY TCP{family} {from} {to} {} {}\r\n", ports[0], ports[1]).into_bytes()
+            } else {
+                let n = if six { 16 } else { 4 };
+                let ports = ports.map(u16::to_be_bytes);
+                let body = [&a[..n], &b[..n], &ports[0], &ports[1]].concat();
+                v2(if local { 0x20 } else { 0x21 }, if six { 0x21 } else { 0x11 }, &body)
+            };
+            let bytes = [&head[..], &tail].concat();
+            let ours = parse(&bytes).unwrap().unwrap();
+            prop_assert_eq!(ours.length, head.len());
+            let ours = (ours.ends.map(|e| [e.source, e.destination]), ours.length);
+            prop_assert_eq!(Some(ours), theirs(&bytes));
+        }
+
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>, kind in 0..3) {
             let start: &[u8] = [&b""[..], TEXT, BINARY][kind as usize];

@@ -26,8 +26,6 @@ pub struct Certificate {
     pub not_after: i64,
     /// The host names and addresses that it is for.
     pub names: Vec<String>,
-    /// The common name of the subject.
-    pub common_name: Option<String>,
     /// It names itself as its issuer.
     pub self_issued: bool,
     /// SHA-1 of the whole, in lower case hex with colons.
@@ -38,31 +36,32 @@ impl Certificate {
     /// Reads a certificate. `None`: it is not one.
     pub fn parse(der: &[u8]) -> Option<Certificate> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        let common_name = certificate.subject().iter_common_name().next().and_then(|cn| cn.as_str().ok());
         Some(Certificate {
             subject: certificate.subject().to_string(),
             issuer: certificate.issuer().to_string(),
             serial: hex(certificate.raw_serial(), &data_encoding::HEXUPPER),
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
-            names: names(&certificate),
-            common_name: common_name.map(str::to_owned),
+            names: names(&certificate).take(MAX_NAMES).collect(),
             self_issued: is_same(certificate.subject(), certificate.issuer()),
             fingerprint: hex(&Sha1::digest(der), &data_encoding::HEXLOWER),
         })
     }
+}
 
-    /// The host that it is for: the first alternative name (RFC 9525 §6.3), else the common name.
-    pub fn host(&self) -> Option<&str> {
-        self.names.first().or(self.common_name.as_ref()).map(String::as_str)
-    }
+/// The host that a certificate is for: its first alternative name (RFC 9525 §6.3), else its subject's common name.
+pub fn host(der: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let common = || certificate.subject().iter_common_name().next()?.as_str().ok().map(str::to_owned);
+    names(&certificate).next().or_else(common)
 }
 
 fn is_same(a: &X509Name<'_>, b: &X509Name<'_>) -> bool {
     a.as_raw() == b.as_raw()
 }
 
-fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+/// Alternative names that are hosts.
+fn names<'c>(certificate: &'c X509Certificate<'_>) -> impl Iterator<Item = String> + 'c {
     let alternatives = certificate.extensions().iter().find_map(|e| match e.parsed_extension() {
         ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
         _ => None,
@@ -72,7 +71,7 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
         GeneralName::IPAddress(bytes) => address(bytes),
         _ => None,
     });
-    told.filter(|name| !name.is_empty()).take(MAX_NAMES).collect()
+    told.filter(|name| !name.is_empty())
 }
 
 fn address(bytes: &[u8]) -> Option<String> {
@@ -103,10 +102,11 @@ mod tests {
         assert_eq!((&*certificate.issuer, certificate.self_issued), ("O=Issuers, CN=A Test CA", false));
         assert_eq!((certificate.not_before, certificate.not_after), (1_704_164_645, 2_556_144_000));
         assert_eq!(certificate.names, ["a.relay.example", "*.relay.example", "192.0.2.7"]);
-        assert_eq!((certificate.host(), &*certificate.serial), (Some("a.relay.example"), "00:AB"));
+        assert_eq!((host(&bytes).as_deref(), &*certificate.serial), (Some("a.relay.example"), "00:AB"));
         assert_eq!(certificate.fingerprint.len(), 59);
-        let own = Certificate::parse(&der::certificate("box", "box", &[])).unwrap();
-        assert_eq!((own.host(), own.self_issued, own.names.len()), (Some("box"), true, 0));
+        let bytes_of_own = der::certificate("box", "box", &[]);
+        let own = Certificate::parse(&bytes_of_own).unwrap();
+        assert_eq!((host(&bytes_of_own).as_deref(), own.self_issued, own.names.len()), (Some("box"), true, 0));
         assert!((0..bytes.len()).all(|n| Certificate::parse(&bytes[..n]).is_none()));
     }
 

@@ -5,8 +5,7 @@ use smallvec::SmallVec;
 use super::{Context, Learner, NameAt};
 use crate::engine::learnt::{CertificateDetail, TlsDetail};
 use crate::inspect::ja::{self, Transport};
-use crate::inspect::tls;
-use crate::inspect::x509::Certificate;
+use crate::inspect::{tls, x509};
 
 /// How many fingerprints one flow keeps of each kind.
 const MAX_FINGERPRINTS: usize = 8;
@@ -22,17 +21,18 @@ impl Learner {
         if known || (named || dtls) && !records {
             return;
         }
-        let Some(leaf) = chain.next().and_then(Certificate::parse) else { return };
+        let Some(der) = chain.next() else { return };
         // an association's certificate is made for the moment (RFC 8827 §6.5), and names nobody
-        let host = leaf.host().filter(|_| !named && !dtls);
-        let host = host.map(|host| NameAt { name: self.strings.keep(host), frame });
-        let Some(tls) = self.tls_for(cx.flow) else { return };
+        let host = if named || dtls { None } else { x509::host(der) };
+        let host = host.map(|host| NameAt { name: self.strings.keep(&host), frame });
+        let leaf = if records { x509::Certificate::parse(der) } else { None };
+        let Some(tls) = self.tls_for(cx.flow).filter(|_| host.is_some() || leaf.is_some()) else { return };
         let detail = tls.detail.get_or_insert_default();
         detail.host = host;
-        if records {
+        detail.certificate = leaf.map(|leaf| {
             let chain = chain.take(MAX_CHAIN).count().saturating_add(1);
-            detail.certificate = Some(Box::new(CertificateDetail { leaf, chain }));
-        }
+            Box::new(CertificateDetail { leaf, chain })
+        });
     }
 }
 
