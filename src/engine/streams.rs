@@ -269,7 +269,11 @@ impl Reading<'_, '_> {
                     *self.unsure = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
                     return Progress { consumed: 0, skip: 0, next: Next::More };
                 }
-                Some(found) => *self.inspector = found,
+                Some(Inspector::Probing) => return self.reject(bytes),
+                Some(found) => {
+                    *self.unsure = 0;
+                    *self.inspector = found;
+                }
             }
         }
         let Reading { inspector, cx, learner, .. } = self;
@@ -285,6 +289,7 @@ impl Reading<'_, '_> {
     /// Bytes are missing, or no more come: what is `held` is all there will be of what it began.
     fn gap(&mut self, held: &[u8]) -> Progress {
         let Reading { inspector, cx, learner, .. } = self;
+        *self.unsure = 0;
         let mut goes_on = true;
         if let Some(inspector) = inspector.get() {
             if !held.is_empty() {
