@@ -90,8 +90,9 @@ struct Filling<'a> {
 
 impl Sink for Filling<'_> {
     #[inline(always)]
-    fn work(&mut self, shard: usize, work: Work) {
-        if let Some(list) = self.work.get_mut(shard) {
+    fn fill(&mut self, put: impl FnOnce(&mut Work) -> Option<usize>) {
+        let mut work = Work::nothing();
+        if let Some(list) = put(&mut work).and_then(|shard| self.work.get_mut(shard)) {
             list.push(work);
         }
     }

@@ -20,6 +20,13 @@ pub enum Work {
     Quote(Quote),
 }
 
+impl Work {
+    /// What stands in a place that waits for work.
+    pub fn nothing() -> Work {
+        Work::Packet(Packet::default(), Keyed::NOTHING, Place::Frame(0))
+    }
+}
+
 /// Where the bytes of a packet are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -58,7 +65,15 @@ pub struct Front {
 /// Takes work for a shard, with the bytes of a datagram that was put together from fragments.
 pub trait Sink {
     /// Work whose bytes, if any, are a frame's.
-    fn work(&mut self, shard: usize, work: Work);
+    fn work(&mut self, shard: usize, work: Work) {
+        self.fill(|place| {
+            *place = work;
+            Some(shard)
+        });
+    }
+    /// Has work put where it will stand, which spares copies: what stands there before means nothing. `put` gives the
+    /// shard, or none if there is no work.
+    fn fill(&mut self, put: impl FnOnce(&mut Work) -> Option<usize>);
     /// Keeps a datagram; gives the place by which work names it.
     fn keep(&mut self, datagram: Vec<u8>) -> Place;
 }
@@ -79,32 +94,46 @@ impl Front {
         totals.last = totals.last.max(frame.ts);
         totals.cut_frames =
             totals.cut_frames.wrapping_add(u64::from((frame.bytes.len() as u64) < u64::from(frame.len)));
-        let packet = Packet { ts: frame.ts, frame: totals.frames, len: frame.len, frames: 1, ..Packet::default() };
-        // decoded where it is handed over: a packet is not small
-        let mut work = Work::Packet(packet, Keyed::default(), Place::Frame(index));
-        let Work::Packet(packet, keyed, _) = &mut work else { return };
-        match decode(frame.link.0, frame.bytes, packet) {
-            Ok(()) if packet.fragment.is_none() => {
-                if matches!(packet.proto, proto::ICMP | proto::ICMP6) {
-                    self.quote(packet, frame.bytes, sink);
-                }
-                *keyed = Keyed::of(packet, self.secret);
-                let shard = shard_of(packet.src, packet.dst);
-                sink.work(shard, work);
+        let (number, secret) = (totals.frames, self.secret);
+        let mut odd = None;
+        sink.fill(|work| {
+            let packet = Packet { ts: frame.ts, frame: number, len: frame.len, frames: 1, ..Packet::default() };
+            *work = Work::Packet(packet, Keyed::NOTHING, Place::Frame(index));
+            let Work::Packet(packet, keyed, _) = work else { return None };
+            let read = decode(frame.link.0, frame.bytes, packet);
+            let icmp = matches!(packet.proto, proto::ICMP | proto::ICMP6);
+            if read.is_err() || packet.fragment.is_some() || icmp {
+                odd = Some((*packet, read));
+                return None;
             }
-            Ok(()) => self.fragment(packet, frame.bytes, sink),
+            *keyed = Keyed::of(packet, secret);
+            Some(shard_of(packet.src, packet.dst))
+        });
+        if let Some((packet, read)) = odd {
+            self.odd(packet, read, frame.bytes, Place::Frame(index), sink);
+        }
+    }
+
+    /// A frame that is not just a packet of its flow.
+    #[cold]
+    fn odd(&mut self, packet: Packet, read: Result<(), Undecoded>, bytes: &[u8], place: Place, sink: &mut impl Sink) {
+        match read {
+            Ok(()) if packet.fragment.is_some() => self.fragment(&packet, bytes, sink),
+            Ok(()) => {
+                self.quote(&packet, bytes, sink);
+                let keyed = Keyed::of(&packet, self.secret);
+                sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, place));
+            }
             Err(reason) => self.undecoded(reason),
         }
     }
 
-    #[cold]
     fn undecoded(&mut self, reason: Undecoded) {
         if let Some(count) = self.totals.undecoded.get_mut(reason as usize) {
             *count = count.wrapping_add(1);
         }
     }
 
-    #[cold]
     fn fragment(&mut self, packet: &Packet, bytes: &[u8], sink: &mut impl Sink) {
         let Some(fragment) = packet.fragment else { return };
         let secret = self.secret;
@@ -119,7 +148,6 @@ impl Front {
     }
 
     /// If the packet is an ICMP error, sends what it quotes to that flow's shard (RFC 792, RFC 4443 §3).
-    #[cold]
     fn quote(&self, packet: &Packet, bytes: &[u8], sink: &mut impl Sink) {
         let (kind, code) = ((packet.seq >> 8) as u8, packet.seq as u8);
         let is_error = match packet.proto {

@@ -65,14 +65,23 @@ pub struct Engine {
 /// Packets that were decoded and not yet worked on.
 #[derive(Debug, Default)]
 pub struct Group {
+    /// Work with its shard; the first `used` of them count.
     work: Vec<(usize, Work)>,
+    used: usize,
     datagrams: Vec<Vec<u8>>,
 }
 
 impl Sink for Group {
     #[inline(always)]
-    fn work(&mut self, shard: usize, work: Work) {
-        self.work.push((shard, work));
+    fn fill(&mut self, put: impl FnOnce(&mut Work) -> Option<usize>) {
+        if self.used >= self.work.len() {
+            self.work.push((0, Work::nothing()));
+        }
+        let Some((at, work)) = self.work.get_mut(self.used) else { return };
+        if let Some(shard) = put(work) {
+            *at = shard;
+            self.used = self.used.wrapping_add(1);
+        }
     }
 
     fn keep(&mut self, datagram: Vec<u8>) -> Place {
@@ -94,7 +103,7 @@ impl Engine {
             if let Some(frame) = frame_at(n) {
                 self.front.frame(&frame, n, &mut self.group);
             }
-            if self.group.work.len() >= GROUP {
+            if self.group.used >= GROUP {
                 self.flush(frame_at);
             }
         }
@@ -108,20 +117,22 @@ impl Engine {
     }
 
     fn flush<'a>(&mut self, frame_at: impl Fn(u32) -> Option<Frame<'a>>) {
+        let Group { work, used, datagrams } = &mut self.group;
+        let ready = work.get(..*used).unwrap_or_default();
         let mut touched = 0u64;
-        for (shard, work) in &self.group.work {
+        for (shard, work) in ready {
             if let Some(shard) = self.shards.get(*shard) {
                 touched ^= touch(shard, work);
             }
         }
         std::hint::black_box(touched);
-        for (shard, work) in &self.group.work {
+        for (shard, work) in ready {
             if let Some(shard) = self.shards.get_mut(*shard) {
-                do_work(shard, work, &self.group.datagrams, &frame_at);
+                do_work(shard, work, datagrams, &frame_at);
             }
         }
-        self.group.work.clear();
-        self.group.datagrams.clear();
+        *used = 0;
+        datagrams.clear();
     }
 
     /// The capture has ended: what was learnt, put together.

@@ -107,6 +107,8 @@ pub struct Streams {
     /// Which side was taken for the originator when reading began.
     flipped: bool,
     finished: bool,
+    /// Bytes of memory held when last counted.
+    held: usize,
 }
 
 /// The streams of all connections of a shard that are still being read.
@@ -123,10 +125,11 @@ impl StreamTable {
         let tight = self.held > MAX_BYTES;
         let limits = if tight { TIGHT } else { ROOMY };
         let Some(streams) = self.streams.get_mut(cx.flow.streams) else { return true };
-        let before = streams.memory();
+        let before = streams.held;
         let (seq, wire_len) = (cx.packet.seq, cx.packet.payload_len);
         streams.show(cx, learner, |stream, reader| stream.segment(seq, payload, wire_len, &limits, reader));
         let after = streams.memory();
+        streams.held = after;
         let finished = streams.is_finished() || tight && streams.inspector.memory() > TIGHT.held;
         self.held = self.held.saturating_sub(before).saturating_add(after);
         finished
@@ -171,7 +174,7 @@ impl StreamTable {
     /// Lets go of a connection's streams.
     pub fn release(&mut self, flow: &mut Flow) {
         if let Some(streams) = self.streams.get_mut(flow.streams) {
-            self.held = self.held.saturating_sub(streams.memory());
+            self.held = self.held.saturating_sub(streams.held);
             self.open = self.open.saturating_sub(1);
             *streams = Streams::default();
             self.streams.release(flow.streams);
@@ -202,7 +205,7 @@ impl Streams {
         work: impl FnOnce(&mut Stream, &mut dyn FnMut(Shown<'_>) -> Taken),
     ) {
         let side = usize::from(cx.second);
-        let Streams { sides, inspector, segments, unsure, rejects, handovers, flipped, finished } = self;
+        let Streams { sides, inspector, segments, unsure, rejects, handovers, flipped, finished, .. } = self;
         let (Some(stream), Some(count)) = (sides.get_mut(side), segments.get_mut(side)) else { return };
         let Some(unsure_here) = unsure.get_mut(side) else { return };
         *count = count.saturating_add(1);

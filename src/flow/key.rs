@@ -16,7 +16,7 @@ pub const SHARDS: usize = 64;
 ///
 /// IPv4 endpoints stand in it whole. IPv6 addresses stand as a hash, so that a key stays at 16 bytes; the table
 /// confirms a match against the addresses themselves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowKey {
     high: u64,
     low: u64,
@@ -88,7 +88,7 @@ impl FlowKey {
 }
 
 /// A packet's key, ready for a table: worked out once, before the table is touched.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Keyed {
     /// The flow's key.
     pub key: FlowKey,
@@ -99,6 +99,9 @@ pub struct Keyed {
 }
 
 impl Keyed {
+    /// The key of no packet.
+    pub const NOTHING: Keyed = Keyed { key: FlowKey { high: 0, low: 0 }, hash: 0, forward: false };
+
     /// The key of a packet. All tables of a run share one `secret`.
     #[inline(always)]
     pub fn of(packet: &Packet, secret: u64) -> Self {
