@@ -234,13 +234,6 @@ impl Table {
         }
     }
 
-    /// Touches what a packet with that hash will need, so that the wait for memory overlaps with other work.
-    #[inline(always)]
-    pub fn touch(&self, hash: u64) -> u64 {
-        let slot = self.index.touch(hash);
-        self.flows.get((slot as u32).wrapping_sub(1)).map_or(0, |flow| flow.pkts[0])
-    }
-
     /// Takes a packet whose key is `keyed` and whose frame, or datagram, is `bytes`; gives the flow that it belongs to.
     #[inline]
     pub fn track(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) -> Option<Tracked<'_>> {
