@@ -51,28 +51,36 @@ pub struct Config {
     pub secret: u64,
 }
 
+/// How many packets are decoded before their shards are touched: enough for their waits for memory to overlap.
+const GROUP: usize = 32;
+
 /// The engine, whole, for one thread.
 #[derive(Debug)]
 pub struct Engine {
     front: Front,
     shards: Vec<Shard>,
-    /// Where a frame is decoded.
-    place: Work,
+    group: Group,
 }
 
-/// Does the work of one frame as it comes.
-struct AtOnce<'e, 'f> {
-    shards: &'e mut [Shard],
-    place: &'e mut Work,
+/// Packets that were decoded and not yet worked on.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// Work with its shard; the first `used` of them count.
+    work: Vec<(usize, Work)>,
+    used: usize,
     datagrams: Vec<Vec<u8>>,
-    bytes: &'f [u8],
 }
 
-impl Sink for AtOnce<'_, '_> {
+impl Sink for Group {
     #[inline(always)]
     fn fill(&mut self, put: impl FnOnce(&mut Work) -> Option<usize>) {
-        if let Some(shard) = put(self.place).and_then(|shard| self.shards.get_mut(shard)) {
-            do_work(shard, self.place, &self.datagrams, |_| self.bytes);
+        if self.used >= self.work.len() {
+            self.work.push((0, Work::nothing()));
+        }
+        let Some((at, work)) = self.work.get_mut(self.used) else { return };
+        if let Some(shard) = put(work) {
+            *at = shard;
+            self.used = self.used.wrapping_add(1);
         }
     }
 
@@ -85,28 +93,53 @@ impl Sink for AtOnce<'_, '_> {
 impl Engine {
     /// An engine that has seen nothing.
     pub fn new(config: &Config) -> Self {
-        Engine { front: Front::new(config.secret), shards: shards(config), place: Work::nothing() }
+        Engine { front: Front::new(config.secret), shards: shards(config), group: Group::default() }
     }
 
     /// Takes all frames of a chunk.
     pub fn chunk(&mut self, chunk: &Chunk) {
-        for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
-            self.frame(frame);
+        let frame_at = |n: u32| chunk.frames.get(n as usize).and_then(|at| chunk.frame(at));
+        for n in 0..u32::try_from(chunk.frames.len()).unwrap_or(u32::MAX) {
+            if let Some(frame) = frame_at(n) {
+                self.front.frame(&frame, n, &mut self.group);
+            }
+            if self.group.used >= GROUP {
+                self.flush(frame_at);
+            }
         }
+        self.flush(frame_at);
     }
 
     /// Takes one frame.
-    #[inline(always)]
     pub fn frame(&mut self, frame: Frame<'_>) {
-        let Engine { front, shards, place } = self;
-        front.frame(&frame, 0, &mut AtOnce { shards, place, datagrams: Vec::new(), bytes: frame.bytes });
+        self.front.frame(&frame, 0, &mut self.group);
+        self.flush(|_| Some(frame));
+    }
+
+    fn flush<'a>(&mut self, frame_at: impl Fn(u32) -> Option<Frame<'a>>) {
+        let Group { work, used, datagrams } = &mut self.group;
+        let ready = work.get(..*used).unwrap_or_default();
+        let mut touched = 0u64;
+        for (shard, work) in ready {
+            if let Some(shard) = self.shards.get(*shard) {
+                touched ^= touch(shard, work);
+            }
+        }
+        std::hint::black_box(touched);
+        for (shard, work) in ready {
+            if let Some(shard) = self.shards.get_mut(*shard) {
+                do_work(shard, work, datagrams, &frame_at);
+            }
+        }
+        *used = 0;
+        datagrams.clear();
     }
 
     /// The capture has ended: what was learnt, put together.
-    pub fn finish(self) -> Analysis {
-        let Engine { mut front, mut shards, mut place } = self;
-        front.finish(&mut AtOnce { shards: &mut shards, place: &mut place, datagrams: Vec::new(), bytes: &[] });
-        Analysis::new(front.totals, shards)
+    pub fn finish(mut self) -> Analysis {
+        self.front.finish(&mut self.group);
+        self.flush(|_| None);
+        Analysis::new(self.front.totals, self.shards)
     }
 }
 
@@ -120,22 +153,32 @@ pub fn shards(config: &Config) -> Vec<Shard> {
 pub fn run_work<'a>(
     shard: &mut Shard,
     work: &[Work],
-    datagrams: &'a [Vec<u8>],
+    datagrams: &[Vec<u8>],
     frame_at: impl Fn(u32) -> Option<Frame<'a>>,
 ) {
-    let bytes_of = |n: u32| frame_at(n).map_or(&[][..], |frame| frame.bytes);
-    for work in work {
-        do_work(shard, work, datagrams, bytes_of);
+    for group in work.chunks(GROUP) {
+        std::hint::black_box(group.iter().fold(0, |touched, work| touched ^ touch(shard, work)));
+        for work in group {
+            do_work(shard, work, datagrams, &frame_at);
+        }
     }
 }
 
-/// Works on one piece of work; `bytes_of` gives a frame's bytes.
+/// Touches the memory that a piece of work will need.
 #[inline(always)]
-fn do_work<'a>(shard: &mut Shard, work: &Work, datagrams: &'a [Vec<u8>], bytes_of: impl FnOnce(u32) -> &'a [u8]) {
+fn touch(shard: &Shard, work: &Work) -> u64 {
+    match work {
+        Work::Packet(_, keyed, _) => shard.table.touch(keyed.hash),
+        Work::Quote(_) => 0,
+    }
+}
+
+#[inline(always)]
+fn do_work<'a>(shard: &mut Shard, work: &Work, datagrams: &[Vec<u8>], frame_at: &impl Fn(u32) -> Option<Frame<'a>>) {
     match work {
         Work::Packet(packet, keyed, place) => {
             let bytes = match place {
-                Place::Frame(n) => bytes_of(*n),
+                Place::Frame(n) => frame_at(*n).map_or(&[][..], |f| f.bytes),
                 Place::Datagram(n) => datagrams.get(*n as usize).map_or(&[][..], Vec::as_slice),
             };
             shard.packet(packet, *keyed, bytes);

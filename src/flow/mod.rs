@@ -234,6 +234,12 @@ impl Table {
         }
     }
 
+    /// Touches what a look-up of that hash begins with, so that the wait for memory overlaps with other work.
+    #[inline(always)]
+    pub fn touch(&self, hash: u64) -> u64 {
+        self.index.touch(hash)
+    }
+
     /// Takes a packet whose key is `keyed` and whose frame, or datagram, is `bytes`; gives the flow that it belongs to.
     #[inline]
     pub fn track(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) -> Option<Tracked<'_>> {
