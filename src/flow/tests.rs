@@ -1,0 +1,92 @@
+use super::*;
+
+fn packet(ts: u64, from_client: bool, flags: u8) -> Packet {
+    let (client, server) = ((Addr::v4([10, 0, 0, 1]), 50_000), (Addr::v4([52, 0, 0, 1]), 443));
+    let ((src, src_port), (dst, dst_port)) = if from_client { (client, server) } else { (server, client) };
+    Packet {
+        ts: Timestamp(ts),
+        frame: ts,
+        frames: 1,
+        len: 60,
+        src,
+        src_port,
+        dst,
+        dst_port,
+        proto: proto::TCP,
+        tcp_flags: flags,
+        seq: u32::from(from_client) * 1000 + 1,
+        transport: true,
+        ..Packet::default()
+    }
+}
+
+/// The flow's number, whether side 1 sent the packet, and whether it is a copy.
+fn track(t: &mut Table, p: &Packet) -> (u32, bool, bool) {
+    t.track(p, Keyed::of(p, 42), &[]).map(|tracked| (tracked.number, tracked.second, tracked.duplicate)).unwrap()
+}
+
+fn table() -> Table {
+    Table::new(Config::default(), 42)
+}
+
+#[test]
+fn both_directions_are_one_flow() {
+    let mut t = table();
+    let a = track(&mut t, &packet(1, true, tcp_flag::SYN));
+    let b = track(&mut t, &packet(2_000_000, false, tcp_flag::SYN | tcp_flag::ACK));
+    assert_eq!((a, b), ((0, false, false), (0, true, false)));
+    let flow = t.flow(0).unwrap();
+    assert_eq!((flow.pkts, flow.bytes, flow.flipped(), flow.midstream()), ([1, 1], [60, 60], false, false));
+    assert_eq!(t.sides(flow)[0].port, 50_000);
+}
+
+#[test]
+fn the_originator_is_found_in_mid_stream() {
+    for first_is_client in [true, false] {
+        let mut t = table();
+        track(&mut t, &packet(1, first_is_client, tcp_flag::ACK));
+        let flow = t.flow(0).unwrap();
+        let [orig, _] = flow.oriented(t.sides(flow));
+        assert_eq!((orig.port, flow.midstream()), (50_000, true));
+    }
+    let mut t = table();
+    track(&mut t, &packet(1, false, tcp_flag::SYN | tcp_flag::ACK));
+    assert!(t.flow(0).unwrap().flipped());
+}
+
+#[test]
+fn a_port_used_again_is_another_flow() {
+    let mut t = table();
+    track(&mut t, &packet(1, true, tcp_flag::SYN));
+    track(&mut t, &packet(2_000_000, false, tcp_flag::RST | tcp_flag::ACK));
+    let mut again = packet(3_000_000, true, tcp_flag::SYN);
+    again.seq = 77;
+    assert_eq!(track(&mut t, &again).0, 1);
+    assert!(t.flow(0).unwrap().ended() && !t.flow(1).unwrap().ended());
+    assert_eq!((t.len(), t.active()), (2, 1));
+}
+
+#[test]
+fn silence_ends_a_flow_and_ten_years_cost_one_turn() {
+    let mut t = table();
+    track(&mut t, &packet(SECOND, true, tcp_flag::SYN));
+    let mut ended = 0;
+    t.advance(Timestamp(2 * SECOND), &mut |_, _| ended += 1);
+    assert_eq!(ended, 0);
+    t.advance(Timestamp(315_360_000 * SECOND), &mut |_, _| ended += 1);
+    assert_eq!((ended, t.active()), (1, 0));
+    assert_eq!(track(&mut t, &packet(315_360_001 * SECOND, true, tcp_flag::ACK)).0, 1);
+}
+
+#[test]
+fn mirror_copies_count_as_frames_only() {
+    let mut t = table();
+    let mut p = packet(1000, true, tcp_flag::ACK);
+    (p.payload_len, p.ip_id) = (100, 9);
+    track(&mut t, &p);
+    p.ts = Timestamp(2000);
+    assert!(track(&mut t, &p).2);
+    let flow = t.flow(0).unwrap();
+    assert_eq!((flow.pkts[0], flow.payload[0], flow.duplicates), (2, 100, 1));
+    assert_eq!(t.tcp(flow).unwrap().log.troubles().map_or(0, |t| t[0].retransmissions), 0);
+}
