@@ -102,6 +102,16 @@ mod tests {
     }
 
     #[test]
+    fn copies_on_another_vlan_are_copies_and_other_content_is_not() {
+        let mut d = Duplicates::default();
+        let first = Packet { vlan: [10, 0], checksum: 7, ..packet(1000, 0, 1, 64, 10) };
+        assert!(!d.is_copy(&first, b"as it was"));
+        assert!(d.is_copy(&Packet { ts: Timestamp(2000), vlan: [20, 0], ..first }, b"as it was"));
+        assert!(!d.is_copy(&Packet { ts: Timestamp(3000), ..first }, b"otherwise"));
+        assert!(!d.is_copy(&Packet { ts: Timestamp(4000), checksum: 8, ..first }, b"as it was"));
+    }
+
+    #[test]
     fn the_other_direction_and_other_ports_are_no_copies() {
         let mut d = Duplicates::default();
         let mut there = packet(1000, 5, 1, 64, 10);

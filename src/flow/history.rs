@@ -116,6 +116,11 @@ impl History {
         }
     }
 
+    /// Whether side 1 (`second`) or 0 did what `letter` (lower case) stands for.
+    pub const fn has(&self, second: bool, letter: u8) -> bool {
+        self.seen >> (place(letter) | (second as u32) << 4) & 1 != 0
+    }
+
     #[cold]
     fn push(&mut self, entry: u32) {
         let at = self.len();

@@ -57,6 +57,8 @@ mod known {
     pub const SCALE: u8 = 1 << 3;
     /// It has sent a FIN.
     pub const FIN: u8 = 1 << 4;
+    /// Its SYN was seen, and with it its initial sequence number and what it says of window scale.
+    pub const SYN: u8 = 1 << 5;
 }
 
 /// What one side has sent. Small: there is one for each end of every connection.
@@ -64,7 +66,7 @@ mod known {
 pub struct Half {
     /// One past the highest sequence number seen; valid with [`known::NXT`].
     nxt: u32,
-    /// Its own initial sequence number, where its SYN was seen.
+    /// Its own initial sequence number; valid with [`known::SYN`].
     isn: u32,
     /// The last acknowledgement that it sent.
     ack: u32,
@@ -183,7 +185,7 @@ impl Tcp {
             if let Some(micros) = to.acknowledged(packet.ack, packet.ts, &mut self.log, !second) {
                 self.rtt.sample(1usize.wrapping_sub(sender), micros);
             }
-            from.acknowledges(packet);
+            from.acknowledges(to, packet);
         }
         from.announces(to, packet, &mut self.log, second);
     }
@@ -223,7 +225,7 @@ impl Tcp {
                 let to = if second { first } else { other };
                 matches!(to.side, Side::Partial | Side::Closed | Side::Reset)
                     && !packet.has(tcp_flag::ACK)
-                    && to.isn == 0
+                    && !to.has(known::SYN)
             }
             Side::Partial => !packet.has(tcp_flag::ACK),
             _ => from.isn != packet.seq && !packet.has(tcp_flag::ACK),
@@ -233,7 +235,7 @@ impl Tcp {
     /// Where each side's data begins, if its SYN was seen.
     pub fn begins(&self) -> [Option<u32>; 2] {
         let [a, b] = &self.half;
-        let after_syn = |half: &Half| half.isn_known().then(|| half.isn.wrapping_add(1));
+        let after_syn = |half: &Half| half.has(known::SYN).then(|| half.isn.wrapping_add(1));
         [after_syn(a), after_syn(b)]
     }
 
@@ -253,7 +255,7 @@ impl Tcp {
 
     /// Whether any SYN was seen.
     pub fn saw_syn(&self) -> bool {
-        self.half.iter().any(|h| h.isn_known())
+        self.half.iter().any(|h| h.has(known::SYN))
     }
 }
 
@@ -261,10 +263,6 @@ impl Half {
     #[inline(always)]
     const fn has(&self, what: u8) -> bool {
         self.known & what != 0
-    }
-
-    fn isn_known(&self) -> bool {
-        self.isn != 0
     }
 
     /// MSS and window scale (RFC 9293 §3.2, RFC 7323 §2.2).
@@ -294,13 +292,14 @@ impl Half {
     /// Accounts for the sequence numbers that a segment takes.
     fn sequence(&mut self, to: &Half, packet: &Packet, rtt: &Rtt, log: &mut Log, second: bool) {
         let end = packet.seq.wrapping_add(packet.seq_len());
-        if packet.has(tcp_flag::SYN) && self.isn == 0 {
+        if packet.has(tcp_flag::SYN) && !self.has(known::SYN) {
             self.isn = packet.seq;
+            self.known |= known::SYN;
         }
         if !self.has(known::NXT) {
             self.known |= known::NXT;
             self.advance(end, packet.ts);
-            self.time(end, packet.ts);
+            self.time(to, end, packet.ts);
             return;
         }
         let jump = ahead(packet.seq, self.nxt);
@@ -309,7 +308,7 @@ impl Half {
                 log.note_trouble(second, |t| t.open(self.nxt, packet.seq, false));
             }
             self.advance(end, packet.ts);
-            self.time(end, packet.ts);
+            self.time(to, end, packet.ts);
             return;
         }
         let filled = log.known(second).map_or(Filled::Nothing, |t| t.fill(packet.seq, end));
@@ -317,7 +316,10 @@ impl Half {
             return;
         }
         // data whose acknowledgement the mirror showed first is as new as any
-        if filled != Filled::Foretold {
+        let new = filled == Filled::Foretold
+            || filled == Filled::Nothing && self.is_behind_probe(packet)
+            || is_answered_syn(packet, &log.history, second);
+        if !new {
             if self.is_overtaken(to, packet, end, rtt.path(), filled == Filled::Hole) {
                 log.note_trouble(second, |t| t.out_of_order = t.out_of_order.saturating_add(1));
             } else {
@@ -350,15 +352,28 @@ impl Half {
             && packet.tcp_flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) == 0
     }
 
+    /// Data that begins with the one byte of a probe before, which a closed window may have kept out (RFC 9293
+    /// §3.8.6.1).
+    fn is_behind_probe(&self, packet: &Packet) -> bool {
+        packet.payload_len > 1 && packet.seq == self.nxt.wrapping_sub(1)
+    }
+
+    /// This side has announced that it takes nothing more.
+    #[inline(always)]
+    const fn is_closed(&self) -> bool {
+        self.window == 0 && self.has(known::ACK)
+    }
+
     #[inline(always)]
     fn advance(&mut self, end: u32, ts: Timestamp) {
         self.nxt = end;
         self.nxt_at = micros(ts);
     }
 
+    /// Times the acknowledgement of a segment up to `end`; not of one that waits for the other's window.
     #[inline(always)]
-    fn time(&mut self, end: u32, ts: Timestamp) {
-        if !self.has(known::TIMING) {
+    fn time(&mut self, to: &Half, end: u32, ts: Timestamp) {
+        if !self.has(known::TIMING) && !to.is_closed() {
             self.known |= known::TIMING;
             (self.timed, self.timed_at) = (end, micros(ts));
         }
@@ -389,17 +404,34 @@ impl Half {
 
     /// Keeps the acknowledgement that this side sent.
     #[inline(always)]
-    fn acknowledges(&mut self, packet: &Packet) {
+    fn acknowledges(&mut self, to: &Half, packet: &Packet) {
         let quiet = packet.payload_len == 0 && packet.tcp_flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) == 0;
         let acked = self.has(known::ACK);
-        if acked && self.ack == packet.ack && quiet && u32::from(packet.window) != 0 {
-            self.dup_acks = self.dup_acks.saturating_add(1);
-            self.dup_ack_at = micros(packet.ts);
+        if acked && self.ack == packet.ack && quiet {
+            self.repeats(to, packet);
         } else if !acked || ahead(packet.ack, self.ack) > 0 {
             self.ack = packet.ack;
             self.known |= known::ACK;
             self.dup_acks = 0;
         }
+    }
+
+    /// It has acknowledged the same once more: a duplicate only if its window stands as it was, nothing is probed, and
+    /// data is under way that it may be missing (RFC 5681 §2).
+    fn repeats(&mut self, to: &Half, packet: &Packet) {
+        let same_window = packet.window != 0 && self.scaled(to, packet) == self.window;
+        if same_window && packet.seq == self.nxt && ahead(to.nxt, packet.ack) > 0 {
+            self.dup_acks = self.dup_acks.saturating_add(1);
+            self.dup_ack_at = micros(packet.ts);
+        }
+    }
+
+    /// The window that `packet`, of this side, announces. A scale holds from the handshake on, if both sides name one
+    /// (RFC 7323 §2.2).
+    #[inline(always)]
+    fn scaled(&self, to: &Half, packet: &Packet) -> u32 {
+        let scale = if packet.has(tcp_flag::SYN) || !to.has(known::SCALE) { 0 } else { self.scale };
+        u32::from(packet.window) << scale
     }
 
     /// Keeps the window that this side announced, and sees whether it filled the other's.
@@ -410,9 +442,10 @@ impl Half {
             log.note_trouble(second, |t| t.zero_windows = t.zero_windows.saturating_add(1));
             log.history.note(second, b'w');
         }
-        let scale = if packet.has(tcp_flag::SYN) || !to.has(known::SCALE) { 0 } else { self.scale };
-        self.window = u32::from(packet.window) << scale;
-        if packet.payload_len > 0 && packet.tcp_flags & control == 0 && to.has(known::ACK) && to.has(known::SCALE) {
+        self.window = self.scaled(to, packet);
+        // what a window is worth is only known from both SYNs
+        let known = self.known & to.known & known::SYN != 0 && to.has(known::ACK);
+        if packet.payload_len > 0 && packet.tcp_flags & control == 0 && known {
             let end = packet.seq.wrapping_add(packet.payload_len);
             if end == to.ack.wrapping_add(to.window) {
                 log.note_trouble(second, |t| t.window_full = t.window_full.saturating_add(1));
@@ -476,6 +509,12 @@ impl Trouble {
         }
         filled
     }
+}
+
+/// The SYN and ACK of a side that has sent a SYN before: it has met the other's (RFC 9293 §3.5, figure 8), and was not
+/// lost.
+fn is_answered_syn(packet: &Packet, history: &History, second: bool) -> bool {
+    packet.has(tcp_flag::SYN) && packet.has(tcp_flag::ACK) && history.has(second, b's')
 }
 
 /// The letters of Zeek's history that a segment earns its sender.
@@ -549,111 +588,5 @@ fn opening(from: &mut Half, to: &mut Half, packet: &Packet) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tcp_flag::{ACK, FIN, RST, SYN};
-
-    const MSS: [u8; 8] = [2, 4, 5, 0xb4, 1, 3, 3, 7];
-
-    #[derive(Default)]
-    struct Wire(Tcp, u64);
-
-    impl Wire {
-        fn send(&mut self, second: bool, flags: u8, seq: u32, ack: u32, len: u32) -> &mut Self {
-            self.1 += 10 * crate::time::MILLISECOND;
-            self.send_at(self.1, second, flags, seq, ack, len)
-        }
-        fn send_at(&mut self, ts: u64, second: bool, tcp_flags: u8, seq: u32, ack: u32, payload_len: u32) -> &mut Self {
-            let packet =
-                Packet { ts: Timestamp(ts), tcp_flags, seq, ack, payload_len, window: 1000, ..Packet::default() };
-            self.0.segment(second, &packet, if tcp_flags & SYN != 0 { &MSS } else { &[] });
-            self
-        }
-        fn trouble(&self) -> Trouble {
-            self.0.log.troubles().map(|[first, _]| first.clone()).unwrap_or_default()
-        }
-        fn handshake() -> Wire {
-            let mut w = Wire::default();
-            w.send(false, SYN, 100, 0, 0).send(true, SYN | ACK, 500, 101, 0).send(false, ACK, 101, 501, 0);
-            w
-        }
-    }
-
-    #[test]
-    fn a_whole_connection() {
-        let mut w = Wire::handshake();
-        w.send(false, ACK, 101, 501, 50).send(true, ACK, 501, 151, 0).send(true, ACK, 501, 151, 10);
-        assert_eq!(w.0.conn_state(false, true), "S1");
-        w.send(false, FIN | ACK, 151, 511, 0).send(true, FIN | ACK, 511, 152, 0);
-        assert_eq!(w.0.conn_state(false, true), "SF");
-        assert_eq!(w.0.log.history.text(false, false), "ShADadFf");
-        assert_eq!((w.0.rtt.min(), w.0.half[0].mss, w.0.fin_by), (Some(0.02), 1460, Some(0)));
-        assert!(w.0.is_over() && w.0.is_established());
-    }
-
-    #[test]
-    fn a_reset_behind_both_fins_changes_nothing() {
-        let mut w = Wire::handshake();
-        w.send(false, FIN | ACK, 101, 501, 0).send(true, ACK, 501, 102, 10).send(false, RST, 102, 0, 0);
-        assert_eq!(w.0.conn_state(false, true), "RSTO");
-        w.send(true, FIN | ACK, 511, 102, 0);
-        assert_eq!(w.0.conn_state(false, true), "SF");
-        w.send(true, RST, 512, 0, 0);
-        assert_eq!(w.0.conn_state(false, true), "SF");
-        assert_eq!((w.0.rst_by, w.0.fin_by), (Some(0), Some(0)));
-    }
-
-    #[test]
-    fn refused_and_unanswered() {
-        let mut w = Wire::default();
-        w.send(false, SYN, 100, 0, 0);
-        assert_eq!(w.0.conn_state(false, false), "S0");
-        w.send(false, SYN, 100, 0, 0);
-        assert_eq!(w.trouble().retransmissions, 1);
-        w.send(true, RST | ACK, 0, 101, 0);
-        assert_eq!(w.0.conn_state(false, false), "REJ");
-    }
-
-    #[test]
-    fn sent_again_or_overtaken() {
-        let mut w = Wire::handshake();
-        w.send(false, ACK, 101, 501, 100).send(false, ACK, 101, 501, 100);
-        assert_eq!((w.trouble().retransmissions, w.trouble().out_of_order), (1, 0));
-        let t = w.1;
-        w.send_at(t + 1000, false, ACK, 301, 501, 100).send_at(t + 2000, false, ACK, 201, 501, 100);
-        assert_eq!((w.trouble().retransmissions, w.trouble().out_of_order), (1, 1));
-        w.send(true, ACK, 501, 401, 0);
-        assert_eq!((w.trouble().gaps, w.trouble().missed), (0, 0));
-    }
-
-    #[test]
-    fn holes_count_when_acknowledged_and_not_when_filled_late() {
-        let mut w = Wire::handshake();
-        w.send(false, ACK, 201, 501, 100).send(true, ACK, 501, 301, 0);
-        assert_eq!((w.trouble().gaps, w.trouble().missed), (1, 100));
-        assert_eq!(w.0.log.history.text(false, false), "ShADaG");
-        w.send(false, ACK, 101, 501, 100);
-        assert_eq!((w.trouble().gaps, w.trouble().missed), (0, 0));
-        // an acknowledgement ahead of the data it is for
-        w.send(true, ACK, 501, 401, 0);
-        assert_eq!(w.trouble().missed, 100);
-        w.send(false, ACK, 301, 501, 100);
-        assert_eq!(w.trouble().missed, 0);
-        assert_eq!(w.trouble().retransmissions, 1, "only the first, which a later segment had overtaken");
-    }
-
-    #[test]
-    fn keep_alives_are_not_retransmissions() {
-        let mut w = Wire::handshake();
-        w.send(false, ACK, 101, 501, 100).send(false, ACK, 200, 501, 1).send(false, ACK, 200, 501, 0);
-        assert_eq!(w.trouble().retransmissions, 0);
-    }
-
-    #[test]
-    fn a_new_syn_is_a_new_connection() {
-        let w = Wire::handshake();
-        let syn = |seq| Packet { tcp_flags: SYN, seq, ..Packet::default() };
-        assert!(!w.0.is_reopened_by(false, &syn(100)));
-        assert!(w.0.is_reopened_by(false, &syn(101)));
-    }
-}
+#[path = "tcp_tests.rs"]
+mod tests;

@@ -1,0 +1,333 @@
+//! TCP, segment by segment.
+
+use super::*;
+use tcp_flag::{ACK, FIN, RST, SYN};
+
+const MSS: [u8; 8] = [2, 4, 5, 0xb4, 1, 3, 3, 7];
+
+#[derive(Default)]
+struct Wire(Tcp, u64);
+
+impl Wire {
+    fn send(&mut self, second: bool, flags: u8, seq: u32, ack: u32, len: u32) -> &mut Self {
+        self.1 += 10 * crate::time::MILLISECOND;
+        self.send_at(self.1, second, flags, seq, ack, len)
+    }
+    fn send_at(&mut self, ts: u64, second: bool, tcp_flags: u8, seq: u32, ack: u32, payload_len: u32) -> &mut Self {
+        let packet = Packet { ts: Timestamp(ts), tcp_flags, seq, ack, payload_len, window: 1000, ..Packet::default() };
+        self.0.segment(second, &packet, if tcp_flags & SYN != 0 { &MSS } else { &[] });
+        self
+    }
+    fn trouble(&self) -> Trouble {
+        self.0.log.troubles().map(|[first, _]| first.clone()).unwrap_or_default()
+    }
+    fn handshake() -> Wire {
+        let mut w = Wire::default();
+        w.send(false, SYN, 100, 0, 0).send(true, SYN | ACK, 500, 101, 0).send(false, ACK, 101, 501, 0);
+        w
+    }
+}
+
+#[test]
+fn a_whole_connection() {
+    let mut w = Wire::handshake();
+    w.send(false, ACK, 101, 501, 50).send(true, ACK, 501, 151, 0).send(true, ACK, 501, 151, 10);
+    assert_eq!(w.0.conn_state(false, true), "S1");
+    w.send(false, FIN | ACK, 151, 511, 0).send(true, FIN | ACK, 511, 152, 0);
+    assert_eq!(w.0.conn_state(false, true), "SF");
+    assert_eq!(w.0.log.history.text(false, false), "ShADadFf");
+    assert_eq!((w.0.rtt.min(), w.0.half[0].mss, w.0.fin_by), (Some(0.02), 1460, Some(0)));
+    assert!(w.0.is_over() && w.0.is_established());
+}
+
+#[test]
+fn a_reset_behind_both_fins_changes_nothing() {
+    let mut w = Wire::handshake();
+    w.send(false, FIN | ACK, 101, 501, 0).send(true, ACK, 501, 102, 10).send(false, RST, 102, 0, 0);
+    assert_eq!(w.0.conn_state(false, true), "RSTO");
+    w.send(true, FIN | ACK, 511, 102, 0);
+    assert_eq!(w.0.conn_state(false, true), "SF");
+    w.send(true, RST, 512, 0, 0);
+    assert_eq!(w.0.conn_state(false, true), "SF");
+    assert_eq!((w.0.rst_by, w.0.fin_by), (Some(0), Some(0)));
+}
+
+#[test]
+fn refused_and_unanswered() {
+    let mut w = Wire::default();
+    w.send(false, SYN, 100, 0, 0);
+    assert_eq!(w.0.conn_state(false, false), "S0");
+    w.send(false, SYN, 100, 0, 0);
+    assert_eq!(w.trouble().retransmissions, 1);
+    w.send(true, RST | ACK, 0, 101, 0);
+    assert_eq!(w.0.conn_state(false, false), "REJ");
+}
+
+#[test]
+fn sent_again_or_overtaken() {
+    let mut w = Wire::handshake();
+    w.send(false, ACK, 101, 501, 100).send(false, ACK, 101, 501, 100);
+    assert_eq!((w.trouble().retransmissions, w.trouble().out_of_order), (1, 0));
+    let t = w.1;
+    w.send_at(t + 1000, false, ACK, 301, 501, 100).send_at(t + 2000, false, ACK, 201, 501, 100);
+    assert_eq!((w.trouble().retransmissions, w.trouble().out_of_order), (1, 1));
+    w.send(true, ACK, 501, 401, 0);
+    assert_eq!((w.trouble().gaps, w.trouble().missed), (0, 0));
+}
+
+#[test]
+fn holes_count_when_acknowledged_and_not_when_filled_late() {
+    let mut w = Wire::handshake();
+    w.send(false, ACK, 201, 501, 100).send(true, ACK, 501, 301, 0);
+    assert_eq!((w.trouble().gaps, w.trouble().missed), (1, 100));
+    assert_eq!(w.0.log.history.text(false, false), "ShADaG");
+    w.send(false, ACK, 101, 501, 100);
+    assert_eq!((w.trouble().gaps, w.trouble().missed), (0, 0));
+    // an acknowledgement ahead of the data it is for
+    w.send(true, ACK, 501, 401, 0);
+    assert_eq!(w.trouble().missed, 100);
+    w.send(false, ACK, 301, 501, 100);
+    assert_eq!(w.trouble().missed, 0);
+    assert_eq!(w.trouble().retransmissions, 1, "only the first, which a later segment had overtaken");
+}
+
+#[test]
+fn keep_alives_are_not_retransmissions() {
+    let mut w = Wire::handshake();
+    w.send(false, ACK, 101, 501, 100).send(false, ACK, 200, 501, 1).send(false, ACK, 200, 501, 0);
+    assert_eq!(w.trouble().retransmissions, 0);
+}
+
+#[test]
+fn a_new_syn_is_a_new_connection() {
+    let w = Wire::handshake();
+    let syn = |seq| Packet { tcp_flags: SYN, seq, ..Packet::default() };
+    assert!(!w.0.is_reopened_by(false, &syn(100)));
+    assert!(w.0.is_reopened_by(false, &syn(101)));
+}
+
+/// A segment behind the handshake: milliseconds after the one before, side, flags, sequence number, acknowledgement,
+/// length, window.
+type Segment = (u64, bool, u8, u32, u32, u32, u16);
+
+/// One side's retransmissions, segments out of order, zero windows, filled windows, and gaps.
+type Words = [u32; 5];
+
+/// What becomes of both sides' data when these segments follow a handshake that ends with 101 and 501; side 0's round
+/// trip is 20 ms.
+fn words(segments: &[Segment]) -> [Words; 2] {
+    let mut w = Wire::handshake();
+    for &(after, second, tcp_flags, seq, ack, payload_len, window) in segments {
+        w.1 += after * crate::time::MILLISECOND;
+        let packet = Packet { ts: Timestamp(w.1), tcp_flags, seq, ack, payload_len, window, ..Packet::default() };
+        w.0.segment(second, &packet, &[]);
+    }
+    let words = |t: &Trouble| [t.retransmissions, t.out_of_order, t.zero_windows, t.window_full, t.gaps];
+    w.0.log.troubles().map_or([[0; 5]; 2], |[first, other]| [words(first), words(other)])
+}
+
+const A: bool = false;
+const B: bool = true;
+const NONE: Words = [0; 5];
+
+#[test]
+fn the_words_of_wireshark() {
+    let cases: &[(&str, &[Segment], [Words; 2])] = &[
+        (
+            "keep-alives of one byte and of none, and their answers",
+            &[
+                (5, A, ACK, 101, 501, 10, 100),
+                (5, B, ACK, 501, 111, 0, 100),
+                (900, A, ACK, 110, 501, 1, 100),
+                (5, B, ACK, 501, 111, 0, 100),
+                (900, A, ACK, 110, 501, 0, 100),
+                (5, B, ACK, 501, 111, 0, 100),
+                (5, A, ACK, 111, 501, 10, 100),
+            ],
+            [NONE, NONE],
+        ),
+        (
+            "a zero-window probe with a byte that is not taken, again, then the byte with what follows it",
+            &[
+                (5, A, ACK, 101, 501, 10, 100),
+                (5, B, ACK, 501, 111, 0, 0),
+                (200, A, ACK, 111, 501, 1, 100),
+                (5, B, ACK, 501, 111, 0, 0),
+                (400, A, ACK, 111, 501, 1, 100),
+                (5, B, ACK, 501, 111, 0, 0),
+                (50, B, ACK, 501, 111, 0, 100),
+                (5, A, ACK, 111, 501, 100, 100),
+                (5, B, ACK, 501, 211, 0, 100),
+            ],
+            [NONE, [0, 0, 3, 0, 0]],
+        ),
+        (
+            "a zero-window probe with a byte that is taken",
+            &[
+                (5, B, ACK, 501, 101, 0, 0),
+                (200, A, ACK, 101, 501, 1, 100),
+                (5, B, ACK, 501, 102, 0, 0),
+                (50, B, ACK, 501, 102, 0, 100),
+                (5, A, ACK, 102, 501, 100, 100),
+            ],
+            [NONE, [0, 0, 2, 0, 0]],
+        ),
+        (
+            "a zero-window probe without data",
+            &[
+                (5, B, ACK, 501, 101, 0, 0),
+                (200, A, ACK, 100, 501, 0, 100),
+                (5, B, ACK, 501, 101, 0, 0),
+                (50, B, ACK, 501, 101, 0, 100),
+                (5, A, ACK, 101, 501, 100, 100),
+            ],
+            [NONE, [0, 0, 2, 0, 0]],
+        ),
+        (
+            "a segment that fills the window, which counts in units of 2^7",
+            &[(5, B, ACK, 501, 101, 0, 2), (5, A, ACK, 101, 501, 256, 100)],
+            [[0, 0, 0, 1, 0], NONE],
+        ),
+        (
+            "a segment that goes past what the window would be unscaled",
+            &[(5, B, ACK, 501, 101, 0, 2), (5, A, ACK, 101, 501, 2, 100)],
+            [NONE, NONE],
+        ),
+        (
+            "a hole filled within a round trip",
+            &[(50, A, ACK, 201, 501, 100, 100), (15, A, ACK, 101, 501, 100, 100)],
+            [[0, 1, 0, 0, 0], NONE],
+        ),
+        (
+            "a hole filled after a round trip",
+            &[(50, A, ACK, 201, 501, 100, 100), (25, A, ACK, 101, 501, 100, 100)],
+            [[1, 0, 0, 0, 0], NONE],
+        ),
+        (
+            "a hole filled at once behind duplicate acknowledgements",
+            &[
+                (50, A, ACK, 201, 501, 100, 100),
+                (1, B, ACK, 501, 101, 0, 1000),
+                (1, A, ACK, 301, 501, 100, 100),
+                (1, B, ACK, 501, 101, 0, 1000),
+                (1, B, ACK, 501, 101, 0, 1000),
+                (1, A, ACK, 101, 501, 100, 100),
+            ],
+            [[1, 0, 0, 0, 0], NONE],
+        ),
+        (
+            "a hole filled at once behind window updates",
+            &[
+                (50, A, ACK, 201, 501, 100, 100),
+                (1, B, ACK, 501, 101, 0, 1100),
+                (1, A, ACK, 301, 501, 100, 100),
+                (1, B, ACK, 501, 101, 0, 1200),
+                (1, B, ACK, 501, 101, 0, 1300),
+                (1, A, ACK, 101, 501, 100, 100),
+            ],
+            [[0, 1, 0, 0, 0], NONE],
+        ),
+        (
+            "data sent again that was acknowledged",
+            &[
+                (50, A, ACK, 101, 501, 100, 100),
+                (1, A, ACK, 201, 501, 100, 100),
+                (1, B, ACK, 501, 301, 0, 100),
+                (1, A, ACK, 101, 501, 100, 100),
+            ],
+            [[1, 0, 0, 0, 0], NONE],
+        ),
+        (
+            "an overlap that brings new data too",
+            &[(50, A, ACK, 101, 501, 100, 100), (25, A, ACK, 151, 501, 100, 100), (5, B, ACK, 501, 251, 0, 100)],
+            [[1, 0, 0, 0, 0], NONE],
+        ),
+        (
+            "an acknowledgement that the mirror shows before its data",
+            &[(50, B, ACK, 501, 201, 0, 100), (0, A, ACK, 101, 501, 100, 100), (25, B, ACK, 501, 201, 5, 100)],
+            [NONE, NONE],
+        ),
+        (
+            "a FIN sent again, and one with data",
+            &[
+                (50, A, FIN | ACK, 101, 501, 10, 100),
+                (300, A, FIN | ACK, 111, 501, 0, 100),
+                (5, B, FIN | ACK, 501, 112, 0, 100),
+            ],
+            [[1, 0, 0, 0, 0], NONE],
+        ),
+        (
+            "urgent data, which has sequence numbers as any has",
+            &[
+                (5, A, ACK | tcp_flag::URG, 101, 501, 1, 100),
+                (5, A, ACK, 102, 501, 100, 100),
+                (5, B, ACK, 501, 202, 0, 100),
+            ],
+            [NONE, NONE],
+        ),
+        (
+            "sequence numbers that begin anew behind the last",
+            &[(5, B, ACK, 501, 101, 0, 1000), (5, A, RST, 0xffff_0000, 0, 0, 0)],
+            [NONE, NONE],
+        ),
+    ];
+    for (what, segments, expected) in cases {
+        assert_eq!(words(segments), *expected, "{what}");
+    }
+}
+
+#[test]
+fn both_may_open_a_connection() {
+    let mut w = Wire::default();
+    w.send(false, SYN, 100, 0, 0).send(true, SYN, 500, 0, 0);
+    w.send(false, SYN | ACK, 100, 501, 0).send(true, SYN | ACK, 500, 101, 0);
+    assert!(w.0.log.troubles().is_none(), "{:?}", w.0.log.troubles());
+    assert_eq!(w.0.conn_state(false, false), "S1");
+    assert_eq!(w.0.begins(), [Some(101), Some(501)]);
+    w.send(false, SYN, 100, 0, 0);
+    assert_eq!(w.trouble().retransmissions, 1, "a SYN that comes again");
+}
+
+#[test]
+fn a_sequence_may_begin_with_any_number() {
+    let mut w = Wire::default();
+    w.send(false, SYN, 0, 0, 0).send(true, SYN | ACK, 0, 1, 0).send(false, ACK, 1, 1, 0);
+    assert_eq!(w.0.begins(), [Some(1), Some(1)]);
+    assert!(w.0.saw_syn() && !w.0.is_reopened_by(false, &Packet { tcp_flags: SYN, seq: 0, ..Packet::default() }));
+}
+
+#[test]
+fn what_a_window_is_worth_is_unknown_without_both_handshakes() {
+    let full = |from: usize| {
+        let mut w = Wire::default();
+        let handshake = [(false, SYN, 100, 0), (true, SYN | ACK, 500, 101), (false, ACK, 101, 501)];
+        for (second, flags, seq, ack) in handshake.into_iter().skip(from) {
+            w.send(second, flags, seq, ack, 0);
+        }
+        // its window of 1000 is 128,000 bytes where the scale is known
+        w.send(true, ACK, 501, 101, 0).send(false, ACK, 101, 501, 1000).send(false, ACK, 1101, 501, 127_000);
+        w.trouble().window_full
+    };
+    assert_eq!([full(0), full(1), full(2), full(3)], [1, 0, 0, 0]);
+}
+
+#[test]
+fn a_window_without_scale_is_worth_what_it_says() {
+    let mut w = Wire::default();
+    for (second, tcp_flags, seq, ack) in [(false, SYN, 100, 0), (true, SYN | ACK, 500, 101), (true, ACK, 501, 101)] {
+        let packet = Packet { tcp_flags, seq, ack, window: 1000, ..Packet::default() };
+        w.0.segment(second, &packet, &[]);
+    }
+    w.send(false, ACK, 101, 501, 1000);
+    assert_eq!(w.trouble().window_full, 1);
+}
+
+#[test]
+fn what_waits_for_the_window_tells_no_round_trip() {
+    let mut w = Wire::handshake();
+    let closed = Packet { ts: Timestamp(w.1 + 1), tcp_flags: ACK, seq: 501, ack: 101, ..Packet::default() };
+    w.0.segment(true, &closed, &[]);
+    let later = w.1 + 5 * crate::time::SECOND;
+    w.send(false, ACK, 101, 501, 1).send_at(later, true, ACK, 501, 102, 0);
+    assert_eq!(w.0.rtt.p95(), Some(0.02));
+}
