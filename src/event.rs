@@ -204,6 +204,10 @@ pub struct FlowRecord<'a> {
     /// The tunnels that its packets came out of, outer first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tunnel: Vec<&'static str>,
+    /// What is spoken, as far as it is known: `tls`, `dtls`, `quic`, `http`, `http2`, `websocket`, `rtsp`, `sip`, `ssdp`,
+    /// `ws-discovery`, `dns`, `stun`, `ntp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_proto: Option<&'static str>,
     /// What was counted.
     pub flow: FlowCounts,
     /// What it is.
@@ -247,6 +251,12 @@ pub struct FlowRecord<'a> {
     /// HTTP exchanges that the list has no room for.
     #[serde(skip_serializing_if = "is_zero")]
     pub http_omitted: u64,
+    /// RTSP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtsp: Option<MessageRecord<'a>>,
+    /// SIP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip: Option<MessageRecord<'a>>,
     /// STUN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stun: Option<StunRecord<'a>>,
@@ -501,6 +511,27 @@ pub struct HttpRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_length: Option<u64>,
     /// The request's `User-Agent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<Cow<'a, str>>,
+    /// What the connection became by a `101`: `websocket`, `h2c`, as the response writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Cow<'a, str>>,
+}
+
+/// What RTSP or SIP showed: the first request, and the first response's status.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MessageRecord<'a> {
+    /// The request's method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<Cow<'a, str>>,
+    /// What the request is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri: Option<Cow<'a, str>>,
+    /// The response's status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The first `User-Agent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<Cow<'a, str>>,
 }

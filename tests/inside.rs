@@ -1,4 +1,4 @@
-//! TLS wherever a TCP connection carries it: alone, asked for by another protocol, or inside one.
+//! Protocols wherever a TCP connection carries them: alone, asked for by another protocol, or inside one.
 
 mod support;
 
@@ -263,4 +263,69 @@ fn a_certificate_names_a_server_that_nobody_else_names() {
     let flow = said(443, &[(Client, &hello), (Server, &certified(&["a.example"]))]);
     let evidence = flow["evidence"].to_string();
     assert!(evidence.contains("server certificate for a.example"), "{evidence}");
+}
+
+/// Method, status and upgrade of each exchange.
+fn exchanges(flow: &Value) -> Vec<(&str, u64, &str)> {
+    let list = flow["http"].as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter()
+        .map(|e| {
+            (
+                e["method"].as_str().unwrap_or("-"),
+                e["status"].as_u64().unwrap_or(0),
+                e["upgrade"].as_str().unwrap_or("-"),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn what_a_post_carries_is_listed_behind_it() {
+    let inner = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    let head = format!("POST /a HTTP/1.1\r\nContent-Type: message/http\r\nContent-Length: {}\r\n\r\n", inner.len());
+    let post = [head.as_bytes(), inner].concat();
+    let two = [&post[..], &post].concat();
+    let get = b"GET /b HTTP/1.1\r\n\r\n";
+    let answers = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n";
+    let last = b"HTTP/1.1 206 Partial Content\r\nContent-Length: 0\r\n\r\n";
+    let flow = said(80, &[(Client, &two), (Server, answers), (Client, get), (Server, last)]);
+    let want = [("POST", 200, "-"), ("-", 404, "-"), ("POST", 201, "-"), ("-", 404, "-"), ("GET", 206, "-")];
+    assert_eq!((exchanges(&flow), flow["app_proto"].as_str()), (want.to_vec(), Some("http")));
+}
+
+#[test]
+fn an_upgrade_says_what_it_leads_to() {
+    let get = b"GET /live HTTP/1.1\r\nHost: relay.example\r\nUpgrade: websocket\r\n\r\n";
+    let switched = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
+    let frame = b"\x81\x85\0\0\0\0GET /x HTTP/1.1\r\n\r\n";
+    let flow = said(80, &[(Client, get), (Server, switched), (Client, frame), (Server, b"\x81\x05hello")]);
+    assert_eq!(exchanges(&flow), [("GET", 101, "websocket")]);
+    assert_eq!(flow["app_proto"], "websocket");
+
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let switched = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let flow = said(80, &[(Client, get), (Server, switched), (Client, preface)]);
+    assert_eq!((exchanges(&flow), &flow["app_proto"]), (vec![("GET", 101, "h2c")], &"http2".into()));
+    let flow = said(8080, &[(Client, preface), (Server, b"\0\0\0\x04\0\0\0\0\0")]);
+    assert_eq!((exchanges(&flow), &flow["app_proto"]), (vec![], &"http2".into()));
+}
+
+#[test]
+fn rtsp_and_sip_are_told() {
+    let ask = b"DESCRIBE rtsp://192.0.2.4/live RTSP/1.0\r\nCSeq: 2\r\nUser-Agent: viewer\r\n\r\n";
+    let flow = said(554, &[(Client, ask), (Server, b"RTSP/1.0 401 Unauthorized\r\nCSeq: 2\r\n\r\n")]);
+    let told = serde_json::json!({
+        "method": "DESCRIBE", "uri": "rtsp://192.0.2.4/live", "status": 401, "user_agent": "viewer",
+    });
+    assert_eq!((&flow["rtsp"], &flow["app_proto"], &flow["class"]), (&told, &"rtsp".into(), &"camera".into()));
+
+    let register = b"REGISTER sip:example.org SIP/2.0\r\nl: 0\r\n\r\n";
+    let flow = said(5060, &[(Client, register), (Server, b"SIP/2.0 200 OK\r\n\r\n")]);
+    assert_eq!((&flow["sip"]["method"], &flow["sip"]["status"]), (&"REGISTER".into(), &200.into()));
+
+    // past proxies RTSP goes through HTTP, one connection each way
+    let get = b"GET /live HTTP/1.0\r\nAccept: application/x-rtsp-tunnelled\r\n\r\n";
+    let open = b"HTTP/1.0 200 OK\r\nContent-Type: application/x-rtsp-tunnelled\r\n\r\n";
+    let flow = said(80, &[(Client, get), (Server, open)]);
+    assert_eq!((exchanges(&flow), &flow["app_proto"]), (vec![("GET", 200, "-")], &"rtsp".into()));
 }

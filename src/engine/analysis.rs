@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::front::Totals;
 use super::learn::{Counts, Learner};
-use super::learnt::{Dns, Http, Media, NameAt, Quic, Stun, Tls};
+use super::learnt::{Dns, Http, Media, NameAt, Quic, Spoken, Stun, Tls};
 use super::naming::{KnowledgeBase, Naming};
 use super::parts::Kind;
 use super::shard::Shard;
@@ -18,6 +18,7 @@ use crate::flow::slab::Slab;
 use crate::flow::tcp::Tcp;
 use crate::flow::{Flow, NONE};
 use crate::inspect::haproxy::Ends;
+use crate::inspect::message::Protocol;
 use crate::time::Timestamp;
 
 /// Past this share of mirror copies the capture's reader is told of them (D-21).
@@ -312,6 +313,7 @@ impl<'a> FlowView<'a> {
     fn add_learnt(&self, facts: &mut FlowFacts<'a>) {
         facts.ntp = self.part(Kind::Ntp, |l| &l.ntp).copied();
         facts.dns = self.dns().map(|d| d.frame);
+        facts.rtsp = self.spoken().filter(|s| s.protocol == Protocol::Rtsp).map(|s| s.frame);
         if let Some(tls) = self.tls() {
             facts.sni = tls.sni().map(|at| self.seen(at));
             facts.ech = tls.ech;
@@ -373,6 +375,14 @@ impl<'a> FlowView<'a> {
 
     pub(super) fn dns(&self) -> Option<&'a Dns> {
         self.part(Kind::Dns, |l| &l.dns)
+    }
+
+    pub(super) fn spoken(&self) -> Option<&'a Spoken> {
+        self.part(Kind::Message, |l| &l.messages)
+    }
+
+    pub(super) fn has_ntp(&self) -> bool {
+        self.part(Kind::Ntp, |l| &l.ntp).is_some()
     }
 
     pub(super) fn stun(&self) -> Option<&'a Stun> {

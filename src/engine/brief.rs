@@ -12,6 +12,7 @@ use crate::classify::words::Subs;
 use crate::event::Class;
 use crate::flow::NONE;
 use crate::flow::rates::WINDOW;
+use crate::inspect::message::Protocol;
 
 /// The most outlines that are kept in mind; there are far fewer but for hostile captures.
 const MAX_KNOWN: usize = 4096;
@@ -89,6 +90,7 @@ impl FlowView<'_> {
     fn marks_learnt(&self) -> Option<u32> {
         let has = |kind| self.shard.learner.parts.get(self.flow.learnt, kind) != NONE;
         let mut marks = when(has(Kind::Dns), mark::DNS) | when(has(Kind::Ntp), mark::NTP);
+        marks |= when(self.spoken().is_some_and(|s| s.protocol == Protocol::Rtsp), mark::RTSP);
         if let Some(tls) = self.tls() {
             marks |= when(tls.ech, mark::ECH) | of_names(self.is_named(tls.sni().map(|at| at.name))?, tls.ech);
             let certified = tls.detail.as_ref().and_then(|d| d.host);

@@ -10,7 +10,7 @@ use crate::flow::{Flow, NONE, slab::Slab};
 use crate::inspect::dtls::{self, DtlsState, Wanted};
 use crate::inspect::openvpn::{self, Session};
 use crate::inspect::quic::{self, Outcome};
-use crate::inspect::{Fact, dns, ntp, stun};
+use crate::inspect::{Fact, dns, message, ntp, stun};
 
 /// How many datagrams of a flow are looked at in vain.
 const MAX_TRIES: u8 = 32;
@@ -120,6 +120,8 @@ mod phase {
     pub const QUIC: u8 = 3;
     /// OpenVPN was found.
     pub const OPENVPN: u8 = 4;
+    /// SIP, SSDP or WS-Discovery was found.
+    pub const MESSAGES: u8 = 5;
 }
 
 /// Takes the payload of a UDP datagram, of which `wire_len` bytes were on the wire.
@@ -138,6 +140,10 @@ pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, pie
             if !piecewise.openvpn(cx, payload, learner) {
                 cx.flow.phase = phase::DONE;
             }
+        }
+        phase::MESSAGES => {
+            take_message(cx, payload, learner);
+            tried_in_vain(cx.flow);
         }
         _ => probe(cx, payload, learner, piecewise),
     }
@@ -201,7 +207,14 @@ fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise:
     if quic::may_be(payload) && take_quic(cx, payload, learner, piecewise) {
         return;
     }
+    if take_message(cx, payload, learner) {
+        cx.flow.phase = phase::MESSAGES;
+    }
     tried_in_vain(cx.flow);
+}
+
+fn take_message(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
+    message::datagram(payload).map(|m| learner.learn(cx, Fact::Message(m))).is_some()
 }
 
 fn tried_in_vain(flow: &mut Flow) {

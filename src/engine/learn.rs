@@ -1,12 +1,13 @@
 //! Facts into what is kept: the one place where borrowed facts are copied.
 
 mod certificates;
+mod messages;
 mod quic;
 mod wrapped;
 
 use super::learnt::{
-    Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Mapped, Media, NameAt, PendingQuery, Quic, Seen, Stun,
-    Tls,
+    Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Mapped, Media, NameAt, PendingQuery, Quic, Seen,
+    Spoken, Stun, Tls,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::{self, Strings};
@@ -115,6 +116,8 @@ pub struct Learner {
     addresses: Vec<Addr>,
     /// The connections that load balancers said they pass on.
     pub proxied: Slab<haproxy::Ends>,
+    /// RTSP, SIP, SSDP, WS-Discovery and HTTP/2.
+    pub messages: Slab<Spoken>,
     /// Counts.
     pub counts: Counts,
     /// Keep what only records need.
@@ -140,6 +143,7 @@ impl Learner {
             answers: Vec::new(),
             addresses: Vec::new(),
             proxied: Slab::default(),
+            messages: Slab::default(),
             counts: Counts::default(),
             records,
             scratch: String::new(),
@@ -197,6 +201,7 @@ impl Learner {
             self.addresses.capacity().saturating_mul(size_of::<Addr>()),
             self.carried.capacity().saturating_mul(8),
             self.proxied.memory(),
+            self.messages.memory(),
         ]
         .iter()
         .sum()
@@ -217,6 +222,7 @@ impl Learner {
             Fact::Quic(quic) => self.quic(cx, &quic),
             Fact::SocksRequest(request) => self.socks(cx, &request),
             Fact::ProxyHeader(header) => self.proxied(cx, &header),
+            Fact::Message(message) => self.message(cx, &message),
         }
     }
 
@@ -308,6 +314,7 @@ impl Learner {
         http.host = http.host.or(host);
         http.authority = http.authority.or(authority);
         note_message_http(http, request.content_type, frame);
+        let inner = request.inner;
         self.carried
             .extend(fresh_host.into_iter().chain(fresh_authority.map(|(at, _)| at)).map(|at| (cx.number, at.name)));
         let Some(http) = self.http_for(cx.flow) else { return };
@@ -321,8 +328,11 @@ impl Learner {
                 transfer_encoding: request.transfer_encoding.and_then(text),
                 content_length: request.content_length.and_then(number),
                 status: None,
+                upgrade: None,
+                inner,
             });
         }
+        self.note_tunnelled(cx, request.content_type);
     }
 
     fn response(&mut self, cx: &mut Context<'_>, response: &http::Response<'_>) {
@@ -332,32 +342,10 @@ impl Learner {
         let Some(http) = self.http_for(cx.flow) else { return };
         http.status = http.status.or(Some((response.status, frame)));
         note_message_http(http, response.content_type, frame);
-        if !records {
-            return;
+        if records {
+            exchanged(http, response, direction(cx.second, cx.flow.flipped()));
         }
-        let content_type = response.content_type.and_then(text);
-        let transfer_encoding = response.transfer_encoding.and_then(text);
-        let content_length = response.content_length.and_then(number);
-        // an interim response (RFC 9110 §15.2) and an embedded one answer no request of their own
-        let open = if response.inner || response.status < 200 { None } else { http.exchanges.get_mut(http.answered) };
-        if let Some(exchange) = open {
-            http.answered = http.answered.saturating_add(1);
-            exchange.status = Some(response.status);
-            exchange.content_type = content_type.or(exchange.content_type.take());
-            exchange.transfer_encoding = transfer_encoding.or(exchange.transfer_encoding.take());
-            exchange.content_length = content_length.or(exchange.content_length);
-            return;
-        }
-        let status = Some(response.status);
-        let alone = HttpExchange { status, content_type, transfer_encoding, content_length, ..HttpExchange::default() };
-        if http.exchanges.len() < LIST_MAX {
-            // before those that still wait for theirs
-            let at = http.answered.min(http.exchanges.len());
-            http.exchanges.insert(at, alone);
-            http.answered = at.saturating_add(1);
-        } else {
-            http.omitted = http.omitted.saturating_add(1);
-        }
+        self.note_tunnelled(cx, response.content_type);
     }
 
     fn ntp(&mut self, cx: &mut Context<'_>, _packet: &ntp::Packet) {
@@ -559,6 +547,43 @@ impl Learner {
             }
         }
         self.answers.extend(answer);
+    }
+}
+
+/// Puts a response that came in `from` where it belongs among the exchanges.
+fn exchanged(http: &mut Http, response: &http::Response<'_>, from: Direction) {
+    let exchange = HttpExchange {
+        status: Some(response.status),
+        content_type: response.content_type.and_then(text),
+        transfer_encoding: response.transfer_encoding.and_then(text),
+        content_length: response.content_length.and_then(number),
+        upgrade: response.upgrade.filter(|_| response.status == 101).and_then(text),
+        inner: response.inner,
+        ..HttpExchange::default()
+    };
+    while http.exchanges.get(http.answered).is_some_and(|e| e.inner) {
+        http.answered = http.answered.saturating_add(1);
+    }
+    // an interim response (RFC 9110 §15.2), which 101 is not, and an embedded one answer no request of their own
+    let is_final = response.status >= 200 || response.status == 101;
+    let open = if response.inner || !is_final { None } else { http.exchanges.get_mut(http.answered) };
+    if let Some(open) = open {
+        http.answered = http.answered.saturating_add(1);
+        open.status = exchange.status;
+        open.content_type = exchange.content_type.or(open.content_type.take());
+        open.transfer_encoding = exchange.transfer_encoding.or(open.transfer_encoding.take());
+        open.content_length = exchange.content_length.or(open.content_length);
+        open.upgrade = exchange.upgrade;
+    } else if http.exchanges.len() >= LIST_MAX {
+        http.omitted = http.omitted.saturating_add(1);
+    } else if response.inner && from == Direction::Orig {
+        // behind the request that carries it
+        http.exchanges.push(exchange);
+    } else {
+        // before those that still wait for theirs
+        let at = http.answered.min(http.exchanges.len());
+        http.exchanges.insert(at, exchange);
+        http.answered = at.saturating_add(1);
     }
 }
 

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::decode::Addr;
 use crate::event::MethodCounts;
+use crate::inspect::message::Protocol;
 use crate::inspect::x509::Certificate;
 use crate::time::Timestamp;
 
@@ -142,6 +143,30 @@ pub struct HttpExchange {
     pub content_type: Option<Box<str>>,
     pub transfer_encoding: Option<Box<str>>,
     pub content_length: Option<u64>,
+    pub upgrade: Option<Box<str>>,
+    /// It stood in the body of another message: no response on the wire is its.
+    pub inner: bool,
+}
+
+/// RTSP, SIP, SSDP, WS-Discovery or HTTP/2 of one flow.
+#[derive(Debug)]
+pub struct Spoken {
+    /// Which of them.
+    pub protocol: Protocol,
+    /// The first message's frame.
+    pub frame: u64,
+    /// What only a record needs.
+    pub detail: Option<Box<SpokenDetail>>,
+}
+
+/// What only a record needs of them: the first of each.
+#[derive(Debug, Default)]
+#[allow(missing_docs)]
+pub struct SpokenDetail {
+    pub method: Option<Box<str>>,
+    pub uri: Option<Box<str>>,
+    pub status: Option<u16>,
+    pub user_agent: Option<Box<str>>,
 }
 
 /// DNS of one flow.

@@ -27,10 +27,12 @@ pub enum Kind {
     Quic,
     /// The connection that a load balancer passes on.
     Proxied,
+    /// RTSP, SIP, SSDP, WS-Discovery or HTTP/2.
+    Message,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 9;
+const KINDS: usize = 10;
 /// A word's upper bits are a kind, the rest a number: no shard can hold more of anything in memory.
 const SHIFT: u32 = 28;
 const NUMBER: u32 = (1 << SHIFT) - 1;

@@ -3,16 +3,18 @@
 use std::borrow::Cow;
 
 use super::analysis::{FlowView, has_ports, is_one_sided};
-use super::learnt::{CertificateDetail, Dns, DnsExchange, Http, Quic, Stun, Tls};
+use super::learnt::{CertificateDetail, Dns, DnsExchange, Http, Quic, SpokenDetail, Stun, Tls};
 use crate::classify::verdict::Verdict;
 use crate::decode::proto;
 use crate::event::{
-    DnsRecord, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, Methods, Proxied, QuicRecord,
+    DnsRecord, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, MessageRecord, Methods, Proxied, QuicRecord,
     SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord, ViaProxy,
 };
+use crate::flow::NONE;
 use crate::flow::key::community_id;
 use crate::flow::tcp::{Tcp, Trouble};
 use crate::inspect::haproxy::Ends;
+use crate::inspect::message::Protocol;
 use crate::inspect::{dns, quic, stun, tls};
 use crate::time::seconds;
 
@@ -35,6 +37,7 @@ impl<'a> FlowView<'a> {
             proto: proto::name(protocol).map_or_else(|| Cow::Owned(protocol.to_string()), Cow::Borrowed),
             vlan: self.flow.vlan.into_iter().filter(|id| *id != 0).collect(),
             tunnel: self.shard.table.tunnels(self.flow).names().collect(),
+            app_proto: self.app_proto(),
             flow: self.flow_counts(),
             class: verdict.class,
             subclass: verdict.subclass.names().collect(),
@@ -50,9 +53,48 @@ impl<'a> FlowView<'a> {
             dns_omitted: dns.and_then(|d| d.record.as_ref()).map_or(0, |kept| kept.omitted),
             http: http.map(http_records).unwrap_or_default(),
             http_omitted: http.map_or(0, |h| h.omitted),
+            rtsp: self.message_record(Protocol::Rtsp),
+            sip: self.message_record(Protocol::Sip),
             stun: self.stun().map(|s| self.stun_record(s)),
             tcp: self.tcp.map(|t| self.tcp_record(t)),
         }
+    }
+
+    /// What is spoken: the innermost that is known.
+    fn app_proto(&self) -> Option<&'static str> {
+        if self.flow.learnt == NONE {
+            return None;
+        }
+        if let Some(spoken) = self.spoken() {
+            return Some(spoken.protocol.name());
+        }
+        if self.quic().is_some() {
+            return Some("quic");
+        }
+        if let Some(tls) = self.tls() {
+            return Some(if tls.dtls { "dtls" } else { "tls" });
+        }
+        if let Some(http) = self.http().filter(|http| !http.exchanges.is_empty()) {
+            let upgrades = http.exchanges.iter().filter_map(|e| e.upgrade.as_deref());
+            let websocket = upgrades.into_iter().any(|to| to.eq_ignore_ascii_case("websocket"));
+            return Some(if websocket { "websocket" } else { "http" });
+        }
+        let rest = [(self.dns().is_some(), "dns"), (self.stun().is_some(), "stun"), (self.has_ntp(), "ntp")];
+        rest.into_iter().find_map(|(seen, name)| seen.then_some(name))
+    }
+
+    fn message_record(&self, protocol: Protocol) -> Option<MessageRecord<'a>> {
+        fn text(part: &Option<Box<str>>) -> Option<Cow<'_, str>> {
+            part.as_deref().map(Cow::Borrowed)
+        }
+        let spoken = self.spoken().filter(|spoken| spoken.protocol == protocol)?;
+        let told = |d: &'a SpokenDetail| MessageRecord {
+            method: text(&d.method),
+            uri: text(&d.uri),
+            status: d.status,
+            user_agent: text(&d.user_agent),
+        };
+        Some(spoken.detail.as_deref().map(told).unwrap_or_default())
     }
 
     fn flow_counts(&self) -> FlowCounts {
@@ -210,6 +252,7 @@ fn http_records(known: &Http) -> Vec<HttpRecord<'_>> {
             transfer_encoding: text(&e.transfer_encoding),
             content_length: e.content_length,
             user_agent: text(&e.user_agent),
+            upgrade: text(&e.upgrade),
         })
         .collect()
 }

@@ -7,6 +7,7 @@ use crate::flow::{Flow, NONE, slab::Slab};
 use crate::inspect::dns::{self, DnsStream};
 use crate::inspect::haproxy::{self, HaproxyStream};
 use crate::inspect::http::{self, HttpStream};
+use crate::inspect::message::{self, MessageStream};
 use crate::inspect::openvpn::{self, OpenVpnStream};
 use crate::inspect::socks::{self, SocksStream};
 use crate::inspect::stun::{self, StunStream};
@@ -36,6 +37,7 @@ enum Inspector {
     Haproxy(HaproxyStream),
     Socks(SocksStream),
     OpenVpn(Box<OpenVpnStream>),
+    Message(MessageStream),
 }
 
 impl Inspector {
@@ -58,6 +60,7 @@ impl Inspector {
             Inspector::Haproxy(haproxy) => Some(haproxy),
             Inspector::Socks(socks) => Some(socks),
             Inspector::OpenVpn(openvpn) => Some(&mut **openvpn),
+            Inspector::Message(message) => Some(message),
         }
     }
 
@@ -86,6 +89,9 @@ impl Inspector {
         }
         if is(stun::probe_tcp(bytes)) {
             return Some(Inspector::Stun(StunStream::new()));
+        }
+        if is(message::probe(bytes)) {
+            return Some(Inspector::Message(MessageStream::default()));
         }
         if is(socks::probe(bytes)) {
             return Some(Inspector::Socks(SocksStream::default()));

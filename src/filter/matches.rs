@@ -90,7 +90,7 @@ fn text(key: TextKey, pattern: &Pattern, flow: &FlowRecord<'_>) -> bool {
         }
         TextKey::Dns => dns_names(flow).any(|n| pattern.names(n)),
         TextKey::Region => flow.region.as_deref().is_some_and(|r| pattern.is(r)),
-        TextKey::Proto => pattern.is(&flow.proto) || protocols(flow).any(|p| pattern.is(p)),
+        TextKey::Proto => pattern.is(&flow.proto) || protocols(flow).chain(flow.app_proto).any(|p| pattern.is(p)),
         TextKey::Flag => flow.flags.iter().any(|f| pattern.is(f)),
         TextKey::Tunnel => flow.tunnel.iter().any(|t| pattern.is(t)),
         TextKey::Subclass => flow.subclass.iter().any(|s| pattern.is(s)),

@@ -23,6 +23,7 @@ pub mod dtls;
 pub mod haproxy;
 pub mod http;
 pub mod ja;
+pub mod message;
 pub mod ntp;
 pub mod openvpn;
 pub mod pieces;
@@ -78,6 +79,8 @@ pub enum Fact<'a> {
     SocksRequest(socks::Request<'a>),
     /// What a load balancer says of the connection that it passes on.
     ProxyHeader(haproxy::Header),
+    /// A message of a protocol in the manner of HTTP, or HTTP/2's preface.
+    Message(message::Message<'a>),
 }
 
 /// What a stream inspector made of the bytes it was shown.

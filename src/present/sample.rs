@@ -100,6 +100,7 @@ pub fn flow(flow_id: u64, proto: &'static str) -> FlowRecord<'static> {
         proto: proto.into(),
         vlan: Vec::new(),
         tunnel: Vec::new(),
+        app_proto: None,
         flow: FlowCounts::default(),
         class: Class::Unknown,
         subclass: Vec::new(),
@@ -115,6 +116,8 @@ pub fn flow(flow_id: u64, proto: &'static str) -> FlowRecord<'static> {
         dns_omitted: 0,
         http: Vec::new(),
         http_omitted: 0,
+        rtsp: None,
+        sip: None,
         stun: None,
         tcp: None,
     }

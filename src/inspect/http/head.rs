@@ -58,9 +58,9 @@ pub fn probe(bytes: &[u8]) -> Probe {
         return Probe::Reject;
     }
     match look(bytes.get(blank..).unwrap_or_default(), false) {
-        Start::Request | Start::Response => Probe::Match,
+        Start::Request | Start::Response | Start::Preface => Probe::Match,
         Start::Unsure => Probe::Unsure,
-        Start::Preface | Start::Other => Probe::Reject,
+        Start::Other => Probe::Reject,
     }
 }
 
@@ -70,7 +70,7 @@ pub fn is_http2_preface(bytes: &[u8]) -> bool {
 }
 
 /// How many CR and LF come first; they may stand before a head (RFC 9112 §2.2).
-pub(super) fn leading_blank(bytes: &[u8]) -> usize {
+pub(in crate::inspect) fn leading_blank(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count()
 }
 
@@ -223,6 +223,7 @@ fn response<'a>(line: &'a [u8], fields: &Fields<'a>, inner: bool) -> Option<Resp
         via: fields.via,
         location: fields.location,
         connection: fields.connection,
+        upgrade: fields.upgrade,
         proxy_authenticate: fields.proxy_authenticate,
         date: fields.date,
         inner,

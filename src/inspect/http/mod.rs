@@ -7,7 +7,8 @@
 //! [`LINE_MAX`], an embedded head [`INNER_MAX`], a chunk-size line [`CHUNK_LINE_MAX`]; at most [`SPECIAL_MAX`]
 //! unanswered `HEAD` and `CONNECT` are remembered. A head past its limit is told as far as it stands.
 //!
-//! Refused: RTSP and SIP (their first lines name them), HTTP/2's preface, and whatever shows no head at all. A body
+//! Refused: RTSP and SIP (their first lines name them), and whatever shows no head at all. HTTP/2 (RFC 9113 §3.4) is
+//! told by its preface and left, and so is what a connection becomes that is upgraded to WebSocket (RFC 6455). A body
 //! is never held and never scanned, save for the start that may be an embedded head.
 
 mod body;
@@ -17,6 +18,13 @@ mod stream;
 pub use body::{CHUNK_LINE_MAX, INNER_MAX};
 pub use head::{LINE_MAX, is_http2_preface, probe};
 pub use stream::{HttpStream, SPECIAL_MAX};
+
+pub(super) use head::leading_blank;
+
+/// Where the head ends that `bytes` begin with: behind its empty line.
+pub(super) fn head_end(bytes: &[u8]) -> Option<usize> {
+    head::end(bytes, 0)
+}
 
 /// The version that a first line names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,6 +120,8 @@ pub struct Response<'a> {
     pub location: Option<&'a [u8]>,
     /// `Connection`.
     pub connection: Option<&'a [u8]>,
+    /// `Upgrade`.
+    pub upgrade: Option<&'a [u8]>,
     /// `Proxy-Authenticate`.
     pub proxy_authenticate: Option<&'a [u8]>,
     /// `Date`.

@@ -5,6 +5,7 @@ use memchr::memchr;
 use super::body::{self, Body, ChunkLine, Sniff};
 use super::head::{self, Framing, Head, LINE_MAX, Start};
 use super::{Request, Response, Version};
+use crate::inspect::message::{Message, Protocol};
 use crate::inspect::{Direction, Fact, MAX_HELD, Next, Progress, StreamInspector};
 
 /// How many unanswered `HEAD` and `CONNECT` are remembered; other requests are only counted.
@@ -144,7 +145,6 @@ impl HttpStream {
 
     /// Where a head is expected, or hoped for.
     fn head(&mut self, direction: Direction, rest: &[u8], emit: Emit<'_>) -> Step {
-        let seen = self.seen;
         let side = self.side(direction);
         let blank = head::leading_blank(rest);
         if blank > 0 {
@@ -157,8 +157,10 @@ impl HttpStream {
                 side.scanned = rest.len();
                 return Step::Wait;
             }
-            Start::Preface if seen => return Step::End(0, Next::Handover),
-            Start::Preface => return Step::End(0, Next::Reject),
+            Start::Preface => {
+                emit(direction, Fact::Message(Message::of(Protocol::Http2)));
+                return Step::End(0, Next::Finished);
+            }
             Start::Unsure | Start::Other => return self.stray(direction, rest.len()),
             Start::Response if side.unframed => {
                 side.unframed = false;
@@ -250,6 +252,9 @@ impl HttpStream {
     /// What follows a response; something, where both directions change.
     fn response(&mut self, direction: Direction, response: &Response<'_>, framing: Framing) -> Option<Next> {
         let asked = match response.status {
+            101 if response.upgrade.is_some_and(|to| to.eq_ignore_ascii_case(b"websocket")) => {
+                return Some(Next::Finished);
+            }
             101 => return Some(Next::Handover),
             100..=199 => None,
             _ => self.pending.answer(),

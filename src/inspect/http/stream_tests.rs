@@ -22,7 +22,7 @@ impl Caller {
         let skipped = self.skip[i].min(bytes.len() as u64);
         self.skip[i] -= skipped;
         self.held[i].extend_from_slice(&bytes[skipped as usize..]);
-        if self.held[i].is_empty() || matches!(self.next, Some(Next::Handover | Next::Reject)) {
+        if self.held[i].is_empty() || matches!(self.next, Some(Next::Handover | Next::Finished | Next::Reject)) {
             return;
         }
         let facts = &mut self.facts;
@@ -55,6 +55,7 @@ fn text(direction: Direction, fact: &Fact<'_>) -> String {
         Fact::HttpResponse(r) => {
             (format!("{} {} {}", r.status, lossy(r.reason), lossy(r.content_type.unwrap_or(b"-"))), r.inner)
         }
+        Fact::Message(m) => (m.protocol.name().to_owned(), false),
         _ => unreachable!(),
     };
     format!("{arrow}{}{line}", if inner { "(inner) " } else { "" })
@@ -121,6 +122,9 @@ fn tunnels_and_upgrades_hand_over() {
     let again = caller(&[(Orig, connect), (Resp, denied), (Orig, connect), (Resp, yes)]);
     assert_eq!((again.facts.len(), again.next), (4, Some(Next::Handover)));
     assert_eq!(caller(&[(Orig, GET), (Resp, "HTTP/1.1 101 Switching\r\n\r\n")]).next, Some(Next::Handover));
+    let websocket = "HTTP/1.1 101 Switching\r\nUpgrade: WebSocket\r\n\r\n\u{1}\u{5}GET /";
+    let opaque = caller(&[(Orig, GET), (Resp, websocket)]);
+    assert_eq!((opaque.facts.len(), opaque.next), (2, Some(Next::Finished)), "frames are no heads");
 }
 
 #[test]
@@ -236,7 +240,7 @@ fn other_protocols_are_refused() {
         ("OPTIONS sip:a SIP/2.0\r\n", Probe::Reject),
         ("OPTIONS * HTTP/1.1\r\n", Probe::Match),
         ("RTSP/1.0 200 OK\r\n", Probe::Reject),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Probe::Reject),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Probe::Match),
         ("EHLO example\r\n", Probe::Reject),
         ("get / HTTP/1.1\r\n", Probe::Reject),
         ("\x16\x03\x01\x02", Probe::Reject),
@@ -245,7 +249,8 @@ fn other_protocols_are_refused() {
     ] {
         assert_eq!(probe(bytes.as_bytes()), want, "{bytes:?}");
     }
-    assert_eq!(caller(&[(Orig, "PRI * HTTP/2.0\r\n\r\n")]).next, Some(Next::Reject));
+    let http2 = caller(&[(Orig, "PRI * HTTP/2.0\r\n\r\n")]);
+    assert_eq!((http2.facts, http2.next), (vec![">http2".to_owned()], Some(Next::Finished)));
     let noise = vec![(Orig, "220 noise\r\n"); 40];
     assert_eq!(caller(&noise).next, Some(Next::Reject));
 }
@@ -390,4 +395,31 @@ proptest! {
             caller.gap(direction);
         }
     }
+}
+
+#[test]
+fn a_head_of_60_kb_is_told_whole() {
+    let head = format!("GET /long HTTP/1.1\r\nCookie: {}\r\nHost: a.example\r\n\r\n", "x".repeat(60_000));
+    let (first, rest) = head.split_at(30_000);
+    assert_eq!(facts(&[(Orig, first), (Orig, rest), (Orig, GET)]), [">GET /long a.example", ">GET /a x"]);
+}
+
+#[test]
+fn parts_that_replace_each_other_never_end_and_are_no_heads() {
+    let open = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n";
+    let part = "--b\r\nContent-Type: image/jpeg\r\n\r\n\u{1}\r\n";
+    let caller = caller(&[(Orig, GET), (Resp, open), (Resp, part), (Resp, part)]);
+    assert_eq!((caller.facts.len(), caller.next), (2, Some(Next::Done)));
+}
+
+#[test]
+fn requests_in_a_row_are_answered_in_order() {
+    let head = "HEAD /h HTTP/1.1\r\nHost: x\r\n\r\n";
+    let post = "POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc";
+    let row = [GET, post, head, GET].concat();
+    let none = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
+    let answers = ["HTTP/1.1 100 Continue\r\n\r\n", OK, OK, none, OK].concat();
+    let got = facts(&[(Orig, &row), (Resp, &answers)]);
+    assert_eq!(got[..4], [">GET /a x", ">POST /p x", ">HEAD /h x", ">GET /a x"]);
+    assert_eq!((got.len(), got[4].as_str()), (9, "<100 Continue -"));
 }
