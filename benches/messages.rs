@@ -1,9 +1,10 @@
-//! Throughput of reading one datagram's message: a DNS response with four answers, a STUN success.
+//! Throughput of reading one datagram's message: a DNS response with four answers, a STUN success,
+//! RTP, and what SCTP is proven and refused by.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use relayscope::inspect::{dns, stun};
+use relayscope::inspect::{dns, rtp, sctp, stun};
 
 const DNS_HEAD: &[u8] =
     b"\x12\x34\x81\x80\x00\x01\x00\x04\x00\x00\x00\x00\x03www\x07example\x03com\x00\x00\x01\x00\x01";
@@ -26,6 +27,12 @@ fn messages(c: &mut Criterion) {
     group.bench_function("stun_success", |b| {
         b.iter(|| stun::parse(black_box(STUN), STUN.len()).map(|m| m.details()));
     });
+    let packet = [&b"\x80\x60\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03"[..], &[5; 160]].concat();
+    group.bench_function("rtp", |b| b.iter(|| rtp::parse(black_box(&packet), 172)));
+    // its chunk fills it, so it is summed
+    let packet = [&b"\x13\x88\x13\x89\x00\x00\x00\x07\x00\x00\x00\x01\x00\x03\x04\xa4"[..], &[5; 1184]].concat();
+    group.bench_function("sctp_1200_bytes", |b| b.iter(|| sctp::parse(black_box(&packet))));
+    group.bench_function("not_sctp", |b| b.iter(|| sctp::parse(black_box(&[0x5a; 172]))));
     group.finish();
 }
 

@@ -260,6 +260,12 @@ pub struct FlowRecord<'a> {
     /// STUN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stun: Option<StunRecord<'a>>,
+    /// SCTP, over IP or UDP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sctp: Option<SctpRecord>,
+    /// RTP and RTCP, encrypted or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtp: Option<RtpRecord>,
     /// TCP health.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp: Option<TcpRecord>,
@@ -554,6 +560,58 @@ pub struct StunRecord<'a> {
     /// TURN was spoken.
     #[serde(skip_serializing_if = "is_false")]
     pub turn: bool,
+}
+
+/// What SCTP showed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SctpRecord {
+    /// The originator's port within SCTP, over UDP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub src_port: Option<u16>,
+    /// The responder's port within SCTP, over UDP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dest_port: Option<u16>,
+    /// The verification tag of packets to the responder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_toserver: Option<u32>,
+    /// The verification tag of packets to the originator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_toclient: Option<u32>,
+    /// The types of chunks among the first packets.
+    pub chunks: Vec<&'static str>,
+}
+
+/// What RTP and RTCP showed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RtpRecord {
+    /// The streams.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<RtpStream>,
+    /// Packets of streams that the list has no room for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub streams_omitted: u64,
+    /// RTCP reports.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reports: u64,
+}
+
+/// A stream of RTP.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RtpStream {
+    /// Its source's identifier.
+    pub ssrc: u32,
+    /// The payload type of its last packet (RFC 3551 §6).
+    pub payload_type: u8,
+    /// Its packets go to the originator.
+    #[serde(skip_serializing_if = "is_false")]
+    pub toclient: bool,
+    /// Packets seen.
+    pub packets: u32,
+    /// Packets missing, by their sequence numbers.
+    pub lost: u32,
 }
 
 /// STUN exchanges by method name.

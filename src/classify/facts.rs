@@ -109,7 +109,7 @@ pub struct FlowFacts<'a> {
     pub stun: Option<StunFacts>,
     /// The first DTLS record's frame.
     pub dtls: Option<u64>,
-    /// The first frame of SCTP over UDP with a valid CRC32c.
+    /// The first frame of SCTP, over UDP or IP, with a valid CRC32c.
     pub sctp: Option<u64>,
     /// Datagrams that look like RTP or SRTP.
     pub rtp: u32,

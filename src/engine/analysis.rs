@@ -330,6 +330,7 @@ impl<'a> FlowView<'a> {
             facts.dtls = (media.dtls != 0).then_some(media.dtls);
             facts.rtp = media.rtp;
             facts.media_datagrams = media.datagrams;
+            facts.sctp = media.detail.as_ref().map(|d| d.sctp).filter(|frame| *frame != 0);
         }
     }
 

@@ -111,6 +111,7 @@ impl FlowView<'_> {
         }
         if let Some(media) = self.media() {
             let enough = media.datagrams as f32 >= self.naming.base.rules.p2p.media_datagrams;
+            marks |= when(media.detail.as_ref().is_some_and(|d| d.sctp != 0), mark::SCTP);
             marks |= when(media.dtls != 0, mark::DTLS) | when(media.rtp > 0, mark::RTP) | when(enough, mark::MEDIA);
         }
         Some(marks)

@@ -4,6 +4,7 @@
 //! nothing is found is left alone after [`MAX_TRIES`] datagrams.
 
 use super::learn::{Context, Learner, direction};
+use super::media;
 use super::quic::Connections;
 use crate::decode::Packet;
 use crate::flow::{Flow, NONE, slab::Slab};
@@ -13,7 +14,7 @@ use crate::inspect::quic::{self, Outcome};
 use crate::inspect::{Fact, dns, message, ntp, stun};
 
 /// How many datagrams of a flow are looked at in vain.
-const MAX_TRIES: u8 = 32;
+pub const MAX_TRIES: u8 = 32;
 
 /// How many flows of a shard may have a hello in fragments under way; others wait for a hello that is whole.
 const MAX_PIECEWISE: usize = 256;
@@ -110,7 +111,7 @@ impl Piecewise {
 /// How far the inspection of a UDP flow has come.
 mod phase {
     // 0, where every flow begins: nothing found yet
-    /// STUN or DTLS was found: what else comes is media.
+    /// STUN, DTLS, SCTP or RTP was found: what else comes is media.
     pub const MEDIA: u8 = 1;
     /// DNS was found.
     pub const DNS: u8 = 2;
@@ -132,7 +133,7 @@ pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, pie
         phase::DNS => {
             take_dns(cx, payload, learner);
         }
-        phase::MEDIA => media(cx, payload, learner, piecewise),
+        phase::MEDIA => take_media(cx, payload, learner, piecewise),
         phase::QUIC => {
             take_quic(cx, payload, learner, piecewise);
         }
@@ -209,6 +210,11 @@ fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise:
     }
     if take_message(cx, payload, learner) {
         cx.flow.phase = phase::MESSAGES;
+        return;
+    }
+    if media::shows(cx, payload, learner) {
+        cx.flow.phase = phase::MEDIA;
+        return;
     }
     tried_in_vain(cx.flow);
 }
@@ -239,8 +245,8 @@ fn take_quic(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecew
     true
 }
 
-/// One datagram of a flow on which STUN or DTLS has been spoken.
-fn media(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) {
+/// One datagram of a flow of media.
+fn take_media(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) {
     match payload.first() {
         Some(0..=3) if take_stun(cx, payload, learner) => return,
         Some(20..=63) if wants_dtls(cx.flow, learner) && take_dtls(cx, payload, learner, piecewise) => return,
@@ -252,11 +258,7 @@ fn media(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise:
         stun.channel_data = stun.channel_data.saturating_add(1);
         return;
     }
-    let Some(media) = learner.media_of(cx.flow) else { return };
-    media.datagrams = media.datagrams.saturating_add(1);
-    if payload.first().is_some_and(|b| (128..=191).contains(b)) {
-        media.rtp = media.rtp.saturating_add(1);
-    }
+    media::datagram(cx, payload, learner);
 }
 
 fn take_stun(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {

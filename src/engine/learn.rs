@@ -1,27 +1,27 @@
 //! Facts into what is kept: the one place where borrowed facts are copied.
 
 mod certificates;
+mod media;
 mod messages;
 mod quic;
+mod stun;
 mod wrapped;
 
 use super::learnt::{
-    Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Mapped, Media, NameAt, PendingQuery, Quic, Seen,
-    Spoken, Stun, Tls,
+    Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Media, NameAt, PendingQuery, Quic, Seen, Spoken, Stun,
+    Tls,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::{self, Strings};
 use crate::decode::{Addr, Packet};
-use crate::event::{LIST_MAX, MethodCounts};
+use crate::event::LIST_MAX;
 use crate::flow::key::fold;
 use crate::flow::slab::Slab;
 use crate::flow::{Flow, NONE};
-use crate::inspect::{Direction, Fact, dns, haproxy, http, ntp, stun, tls};
+use crate::inspect::{Direction, Fact, dns, haproxy, http, ntp, tls};
 
 /// How many queries of one flow may wait for their responses.
 const MAX_PENDING: usize = 64;
-/// How many mapped addresses, and methods, one flow keeps.
-const MAX_STUN: usize = 16;
 /// How many addresses one shard keeps of all DNS answers: names are a help, not a promise.
 const MAX_ANSWERS: usize = 1 << 17;
 /// The longest header or target that is kept, in bytes.
@@ -219,6 +219,7 @@ impl Learner {
             Fact::Dns(message) => self.dns(cx, &message),
             Fact::Stun(message) => self.stun(cx, &message),
             Fact::Ntp(packet) => self.ntp(cx, &packet),
+            Fact::Sctp(packet) => self.sctp(cx, &packet),
             Fact::Quic(quic) => self.quic(cx, &quic),
             Fact::SocksRequest(request) => self.socks(cx, &request),
             Fact::ProxyHeader(header) => self.proxied(cx, &header),
@@ -350,37 +351,6 @@ impl Learner {
 
     fn ntp(&mut self, cx: &mut Context<'_>, _packet: &ntp::Packet) {
         part(&mut self.parts, &mut cx.flow.learnt, Kind::Ntp, &mut self.ntp, || cx.packet.frame);
-    }
-
-    fn stun(&mut self, cx: &mut Context<'_>, message: &stun::Message<'_>) {
-        let details = message.details();
-        let (frame, side) = (cx.packet.frame, usize::from(cx.second));
-        let Learner { parts, stun, strings, records, counts, .. } = self;
-        let make = || Stun { frame, ..Stun::default() };
-        let (Some(known), fresh) = part(parts, &mut cx.flow.learnt, Kind::Stun, stun, make) else { return };
-        counts.stun_flows = counts.stun_flows.wrapping_add(u64::from(fresh));
-        known.ice |= details.is_ice();
-        known.turn |= matches!(message.method(), 0x003..=0x00b);
-        if *records {
-            let detail = known.detail.get_or_insert_default();
-            detail.username = detail.username.or_else(|| details.username.map(|n| strings.keep_bytes(n)));
-            detail.software = detail.software.or_else(|| details.software.map(|n| strings.keep_bytes(n)));
-            count_method(&mut detail.methods, message);
-        }
-        let tally = match message.class() {
-            stun::Class::Request => known.requests.get_mut(side),
-            stun::Class::Success => known.success.get_mut(side),
-            _ => None,
-        };
-        if let Some(tally) = tally {
-            *tally = tally.saturating_add(1);
-        }
-        for mapped in message.mapped() {
-            let told = Mapped::new(mapped, 1u8.wrapping_sub(u8::from(cx.second)));
-            if known.mapped.len() < MAX_STUN && !known.mapped.contains(&told) {
-                known.mapped.push(told);
-            }
-        }
     }
 
     fn dns(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
@@ -592,21 +562,6 @@ fn answer(exchange: &mut DnsExchange, message: &dns::Message<'_>) {
     exchange.rcode = Some(message.rcode());
     exchange.answers = message.answers().take(LIST_MAX).map(|r| r.data().to_string().into()).collect();
     exchange.ttl = message.answers().map(|r| r.ttl).min();
-}
-
-/// Counts a STUN message under its method.
-fn count_method(methods: &mut Vec<(u16, MethodCounts)>, message: &stun::Message<'_>) {
-    let method = message.method();
-    if methods.iter().all(|(m, _)| *m != method) && methods.len() < MAX_STUN {
-        methods.push((method, MethodCounts::default()));
-    }
-    let Some((_, counts)) = methods.iter_mut().find(|(m, _)| *m == method) else { return };
-    let count = match message.class() {
-        stun::Class::Request | stun::Class::Indication => &mut counts.requests,
-        stun::Class::Success => &mut counts.success,
-        stun::Class::Error => &mut counts.error,
-    };
-    *count = count.saturating_add(1);
 }
 
 fn note_message_http(http: &mut Http, content_type: Option<&[u8]>, frame: u64) {

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use crate::decode::Addr;
 use crate::event::MethodCounts;
 use crate::inspect::message::Protocol;
+use crate::inspect::rtp::Source;
 use crate::inspect::x509::Certificate;
 use crate::time::Timestamp;
 
@@ -280,6 +281,28 @@ pub struct Media {
     pub rtp: u32,
     /// All datagrams that are not STUN.
     pub datagrams: u32,
+    /// SCTP, and the streams of RTP.
+    pub detail: Option<Box<MediaDetail>>,
+}
+
+/// SCTP over UDP or IP, and the streams of RTP: of the latter only what shows that they are, unless records are
+/// wanted.
+#[derive(Debug, Default)]
+pub struct MediaDetail {
+    /// The frame of the first SCTP packet with the right checksum; 0 is none.
+    pub sctp: u64,
+    /// Its ports, by side.
+    pub ports: [u16; 2],
+    /// The tags that the sides have sent.
+    pub tags: [u32; 2],
+    /// The types of chunks, as in [`crate::inspect::sctp::Packet::chunks`].
+    pub chunks: u32,
+    /// What may be streams of RTP, each with whether side 1 sent it.
+    pub sources: SmallVec<[(Source, bool); 2]>,
+    /// Streams that the list had no room for, or packets of such.
+    pub omitted: u32,
+    /// RTCP reports.
+    pub reports: u32,
 }
 
 /// An ICMP error about a flow.

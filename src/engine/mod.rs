@@ -25,6 +25,7 @@ pub mod front;
 mod hellos;
 pub mod learn;
 pub mod learnt;
+mod media;
 pub mod naming;
 mod parts;
 mod quic;

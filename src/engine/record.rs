@@ -1,5 +1,7 @@
 //! A flow as the record that is told of it.
 
+mod media;
+
 use std::borrow::Cow;
 
 use super::analysis::{FlowView, has_ports, is_one_sided};
@@ -56,6 +58,8 @@ impl<'a> FlowView<'a> {
             rtsp: self.message_record(Protocol::Rtsp),
             sip: self.message_record(Protocol::Sip),
             stun: self.stun().map(|s| self.stun_record(s)),
+            sctp: self.sctp_record(),
+            rtp: self.rtp_record(),
             tcp: self.tcp.map(|t| self.tcp_record(t)),
         }
     }

@@ -4,6 +4,7 @@ use super::datagrams::{Piecewise, datagram};
 use super::hellos;
 use super::learn::{Context, Learner};
 use super::learnt::Icmp;
+use super::media;
 use super::streams::StreamTable;
 use crate::decode::{Packet, proto, tcp_flag};
 use crate::flow::key::Keyed;
@@ -80,6 +81,10 @@ impl Shard {
             (proto::UDP, _) if packet.payload_len > 0 => {
                 let mut cx = Context { flow, number, packet, second, segments: 0 };
                 datagram(&mut cx, packet.payload(bytes), learner, piecewise);
+            }
+            (proto::SCTP, _) if packet.payload_len > 0 => {
+                let mut cx = Context { flow, number, packet, second, segments: 0 };
+                media::sctp_over_ip(&mut cx, bytes, learner);
             }
             _ => {}
         }

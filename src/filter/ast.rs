@@ -149,7 +149,7 @@ words! {
         Region "region",
         /// What the host is: no record says so yet.
         Role "role",
-        /// The transport, or a protocol seen within: `tls`, `quic`, `dns`, `http`, `stun`.
+        /// The transport, or a protocol seen within: `tls`, `quic`, `dns`, `http`, `stun`, `sctp`, `rtp`.
         Proto "proto",
         /// An oddity.
         Flag "flag",

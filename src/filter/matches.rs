@@ -111,6 +111,8 @@ fn protocols(flow: &FlowRecord<'_>) -> impl Iterator<Item = &'static str> {
         ("dns", !flow.dns.is_empty()),
         ("http", !flow.http.is_empty()),
         ("stun", flow.stun.is_some()),
+        ("sctp", flow.sctp.is_some()),
+        ("rtp", flow.rtp.is_some()),
         ("icmp6", flow.proto == "IPv6-ICMP"),
     ]
     .into_iter()

@@ -28,6 +28,8 @@ pub mod ntp;
 pub mod openvpn;
 pub mod pieces;
 pub mod quic;
+pub mod rtp;
+pub mod sctp;
 pub mod socks;
 pub mod stun;
 pub mod tls;
@@ -73,6 +75,8 @@ pub enum Fact<'a> {
     Stun(stun::Message<'a>),
     /// An NTP packet.
     Ntp(ntp::Packet),
+    /// A packet of SCTP, over IP or UDP.
+    Sctp(sctp::Packet),
     /// QUIC was spoken.
     Quic(quic::Quic<'a>),
     /// What a SOCKS proxy is asked for.

@@ -119,6 +119,8 @@ pub fn flow(flow_id: u64, proto: &'static str) -> FlowRecord<'static> {
         rtsp: None,
         sip: None,
         stun: None,
+        sctp: None,
+        rtp: None,
         tcp: None,
     }
 }

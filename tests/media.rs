@@ -1,0 +1,123 @@
+//! Media over UDP: SCTP and RTP that prove themselves, and what TURN carries.
+
+mod support;
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::{pcap, udp};
+
+const HERE: (&str, u16) = ("192.168.1.50", 50_000);
+const THERE: (&str, u16) = ("198.51.100.10", 40_000);
+
+/// Who sends: the originator, or the other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Here,
+    There,
+}
+use Who::{Here, There};
+
+/// The record of a flow to `port` in which these datagrams are sent.
+fn said(port: u16, datagrams: &[(Who, Vec<u8>)]) -> Value {
+    let frames = datagrams.iter().map(|(who, bytes)| {
+        let (from, to) = if *who == Here { (HERE, (THERE.0, port)) } else { ((THERE.0, port), HERE) };
+        udp(from.1, to.1).payload(bytes.as_slice()).ipv4(from.0, to.0).frame()
+    });
+    told(&frames.collect::<Vec<_>>())
+}
+
+/// The record of the one flow that is in these frames.
+fn told(frames: &[Vec<u8>]) -> Value {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.pcap");
+    let times = (0..).map(|n| 1_700_000_000_000_000_000 + n * 20_000_000);
+    fs::write(&path, pcap(1, times.zip(frames.iter().map(Vec::as_slice)))).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_relayscope")).arg("--ndjson").arg(&path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = output.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+    let mut flows = lines.map(|l| serde_json::from_slice::<Value>(l).unwrap()).filter(|r| r["event_type"] == "flow");
+    let flow = flows.next().unwrap();
+    assert!(flows.next().is_none());
+    flow
+}
+
+/// A packet of RTP.
+fn rtp(ssrc: u32, payload_type: u8, sequence: u16) -> Vec<u8> {
+    let head = [&[0x80, payload_type][..], &sequence.to_be_bytes(), &(u32::from(sequence) * 160).to_be_bytes()];
+    [&head.concat()[..], &ssrc.to_be_bytes(), &[0x55; 160]].concat()
+}
+
+/// A packet of SCTP with its CRC32c, which is worked out bit by bit.
+fn sctp(ports: (u16, u16), tag: u32, chunk: u8) -> Vec<u8> {
+    let ports = [ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat();
+    let mut bytes = [&ports[..], &tag.to_be_bytes(), &[0; 4], &[chunk, 0, 0, 8, 1, 2, 3, 4]].concat();
+    let step = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+    let sum = !bytes.iter().fold(!0, |crc: u32, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)));
+    bytes[8..12].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+/// A STUN message of the type `kind` with these attributes.
+fn stun(kind: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (number, value) in attributes {
+        body.extend(number.to_be_bytes());
+        body.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
+        body.extend(*value);
+        body.resize(body.len().next_multiple_of(4), 0);
+    }
+    let length = u16::try_from(body.len()).unwrap();
+    [&kind.to_be_bytes()[..], &length.to_be_bytes(), b"\x21\x12\xa4\x42abcdefghijkl", &body].concat()
+}
+
+#[test]
+fn rtp_proves_itself_by_going_on() {
+    let stream = |sequences: &[u16]| sequences.iter().map(|n| (Here, rtp(0xdead_beef, 8, *n))).collect::<Vec<_>>();
+    let flow = said(40_000, &stream(&[65_534, 65_535, 0, 1, 4]));
+    let streams = json!([{ "ssrc": 0xdead_beef_u32, "payload_type": 8, "packets": 5, "lost": 2 }]);
+    assert_eq!(flow["rtp"], json!({ "streams": streams }));
+    assert_eq!(said(40_000, &stream(&[1, 2, 3]))["rtp"], Value::Null, "too few");
+    assert_eq!(said(40_000, &stream(&[1, 500, 1000, 1500, 2000]))["rtp"], Value::Null, "too far apart");
+}
+
+#[test]
+fn both_ways_and_reports_beside() {
+    let mut datagrams = Vec::new();
+    for n in 0..9 {
+        datagrams.extend([(Here, rtp(1, 96, n)), (There, rtp(2, 97, n))]);
+    }
+    datagrams.push((Here, b"\x80\xc9\x00\x01\x00\x00\x00\x01".to_vec()));
+    let flow = said(40_000, &datagrams);
+    let stream = |ssrc: u32| json!({ "ssrc": ssrc, "payload_type": 95 + ssrc, "packets": 9, "lost": 0 });
+    let mut other = stream(2);
+    other["toclient"] = true.into();
+    assert_eq!(flow["rtp"], json!({ "streams": [stream(1), other], "reports": 1 }));
+}
+
+#[test]
+fn reports_prove_themselves() {
+    let report = b"\x80\xc9\x00\x01\x00\x00\x00\x01".to_vec();
+    assert_eq!(said(40_001, &[(Here, report.clone())])["rtp"], Value::Null, "eight bytes alone");
+    let two = [&report[..], b"\x81\xca\x00\x02\x00\x00\x00\x01\x01\x00\x00\x00"].concat();
+    assert_eq!(said(40_001, &[(Here, two)])["rtp"]["reports"], 1);
+    assert_eq!(said(40_001, &[(Here, report.clone()), (There, report)])["rtp"]["reports"], 2);
+}
+
+#[test]
+fn sctp_proves_itself_by_its_checksum() {
+    let talk = |bent: u8| {
+        let [mut hello, answer] = [sctp((5000, 5001), 0, 1), sctp((5001, 5000), 7, 2)];
+        hello[8] ^= bent;
+        vec![(Here, hello), (There, answer)]
+    };
+    let flow = said(9899, &talk(0));
+    let told = json!({ "src_port": 5000, "dest_port": 5001, "tag_toclient": 7, "chunks": ["init", "init-ack"] });
+    assert_eq!(flow["sctp"], told);
+    assert_eq!(said(33_333, &talk(0))["sctp"], told, "whatever the port");
+    assert_eq!(said(33_333, &talk(1))["sctp"]["chunks"], json!(["init-ack"]));
+    let after = [(Here, stun(1, &[])), (Here, sctp((5000, 5001), 9, 0))];
+    let flow = said(33_333, &after);
+    assert_eq!((&flow["sctp"]["tag_toserver"], &flow["stun"]["turn"]), (&json!(9), &Value::Null));
+}
