@@ -560,6 +560,30 @@ pub struct StunRecord<'a> {
     /// TURN was spoken.
     #[serde(skip_serializing_if = "is_false")]
     pub turn: bool,
+    /// The addresses that a TURN server relays from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relayed: Vec<String>,
+    /// The peers that it relays to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<String>,
+    /// Messages of TURN's channels.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub channel_data: u64,
+    /// ICE was spoken, between the two ends or through TURN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ice: Option<IceRecord>,
+}
+
+/// What ICE showed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct IceRecord {
+    /// The originator's role at last, `controlling` or `controlled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<&'static str>,
+    /// A pair of candidates was nominated.
+    #[serde(skip_serializing_if = "is_false")]
+    pub nominated: bool,
 }
 
 /// What SCTP showed.

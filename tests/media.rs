@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use support::{pcap, udp};
+use support::{ACK, PSH, SYN, pcap, tcp, udp};
 
 const HERE: (&str, u16) = ("192.168.1.50", 50_000);
 const THERE: (&str, u16) = ("198.51.100.10", 40_000);
@@ -120,4 +120,74 @@ fn sctp_proves_itself_by_its_checksum() {
     let after = [(Here, stun(1, &[])), (Here, sctp((5000, 5001), 9, 0))];
     let flow = said(33_333, &after);
     assert_eq!((&flow["sctp"]["tag_toserver"], &flow["stun"]["turn"]), (&json!(9), &Value::Null));
+}
+
+/// An address as STUN XORs it.
+fn xored(ip: [u8; 4], port: u16) -> Vec<u8> {
+    let [a, b, c, d] = ip;
+    [&[0, 1][..], &(port ^ 0x2112).to_be_bytes(), &[a ^ 0x21, b ^ 0x12, c ^ 0xa4, d ^ 0x42]].concat()
+}
+
+/// ChannelData by the channel 0x4001.
+fn channel(data: &[u8]) -> Vec<u8> {
+    [&[0x40, 1][..], &u16::try_from(data.len()).unwrap().to_be_bytes(), data].concat()
+}
+
+/// A ClientHello of DTLS 1.2 for a name.
+fn dtls_hello(name: &str) -> Vec<u8> {
+    let names = [&[0, 0][..], &u16::try_from(name.len()).unwrap().to_be_bytes(), name.as_bytes()].concat();
+    let sized = |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
+    let list = sized(&names[1..]);
+    let extension = [&[0, 0][..], &sized(&list)].concat();
+    let body = [&[0xfe, 0xfd][..], &[7; 32], &[0, 0, 0, 2, 0xc0, 0x2b, 1, 0], &sized(&extension)].concat();
+    let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+    let message = [&[1, 0][..], &length, &[0, 0, 0, 0, 0, 0], &length, &body].concat();
+    [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0][..], &sized(&message)].concat()
+}
+
+#[test]
+fn turn_tells_what_it_relays_and_what_is_inside() {
+    let relayed = stun(0x0103, &[(0x16, &xored([203, 0, 113, 9], 50_001))]);
+    let permission = stun(0x0008, &[(0x12, &xored([192, 0, 2, 7], 40_000))]);
+    let check = stun(1, &[(0x24, &[0; 4]), (0x25, &[]), (0x802a, &[5; 8])]);
+    let send = |data: &[u8]| stun(0x0016, &[(0x12, &xored([192, 0, 2, 7], 40_000)), (0x13, data)]);
+    let mut talk = vec![(Here, stun(3, &[])), (There, relayed), (Here, permission), (Here, send(&check))];
+    talk.push((Here, send(&dtls_hello("peer.example"))));
+    talk.extend((0..6).map(|n| (There, channel(&rtp(77, 96, n)))));
+    let flow = said(3478, &talk);
+    let stun = &flow["stun"];
+    assert_eq!((&stun["turn"], &stun["channel_data"]), (&json!(true), &json!(6)));
+    assert_eq!((&stun["relayed"], &stun["peers"]), (&json!(["203.0.113.9:50001"]), &json!(["192.0.2.7:40000"])));
+    assert_eq!(stun["ice"], json!({ "role": "controlling", "nominated": true }));
+    assert_eq!(flow["tls"]["sni"], "peer.example");
+    assert_eq!(flow["rtp"]["streams"][0]["packets"], 6);
+    assert_eq!(flow["class"], "stun");
+}
+
+#[test]
+fn the_other_ends_word_tells_the_role() {
+    let says = |attribute: u16| stun(1, &[(0x24, &[0; 4]), (attribute, &[5; 8])]);
+    assert_eq!(
+        said(40_000, &[(Here, says(0x8029)), (There, says(0x802a))])["stun"]["ice"],
+        json!({ "role": "controlled" })
+    );
+    assert_eq!(
+        said(40_000, &[(Here, stun(1, &[])), (There, says(0x8029))])["stun"]["ice"],
+        json!({ "role": "controlling" })
+    );
+    assert_eq!(said(40_000, &[(Here, stun(1, &[]))])["stun"]["ice"], Value::Null);
+}
+
+#[test]
+fn turn_over_tcp_tells_the_same() {
+    let mut frames = vec![tcp(HERE.1, 3478).flags(SYN).seq(999).ipv4(HERE.0, THERE.0).frame()];
+    let hello = channel(&dtls_hello("peer.example"));
+    let padded = [&hello[..], &[0; 3][..hello.len().wrapping_neg() & 3]].concat();
+    let stream = [stun(3, &[]), padded, channel(b"beef")].concat();
+    for (at, part) in stream.chunks(50).enumerate() {
+        let seq = 1000 + u32::try_from(at * 50).unwrap();
+        frames.push(tcp(HERE.1, 3478).flags(ACK | PSH).seq(seq).payload(part).ipv4(HERE.0, THERE.0).frame());
+    }
+    let flow = told(&frames);
+    assert_eq!((&flow["stun"]["channel_data"], &flow["tls"]["sni"]), (&json!(2), &json!("peer.example")));
 }

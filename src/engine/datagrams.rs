@@ -8,9 +8,10 @@ use super::media;
 use super::quic::Connections;
 use crate::decode::Packet;
 use crate::flow::{Flow, NONE, slab::Slab};
-use crate::inspect::dtls::{self, DtlsState, Wanted};
+use crate::inspect::dtls::{self, DtlsState};
 use crate::inspect::openvpn::{self, Session};
 use crate::inspect::quic::{self, Outcome};
+use crate::inspect::stun::Carried;
 use crate::inspect::{Fact, dns, message, ntp, stun};
 
 /// How many datagrams of a flow are looked at in vain.
@@ -53,7 +54,7 @@ impl Piecewise {
 
     /// Takes a datagram of DTLS, and reports the hellos that are whole with it.
     fn dtls(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
-        let wanted = if learner.records { Wanted::Certificates } else { Wanted::Hellos };
+        let wanted = learner.wanted();
         if cx.flow.streams == NONE {
             if !self.has_room() || !dtls::has_piece(payload, wanted) {
                 return dtls::inspect(payload, wanted, &mut |fact| learner.learn(cx, fact));
@@ -249,14 +250,11 @@ fn take_quic(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecew
 fn take_media(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) {
     match payload.first() {
         Some(0..=3) if take_stun(cx, payload, learner) => return,
-        Some(20..=63) if wants_dtls(cx.flow, learner) && take_dtls(cx, payload, learner, piecewise) => return,
+        Some(20..=63) if learner.wants_dtls(cx.flow) && take_dtls(cx, payload, learner, piecewise) => return,
         _ => {}
     }
-    if payload.first().is_some_and(|b| (64..=79).contains(b))
-        && let Some(stun) = learner.stun_of(cx.flow)
-    {
-        stun.channel_data = stun.channel_data.saturating_add(1);
-        return;
+    if payload.first().is_some_and(|b| (64..=79).contains(b)) && learner.stun_of(cx.flow).is_some() {
+        return learner.learn(cx, Fact::Carried(Carried::by_channel(payload)));
     }
     media::datagram(cx, payload, learner);
 }
@@ -272,22 +270,11 @@ fn take_stun(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> boo
     message.map(|m| learner.learn(cx, Fact::Stun(m))).is_some()
 }
 
-/// Whether a hello of the flow is still to come, or a certificate that is wanted.
-fn wants_dtls(flow: &Flow, learner: &Learner) -> bool {
-    learner.tls_of(flow).is_none_or(|t| t.version == 0 || learner.records && t.awaits_certificate())
-}
-
 fn take_dtls(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) -> bool {
     if !payload.first().is_some_and(|b| (20..=63).contains(b)) || !dtls::is_dtls(payload) {
         return false;
     }
     piecewise.dtls(cx, payload, learner);
-    let frame = cx.packet.frame;
-    if let Some(media) = learner.media_of(cx.flow) {
-        media.datagrams = media.datagrams.saturating_add(1);
-        if media.dtls == 0 {
-            media.dtls = frame;
-        }
-    }
+    learner.count_dtls(cx);
     true
 }

@@ -218,6 +218,7 @@ impl Learner {
             Fact::HttpResponse(response) => self.response(cx, &response),
             Fact::Dns(message) => self.dns(cx, &message),
             Fact::Stun(message) => self.stun(cx, &message),
+            Fact::Carried(carried) => self.carried(cx, &carried),
             Fact::Ntp(packet) => self.ntp(cx, &packet),
             Fact::Sctp(packet) => self.sctp(cx, &packet),
             Fact::Quic(quic) => self.quic(cx, &quic),

@@ -227,7 +227,7 @@ pub struct Stun {
     pub requests: [u32; 2],
     /// Success responses, by side.
     pub success: [u32; 2],
-    /// ChannelData datagrams.
+    /// ChannelData messages.
     pub channel_data: u32,
     /// Messages had the attributes of ICE.
     pub ice: bool,
@@ -248,6 +248,14 @@ pub struct StunDetail {
     pub username: Option<u32>,
     /// The first software.
     pub software: Option<u32>,
+    /// Addresses that a TURN server relays from.
+    pub relayed: SmallVec<[Mapped; 1]>,
+    /// Peers that it relays to.
+    pub peers: SmallVec<[Mapped; 1]>,
+    /// Whether each side says that it controls (ICE), its newest word.
+    pub controls: [Option<bool>; 2],
+    /// A pair of candidates was nominated.
+    pub nominated: bool,
 }
 
 /// A mapped address that a server told.

@@ -1,11 +1,11 @@
-//! Media that no DTLS hides: SCTP by its checksum, RTP by how it goes on.
+//! Media that no DTLS hides: SCTP by its checksum, RTP by how it goes on; and what TURN carries.
 //!
 //! A flow that began with STUN or DTLS is media whatever comes next; any other must prove itself within the first
 //! [`MAX_TRIES`] datagrams.
 
 use super::datagrams::MAX_TRIES;
 use super::learn::{Context, Learner};
-use crate::inspect::{Fact, rtp, sctp};
+use crate::inspect::{Fact, dtls, rtp, sctp, stun};
 
 /// Whether a datagram of a flow of which nothing is known shows, with those before it, that it is media.
 pub fn shows(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
@@ -29,6 +29,23 @@ pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
     }
     if records && looks_like_rtp {
         shows_rtp(cx, payload, learner);
+    }
+}
+
+/// Takes a datagram that came inside another's, or framed in a stream. Only hellos that are whole are read.
+pub fn carried(cx: &mut Context<'_>, inside: &[u8], learner: &mut Learner) {
+    match inside.first() {
+        None => {}
+        Some(0..=3) => {
+            if let Some(message) = stun::parse(inside, inside.len()).filter(|_| learner.records) {
+                learner.ice_inside(cx, &message);
+            }
+        }
+        Some(20..=63) if learner.wants_dtls(cx.flow) && dtls::is_dtls(inside) => {
+            dtls::inspect(inside, learner.wanted(), &mut |fact| learner.learn(cx, fact));
+            learner.count_dtls(cx);
+        }
+        Some(_) => datagram(cx, inside, learner),
     }
 }
 

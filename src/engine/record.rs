@@ -5,12 +5,12 @@ mod media;
 use std::borrow::Cow;
 
 use super::analysis::{FlowView, has_ports, is_one_sided};
-use super::learnt::{CertificateDetail, Dns, DnsExchange, Http, Quic, SpokenDetail, Stun, Tls};
+use super::learnt::{CertificateDetail, Dns, DnsExchange, Http, Mapped, Quic, SpokenDetail, Stun, StunDetail, Tls};
 use crate::classify::verdict::Verdict;
 use crate::decode::proto;
 use crate::event::{
-    DnsRecord, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, MessageRecord, Methods, Proxied, QuicRecord,
-    SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord, ViaProxy,
+    DnsRecord, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, IceRecord, MessageRecord, Methods, Proxied,
+    QuicRecord, SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord, ViaProxy,
 };
 use crate::flow::NONE;
 use crate::flow::key::community_id;
@@ -186,17 +186,27 @@ impl<'a> FlowView<'a> {
             Some(name) => Cow::Borrowed(name),
             None => Cow::Owned(format!("0x{number:03x}")),
         };
-        let mut mapped: Vec<String> = known.mapped.iter().map(|mapped| mapped.told().to_string()).collect();
-        mapped.dedup();
         let detail = known.detail.as_deref();
         let methods = detail.map(|d| &d.methods[..]).unwrap_or_default();
         StunRecord {
-            mapped,
+            mapped: addresses(&known.mapped),
             username: detail.and_then(|d| d.username).map(|name| Cow::Borrowed(self.text(name))),
             software: detail.and_then(|d| d.software).map(|name| Cow::Borrowed(self.text(name))),
             methods: Methods(methods.iter().map(|(number, counts)| (method(*number), *counts)).collect()),
             turn: known.turn || known.channel_data > 0,
+            relayed: detail.map(|d| addresses(&d.relayed)).unwrap_or_default(),
+            peers: detail.map(|d| addresses(&d.peers)).unwrap_or_default(),
+            channel_data: u64::from(known.channel_data),
+            ice: detail.and_then(|d| self.ice_record(known.ice, d)),
         }
+    }
+
+    /// The other side's word tells the originator's role as well: there is one of each (RFC 8445 §6.1.1).
+    fn ice_record(&self, spoken: bool, known: &StunDetail) -> Option<IceRecord> {
+        let [orig, resp] = self.flow.oriented(known.controls);
+        let controls = orig.or(resp.map(|controls| !controls));
+        let role = controls.map(|controls| if controls { "controlling" } else { "controlled" });
+        (spoken || role.is_some()).then_some(IceRecord { role, nominated: known.nominated })
     }
 
     fn tcp_record(&self, tcp: &Tcp) -> TcpRecord {
@@ -216,6 +226,13 @@ impl<'a> FlowView<'a> {
             missed_bytes: sum(|t| t.missed),
         }
     }
+}
+
+/// Addresses as they are told; one told to both sides once.
+fn addresses(known: &[Mapped]) -> Vec<String> {
+    let mut told: Vec<String> = known.iter().map(|mapped| mapped.told().to_string()).collect();
+    told.dedup();
+    told
 }
 
 /// What a record tells of a certificate.

@@ -73,6 +73,8 @@ pub enum Fact<'a> {
     Dns(dns::Message<'a>),
     /// A STUN message.
     Stun(stun::Message<'a>),
+    /// A datagram inside STUN's or TURN's.
+    Carried(stun::Carried<'a>),
     /// An NTP packet.
     Ntp(ntp::Packet),
     /// A packet of SCTP, over IP or UDP.

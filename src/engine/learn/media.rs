@@ -3,6 +3,7 @@
 use super::{Context, Learner};
 use crate::engine::learnt::MediaDetail;
 use crate::flow::Flow;
+use crate::inspect::dtls::Wanted;
 use crate::inspect::rtp::{self, Source};
 use crate::inspect::sctp;
 
@@ -14,6 +15,27 @@ const PROVING_REPORTS: u32 = 2;
 impl Learner {
     fn media_detail(&mut self, flow: &mut Flow) -> Option<&mut MediaDetail> {
         Some(self.media_of(flow)?.detail.get_or_insert_default())
+    }
+
+    /// What is wanted of DTLS.
+    pub const fn wanted(&self) -> Wanted {
+        if self.records { Wanted::Certificates } else { Wanted::Hellos }
+    }
+
+    /// Whether a hello of the flow is still to come, or a certificate that is wanted.
+    pub fn wants_dtls(&self, flow: &Flow) -> bool {
+        self.tls_of(flow).is_none_or(|t| t.version == 0 || self.records && t.awaits_certificate())
+    }
+
+    /// Counts a datagram of DTLS.
+    pub fn count_dtls(&mut self, cx: &mut Context<'_>) {
+        let frame = cx.packet.frame;
+        if let Some(media) = self.media_of(cx.flow) {
+            media.datagrams = media.datagrams.saturating_add(1);
+            if media.dtls == 0 {
+                media.dtls = frame;
+            }
+        }
     }
 
     pub(super) fn sctp(&mut self, cx: &mut Context<'_>, packet: &sctp::Packet) {

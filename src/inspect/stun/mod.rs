@@ -32,6 +32,7 @@ pub mod attribute {
     pub const ERROR_CODE: u16 = 0x0009;
     pub const LIFETIME: u16 = 0x000d;
     pub const XOR_PEER_ADDRESS: u16 = 0x0012;
+    pub const DATA: u16 = 0x0013;
     pub const REALM: u16 = 0x0014;
     pub const NONCE: u16 = 0x0015;
     pub const XOR_RELAYED_ADDRESS: u16 = 0x0016;
@@ -154,6 +155,20 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// The peers that a TURN server is to let through, or relays to (RFC 8656 §18.3).
+    pub fn peers(&self) -> impl Iterator<Item = SocketAddr> + use<'a> {
+        let key = self.key;
+        let peers = self.attributes().filter(|a| a.kind == attribute::XOR_PEER_ADDRESS);
+        peers.filter_map(move |a| address(a.value, Some(key)))
+    }
+
+    /// The datagram that a Send or Data indication of TURN carries (RFC 8656 §11), if it is whole.
+    pub fn data(&self) -> Option<Carried<'a>> {
+        let indication = matches!(self.method(), 6 | 7) && self.class() == Class::Indication;
+        let data = self.attributes().filter(|_| indication).find(|a| a.kind == attribute::DATA)?;
+        Some(Carried { channel: false, datagram: data.value })
+    }
+
     /// What the attributes say, by one walk over them; of one that comes twice, the first (RFC 8489 §14).
     #[inline]
     pub fn details(&self) -> Details<'a> {
@@ -183,6 +198,22 @@ pub struct Attribute<'a> {
     pub kind: u16,
     /// Its value, without padding.
     pub value: &'a [u8],
+}
+
+/// A datagram that came inside: in an indication of TURN, by one of its channels, or framed in a stream (RFC 4571).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried<'a> {
+    /// It came by a channel.
+    pub channel: bool,
+    /// Its bytes; none where it was cut.
+    pub datagram: &'a [u8],
+}
+
+impl<'a> Carried<'a> {
+    /// What a message of ChannelData carries, however much of it is there.
+    pub fn by_channel(message: &'a [u8]) -> Self {
+        Carried { channel: true, datagram: channel_data(message).map_or(&[], |(_, datagram)| datagram) }
+    }
 }
 
 /// The attributes of a [`Message`].

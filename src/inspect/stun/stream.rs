@@ -1,10 +1,11 @@
 //! STUN over TCP (RFC 8489 §6.2.2): messages back to back, among them TURN's ChannelData (RFC 8656 §12.5), padded to
-//! whole words. ICE's two-byte lengths before each (RFC 4571, RFC 6544) are passed over where a first message has one.
+//! whole words. ICE's two-byte lengths before each (RFC 4571, RFC 6544) are read where a first message has one; what they
+//! frame that is not STUN is told as it is, as is what ChannelData carries.
 //!
 //! A message too long to be held whole is told with its first [`MAX_HELD`] bytes. After a hole a direction goes on
 //! if a message with magic cookie begins right behind it, and is given up otherwise.
 
-use super::{COOKIE, HEADER_LEN, Message, padding};
+use super::{COOKIE, Carried, HEADER_LEN, Message, padding};
 use crate::inspect::{Direction, Fact, MAX_HELD, Next, Probe, Progress, StreamInspector};
 use crate::wire::{Reader, Result, Truncated};
 
@@ -30,8 +31,24 @@ struct Lane {
 enum Unit<'a> {
     /// A message, and its length on the wire.
     Stun(Message<'a>, usize),
-    /// Something to pass over, of that length.
-    Other(usize),
+    /// ChannelData, of that length.
+    Channel(usize),
+    /// A datagram framed, of that length.
+    Framed(usize),
+}
+
+/// The longest datagram that is waited for, to be told whole.
+const MAX_DATAGRAM: usize = 2048;
+
+impl<'a> Unit<'a> {
+    /// What is told of it, given its bytes.
+    fn told(self, bytes: &'a [u8]) -> Fact<'a> {
+        match self {
+            Unit::Stun(message, _) => Fact::Stun(message),
+            Unit::Channel(_) => Fact::Carried(Carried::by_channel(bytes)),
+            Unit::Framed(_) => Fact::Carried(Carried { channel: false, datagram: bytes }),
+        }
+    }
 }
 
 impl StunStream {
@@ -68,14 +85,15 @@ impl Lane {
         };
         if kind >> 14 != 0 {
             // what is not STUN cannot stand first: its bytes would prove nothing
-            return Ok(self.framed.then_some(Unit::Other(size)));
+            let unit = if kind >> 14 == 1 { Unit::Channel(size) } else { Unit::Framed(size) };
+            return Ok(self.framed.then_some(unit));
         }
         if reader.left() < HEADER_LEN {
             return Err(Truncated);
         }
         match Message::read(reader.rest()) {
             Ok(message) if !message.classic && message.is_aligned() => Ok(Some(Unit::Stun(message, size))),
-            _ if self.prefixed && self.framed => Ok(Some(Unit::Other(usize::from(prefix)))),
+            _ if self.prefixed && self.framed => Ok(Some(Unit::Framed(usize::from(prefix)))),
             _ => Ok(None),
         }
     }
@@ -106,21 +124,19 @@ impl StreamInspector for StunStream {
                 Ok(Some(unit)) => unit,
             };
             let prefix = if lane.prefixed { 2 } else { 0 };
-            let size = match unit {
-                Unit::Other(size) => size.saturating_add(prefix),
-                Unit::Stun(message, size) => {
-                    let size = size.saturating_add(prefix);
-                    if reader.left() < size && reader.left() < MAX_HELD {
-                        return progress(reader, 0, Next::More);
-                    }
-                    emit(direction, Fact::Stun(message));
-                    size
-                }
+            let (size, longest) = match unit {
+                Unit::Stun(_, size) => (size.saturating_add(prefix), MAX_HELD),
+                Unit::Channel(size) | Unit::Framed(size) => (size.saturating_add(prefix), MAX_DATAGRAM),
             };
+            if reader.left() < size && reader.left() < longest {
+                return progress(reader, 0, Next::More);
+            }
             lane.framed = true;
-            let taken = reader.take_up_to(size).len();
-            if taken < size {
-                return progress(reader, size.saturating_sub(taken), Next::More);
+            let taken = reader.take_up_to(size);
+            let inside = taken.get(prefix..).unwrap_or_default();
+            emit(direction, unit.told(inside));
+            if taken.len() < size {
+                return progress(reader, size.saturating_sub(taken.len()), Next::More);
             }
         }
     }
