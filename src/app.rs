@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -135,6 +136,7 @@ fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
 fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
+    keep_inputs(args, &paths)?;
     if let Some(filter) = &args.filter {
         for test in filter.without_data() {
             say(&format!("the filter's test {test} matches nothing yet: there is no data for it"));
@@ -185,6 +187,20 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     // the process ends now: giving back millions of small pieces of memory one by one would only take time
     std::mem::forget(outcome);
     Ok(exit.exit())
+}
+
+/// Refuses to write the report over what it is made of.
+fn keep_inputs(args: &AnalyzeArgs, inputs: &[PathBuf]) -> Result<()> {
+    let Some(output) = args.output.as_deref().and_then(|path| fs::canonicalize(path).ok()) else { return Ok(()) };
+    let read = inputs.iter().chain(&args.site).chain(&args.catalogue);
+    for input in read.filter_map(|path| fs::canonicalize(path).ok()) {
+        let same = fs::metadata(&output).and_then(|o| Ok((o, fs::metadata(&input)?)));
+        let same = same.is_ok_and(|(o, i)| o.is_file() && (o.dev(), o.ino()) == (i.dev(), i.ino()));
+        if same || (input.is_dir() && output.is_file() && output.starts_with(&input)) {
+            return Err(anyhow!("{}: is read as well, so it is not written: give -o another name", output.display()));
+        }
+    }
+    Ok(())
 }
 
 fn default_threads() -> usize {

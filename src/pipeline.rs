@@ -41,6 +41,8 @@ pub fn run(
     stop: &AtomicBool,
     progress: &mut (dyn FnMut(&Progress) + Send),
 ) -> Outcome {
+    // more threads than shards would have nothing to do
+    let threads = threads.min(SHARDS);
     if threads <= 1 {
         run_alone(source, config, stop, progress)
     } else {
@@ -181,9 +183,13 @@ fn run_many(
     let shards = shards(config).into_iter().map(Mutex::new).collect();
     let shared = Shared { state: Mutex::new(state), changed: Condvar::new(), shards, stop, threads };
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| shared.work());
+        // a thread that the system does not give is one that others do the work of
+        for _ in 1..threads {
+            if std::thread::Builder::new().spawn_scoped(scope, || shared.work()).is_err() {
+                break;
+            }
         }
+        shared.work();
     });
     let Shared { state, shards, .. } = shared;
     let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);

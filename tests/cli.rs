@@ -239,6 +239,28 @@ fn an_output_that_cannot_be_written() {
 }
 
 #[test]
+fn a_report_is_not_written_over_what_is_read() {
+    let dir = TempDir::new().unwrap();
+    let bytes = fs::read(CAPTURE).unwrap();
+    fs::create_dir(dir.path().join("rotated")).unwrap();
+    for name in ["a.pcapng", "rotated/b.pcapng"] {
+        fs::write(dir.path().join(name), &bytes).unwrap();
+    }
+    fs::hard_link(dir.path().join("a.pcapng"), dir.path().join("c.pcapng")).unwrap();
+    for (input, output) in [("a.pcapng", "a.pcapng"), ("a.pcapng", "c.pcapng"), ("rotated", "rotated/b.pcapng")] {
+        complains(dir.path(), &["analyze", input, "-o", output], 2, "give -o another name");
+        assert_eq!(fs::read(dir.path().join(output)).unwrap(), bytes, "{output}");
+    }
+}
+
+#[test]
+fn more_threads_than_there_is_work_for_do_no_harm() {
+    let dir = TempDir::new().unwrap();
+    let told = |threads| run(dir.path(), &["analyze", CAPTURE, "--ndjson", "--threads", threads]).out;
+    assert_eq!(told("4000000000"), told("1"));
+}
+
+#[test]
 fn an_output_file_appears_whole() {
     let dir = TempDir::new().unwrap();
     let ran = run(dir.path(), &["--csv", "-o", "out.csv", CAPTURE]);

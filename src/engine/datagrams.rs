@@ -126,7 +126,7 @@ mod phase {
     pub const MESSAGES: u8 = 5;
 }
 
-/// Takes the payload of a UDP datagram, of which `wire_len` bytes were on the wire.
+/// Takes the payload of a UDP datagram.
 #[inline]
 pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise: &mut Piecewise) {
     match cx.flow.phase {

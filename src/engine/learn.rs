@@ -469,7 +469,8 @@ impl Learner {
             if let Some(same) =
                 dns.list.iter_mut().rev().take(MAX_OWNERS).find(|e| e.id == message.id && e.qname == qname)
             {
-                if !same.answers.contains(&data) {
+                let again = same.answers.iter().rev().take(MAX_OWNERS).any(|answer| *answer == data);
+                if !again && same.answers.len() < LIST_MAX {
                     same.answers.push(data);
                 }
                 continue;

@@ -79,7 +79,6 @@ pub mod flag {
     pub const MIDSTREAM: u16 = 1 << 3;
     pub const CUT: u16 = 1 << 4;
     pub const ENDED: u16 = 1 << 5;
-    pub const FRAGMENTED: u16 = 1 << 6;
     pub const TROUBLED: u16 = 1 << 7;
 }
 
@@ -501,9 +500,6 @@ fn opening_flags(packet: &Packet, forward: bool) -> u16 {
     }
     if is_from_service(packet) {
         flags |= flag::FLIPPED | flag::GUESSED;
-    }
-    if packet.frames > 1 {
-        flags |= flag::FRAGMENTED;
     }
     flags
 }
