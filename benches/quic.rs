@@ -1,7 +1,6 @@
 //! What a QUIC connection costs until its server name is known, and what a datagram costs that is not QUIC.
 
 #[path = "../tests/support/quic.rs"]
-#[allow(dead_code, reason = "each user takes a part of it")]
 mod wire;
 
 use std::hint::black_box;

@@ -3,6 +3,7 @@
 //! Most frames of most captures are such. They are read at fixed places; a frame that differs in anything is left to
 //! the way step by step, whose answer this one's always is (a property test holds the two together).
 
+use super::transport::tcp_fields;
 use super::{Addr, Packet, proto, tunnel};
 
 /// Bytes before IPv4's header, and with it.
@@ -73,22 +74,13 @@ pub(super) fn decode(bytes: &[u8], packet: &mut Packet) -> bool {
 
 #[inline(always)]
 fn tcp(transport: &[u8], packet: &mut Packet) -> bool {
-    let Some(&[s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, off, flags, w0, w1, c0, c1, _, _]) =
-        transport.first_chunk::<20>()
-    else {
-        return false;
-    };
+    let Some(fixed) = transport.first_chunk::<20>() else { return false };
+    let [.., off, _, _, _, _, _, _, _] = *fixed;
     let header = usize::from(off >> 4) << 2;
     if header < 20 || header > transport.len() {
         return false;
     }
-    packet.src_port = u16::from_be_bytes([s0, s1]);
-    packet.dst_port = u16::from_be_bytes([d0, d1]);
-    packet.seq = u32::from_be_bytes([q0, q1, q2, q3]);
-    packet.ack = u32::from_be_bytes([a0, a1, a2, a3]);
-    packet.tcp_flags = flags;
-    packet.window = u16::from_be_bytes([w0, w1]);
-    packet.checksum = u16::from_be_bytes([c0, c1]);
+    tcp_fields(fixed, packet);
     packet.options_len = (header as u8).wrapping_sub(20);
     payload(header, transport.len(), packet);
     true

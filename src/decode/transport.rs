@@ -46,18 +46,8 @@ fn within<'a>(bytes: &'a [u8], r: Reader<'a>, len: usize) -> (&'a [u8], Reader<'
 
 #[inline(always)]
 fn tcp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
-    let Ok(&[s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, off, flags, w0, w1, c0, c1, _, _]) = r.array::<20>()
-    else {
-        return cut_header(bytes, r, len, packet);
-    };
-    packet.src_port = u16::from_be_bytes([s0, s1]);
-    packet.dst_port = u16::from_be_bytes([d0, d1]);
-    packet.seq = u32::from_be_bytes([q0, q1, q2, q3]);
-    packet.ack = u32::from_be_bytes([a0, a1, a2, a3]);
-    packet.tcp_flags = flags;
-    packet.window = u16::from_be_bytes([w0, w1]);
-    packet.checksum = u16::from_be_bytes([c0, c1]);
-    let header = usize::from(off >> 4).saturating_mul(4);
+    let Ok(fixed) = r.array::<20>() else { return cut_header(bytes, r, len, packet) };
+    let header = tcp_fields(fixed, packet);
     // a data offset under five words cannot be; take the fixed header as all there is
     let options = header.saturating_sub(20);
     if options > 0 {
@@ -66,6 +56,20 @@ fn tcp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Resu
     }
     bare(bytes, r, len.saturating_sub(header.max(20)), packet);
     Ok(())
+}
+
+/// Reads the fixed part of a TCP header, and gives the length that it claims for the whole.
+#[inline(always)]
+pub(super) fn tcp_fields(fixed: &[u8; 20], packet: &mut Packet) -> usize {
+    let &[s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, off, flags, w0, w1, c0, c1, _, _] = fixed;
+    packet.src_port = u16::from_be_bytes([s0, s1]);
+    packet.dst_port = u16::from_be_bytes([d0, d1]);
+    packet.seq = u32::from_be_bytes([q0, q1, q2, q3]);
+    packet.ack = u32::from_be_bytes([a0, a1, a2, a3]);
+    packet.tcp_flags = flags;
+    packet.window = u16::from_be_bytes([w0, w1]);
+    packet.checksum = u16::from_be_bytes([c0, c1]);
+    usize::from(off >> 4) << 2
 }
 
 /// A header that is not there whole: its ports, and for TCP its sequence number, if they are.

@@ -1,6 +1,7 @@
 //! Facts into what is kept: the one place where borrowed facts are copied.
 
 mod certificates;
+mod dns;
 mod media;
 mod messages;
 mod quic;
@@ -12,22 +13,16 @@ use super::learnt::{
     Tls,
 };
 use super::parts::{Kind, Parts, part};
-use super::strings::{self, Strings};
+use super::strings::Strings;
 use crate::decode::{Addr, Packet};
 use crate::event::LIST_MAX;
+use crate::flow::Flow;
 use crate::flow::key::fold;
 use crate::flow::slab::Slab;
-use crate::flow::{Flow, NONE};
-use crate::inspect::{Direction, Fact, dns, haproxy, http, ntp, tls};
+use crate::inspect::{Direction, Fact, haproxy, http, ntp, tls};
 
-/// How many queries of one flow may wait for their responses.
-const MAX_PENDING: usize = 64;
-/// How many addresses one shard keeps of all DNS answers: names are a help, not a promise.
-const MAX_ANSWERS: usize = 1 << 17;
 /// The longest header or target that is kept, in bytes.
 const MAX_TEXT: usize = 64 << 10;
-/// How many owners of an unsolicited answer's addresses get a record of their own.
-const MAX_OWNERS: usize = 64;
 
 /// Counts over all flows of a shard.
 #[derive(Clone, Copy, Debug, Default)]
@@ -353,173 +348,6 @@ impl Learner {
     fn ntp(&mut self, cx: &mut Context<'_>, _packet: &ntp::Packet) {
         part(&mut self.parts, &mut cx.flow.learnt, Kind::Ntp, &mut self.ntp, || cx.packet.frame);
     }
-
-    fn dns(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
-        let frame = cx.packet.frame;
-        let make = || Dns { frame, ..Dns::default() };
-        let (_, fresh) = part(&mut self.parts, &mut cx.flow.learnt, Kind::Dns, &mut self.dns, make);
-        self.counts.dns_flows = self.counts.dns_flows.wrapping_add(u64::from(fresh));
-        if message.is_response() {
-            self.dns_response(cx, message);
-        } else {
-            self.dns_query(cx, message);
-        }
-    }
-
-    fn keep_name(&mut self, name: &dns::Name<'_>) -> u32 {
-        let mut buffer = [0; dns::NAME_MAX];
-        if let Some(plain) = name.in_place().and_then(|wire| dns::plain_text(wire, &mut buffer)) {
-            return self.strings.keep(plain);
-        }
-        self.scratch.clear();
-        let _ = name.write_to(&mut self.scratch);
-        self.strings.keep(&self.scratch)
-    }
-
-    fn known_dns(&mut self, flow: &Flow) -> Option<&mut Dns> {
-        self.dns.get_mut(self.parts.get(flow.learnt, Kind::Dns))
-    }
-
-    /// The list of a flow's exchanges, which only records need.
-    fn dns_list(&mut self, flow: &Flow) -> Option<&mut DnsList> {
-        Some(self.known_dns(flow)?.record.get_or_insert_default())
-    }
-
-    fn dns_query(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
-        let (records, ts) = (self.records, cx.packet.ts);
-        for question in message.questions() {
-            let qname = name_digest(&question.name);
-            let name = if records { self.keep_name(&question.name) } else { strings::OMITTED };
-            let Some(dns) = self.known_dns(cx.flow) else { return };
-            let again = dns.pending.iter().any(|p| (p.id, p.qname, p.qtype) == (message.id, qname, question.qtype));
-            if again {
-                continue;
-            }
-            let mut record = NONE;
-            if records {
-                let DnsList { list, omitted } = &mut **dns.record.get_or_insert_default();
-                record = u32::try_from(list.len()).unwrap_or(NONE);
-                push(list, omitted, || DnsExchange {
-                    id: message.id,
-                    qname: Some(name),
-                    qtype: Some(question.qtype),
-                    ..DnsExchange::default()
-                });
-            }
-            if dns.pending.len() >= MAX_PENDING {
-                dns.pending.remove(0);
-            }
-            dns.pending.push(PendingQuery { ts, record, qname, id: message.id, qtype: question.qtype });
-        }
-    }
-
-    fn dns_response(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
-        let (question, answers) = message.question_and_answers();
-        let (asked_for, qtype) = (question.map(|q| q.name), question.map(|q| q.qtype));
-        self.keep_addresses(cx, answers, asked_for);
-        let digest = asked_for.map(|name| name_digest(&name));
-        let Some(dns) = self.known_dns(cx.flow) else { return };
-        // without a question only the id tells, and what multicast DNS sends has none (RFC 6762 §18.1)
-        let answers = |p: &PendingQuery| digest.map_or(message.id != 0, |q| q == p.qname);
-        let asked = dns.pending.iter().position(|p| p.id == message.id && answers(p));
-        let query = asked.map(|at| dns.pending.remove(at));
-        self.counts.dns_exchanges = self.counts.dns_exchanges.wrapping_add(u64::from(query.is_some()));
-        if !self.records {
-            return;
-        }
-        let qname = asked_for.map(|name| self.keep_name(&name));
-        let Some(dns) = self.dns_list(cx.flow) else { return };
-        let place = query.and_then(|q| dns.list.get_mut(q.record as usize));
-        if let Some(exchange) = place {
-            answer(exchange, message);
-            exchange.rtt = query.map(|q| cx.packet.ts.since(q.ts));
-        } else if qname.is_some() {
-            push(&mut dns.list, &mut dns.omitted, || {
-                let mut alone = DnsExchange { id: message.id, qname, qtype, ..DnsExchange::default() };
-                answer(&mut alone, message);
-                alone
-            });
-        } else {
-            self.unsolicited(cx, message);
-        }
-        self.other_questions(cx, message);
-    }
-
-    /// A response with more questions than one (multicast DNS) answers each.
-    fn other_questions(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
-        for question in message.questions().skip(1) {
-            let qname = Some(self.keep_name(&question.name));
-            let Some(dns) = self.dns_list(cx.flow) else { return };
-            push(&mut dns.list, &mut dns.omitted, || DnsExchange {
-                id: message.id,
-                qname,
-                qtype: Some(question.qtype),
-                rcode: Some(message.rcode()),
-                ..DnsExchange::default()
-            });
-        }
-    }
-
-    /// A response without a question (multicast DNS): a record for each owner of an address.
-    fn unsolicited(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
-        for record in message.answers().take(MAX_OWNERS) {
-            let qname = Some(self.keep_name(&record.name));
-            let data: Box<str> = record.data().to_string().into();
-            let Some(dns) = self.dns_list(cx.flow) else { return };
-            if let Some(same) =
-                dns.list.iter_mut().rev().take(MAX_OWNERS).find(|e| e.id == message.id && e.qname == qname)
-            {
-                let again = same.answers.iter().rev().take(MAX_OWNERS).any(|answer| *answer == data);
-                if !again && same.answers.len() < LIST_MAX {
-                    same.answers.push(data);
-                }
-                continue;
-            }
-            push(&mut dns.list, &mut dns.omitted, || DnsExchange {
-                id: message.id,
-                qname,
-                rcode: Some(message.rcode()),
-                answers: vec![data],
-                ttl: Some(record.ttl),
-                ..DnsExchange::default()
-            });
-        }
-    }
-
-    /// Every address in the answer belongs to the name that was asked for, through whatever aliases; without a
-    /// question each owner tells for itself.
-    fn keep_addresses<'m>(
-        &mut self,
-        cx: &Context<'_>,
-        answers: impl Iterator<Item = dns::Record<'m>>,
-        asked_for: Option<dns::Name<'_>>,
-    ) {
-        if self.addresses.len() >= MAX_ANSWERS {
-            return;
-        }
-        let mut answer: Option<Answer> = None;
-        for record in answers {
-            let Some(address) = record.address().map(Addr::from_ip) else { continue };
-            let name = match answer.as_ref().filter(|_| asked_for.is_some()) {
-                Some(answer) => answer.name,
-                None => self.keep_name(&asked_for.unwrap_or(record.name)),
-            };
-            let first = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
-            self.addresses.push(address);
-            match answer.as_mut().filter(|a| a.name == name) {
-                Some(same) => {
-                    same.count = same.count.saturating_add(1);
-                    same.ttl = same.ttl.min(record.ttl);
-                }
-                None => {
-                    let Packet { dst, v6, ts, frame, .. } = *cx.packet;
-                    let next = Answer { client: dst, client_v6: v6, ts, frame, name, ttl: record.ttl, first, count: 1 };
-                    self.answers.extend(answer.replace(next));
-                }
-            }
-        }
-        self.answers.extend(answer);
-    }
 }
 
 /// Puts a response that came in `from` where it belongs among the exchanges.
@@ -559,13 +387,6 @@ fn exchanged(http: &mut Http, response: &http::Response<'_>, from: Direction) {
     }
 }
 
-/// Fills in what a response says.
-fn answer(exchange: &mut DnsExchange, message: &dns::Message<'_>) {
-    exchange.rcode = Some(message.rcode());
-    exchange.answers = message.answers().take(LIST_MAX).map(|r| r.data().to_string().into()).collect();
-    exchange.ttl = message.answers().map(|r| r.ttl).min();
-}
-
 fn note_message_http(http: &mut Http, content_type: Option<&[u8]>, frame: u64) {
     let is = content_type.is_some_and(|t| t.get(..12).is_some_and(|t| t.eq_ignore_ascii_case(b"message/http")));
     if is && http.message_http == 0 {
@@ -588,11 +409,6 @@ fn text(bytes: &[u8]) -> Option<Box<str>> {
 
 fn number(bytes: &[u8]) -> Option<u64> {
     std::str::from_utf8(bytes).ok()?.trim().parse().ok()
-}
-
-/// A digest of a name as it stands on the wire.
-fn name_digest(name: &dns::Name<'_>) -> u32 {
-    digest(name.wire(&mut [0; dns::NAME_MAX])) as u32
 }
 
 /// A digest that tells one short byte string from another; 0 for none.
