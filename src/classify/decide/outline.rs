@@ -177,7 +177,8 @@ impl KnownEnds {
     }
 }
 
-fn is_known(ip: IpAddr, know: &Knowledge<'_>) -> bool {
+/// Whether anything is known of an address.
+pub(super) fn is_known(ip: IpAddr, know: &Knowledge<'_>) -> bool {
     let roles = know.roles;
     roles.knows(ip)
         || roles.is_wan(ip)

@@ -8,13 +8,15 @@ use super::super::host::HostMatch;
 use super::super::names::UNLISTED;
 use super::super::verdict::{Evidence, Tier, Verdict, What};
 use super::super::words::{Sub, Subs};
+use super::outline::is_known;
 use super::unknown::LOOKS_LIKE_VIDEO;
 use super::{Knowledge, blank};
 use crate::event::Class;
 
 /// The verdict on a plain flow; `None` if any rule might have something to say of it.
 pub(super) fn plain<'a>(facts: &FlowFacts<'a>, know: &Knowledge<'a>) -> Option<Verdict<'a>> {
-    if has_evidence(facts) || is_spoken_for(facts, know) {
+    let (orig, resp) = (facts.orig.0, facts.resp.0);
+    if has_evidence(facts) || know.roles.site.inside(resp) || is_known(orig, know) || is_known(resp, know) {
         return None;
     }
     let name = match (facts.sni, facts.http_host) {
@@ -35,10 +37,10 @@ pub(super) fn plain<'a>(facts: &FlowFacts<'a>, know: &Knowledge<'a>) -> Option<V
         }
         None => {
             let video = facts.proto == TCP && facts.rates.video_windows.iter().any(|w| *w >= LOOKS_LIKE_VIDEO);
-            if video || know.catalogue.resolver_addresses.contains(&facts.resp.0.to_canonical()) {
+            if video {
                 return None;
             }
-            know.names.is_named(facts.resp.0)
+            know.names.is_named(resp)
         }
     };
     verdict.subclass = Subs::NONE
@@ -62,16 +64,4 @@ fn has_evidence(f: &FlowFacts<'_>) -> bool {
         || f.rtp != 0
         || f.media_datagrams != 0
         || matches!(f.resp.1, 53 | 123 | 554 | 853 | 2001 | 3478 | 3479 | 8531 | 8554)
-}
-
-/// Whether anything is known of the flow's ends.
-fn is_spoken_for(f: &FlowFacts<'_>, know: &Knowledge<'_>) -> bool {
-    let (orig, resp) = (f.orig.0, f.resp.0);
-    let roles = know.roles;
-    roles.site.inside(resp)
-        || roles.site.proxies.iter().any(|p| p.ip() == resp)
-        || roles.is_wan(resp)
-        || roles.knows(orig)
-        || roles.knows(resp)
-        || know.names.knows(resp)
 }
