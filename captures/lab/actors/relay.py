@@ -122,7 +122,7 @@ def main():
     parser.add_argument("--framing", choices=lab.FRAMINGS, default="chunked", help="of the client leg")
     parser.add_argument("--client-leg", choices=["message/http", "unwrapped"], default="message/http")
     parser.add_argument("--hold", type=float, default=5, help="seconds that a control request is held")
-    parser.add_argument("--give-up", type=float, default=20, help="seconds of silence after which a view ends")
+    parser.add_argument("--give-up", type=float, default=25, help="seconds of silence after which a view ends")
     args = parser.parse_args()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[args.tls]
