@@ -115,7 +115,7 @@ def answers(reply, kind):
     return found
 
 
-def connect(host, port, tls, cls=None, subclass=None, timeout=20, proxy=None, version=None):
+def connect(host, port, tls, cls=None, subclass=None, timeout=12, proxy=None, version=None):
     """Looks `host` up, connects (through `proxy`, IP:PORT, by CONNECT), and speaks TLS where asked.
 
     The flow is written down before its first packet, by what `hosts.json` says of the name unless told otherwise;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """A switch's mirror port, with the faults and wrappings that mirrors have: copies what an interface sees to another.
+Of several interfaces (A,B,…) it copies what comes in at each, so that a frame between two of them is seen once.
 
   --vlan N[,M]     tags the copies (802.1Q, and QinQ with two), --vlan-back N those towards the first port's host
   --duplicate P    a share of frames is copied twice, as where two VLANs or both ports of a path are mirrored
@@ -10,6 +11,7 @@
 
 import argparse
 import random
+import select
 import socket
 import struct
 import time
@@ -50,6 +52,23 @@ def tagged(frame, tags):
     return frame
 
 
+def open_port(name):
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    sock.bind((name, ETH_P_ALL))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    return sock
+
+
+def frames(sources):
+    """Each frame, and whether it leaves by the port; of several ports only those that come in."""
+    while True:
+        for source in select.select(sources, [], [])[0]:
+            frame, (_, _, kind, _, _) = source.recvfrom(65536)
+            back = kind == socket.PACKET_OUTGOING
+            if not (back and len(sources) > 1):
+                yield frame, back
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source")
@@ -63,14 +82,11 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     chance = random.Random(args.seed)
-    source, sink = (socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(proto)) for proto in (ETH_P_ALL, 0))
-    source.bind((args.source, ETH_P_ALL))
-    source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    sources = [open_port(name) for name in args.source.split(",")]
+    sink = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sink.bind((args.sink, 0))
     number = 0
-    while True:
-        frame, (_, _, kind, _, _) = source.recvfrom(65536)
-        back = kind == socket.PACKET_OUTGOING
+    for frame, back in frames(sources):
         if args.one_side == ("rx" if back else "tx") or chance.random() < args.drop:
             continue
         copies = [tagged(frame, [args.vlan_back] if back and args.vlan_back else args.vlan)]

@@ -130,13 +130,20 @@ def control(args):
     """One life of the control connection."""
     tls = args.control_port == 443
     sock = lab.connect(args.relay, args.control_port, tls, "relay", ["idle"], proxy=args.proxy)
+    ends = sock.getsockname()[:2], sock.getpeername()[:2]
+    lab.moment("control:begun", "TCP", *ends, args.relay)
+    sock.settimeout(args.patience)
     stream, dead = sock.makefile("rb"), time.monotonic() + args.control_life
     while time.monotonic() < dead:
-        sent = time.monotonic()
+        sent, wall = time.monotonic(), time.time()
         blob = random.randbytes(args.heartbeat_bytes)
         sock.sendall(lab.head(f"POST /control/{args.id} HTTP/1.1", host=args.relay, user_agent=args.agent,
                               content_type="application/octet-stream", content_length=len(blob)) + blob)
-        message = lab.read_head(stream)
+        try:
+            message = lab.read_head(stream)
+        except TimeoutError:
+            lab.moment("control:silent", "TCP", *ends, args.relay, wall)
+            break
         if message is None:
             break
         body = b"".join(lab.read_body(stream, {"content-length": "0"} | message[1]))
@@ -147,6 +154,7 @@ def control(args):
         camera = int(re.search(r"camera=(\d+)", body.decode())[1])
         asked = (told["X-View"], told["X-Scheme"], camera, args)
         threading.Thread(target=stream_video, args=asked, daemon=True).start()
+    lab.moment("control:lost", "TCP", *ends, args.relay)
     sock.close()
 
 
@@ -162,6 +170,7 @@ def switches():
     parser.add_argument("--post-tries", type=int, default=1)
     parser.add_argument("--control-port", type=int, choices=[80, 443], default=443)
     parser.add_argument("--control-life", type=float, default=1e9, help="seconds until it hangs up and registers anew")
+    parser.add_argument("--patience", type=float, default=30, help="seconds that it waits for the relay's answer")
     parser.add_argument("--heartbeat-seconds", type=float, default=5)
     parser.add_argument("--heartbeat-bytes", type=int, default=2200)
     parser.add_argument("--framing", choices=lab.FRAMINGS, default="chunked")

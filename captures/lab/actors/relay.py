@@ -2,6 +2,7 @@
 """A relay as the vendor's documents describe one: it hands a viewer what the recorder posts, as it comes.
 
 POST /control/ID         the recorder's control connection; the answer carries the next embedded request, if any
+GET  /poll/SECONDS       a long poll, answered with nothing new after that time
 GET  /view/ID?camera=N   a viewer; answered when the recorder's POST for that view has begun
 POST /relay/VIEW         the recorder's embedded HTTP response, of Content-Type message/http
 
@@ -15,6 +16,7 @@ import queue
 import socket
 import ssl
 import threading
+import time
 
 import lab
 
@@ -95,6 +97,9 @@ def serve(sock, scheme, context, args):
                 control(sock, stream, headers, rest, args)
             elif (method, kind) == ("POST", "relay"):
                 relay(sock, stream, headers, rest)
+            elif (method, kind) == ("GET", "poll"):
+                time.sleep(float(rest))
+                sock.sendall(lab.head("HTTP/1.1 200 OK", content_type="application/json", content_length=2) + b"[]")
             elif (method, kind) == ("GET", "view"):
                 view(sock, rest, scheme, args)
             else:

@@ -14,7 +14,7 @@ import lab
 FAILED = {7: "tcp:refused", 28: "tcp:timeout", 35: "tls:reset", 56: "tls:reset", 60: "tls:failed", 22: "http:refused"}
 
 
-def fetch(url, *switches, subclass=None, proxy=None, timeout=20, name=None):
+def fetch(url, *switches, subclass=None, proxy=None, timeout=12, name=None):
     """One request by curl; raises OSError unless it went well. `name` is what the flow is noted under."""
     parts = urllib.parse.urlsplit(url)
     port = parts.port or {"https": 443, "http": 80}[parts.scheme]
@@ -24,13 +24,15 @@ def fetch(url, *switches, subclass=None, proxy=None, timeout=20, name=None):
         probe.connect((address, at))
         local = (probe.getsockname()[0], random.randrange(32768, 60999))
     target = parts.hostname + ":" + str(port)
-    command = ["curl", "-sS", "--fail", "--http1.1", "--cacert", lab.CA, "-o", "/dev/null", "-m", str(timeout),
+    command = ["curl", "-sS", "--fail", "--http1.1", "--cacert", lab.CA, "-o", "/dev/null", "-m", str(timeout), "--connect-timeout", "12",
                "--local-port", str(local[1]), *(["-x", proxy] if proxy else ["--resolve", f"{target}:{address}"])]
     lab.note("TCP", local, (address, at), name or parts.hostname, cls, usual if subclass is None else subclass)
+    lab.moment("http:begun", "TCP", local, (address, at), parts.hostname)
     began = time.time()
     done = subprocess.run([*command, *switches, url], check=False, capture_output=True, text=True)
     if done.returncode:
-        lab.moment(FAILED.get(done.returncode, "http:failed"), "TCP", local, (address, at), parts.hostname, began)
+        what = "http:timeout" if "Operation timed out" in done.stderr else FAILED.get(done.returncode, "http:failed")
+        lab.moment(what, "TCP", local, (address, at), parts.hostname, began)
         raise OSError(f"{url}: {done.stderr.strip()}")
 
 
@@ -51,7 +53,7 @@ def main():
     parser.add_argument("--agent", default="recorder/1.0")
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--every", type=float, default=5)
-    parser.add_argument("--timeout", type=float, default=20)
+    parser.add_argument("--timeout", type=float, default=12)
     parser.add_argument("--switches", default="", help="more switches of curl")
     args = parser.parse_args()
     for _ in range(args.times):

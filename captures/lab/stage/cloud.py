@@ -50,6 +50,8 @@ def serve(scenario):
     make_cas(scenario.trusts_filter)
     dns(scenario, known)
     web(known, scenario)
+    for name in scenario.cloud.get("certificates", []):
+        certificate(name)
     wild = certificate(f"*.{scenario.region}.u5fgb.com")
     for actor, switches, words in (
             ("relay.py", scenario.relay, ["--address", CLOUD + "10", "--cert", wild + ".pem", "--key", wild + ".key"]),

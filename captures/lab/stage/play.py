@@ -17,6 +17,8 @@ def main(name, out):
     play = scenario.load_all()[name]
     net.seal()
     topology.build(play)
+    for name, text in play.files.items():
+        net.write(name, text)
     cloud.note_services(play, write)
     cloud.serve(play)
     for place, box in (("gw", play.gateway), ("vgw", play.home)):
@@ -77,10 +79,10 @@ class Capture:
 
     def __init__(self, vantage, play):
         self.host, port = topology.VANTAGES[vantage]
-        if vantage in play.mirror:
+        if vantage in play.mirror or "," in port:
             tap = "tap" + vantage[:8]
             net.cable(self.host, tap, self.host, tap + "-out")
-            net.start(self.host, ["mirror.py", port, tap, *play.mirror[vantage].split()])
+            net.start(self.host, ["mirror.py", port, tap, *play.mirror.get(vantage, "").split()])
             port = tap + "-out"
         self.file, log = os.path.join(net.RUN, f"{vantage}.pcap"), os.path.join(net.RUN, f"{vantage}.log")
         with open(log, "w", encoding="utf-8") as sink:

@@ -11,18 +11,22 @@ SCENARIOS = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file
 
 @dataclasses.dataclass
 class Expectation:
-    """`KIND[/MODE] [at MOMENT [HOST]]`: a finding, and the moment in the ledger at which its fault begins."""
+    """`KIND[/MODE] [once] [at MOMENT [HOST]]`: a finding, and the moment in the ledger at which its fault begins.
+
+    One is expected of each host that has such a moment; with `once`, one in all, which names no host.
+    """
     kind: str
     mode: str | None
+    once: bool
     moment: str | None
     host: str
 
     @classmethod
     def parse(cls, text):
-        match = re.fullmatch(r"([a-z0-9-]+)(?:/([a-z-]+))?(?: at (\S+)(?: (\S+))?)?", text)
+        match = re.fullmatch(r"([a-z0-9-]+)(?:/([a-z-]+))?( once)?(?: at (\S+)(?: (\S+))?)?", text)
         if not match:
-            raise ValueError(f"not KIND[/MODE] [at MOMENT [HOST]]: {text}")
-        return cls(match[1], match[2], match[3], match[4] or "*")
+            raise ValueError(f"not KIND[/MODE] [once] [at MOMENT [HOST]]: {text}")
+        return cls(match[1], match[2], bool(match[3]), match[4], match[5] or "*")
 
 
 @dataclasses.dataclass
@@ -49,6 +53,9 @@ class Scenario:
     mirror: dict = dataclasses.field(default_factory=dict)
     snaplen: dict = dataclasses.field(default_factory=dict)
     capture_after: float = 0
+    resolver: dict = dataclasses.field(default_factory=dict)  # host -> DNS server, other than its gateway
+    files: dict = dataclasses.field(default_factory=dict)  # name -> text, in LAB_RUN
+    far: bool = False
     packages: list = dataclasses.field(default_factory=list)
     expect: dict = dataclasses.field(default_factory=dict)
 

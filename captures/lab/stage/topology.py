@@ -18,12 +18,14 @@ CLOUD6 = "2001:db8:c::"
 VANTAGES = {
     "recorder": ("sw", "uplink"),  # the mirror of the site switch's uplink, before NAT
     "recorder-port": ("sw", "rec"),  # the mirror of the recorder's own port
+    "lan": ("sw", "rec,cam,pc,panel,uplink"),  # every port of the site's switch, each frame once
     "recorder-wan": ("gw", "wan"),
     "any": ("gw", "any"),  # every interface of the site's gateway at once
     "viewer": ("vsw", "uplink"),
     "viewer-wan": ("vgw", "wan"),
 }
-HAULS = {"cloud": "--delay 9", "viewer": "--delay 14", "site": ""}
+FAR = "198.18.0."  # another region of the cloud (RFC 2544)
+HAULS = {"cloud": "--delay 9", "viewer": "--delay 14", "far": "--delay 70", "site": ""}
 NAT = {"independent": "masquerade", "dependent": "masquerade fully-random"}
 
 
@@ -44,6 +46,8 @@ def build(scenario):
     net.address("pc2", "eth0", "192.168.2.70/24")
     net.ip("pc2", "route", "add", "default", "via", "192.168.2.1")
 
+    for name, server in scenario.resolver.items():
+        net.resolver(name, server)
     hauls = HAULS | scenario.wires
     uplink("vgw", "inet", "home", "192.0.2.60", "192.0.2.1", hauls["viewer"])
     if scenario.cgnat:
@@ -58,6 +62,12 @@ def build(scenario):
     net.address("cloud", "eth0", CLOUD + "53/24")
     net.ip("cloud", "route", "add", "default", "via", CLOUD + "1")
     net.sysctl("inet", net__ipv4__ip_forward=1)
+    if scenario.far:
+        net.host("far", CLOUD + "53")
+        net.wire("inet", "abroad", "far", "eth0", hauls["far"])
+        net.address("inet", "abroad", FAR + "1/24")
+        net.address("far", "eth0", FAR + "10/24")
+        net.ip("far", "route", "add", "default", "via", FAR + "1")
     if six:
         build6()
     gateway("gw", scenario.gateway, "lan*")

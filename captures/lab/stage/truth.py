@@ -160,9 +160,11 @@ def tell_findings(ledger, flows, expectations):
                     or not fnmatch.fnmatch(row["name"], wanted.host)):
                 continue
             hosts.add(row["name"])
-            told.append(base | {"host": row["name"], "flow": tuple_of(key),
-                                "flow_start": moment_text(ledger.flows.get(key, row)["time"]),
-                                "first": moment_text(row["time"])})
+            told.append(base | ({} if wanted.once else {"host": row["name"]}) | {
+                "flow": tuple_of(key), "flow_start": moment_text(ledger.flows.get(key, row)["time"]),
+                "first": moment_text(row["time"])})
+            if wanted.once:
+                break
         if not hosts:
             raise RuntimeError(f"expected {wanted}, but the ledger has no such moment here")
     return told
