@@ -34,7 +34,7 @@ def watch(args):
     host, _, port = (args.direct or args.relay).partition(":")
     cls, subclass = (args.noted.split("/") + [""])[:2]
     sock = lab.connect(host, int(port or (443 if tls else 80)), tls, cls, [subclass] if subclass else [],
-                       proxy=args.proxy, timeout=args.patience)
+                       proxy=args.proxy, timeout=min(12, args.patience))
     ends = sock.getsockname()[:2], sock.getpeername()[:2]
     if args.pause:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
