@@ -11,7 +11,7 @@ import urllib.parse
 import lab
 
 # curl's exit codes -> what became of the connection.
-FAILED = {7: "tcp:refused", 28: "tcp:timeout", 35: "tls:reset", 56: "tls:reset", 60: "tls:failed", 22: "http:refused"}
+FAILED = {7: "tcp:refused", 28: "tcp:timeout", 35: "tls:reset", 56: "tls:reset", 22: "http:refused"}
 
 
 def fetch(url, *switches, subclass=None, proxy=None, timeout=12):
@@ -44,7 +44,9 @@ def fetch_from(peer, url, host, switches, subclass, proxy, timeout):
     began = time.time()
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        what = "http:timeout" if "Operation timed out" in done.stderr else FAILED.get(done.returncode, "http:failed")
+        what = ("http:timeout" if "Operation timed out" in done.stderr else
+                "tls:alert" if "alert" in done.stderr or done.returncode == 60 else
+                FAILED.get(done.returncode, "http:failed"))
         lab.moment(what, "TCP", local, peer, host, began)
         raise OSError(f"{url}: {done.stderr.strip()}")
 
