@@ -2,6 +2,7 @@
 
 import dataclasses
 import glob
+import itertools
 import os
 import re
 import tomllib
@@ -61,6 +62,20 @@ class Scenario:
 
     def expected(self, vantage, word):
         return [Expectation.parse(text) for text in self.expect.get(vantage, {}).get(word, [])]
+
+
+def table():
+    """The scenarios as they stand in captures/README.md."""
+    known, lines = load_all(), []
+    for family in dict.fromkeys(one.family for one in known.values()):
+        with open(os.path.join(SCENARIOS, family + ".toml"), encoding="utf-8") as file:
+            head = itertools.takewhile(lambda line: line.startswith("#"), file.readlines())
+        lines += [f"### `{family}/`\n", " ".join(line[1:].strip() for line in head),
+                  "\n| scenario | at | rules | shows |\n|---|---|---|---|"]
+        lines += [f"| `{one.name}` | {' '.join(one.vantages)} | {' '.join(one.rules) or '–'} | {one.purpose} |"
+                  for one in known.values() if one.family == family]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def load_all():
