@@ -51,7 +51,8 @@ def services(region):
 def serve(scenario):
     """Starts everything and waits until it listens; writes hosts.json, by which actors know what a name is for."""
     known = services(scenario.region)
-    net.write("hosts.json", json.dumps({name: {"class": one.cls, "subclass": one.subclass} for name, one in known.items()}))
+    purposes = {name: {"class": one.cls, "subclass": one.subclass} for name, one in known.items()}
+    net.write("hosts.json", json.dumps(purposes))
     numbers = sorted({one.number for one in known.values()} | set(scenario.cloud.get("more", [])))
     net.address("cloud", "eth0", *[f"{CLOUD}{number}/24" for number in numbers])
     if scenario.ipv6:
