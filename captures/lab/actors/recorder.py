@@ -7,10 +7,14 @@ video, the heartbeat's period and size (the default mean is the published 45 MB 
 """
 
 import argparse
+import asyncio
+import base64
+import json
 import random
 import re
 import threading
 import time
+import urllib.parse
 
 import lab
 import ntp
@@ -104,6 +108,20 @@ def stream_video(number, scheme, camera, args):
         time.sleep(args.retry)
 
 
+def peer_to_peer(number, offer, camera, args):
+    """Answers an offer through the relay and sends the video to the peer."""
+    import p2p  # only here is aiortc needed
+
+    def reply(text):
+        body = lab.head("HTTP/1.1 200 OK", content_type="application/json", content_length=len(text)) + text
+        with lab.connect(args.relay, 443, True, "relay", ["metadata"], proxy=args.proxy) as sock:
+            sock.sendall(post_head(args, number, content_length=len(body)) + body)
+            lab.read_head(sock.makefile("rb"))
+
+    told = json.loads(base64.b64decode(urllib.parse.unquote(offer)))
+    asyncio.run(p2p.answer(told, pictures(camera, args), args, reply))
+
+
 def prepare(args):
     """What a recorder does as it starts, each on its own: whatever fails does not hold up the rest."""
     errands = {
@@ -153,6 +171,9 @@ def control(args):
         told = dict(line.split(": ", 1) for line in body.decode().split("\r\n")[1:] if ": " in line)
         camera = int(re.search(r"camera=(\d+)", body.decode())[1])
         asked = (told["X-View"], told["X-Scheme"], camera, args)
+        if (offer := re.search(r"offer=(\S+)", body.decode())):
+            threading.Thread(target=peer_to_peer, args=(asked[0], offer[1], camera, args), daemon=True).start()
+            continue
         threading.Thread(target=stream_video, args=asked, daemon=True).start()
     lab.moment("control:lost", "TCP", *ends, args.relay)
     sock.close()
@@ -184,6 +205,8 @@ def switches():
     parser.add_argument("--camera-late", type=float, default=0, help="seconds until the first picture")
     parser.add_argument("--camera-stops", type=float, help="seconds until the last picture; 0: there is none")
     parser.add_argument("--camera-head", action="store_true", help="with --camera-stops 0: the embedded head is sent")
+    parser.add_argument("--stun", default="stun.u5fgb.com", metavar="HOST", help="for peer-to-peer video")
+    parser.add_argument("--turn", action="store_true", help="the STUN server also relays")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 

@@ -54,7 +54,8 @@ def count(path, opened):
             other += 1
             continue
         key = (proto, src, dst)
-        back = (proto, dst, src) in flows or (key not in flows and (proto, dst, src) in opened)
+        back = (proto, dst, src) in flows or (key not in flows and key not in opened
+                                                     and (proto, dst, src) in opened)
         flow = flows.setdefault((proto, dst, src) if back else key, {"pkts": [0, 0], "bytes": [0, 0], "names": []})
         flow["pkts"][back] += 1
         flow["bytes"][back] += length
