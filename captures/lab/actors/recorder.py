@@ -65,13 +65,28 @@ def post_head(args, number, **more):
 
 
 def one_long_post(sock, number, camera, args):
-    sock.sendall(post_head(args, number, **lab.FRAMINGS[args.framing]))
+    expect = {"expect": "100-continue"} if args.expect else {}
+    sock.sendall(post_head(args, number, **lab.FRAMINGS[args.framing], **expect))
+    if args.expect:
+        await_continue(sock, args.expect)
     if args.camera_stops != 0 or args.camera_head:
         out = lab.BodyWriter(sock, args.framing)
         out.write(embedded_head(args))
     for _, picture in filmed(camera, args):
         out.write(picture)
     out.end()
+
+
+def await_continue(sock, seconds):
+    """Waits for the interim response (RFC 9110 section 10.1.1), but not for ever."""
+    sock.settimeout(seconds)
+    try:
+        start, _ = lab.read_head(sock.makefile("rb"))
+        if " 100 " not in start:
+            raise ConnectionAbortedError(start)
+    except TimeoutError:
+        pass
+    sock.settimeout(None)
 
 
 def a_post_a_group(sock, number, camera, args):
@@ -96,7 +111,8 @@ def stream_video(number, scheme, camera, args):
     for _ in range(args.post_tries):
         sock = None
         try:
-            sock = lab.connect(args.relay, 443 if tls else 80, tls, "relay", ["video-up"], proxy=args.proxy)
+            sock = lab.connect(args.relay, 443 if tls else 80, tls, "relay", ["video-up"], proxy=args.proxy,
+                               timeout=args.patience)
             lab.moment("post:begun", "TCP", sock.getsockname()[:2], sock.getpeername()[:2], args.relay)
             (one_long_post if args.posts == "one" else a_post_a_group)(sock, number, camera, args)
             return
@@ -195,6 +211,7 @@ def switches():
     parser.add_argument("--heartbeat-seconds", type=float, default=5)
     parser.add_argument("--heartbeat-bytes", type=int, default=2200)
     parser.add_argument("--framing", choices=lab.FRAMINGS, default="chunked")
+    parser.add_argument("--expect", type=float, metavar="SECONDS", help="asks first, and waits so long to be let go on")
     parser.add_argument("--posts", choices=["one", "many"], default="one")
     parser.add_argument("--body", choices=["multipart", "raw"], default="multipart")
     parser.add_argument("--kbps", type=lambda text: [int(word) for word in text.split(",")], default=[300],

@@ -42,12 +42,14 @@ def control(sock, stream, headers, recorder, args):
         sock.sendall(lab.head("HTTP/1.1 204 No Content"))
 
 
-def relay(sock, stream, headers, view):
+def relay(sock, stream, headers, view, args):
     """Passes on what the recorder posts, piece by piece; never holds it."""
     pieces = VIEWS.get(view)
     if pieces is None:
         sock.sendall(lab.head("HTTP/1.1 404 Not Found", content_length=0))
         return
+    if headers.get("expect") == "100-continue" and not args.no_continue:
+        sock.sendall(lab.head("HTTP/1.1 100 Continue"))
     for piece in lab.read_body(stream, headers):
         pieces.put(piece)
         if view not in VIEWS:  # the viewer has left
@@ -96,7 +98,7 @@ def serve(sock, scheme, context, args):
             if (method, kind) == ("POST", "control"):
                 control(sock, stream, headers, rest, args)
             elif (method, kind) == ("POST", "relay"):
-                relay(sock, stream, headers, rest)
+                relay(sock, stream, headers, rest, args)
             elif (method, kind) == ("GET", "poll"):
                 time.sleep(float(rest))
                 sock.sendall(lab.head("HTTP/1.1 200 OK", content_type="application/json", content_length=2) + b"[]")
@@ -128,6 +130,7 @@ def main():
     parser.add_argument("--client-leg", choices=["message/http", "unwrapped"], default="message/http")
     parser.add_argument("--hold", type=float, default=5, help="seconds that a control request is held")
     parser.add_argument("--give-up", type=float, default=25, help="seconds of silence after which a view ends")
+    parser.add_argument("--no-continue", action="store_true", help="do not answer Expect: 100-continue")
     args = parser.parse_args()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[args.tls]

@@ -5,7 +5,8 @@ It is a gateway's transparent proxy (connections arrive by a redirect) or an exp
 `--up` says what becomes of request bodies, `--down` of responses; both take a mode of modes.py, or `answer`, which
 answers itself instead of passing on: `answer:status=413,after=4096`. TLS is tunnelled, or taken apart with the
 filter's CA. It writes into the ledger what it opens, and the moments `held` (it has the first byte of what it holds),
-`released` (that is over, however it ended) and `refused`, for the client's flow and for its own.
+`full` (it takes no more), `released` (that is over, however it ended) and `refused`, for the client's flow and for its
+own.
 """
 
 import argparse
@@ -126,6 +127,7 @@ class Session:
             if self.args.early:
                 self.connect()
             self.client, self.name = self.minter.accept(self.client)
+            self.raw = self.client  # the plain socket has given itself up
             stream = self.client.makefile("rb")
         message = message or lab.read_head(stream)
         while message and self.exchange(stream, *message):
@@ -192,7 +194,7 @@ class Session:
         return self.receive_response()
 
     def send_request(self, stream, start, headers, body, up, options):
-        bag = modes.Bag(options.get("limit", modes.NEVER), lambda: False)
+        bag = modes.Bag(options.get("limit", modes.NEVER), lambda: False, lambda: self.moment("full"))
         first = rewrite(start, headers, self.args.via)
         if options.get("headers") or up == "live":
             self.connect().sendall(first)
@@ -213,7 +215,7 @@ class Session:
             self.client.sendall(self.page(options))
             self.upstream.close()
             return False
-        bag = modes.Bag(options.get("limit", modes.NEVER), self.gone)
+        bag = modes.Bag(options.get("limit", modes.NEVER), self.gone, lambda: self.moment("full"))
         first = rewrite(start, headers, self.args.via)
         if options.get("headers") or down == "live":
             self.client.sendall(first)
@@ -277,8 +279,9 @@ def rewrite(start, headers, via):
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def serve(client, args, minter):
+def serve(client, args, minter, pool):
     session = Session(client, args, minter)
+    pool.acquire()
     try:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         session.run()
@@ -288,6 +291,7 @@ def serve(client, args, minter):
         for sock in (session.client, session.upstream):
             if sock:
                 sock.close()
+        pool.release()
 
 
 def main():
@@ -305,7 +309,9 @@ def main():
     parser.add_argument("--version", choices=["1.0", "1.1"], default="1.1", help="HTTP version of the proxy's replies")
     parser.add_argument("--via", help="add a Via header of this name")
     parser.add_argument("--rcvbuf", type=int, help="bytes of receive buffer towards the client")
+    parser.add_argument("--pool", type=int, default=1000, help="connections served at a time; the others wait")
     args = parser.parse_args()
+    pool = threading.Semaphore(args.pool)
     minter = Minter(args.tls) if args.intercept else None
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -315,7 +321,7 @@ def main():
         server.listen(64)
         while True:
             client, _ = server.accept()
-            threading.Thread(target=serve, args=(client, args, minter), daemon=True).start()
+            threading.Thread(target=serve, args=(client, args, minter, pool), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ class Gone(Exception):
 class Bag:
     """Pieces that came in and have not gone out yet."""
 
-    def __init__(self, limit, gone):
+    def __init__(self, limit, gone, full=lambda: None):
         self.pieces, self.size, self.total, self.ended = collections.deque(), 0, 0, False
-        self.limit, self.gone = limit, gone
+        self.limit, self.gone, self.full = limit, gone, full
         self.change = threading.Condition()
 
     def put(self, data):
@@ -34,6 +34,8 @@ class Bag:
             self.size += len(data)
             self.total += len(data)
             self.change.notify_all()
+            if self.size >= self.limit:
+                self.full()
             while self.size >= self.limit and not self.ended:
                 self.change.wait(0.5)
             return not self.ended

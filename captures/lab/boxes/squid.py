@@ -34,6 +34,8 @@ def rules(args):
     if args.auth:
         for scheme in args.auth:
             yield AUTH[scheme].format(lib="/usr/lib/squid")
+        for address in args.free:
+            yield f"acl free src {address}\nhttp_access allow free"
         yield "acl known proxy_auth REQUIRED\nhttp_access deny !known"
     if args.deny == "post":
         yield "http_access deny posted"
@@ -58,6 +60,8 @@ def main():
     parser.add_argument("--service", default="hold", help="of the ICAP server")
     parser.add_argument("--points", nargs="+", choices=["req", "resp"], default=["req", "resp"])
     parser.add_argument("--auth", nargs="+", choices=AUTH)
+    parser.add_argument("--free", nargs="*", default=[], metavar="IP", help="who need not say who they are")
+    parser.add_argument("--client-tls12", action="store_true", help="with --bump: TLS 1.2 at most, towards clients")
     parser.add_argument("--deny", choices=["post", "response"], help="refuse message/http")
     parser.add_argument("--body-max", type=int, metavar="KB", help="of a request")
     parser.add_argument("--quiet", action="store_true", help="no Via and no X-Forwarded-For")
@@ -68,7 +72,7 @@ def main():
     text = BASE.format(home=home, rules="\n".join(rules(args)))
     bump = ""
     if args.bump:
-        bump = BUMP.format(cert=gate.CA, key=gate.CA_KEY)
+        bump = BUMP.format(cert=gate.CA, key=gate.CA_KEY) + (" options=NO_TLSv1_3" if args.client_tls12 else "")
         helper = glob.glob("/usr/lib/squid/security_file_certgen")[0]
         subprocess.run([helper, "-c", "-s", home + "/certs", "-M", "4MB"], check=True, capture_output=True)
         subprocess.run(["chown", "-R", "proxy", home], check=True)
