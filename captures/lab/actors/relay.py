@@ -73,10 +73,12 @@ def view(sock, target, scheme, args):
             kind = next(line[14:].decode() for line in inner.split(b"\r\n") if line.startswith(b"Content-Type: "))
         sock.sendall(lab.head("HTTP/1.1 200 OK", content_type=kind, cache_control="no-store",
                               **lab.FRAMINGS[args.framing]))
-        out = lab.BodyWriter(sock, args.framing)
+        out, end = lab.BodyWriter(sock, args.framing), time.monotonic() + args.longest
         while first is not None:
             if first:
                 out.write(first)
+            if time.monotonic() > end:
+                break
             first = pieces.get(timeout=args.give_up)
         out.end()
     except queue.Empty:
@@ -131,6 +133,7 @@ def main():
     parser.add_argument("--hold", type=float, default=5, help="seconds that a control request is held")
     parser.add_argument("--give-up", type=float, default=25, help="seconds of silence after which a view ends")
     parser.add_argument("--no-continue", action="store_true", help="do not answer Expect: 100-continue")
+    parser.add_argument("--longest", type=float, default=1e9, help="seconds after which it ends a view")
     args = parser.parse_args()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[args.tls]

@@ -39,7 +39,7 @@ def watch(args):
         sock, target = lab.open_tcp(socket.AF_INET, proxy, int(at), host, cls, sub, args.patience), f"http://{host}{target}"
     else:
         sock = lab.connect(host, int(port or (443 if tls else 80)), tls, cls, sub, proxy=args.proxy,
-                           timeout=args.patience)
+                           timeout=min(12, args.patience))
     ends = sock.getsockname()[:2], sock.getpeername()[:2]
     if args.pause:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)

@@ -11,28 +11,43 @@ import urllib.parse
 import lab
 
 # curl's exit codes -> what became of the connection.
-FAILED = {7: "tcp:refused", 28: "tcp:timeout", 35: "tls:reset", 56: "tls:reset", 60: "tls:failed", 22: "http:refused"}
+FAILED = {7: "tcp:refused", 28: "tcp:timeout", 35: "tls:reset", 56: "tls:reset", 22: "http:refused"}
 
 
-def fetch(url, *switches, subclass=None, proxy=None, timeout=12, name=None):
-    """One request by curl; raises OSError unless it went well. `name` is what the flow is noted under."""
+def fetch(url, *switches, subclass=None, proxy=None, timeout=12):
+    """One request by curl, to each address of the name until one goes well; raises OSError if none does."""
     parts = urllib.parse.urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}[parts.scheme]
-    cls, usual = lab.purpose(parts.hostname)
-    address, at = (proxy.split(":")[0], int(proxy.split(":")[1])) if proxy else (lab.resolve(parts.hostname)[-1], port)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((address, at))
+    peers = [(proxy.split(":")[0], int(proxy.split(":")[1]))] if proxy else [
+        (address, parts.port or {"https": 443, "http": 80}[parts.scheme]) for address in lab.resolve(parts.hostname)]
+    for peer in peers:
+        last = peer == peers[-1]
+        try:
+            fetch_from(peer, url, parts.hostname, switches, subclass, proxy, timeout if last else 4)
+            return
+        except OSError:
+            if last:
+                raise
+
+
+def fetch_from(peer, url, host, switches, subclass, proxy, timeout):
+    family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect(peer)
         local = (probe.getsockname()[0], random.randrange(32768, 60999))
-    target = parts.hostname + ":" + str(port)
-    command = ["curl", "-sS", "--fail", "--http1.1", "--cacert", lab.CA, "-o", "/dev/null", "-m", str(timeout), "--connect-timeout", "12",
-               "--local-port", str(local[1]), *(["-x", proxy] if proxy else ["--resolve", f"{target}:{address}"])]
-    lab.note("TCP", local, (address, at), name or parts.hostname, cls, usual if subclass is None else subclass)
-    lab.moment("http:begun", "TCP", local, (address, at), parts.hostname)
+    target = f"[{peer[0]}]" if family == socket.AF_INET6 else peer[0]
+    way = ["-x", proxy] if proxy else ["--connect-to", f"::{target}:{peer[1]}"]
+    command = ["curl", "-sS", "--fail", "--http1.1", "--cacert", lab.CA, "-o", "/dev/null", "-m", str(timeout),
+               "--connect-timeout", "12", "--local-port", str(local[1]), *way, *switches, url]
+    cls, usual = lab.purpose(host)
+    lab.note("TCP", local, peer, host, cls, usual if subclass is None else subclass)
+    lab.moment("http:begun", "TCP", local, peer, host)
     began = time.time()
-    done = subprocess.run([*command, *switches, url], check=False, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        what = "http:timeout" if "Operation timed out" in done.stderr else FAILED.get(done.returncode, "http:failed")
-        lab.moment(what, "TCP", local, (address, at), parts.hostname, began)
+        what = ("http:timeout" if "Operation timed out" in done.stderr else
+                "tls:alert" if "alert" in done.stderr or done.returncode == 60 else
+                FAILED.get(done.returncode, "http:failed"))
+        lab.moment(what, "TCP", local, peer, host, began)
         raise OSError(f"{url}: {done.stderr.strip()}")
 
 

@@ -86,15 +86,22 @@ def make_cas(trusts_filter):
     net.write("trust.pem", trusted)
 
 
-def certificate(name):
-    """A certificate of the lab's CA; returns its path without .pem and .key."""
+def certificate(name, expired=False):
+    """A certificate of the lab's CA, of a month or of one long past; returns its path without .pem and .key."""
     path = os.path.join(net.RUN, name)
     names = net.write(name + ".ext", f"subjectAltName=DNS:{name}\n")
     request = subprocess.run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
                               "-keyout", path + ".key", "-subj", f"/CN={name}"],
                              capture_output=True, check=True).stdout
-    subprocess.run(["openssl", "x509", "-req", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "30", "-extfile", names,
-                    "-out", path + ".pem"], input=request, cwd=net.RUN, check=True, stderr=subprocess.DEVNULL)
+    sign = ["x509", "-req", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "30", "-extfile", names]
+    if expired:  # only `openssl ca` takes dates
+        net.write("index.txt", "")
+        conf = net.write("ca.conf", "[ca]\ndefault_ca=lab\n[lab]\ndatabase=index.txt\nnew_certs_dir=.\nrand_serial=yes\n"
+                         "default_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n")
+        sign = ["ca", "-batch", "-notext", "-config", conf, "-cert", "ca.pem", "-keyfile", "ca.key", "-in", "/dev/stdin",
+                "-startdate", "20260101000000Z", "-enddate", "20260201000000Z", "-extfile", names]
+    subprocess.run(["openssl", *sign, "-out", path + ".pem"], input=request, cwd=net.RUN, check=True,
+                   stderr=subprocess.DEVNULL)
     return path
 
 
@@ -141,7 +148,7 @@ access_log off; server_tokens off; {temps}
 
 
 def server(name, number, cls, _, protocols, location, scenario):
-    path = certificate(name)
+    path = certificate(name, name in scenario.cloud.get("expired", []))
     listens = [f"{CLOUD}{number}"] + ([f"[{CLOUD6}{number}]"] if scenario.ipv6 else [])
     lines = [f"listen {address}:{port};" for address in listens for port in ("80", "443 ssl")]
     if name == "serverupdates.net":

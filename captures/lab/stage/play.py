@@ -82,6 +82,8 @@ class Capture:
         if vantage in play.mirror or "," in port:
             tap = "tap" + vantage[:8]
             net.cable(self.host, tap, self.host, tap + "-out")
+            for end in (tap, tap + "-out"):
+                net.ip(self.host, "link", "set", end, "mtu", "9000")
             net.start(self.host, ["mirror.py", port, tap, *play.mirror.get(vantage, "").split()])
             port = tap + "-out"
         self.file, log = os.path.join(net.RUN, f"{vantage}.pcap"), os.path.join(net.RUN, f"{vantage}.log")
