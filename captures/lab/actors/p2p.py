@@ -146,7 +146,8 @@ class Camera(aiortc.mediastreams.VideoStreamTrack):
         frame = av.VideoFrame(320, 240, "yuv420p")
         noise = random.Random(moment)
         for plane in frame.planes:
-            rows = (b"".join(bytes([noise.randrange(256)]) * 16 for _ in range(plane.line_size // 16)) for _ in range(15))
+            blocks = plane.line_size // 16
+            rows = (b"".join(bytes([shade]) * 16 for shade in noise.randbytes(blocks)) for _ in range(15))
             plane.update(b"".join(row * (plane.height // 15) for row in rows))
         frame.pts, frame.time_base = moment, base
         return frame

@@ -62,7 +62,8 @@ def main():
     clamd = shutil.which("clamd") or "/usr/sbin/clamd"
     subprocess.Popen([clamd, "--config-file", gate.write(home + "/clamd.conf", CLAMD.format(home=home))])
     time.sleep(2)
-    gate.become("c-icap", "-N", "-f", gate.write(home + "/c-icap.conf", SCANNER.format(home=home, **vars(args) | {"mode": args.mode and "&mode=" + args.mode})))
+    text = SCANNER.format(home=home, **vars(args) | {"mode": args.mode and "&mode=" + args.mode})
+    gate.become("c-icap", "-N", "-f", gate.write(home + "/c-icap.conf", text))
 
 
 if __name__ == "__main__":
