@@ -29,9 +29,9 @@ def ends(proto, local, remote):
     return {"proto": proto, "src_ip": local[0], "src_port": local[1], "dest_ip": remote[0], "dest_port": remote[1]}
 
 
-def note(proto, local, remote, name, cls, subclass=()):
-    """Writes down one flow; `local` opens it, now."""
-    write({"time": time.time(), "name": name, "class": cls, "subclass": list(subclass)} | ends(proto, local, remote))
+def note(proto, local, remote, name, cls, subclass=(), at=None):
+    """Writes down one flow; `local` opens it, now or at `at` (seconds since 1970)."""
+    write({"time": at or time.time(), "name": name, "class": cls, "subclass": list(subclass)} | ends(proto, local, remote))
 
 
 def moment(what, proto, local, remote, name, at=None):

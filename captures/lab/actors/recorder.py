@@ -7,10 +7,14 @@ video, the heartbeat's period and size (the default mean is the published 45 MB 
 """
 
 import argparse
+import asyncio
+import base64
+import json
 import random
 import re
 import threading
 import time
+import urllib.parse
 
 import lab
 import ntp
@@ -31,7 +35,7 @@ def pictures(camera, args):
     for number in range(int(args.seconds * args.fps)):
         whole = number % args.gop == 0
         size = small * (8 if whole else 1)
-        picture = (b"\0\0\0\1\x65" if whole else b"\0\0\0\1\x41") + (noise.randbytes(251) * (size // 251 + 1))[:size]
+        picture = (b"\0\0\0\1\x65" if whole else b"\0\0\0\1\x41") + (noise.randbytes(61) * (size // 61 + 1))[:size]
         if args.body == "multipart":
             picture = (b"--%s\r\nContent-Type: video/h264\r\nContent-Length: %d\r\n\r\n%s\r\n"
                        % (BOUNDARY, len(picture), picture))
@@ -61,13 +65,28 @@ def post_head(args, number, **more):
 
 
 def one_long_post(sock, number, camera, args):
-    sock.sendall(post_head(args, number, **lab.FRAMINGS[args.framing]))
+    expect = {"expect": "100-continue"} if args.expect else {}
+    sock.sendall(post_head(args, number, **lab.FRAMINGS[args.framing], **expect))
+    if args.expect:
+        await_continue(sock, args.expect)
     if args.camera_stops != 0 or args.camera_head:
         out = lab.BodyWriter(sock, args.framing)
         out.write(embedded_head(args))
     for _, picture in filmed(camera, args):
         out.write(picture)
     out.end()
+
+
+def await_continue(sock, seconds):
+    """Waits for the interim response (RFC 9110 section 10.1.1), but not for ever."""
+    sock.settimeout(seconds)
+    try:
+        start, _ = lab.read_head(sock.makefile("rb"))
+        if " 100 " not in start:
+            raise ConnectionAbortedError(start)
+    except TimeoutError:
+        pass
+    sock.settimeout(None)
 
 
 def a_post_a_group(sock, number, camera, args):
@@ -92,7 +111,8 @@ def stream_video(number, scheme, camera, args):
     for _ in range(args.post_tries):
         sock = None
         try:
-            sock = lab.connect(args.relay, 443 if tls else 80, tls, "relay", ["video-up"], proxy=args.proxy)
+            sock = lab.connect(args.relay, 443 if tls else 80, tls, "relay", ["video-up"], proxy=args.proxy,
+                               timeout=args.patience)
             lab.moment("post:begun", "TCP", sock.getsockname()[:2], sock.getpeername()[:2], args.relay)
             (one_long_post if args.posts == "one" else a_post_a_group)(sock, number, camera, args)
             return
@@ -102,6 +122,20 @@ def stream_video(number, scheme, camera, args):
             if sock:
                 sock.close()
         time.sleep(args.retry)
+
+
+def peer_to_peer(number, offer, camera, args):
+    """Answers an offer through the relay and sends the video to the peer."""
+    import p2p  # only here is aiortc needed
+
+    def reply(text):
+        body = lab.head("HTTP/1.1 200 OK", content_type="application/json", content_length=len(text)) + text
+        with lab.connect(args.relay, 443, True, "relay", ["metadata"], proxy=args.proxy) as sock:
+            sock.sendall(post_head(args, number, content_length=len(body)) + body)
+            lab.read_head(sock.makefile("rb"))
+
+    told = json.loads(base64.b64decode(urllib.parse.unquote(offer)))
+    asyncio.run(p2p.answer(told, pictures(camera, args), args, reply))
 
 
 def prepare(args):
@@ -153,6 +187,9 @@ def control(args):
         told = dict(line.split(": ", 1) for line in body.decode().split("\r\n")[1:] if ": " in line)
         camera = int(re.search(r"camera=(\d+)", body.decode())[1])
         asked = (told["X-View"], told["X-Scheme"], camera, args)
+        if (offer := re.search(r"offer=(\S+)", body.decode())):
+            threading.Thread(target=peer_to_peer, args=(asked[0], offer[1], camera, args), daemon=True).start()
+            continue
         threading.Thread(target=stream_video, args=asked, daemon=True).start()
     lab.moment("control:lost", "TCP", *ends, args.relay)
     sock.close()
@@ -174,6 +211,7 @@ def switches():
     parser.add_argument("--heartbeat-seconds", type=float, default=5)
     parser.add_argument("--heartbeat-bytes", type=int, default=2200)
     parser.add_argument("--framing", choices=lab.FRAMINGS, default="chunked")
+    parser.add_argument("--expect", type=float, metavar="SECONDS", help="asks first, and waits so long to be let go on")
     parser.add_argument("--posts", choices=["one", "many"], default="one")
     parser.add_argument("--body", choices=["multipart", "raw"], default="multipart")
     parser.add_argument("--kbps", type=lambda text: [int(word) for word in text.split(",")], default=[300],
@@ -184,6 +222,8 @@ def switches():
     parser.add_argument("--camera-late", type=float, default=0, help="seconds until the first picture")
     parser.add_argument("--camera-stops", type=float, help="seconds until the last picture; 0: there is none")
     parser.add_argument("--camera-head", action="store_true", help="with --camera-stops 0: the embedded head is sent")
+    parser.add_argument("--stun", default="stun.u5fgb.com", metavar="HOST", help="for peer-to-peer video")
+    parser.add_argument("--turn", action="store_true", help="the STUN server also relays")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 

@@ -33,13 +33,18 @@ def watch(args):
     tls = args.scheme == "https"
     host, _, port = (args.direct or args.relay).partition(":")
     cls, subclass = (args.noted.split("/") + [""])[:2]
-    sock = lab.connect(host, int(port or (443 if tls else 80)), tls, cls, [subclass] if subclass else [],
-                       proxy=args.proxy, timeout=min(12, args.patience))
+    sub, target = [subclass] if subclass else [], "/video" if args.direct else f"/view/{args.id}"
+    if args.forward:
+        proxy, at = args.forward.split(":")
+        sock = lab.open_tcp(socket.AF_INET, proxy, int(at), host, cls, sub, args.patience)
+        target = f"http://{host}{target}"
+    else:
+        sock = lab.connect(host, int(port or (443 if tls else 80)), tls, cls, sub, proxy=args.proxy,
+                           timeout=min(12, args.patience))
     ends = sock.getsockname()[:2], sock.getpeername()[:2]
     if args.pause:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
     sock.settimeout(args.patience)
-    target = "/video" if args.direct else f"/view/{args.id}"
     more = {"authorization": "Basic bGFiOmxhYg=="} if args.basic else {}
     sock.sendall(lab.head(f"GET {target}?camera={args.camera} HTTP/1.1", host=host, user_agent=args.agent,
                           accept="*/*", **more))
@@ -76,6 +81,7 @@ def main():
     parser.add_argument("--before", default="login,api", help="what it asks for first: " + ",".join(ERRANDS))
     parser.add_argument("--scheme", choices=["http", "https"], default="https")
     parser.add_argument("--proxy", metavar="IP:PORT", help="an explicit proxy, by CONNECT")
+    parser.add_argument("--forward", metavar="IP:PORT", help="an explicit proxy, by an absolute URI in clear")
     parser.add_argument("--id", default="00451")
     parser.add_argument("--camera", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=10, help="how long it watches")

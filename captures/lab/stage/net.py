@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 import time
 
 LAB = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -72,7 +73,7 @@ def cable(left, left_port, right, right_port):
 
 
 def wire(left, left_port, right, right_port, switches=""):
-    """A cable; with switches, a long one by actors/wire.py, which sits in a host of its own."""
+    """A cable; with switches, a long one by actors/wire.py, or by the program that they name, in a host of its own."""
     if not switches:
         cable(left, left_port, right, right_port)
         return
@@ -80,7 +81,9 @@ def wire(left, left_port, right, right_port, switches=""):
     host(middle)
     cable(left, left_port, middle, "near")
     cable(middle, "far", right, right_port)
-    start(middle, ["wire.py", "near", "far", *switches.split()])
+    words = switches.split()
+    program = words.pop(0) if words[0].endswith(".py") else "wire.py"
+    start(middle, [program, "near", "far", *words])
 
 
 def address(name, port, *cidrs):
@@ -94,7 +97,7 @@ def command(words):
     for folder in ("actors", "boxes"):
         path = os.path.join(LAB, folder, program)
         if program.endswith(".py") and os.path.exists(path):
-            return ["python3", "-u", path, *words[1:]]
+            return [sys.executable, "-u", path, *words[1:]]
     return list(words)
 
 

@@ -24,8 +24,8 @@ def main(name, out):
     for place, box in (("gw", play.gateway), ("vgw", play.home)):
         for words in box.get("box", []):
             net.start(place, fill(words, play))
-            if "port" in box:
-                net.await_port(place, box["port"])
+        if "port" in box:
+            net.await_port(place, box["port"])
     if not play.capture_after:
         captures = start_captures(play)
     begin = time.time() + SETTLE
