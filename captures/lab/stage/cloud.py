@@ -41,6 +41,7 @@ def services(region):
         "ctldl.windowsupdate.com": (32, "update", ["ctl"], BOTH, JSON % "{}"),
         "stun.u5fgb.com": (40, "stun", []),
         "1.cctv.pool.ntp.org": (41, "ntp", []),
+        "dns.google": (43, "dns", [], BOTH, JSON % "{}"),
         "www.example.com": (60, "unknown", [], BOTH, "default_type text/html; return 200 '<p>example</p>';"),
         "cdn.example.net": (61, "unknown", [], BOTH, "default_type text/css; return 200 'p{}';"),
         "portal.example.org": (62, "unknown", [], "TLSv1.2", "default_type text/html; return 200 '<p>portal</p>';"),

@@ -45,7 +45,7 @@ class Scenario:
     ntp: str | bool = ""
     region: str = "us-west"
     ipv6: bool = False
-    cgnat: bool = False
+    cgnat: str = ""  # the network, /24, between the site's gateway and its provider's own NAT
     trusts_filter: bool = False  # whether clients trust the filter's CA
     wires: dict = dataclasses.field(default_factory=dict)
     gateway: dict = dataclasses.field(default_factory=dict)

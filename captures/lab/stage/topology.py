@@ -53,7 +53,7 @@ def build(scenario):
     uplink("vgw", "inet", "home", "192.0.2.60", "192.0.2.1", hauls["viewer"])
     if scenario.cgnat:
         net.host("isp", CLOUD + "53")
-        uplink("gw", "isp", "customer", "100.64.7.2", "100.64.7.1", "")
+        uplink("gw", "isp", "customer", scenario.cgnat + "2", scenario.cgnat + "1", "")
         uplink("isp", "inet", "site", "203.0.113.7", "203.0.113.1", hauls["site"])
         gateway("isp", {}, "customer")
     else:
