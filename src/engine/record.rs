@@ -14,7 +14,8 @@ use crate::event::{
 };
 use crate::flow::NONE;
 use crate::flow::key::community_id;
-use crate::flow::tcp::{Tcp, Trouble};
+use crate::flow::tcp::Tcp;
+use crate::flow::trouble::Trouble;
 use crate::inspect::haproxy::Ends;
 use crate::inspect::message::Protocol;
 use crate::inspect::{dns, quic, stun, tls};

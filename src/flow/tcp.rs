@@ -7,6 +7,7 @@
 use super::history::{History, Side, conn_state};
 use super::rates::{Rates, Thresholds, WINDOW};
 use super::rtt::Rtt;
+use super::trouble::{Filled, Log};
 use crate::decode::{Packet, tcp_flag};
 use crate::time::Timestamp;
 use crate::wire::Reader;
@@ -17,24 +18,11 @@ const REORDERED: u32 = 3_000;
 /// After this many duplicate acknowledgements, within these microseconds, a segment sent again is a fast
 /// retransmission.
 const FAST: (u8, u32) = (2, 20_000);
-/// How many holes one direction keeps account of.
-const HOLES: usize = 4;
 
 /// Sequence-number comparison (RFC 9293 §3.4): how far `a` is ahead of `b`.
 #[inline(always)]
 pub const fn ahead(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b) as i32
-}
-
-/// Bytes that were not captured.
-#[derive(Clone, Copy, Debug)]
-struct Hole {
-    start: u32,
-    end: u32,
-    /// The other side has acknowledged them, so they did exist.
-    missed: bool,
-    /// Only that acknowledgement told of them: no later byte of the same side was seen before.
-    foretold: bool,
 }
 
 /// A moment in microseconds, as is enough to tell the time between two of them that are less than an hour apart.
@@ -90,32 +78,6 @@ pub struct Half {
     pub side: Side,
 }
 
-/// What went wrong with the data of one side.
-#[derive(Clone, Debug, Default)]
-pub struct Trouble {
-    /// Retransmitted segments.
-    pub retransmissions: u32,
-    /// Segments that overtook others.
-    pub out_of_order: u32,
-    /// Zero windows that it announced.
-    pub zero_windows: u32,
-    /// Segments that filled the other's window.
-    pub window_full: u32,
-    /// Holes in its data.
-    pub gaps: u32,
-    /// Bytes in them.
-    pub missed: u64,
-    holes: [Option<Hole>; HOLES],
-}
-
-/// What late bytes were found to fill.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Filled {
-    Nothing,
-    Hole,
-    Foretold,
-}
-
 /// A TCP connection.
 #[derive(Clone, Debug, Default)]
 pub struct Tcp {
@@ -131,33 +93,6 @@ pub struct Tcp {
     rates: Option<Box<Rates>>,
     /// What happened.
     pub log: Log,
-}
-
-/// What happened on a connection, and what went wrong.
-#[derive(Clone, Debug, Default)]
-pub struct Log {
-    /// What happened, in letters.
-    pub history: History,
-    /// What went wrong with each side's data, once something has.
-    trouble: Option<Box<[Trouble; 2]>>,
-}
-
-impl Log {
-    /// What went wrong with the data of either side, if anything did.
-    pub fn troubles(&self) -> Option<&[Trouble; 2]> {
-        self.trouble.as_deref()
-    }
-
-    #[inline(always)]
-    fn known(&mut self, second: bool) -> Option<&mut Trouble> {
-        self.trouble.as_mut()?.get_mut(usize::from(second))
-    }
-
-    #[cold]
-    fn note_trouble(&mut self, second: bool, note: impl FnOnce(&mut Trouble)) {
-        let [first, other] = &mut **self.trouble.get_or_insert_default();
-        note(if second { other } else { first });
-    }
 }
 
 impl Tcp {
@@ -451,63 +386,6 @@ impl Half {
                 log.note_trouble(second, |t| t.window_full = t.window_full.saturating_add(1));
             }
         }
-    }
-}
-
-impl Trouble {
-    fn open(&mut self, start: u32, end: u32, foretold: bool) {
-        // with every place taken the oldest account is closed as it stands
-        if self.holes.iter().all(Option::is_some) {
-            self.holes.rotate_left(1);
-            if let Some(last) = self.holes.last_mut() {
-                *last = None;
-            }
-        }
-        if let Some(free) = self.holes.iter_mut().find(|h| h.is_none()) {
-            *free = Some(Hole { start, end, missed: false, foretold });
-        }
-    }
-
-    /// Holes below `ack` did exist: they count as missed. True if there are such.
-    fn acknowledge(&mut self, ack: u32) -> bool {
-        let before = self.gaps;
-        for hole in self.holes.iter_mut().flatten() {
-            if !hole.missed && ahead(ack, hole.end) >= 0 {
-                hole.missed = true;
-                self.gaps = self.gaps.saturating_add(1);
-                self.missed = self.missed.saturating_add(u64::from(hole.end.wrapping_sub(hole.start)));
-            }
-        }
-        self.gaps > before
-    }
-
-    /// Bytes from `start` to `end` have come after all. What they fill part of: a hole that only an acknowledgement
-    /// told of, or another.
-    fn fill(&mut self, start: u32, end: u32) -> Filled {
-        let mut filled = Filled::Nothing;
-        for slot in &mut self.holes {
-            let Some(hole) = slot else { continue };
-            let from = if ahead(start, hole.start) > 0 { start } else { hole.start };
-            let to = if ahead(end, hole.end) < 0 { end } else { hole.end };
-            if ahead(to, from) <= 0 {
-                continue;
-            }
-            filled = filled.max(if hole.foretold { Filled::Foretold } else { Filled::Hole });
-            if hole.missed {
-                self.missed = self.missed.saturating_sub(u64::from(to.wrapping_sub(from)));
-            }
-            // what came in the middle leaves only the larger rest: at worst a few missed bytes go uncounted
-            let (before, after) = (from.wrapping_sub(hole.start), hole.end.wrapping_sub(to));
-            if before == 0 && after == 0 {
-                self.gaps = self.gaps.saturating_sub(u32::from(hole.missed));
-                *slot = None;
-            } else if before >= after {
-                hole.end = from;
-            } else {
-                hole.start = to;
-            }
-        }
-        filled
     }
 }
 
