@@ -298,7 +298,7 @@ impl<'a> FlowView<'a> {
         facts.bytes = flow.oriented(flow.bytes);
         facts.payload = flow.oriented(flow.payload);
         if let Some(tcp) = self.tcp {
-            let rates = tcp.rates(flow.first, flow.payload, &self.naming.base.thresholds);
+            let rates = tcp.rates(flow.begun(), &self.naming.base.thresholds);
             facts.rates = Rates {
                 video_windows: flow.oriented(rates.video).map(u32::from),
                 bursts: flow.oriented(rates.bursts).map(u32::from),
