@@ -7,6 +7,7 @@ mod media;
 mod messages;
 mod quic;
 mod stun;
+mod turns;
 mod wrapped;
 
 use super::learnt::{

@@ -124,12 +124,80 @@ pub struct Http {
     pub status: Option<(u16, u64)>,
     /// The frame of the first `message/http`; 0 is none.
     pub message_http: u64,
+    /// Requests and their responses as a verdict goes by them: the first [`TURNS`], and the newest.
+    pub turns: Vec<Turn>,
+    /// The turn that the next response belongs to.
+    pub turn: usize,
     /// What only a record needs.
     pub exchanges: Vec<HttpExchange>,
     /// The exchange that the next response belongs to.
     pub answered: usize,
     /// Exchanges that the list had no room for.
     pub omitted: u64,
+}
+
+/// How many turns are kept of one connection before the newest replaces the last.
+pub const TURNS: usize = 16;
+
+/// An HTTP request with its response, in what matters to a verdict.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turn {
+    /// The request; absent where only a response was seen.
+    pub asked: Option<Seen>,
+    /// The final response.
+    pub answered: Option<Seen>,
+    /// Its status; 0 is none.
+    pub status: u16,
+    /// What else was said; [`turn`] has the bits.
+    pub marks: u32,
+    /// The number of the first `Via` of the response, or else of the request; 0 is none.
+    pub via: u32,
+    /// The number of the response's `Server`; 0 is none.
+    pub server: u32,
+    /// Seconds by which the response's `Date` is ahead of the capture's clock.
+    pub skew: Option<i32>,
+}
+
+/// The marks of a [`Turn`].
+#[allow(missing_docs)]
+pub mod turn {
+    pub const POST: u32 = 1 << 0;
+    pub const CONNECT: u32 = 1 << 1;
+    pub const GET: u32 = 1 << 2;
+    /// The request is `message/http`.
+    pub const SENDS_MESSAGE: u32 = 1 << 3;
+    /// The request has a body.
+    pub const SENDS_BODY: u32 = 1 << 4;
+    /// It asks to be told to go on (RFC 9110 §10.1.1).
+    pub const EXPECTS: u32 = 1 << 5;
+    /// It was told to.
+    pub const CONTINUED: u32 = 1 << 6;
+    /// The request carries credentials in the clear.
+    pub const BASIC: u32 = 1 << 7;
+    /// The request is written for a proxy.
+    pub const PROXIED: u32 = 1 << 8;
+    /// The request carries credentials for a proxy.
+    pub const PROXY_LOGIN: u32 = 1 << 9;
+    /// The response is `message/http`.
+    pub const MESSAGE: u32 = 1 << 10;
+    /// The response is a page.
+    pub const PAGE: u32 = 1 << 11;
+    /// The response tells no end of its body: chunked, until close, or of a length that no file has.
+    pub const ENDLESS: u32 = 1 << 12;
+    /// The response is a series of pictures (`multipart/x-mixed-replace`), or video.
+    pub const MEDIA: u32 = 1 << 13;
+    /// The response is of HTTP/1.0.
+    pub const OLD: u32 = 1 << 14;
+    /// The response ends the connection.
+    pub const CLOSES: u32 = 1 << 15;
+    /// Proxy authentication asked for: Basic, Digest, NTLM, Negotiate, or another.
+    pub const ASKS_BASIC: u32 = 1 << 16;
+    pub const ASKS_DIGEST: u32 = 1 << 17;
+    pub const ASKS_NTLM: u32 = 1 << 18;
+    pub const ASKS_NEGOTIATE: u32 = 1 << 19;
+    pub const ASKS_OTHER: u32 = 1 << 20;
+    /// The response has no body at all.
+    pub const EMPTY: u32 = 1 << 21;
 }
 
 /// An HTTP request with its response, or the half of it that was seen.

@@ -47,6 +47,9 @@ impl Learner {
                 inner,
             });
         }
+        if !inner {
+            self.asked(cx, request);
+        }
         self.note_tunnelled(cx, request.content_type);
     }
 
@@ -59,6 +62,9 @@ impl Learner {
         note_message_http(http, response.content_type, frame);
         if records {
             exchanged(http, response, direction(cx.second, cx.flow.flipped()));
+        }
+        if !response.inner {
+            self.answered(cx, response);
         }
         self.note_tunnelled(cx, response.content_type);
     }
