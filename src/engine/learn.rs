@@ -2,6 +2,7 @@
 
 mod certificates;
 mod dns;
+mod flight;
 mod http;
 mod media;
 mod messages;
@@ -285,8 +286,9 @@ impl Learner {
     }
 
     fn alert(&mut self, cx: &mut Context<'_>, alert: tls::Alert) {
-        if let Some(tls) = self.tls_for(cx.flow).filter(|_| alert.is_fatal()) {
-            tls.alert.get_or_insert(alert.description);
+        let (second, seen) = (cx.second, cx.seen());
+        if let Some(tls) = self.tls_for(cx.flow) {
+            tls.note_alert(alert, second, seen);
         }
     }
 

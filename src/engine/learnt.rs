@@ -10,6 +10,7 @@ use crate::decode::Addr;
 use crate::event::MethodCounts;
 use crate::inspect::message::Protocol;
 use crate::inspect::rtp::Source;
+use crate::inspect::tls::{Alert, walk::Walk};
 use crate::inspect::x509::Certificate;
 use crate::time::Timestamp;
 
@@ -48,8 +49,12 @@ pub struct Tls {
     pub version: u16,
     /// The cipher suite chosen; valid with `version`.
     pub cipher: u16,
-    /// The first fatal alert.
-    pub alert: Option<u8>,
+    /// The first fatal alert in the clear.
+    pub alert: Option<Box<AlertSeen>>,
+    /// Where each side's next record begins.
+    pub walks: [Walk; 2],
+    /// What was exchanged behind the handshake.
+    pub flight: Option<Box<Flight>>,
     /// It is DTLS.
     pub dtls: bool,
     /// The ClientHello had an encrypted ClientHello inside, or a decoy of one.
@@ -62,7 +67,70 @@ pub struct Tls {
     pub alone: u16,
 }
 
+/// An alert in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertSeen {
+    /// What it says.
+    pub description: u8,
+    /// Side 1 sent it.
+    pub second: bool,
+    /// When and where.
+    pub seen: Seen,
+}
+
+/// How many records of an answer are told one by one.
+pub const ANSWERS: usize = 6;
+
+/// The first encrypted records of a TLS connection.
+///
+/// Behind the handshake of TLS 1.3 a server sends session tickets, which look like any answer but for their size, and are
+/// of one size: that is what the lengths are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flight {
+    /// Records of the client, the last message of its handshake among them where that is TLS 1.3's.
+    pub client: u16,
+    /// The length of the first of them, in bytes.
+    pub first: u16,
+    /// The client's last record.
+    pub asked: Seen,
+    /// Lengths of the server's records since, in bytes.
+    pub answers: [u16; ANSWERS],
+    /// How many there were; past [`ANSWERS`] nobody counts.
+    pub answered: u8,
+}
+
+impl Flight {
+    /// Takes a record of the client.
+    pub fn ask(&mut self, length: u16, seen: Seen) {
+        if self.client == 0 {
+            self.first = length;
+        }
+        self.client = self.client.saturating_add(1);
+        (self.asked, self.answered) = (seen, 0);
+    }
+
+    /// Takes a record of the server. True: more than is told one by one.
+    pub fn answer(&mut self, length: u16) -> bool {
+        let Some(slot) = self.answers.get_mut(usize::from(self.answered)) else { return true };
+        *slot = length;
+        self.answered = self.answered.saturating_add(1);
+        false
+    }
+
+    /// The lengths of the server's records since the client's last.
+    pub fn lengths(&self) -> &[u16] {
+        self.answers.get(..usize::from(self.answered)).unwrap_or(&self.answers)
+    }
+}
+
 impl Tls {
+    /// Keeps an alert of side 1 (`second`) or 0, if it is fatal and the first.
+    pub fn note_alert(&mut self, alert: Alert, second: bool, seen: Seen) {
+        if alert.is_fatal() && self.alert.is_none() {
+            self.alert = Some(Box::new(AlertSeen { description: alert.description, second, seen }));
+        }
+    }
+
     /// The first server name asked for.
     #[inline]
     pub fn sni(&self) -> Option<NameAt> {

@@ -154,7 +154,7 @@ impl<'a> FlowView<'a> {
             cipher: (known.version != 0).then(|| tls::cipher_name(known.cipher)),
             resumed: known.resumed,
             ech: known.ech.then_some("offered"),
-            alert: known.alert.map(|description| tls::Alert { level: 2, description }.name()),
+            alert: known.alert.as_ref().map(|alert| tls::Alert { level: 2, description: alert.description }.name()),
             sni_segments: (known.segments > 1).then_some(u32::from(known.segments)),
             ..detail.and_then(|d| d.certificate.as_deref()).map(certificate).unwrap_or_default()
         }
