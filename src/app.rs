@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::classify::catalogue::ProductId;
 use crate::classify::site::Site;
+use crate::classify::watch::Watch;
 use crate::classify::{catalog, explain};
 use crate::cli::{self, AnalyzeArgs, CatalogArgs, CatalogFormat, Cli, Command, ExplainArgs, Product};
 use crate::decode::link_name;
@@ -145,6 +146,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let config = engine::Config {
         flow: crate::flow::Config { rates: base.thresholds, ..Default::default() },
         records: args.format() != Format::Summary || args.filter.is_some(),
+        watch: Arc::new(Watch::of(&base.catalogue)),
         secret: RandomState::new().build_hasher().finish() | 1,
     };
     let threads = args.threads.map_or_else(default_threads, usize::from);

@@ -31,6 +31,7 @@ pub mod rules;
 pub mod s3;
 pub mod site;
 pub mod verdict;
+pub mod watch;
 pub mod words;
 
 /// What is wrong with a TOML file, on one line. `text` is the whole file, so that the line can be told; where it is

@@ -1,5 +1,6 @@
 //! Facts into what is kept: the one place where borrowed facts are copied.
 
+mod asked;
 mod certificates;
 mod dns;
 mod flight;
@@ -11,11 +12,19 @@ mod stun;
 mod turns;
 mod wrapped;
 
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::Config;
 use super::learnt::{
-    Answer, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, PendingQuery, Quic, Seen, Spoken, Stun, Tls,
+    Answer, Asked, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, PendingQuery, Quic, Resolver, Seen, Spoken,
+    Stun, Tls,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::Strings;
+use crate::classify::watch::Watch;
 use crate::decode::{Addr, Packet};
 use crate::event::LIST_MAX;
 use crate::flow::Flow;
@@ -117,14 +126,20 @@ pub struct Learner {
     pub messages: Slab<Spoken>,
     /// Counts.
     pub counts: Counts,
+    /// DNS queries for names that are watched, each with what came of it.
+    pub asked: Vec<Asked>,
+    /// How resolvers answered, by client and resolver; in no telling order.
+    pub resolvers: HashMap<(Addr, Addr), Resolver, RandomState>,
+    /// The names that are watched.
+    watch: Arc<Watch>,
     /// Keep what only records need.
     pub records: bool,
     scratch: String,
 }
 
 impl Learner {
-    /// Nothing learnt yet. `secret` keeps the traffic from choosing its places in tables; no result depends on it.
-    pub fn new(records: bool, secret: u64) -> Self {
+    /// Nothing learnt yet.
+    pub fn new(config: &Config) -> Self {
         Learner {
             parts: Parts::default(),
             tls: Slab::default(),
@@ -136,13 +151,16 @@ impl Learner {
             ntp: Slab::default(),
             quic: Slab::default(),
             carried: Vec::new(),
-            strings: Strings::new(secret),
+            strings: Strings::new(config.secret),
             answers: Vec::new(),
             addresses: Vec::new(),
             proxied: Slab::default(),
             messages: Slab::default(),
             counts: Counts::default(),
-            records,
+            asked: Vec::new(),
+            resolvers: HashMap::default(),
+            watch: Arc::clone(&config.watch),
+            records: config.records,
             scratch: String::new(),
         }
     }
@@ -199,6 +217,8 @@ impl Learner {
             self.carried.capacity().saturating_mul(8),
             self.proxied.memory(),
             self.messages.memory(),
+            self.asked.capacity().saturating_mul(size_of::<Asked>()),
+            self.resolvers.len().saturating_mul(size_of::<((Addr, Addr), Resolver)>()),
         ]
         .iter()
         .sum()

@@ -2,7 +2,7 @@
 //!
 //! Small, since there may be millions: names are numbers, lists exist only where records are wanted.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 
@@ -481,4 +481,48 @@ pub struct Answer {
     pub(super) count: u16,
     /// The client's address is IPv6.
     pub client_v6: bool,
+}
+
+/// A DNS query for a name that is watched, and what came of it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The number of its flow.
+    pub flow: u32,
+    /// Who asked.
+    pub client: Addr,
+    /// Who was asked.
+    pub resolver: Addr,
+    /// Their addresses are IPv6.
+    pub v6: bool,
+    /// The number of the name asked for.
+    pub name: u32,
+    /// The type asked for.
+    pub qtype: u16,
+    /// The message id.
+    pub id: u16,
+    /// The first query.
+    pub first: Seen,
+    /// When it was last repeated.
+    pub last: Timestamp,
+    /// How often it was sent from this port.
+    pub times: u16,
+    /// The response, and its code.
+    pub answer: Option<(Seen, u16)>,
+    /// The addresses told; the first few.
+    pub addresses: SmallVec<[IpAddr; 2]>,
+    /// The shortest lifetime told, in seconds.
+    pub ttl: Option<u32>,
+}
+
+/// How a resolver answered one client.
+#[derive(Clone, Debug)]
+pub struct Resolver {
+    /// The first response.
+    pub first: Seen,
+    /// Responses to queries that were seen.
+    pub answers: u32,
+    /// How long the first of them took, in microseconds.
+    pub times: SmallVec<[u32; 4]>,
+    /// The addresses are IPv6.
+    pub v6: bool,
 }

@@ -1,5 +1,6 @@
 //! One shard: the flows it owns, and all that their payload has told.
 
+use super::Config;
 use super::datagrams::{Piecewise, datagram};
 use super::hellos;
 use super::learn::{Context, Learner};
@@ -9,7 +10,7 @@ use super::streams::StreamTable;
 use crate::decode::{Packet, proto, tcp_flag};
 use crate::flow::key::Keyed;
 use crate::flow::tcp::Tcp;
-use crate::flow::{self, Flow, NONE, Table, Tracked};
+use crate::flow::{Flow, NONE, Table, Tracked};
 use crate::time::Timestamp;
 
 /// How far the inspection of a TCP connection has come.
@@ -48,10 +49,10 @@ pub struct Quote {
 
 impl Shard {
     /// An empty shard.
-    pub fn new(config: flow::Config, records: bool, secret: u64) -> Self {
+    pub fn new(config: &Config) -> Self {
         Shard {
-            table: Table::new(config, secret),
-            learner: Learner::new(records, secret),
+            table: Table::new(config.flow, config.secret),
+            learner: Learner::new(config),
             streams: StreamTable::default(),
             piecewise: Piecewise::default(),
         }
