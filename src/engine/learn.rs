@@ -254,6 +254,7 @@ impl Learner {
         let (seen, segments, records) = (cx.seen(), cx.segments, self.records);
         let (dtls, quic) = (hello.form == tls::Form::Dtls, hello.form == tls::Form::Quic);
         let name = hello.sni().map(|name| self.strings.keep_bytes(name));
+        let watched = name.is_some_and(|name| self.watch.covers(self.strings.get(name)));
         if quic {
             self.name_quic(cx, name);
         }
@@ -275,6 +276,7 @@ impl Learner {
             return;
         }
         tls.hello_frame = seen.frame;
+        tls.watched = watched;
         tls.offered = hello.highest_version();
         tls.dtls = dtls;
         tls.ech = hello.ech() != tls::Ech::None;

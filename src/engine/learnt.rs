@@ -61,6 +61,8 @@ pub struct Tls {
     pub ech: bool,
     /// The session was resumed.
     pub resumed: bool,
+    /// The name asked for is watched.
+    pub watched: bool,
     /// Segments that the first ClientHello came in.
     pub segments: u16,
     /// Bytes of the segment that was the first ClientHello, where no stream was needed for it.
@@ -425,8 +427,25 @@ pub struct Media {
     pub rtp: u32,
     /// All datagrams that are not STUN.
     pub datagrams: u32,
+    /// Of those that were looked at one by one, how many each side has sent.
+    pub sent: [u32; 2],
+    /// When each side last sent one.
+    pub last: [Timestamp; 2],
     /// SCTP, and the streams of RTP.
     pub detail: Option<Box<MediaDetail>>,
+}
+
+impl Media {
+    /// Counts a datagram of side 1 (`second`) or 0 that came at `ts`.
+    pub fn count(&mut self, second: bool, ts: Timestamp) {
+        self.datagrams = self.datagrams.saturating_add(1);
+        if let (Some(sent), Some(last)) =
+            (self.sent.get_mut(usize::from(second)), self.last.get_mut(usize::from(second)))
+        {
+            *sent = sent.saturating_add(1);
+            *last = (*last).max(ts);
+        }
+    }
 }
 
 /// SCTP over UDP or IP, and the streams of RTP: of the latter only what shows that they are, unless records are

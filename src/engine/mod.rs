@@ -27,6 +27,7 @@ pub mod learn;
 pub mod learnt;
 mod media;
 pub mod naming;
+pub mod neighbours;
 mod parts;
 mod quic;
 mod record;

@@ -143,8 +143,8 @@ fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
             if hellos::second(cx, tcp, payload, learner) {
                 return records_from(cx, payload, learner);
             }
-            let (taken, named) = learner.tls_of(cx.flow).map_or((0, false), |tls| (tls.alone, tls.name != 0));
-            streams.open_after_hello(cx.flow, tcp.begins(), taken, named);
+            let Some(known) = learner.tls_of(cx.flow) else { return };
+            streams.open_after_hello(cx.flow, tcp.begins(), known);
             cx.flow.phase = 0;
         }
         _ if cx.flow.streams == NONE => {
