@@ -9,7 +9,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::filter::{Filter, Severity};
+use crate::event::Severity;
+use crate::filter::Filter;
 use crate::present::Format;
 use crate::present::color::Color;
 
@@ -238,10 +239,7 @@ fn parse_filter(text: &str) -> Result<Filter, String> {
 }
 
 fn parse_severity(text: &str) -> Result<Severity, &'static str> {
-    match text {
-        "warn" => Ok(Severity::Warning),
-        _ => Severity::parse(text).ok_or("one of info, warning, error"),
-    }
+    Severity::meant(text).ok_or("one of info, warning, error")
 }
 
 /// How alike a lone word and a command must be for the word to be taken for a slip of the finger.

@@ -4,8 +4,10 @@
 //! (bytes, seconds, bits per second). What was not seen is absent, never `null`. A list holds its first entries
 //! and counts the rest in `NAME_omitted`.
 
+mod finding;
 mod protocols;
 mod rfc3339;
+pub(crate) mod word;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
+pub use finding::*;
 pub use protocols::*;
 pub use rfc3339::Rfc3339;
 

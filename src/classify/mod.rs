@@ -29,6 +29,7 @@ pub mod names;
 pub mod roles;
 pub mod rules;
 pub mod s3;
+pub mod settings;
 pub mod site;
 pub mod verdict;
 pub mod watch;

@@ -1,5 +1,6 @@
 //! What a whole capture has told, flow by flow.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::front::Totals;
@@ -13,7 +14,7 @@ use crate::classify::facts::{Authority, FlowFacts, Rates, Seen, StunFacts};
 use crate::classify::verdict::Verdict;
 use crate::decode::{Addr, Undecoded, link_name, proto};
 use crate::event::{CaptureQuality, Stats};
-use crate::flow::key::fold;
+use crate::flow::key::{community_id, fold};
 use crate::flow::slab::Slab;
 use crate::flow::tcp::Tcp;
 use crate::flow::{Flow, NONE};
@@ -404,7 +405,23 @@ impl<'a> FlowView<'a> {
         })
     }
 
-    /// An identity that is the same in every run: from the flow's first frame. 53 bits, so that JSON readers that
+    /// By what it is known.
+    pub fn identity(&self) -> Identity {
+        let protocol = self.flow.proto();
+        let ports = has_ports(protocol);
+        Identity {
+            flow_id: self.id(),
+            community_id: community_id(0, protocol, self.orig, self.resp),
+            src_ip: self.orig.0,
+            src_port: ports.then_some(self.orig.1),
+            dest_ip: self.resp.0,
+            dest_port: ports.then_some(self.resp.1),
+            proto: proto::name(protocol).map_or_else(|| Cow::Owned(protocol.to_string()), Cow::Borrowed),
+            start: self.flow.first,
+        }
+    }
+
+    /// A number that is the same in every run: from the flow's first frame. 53 bits, so that JSON readers that
     /// know only doubles keep it whole.
     pub fn id(&self) -> u64 {
         let port = u64::from(self.orig.1) << 16 | u64::from(self.resp.1);
@@ -413,12 +430,27 @@ impl<'a> FlowView<'a> {
     }
 }
 
+/// By what a flow is known, in this run and in any other.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Identity {
+    pub flow_id: u64,
+    pub community_id: String,
+    pub src_ip: IpAddr,
+    pub src_port: Option<u16>,
+    pub dest_ip: IpAddr,
+    pub dest_port: Option<u16>,
+    pub proto: Cow<'static, str>,
+    /// Its first packet.
+    pub start: Timestamp,
+}
+
 /// Originator and responder of a flow.
 pub(super) fn ends(shard: &Shard, flow: &Flow) -> [(IpAddr, u16); 2] {
     flow.oriented(shard.table.sides(flow)).map(|e| (e.addr.ip(flow.is_v6()), e.port))
 }
 
 /// Whether ports of that protocol are told.
-pub(super) const fn has_ports(protocol: u8) -> bool {
+const fn has_ports(protocol: u8) -> bool {
     matches!(protocol, proto::TCP | proto::UDP | proto::SCTP | proto::ICMP | proto::ICMP6)
 }

@@ -17,7 +17,8 @@ use crate::classify::facts::is_literal;
 use crate::classify::host::HostMatch;
 use crate::classify::names::{Learnt, NameIndex, UNLISTED};
 use crate::classify::roles::{RoleGather, Roles};
-use crate::classify::rules::{Rules, RulesError};
+use crate::classify::rules::Rules;
+use crate::classify::settings::SettingsError;
 use crate::classify::site::Site;
 use crate::decode::Addr;
 use crate::flow::Flow;
@@ -37,6 +38,8 @@ pub struct KnowledgeBase {
     pub catalogue: Catalogue,
     /// Confidences and thresholds.
     pub rules: Rules,
+    /// What the user sets of the rules of diagnosis, which stand above.
+    pub diagnosis: toml::Table,
     /// The site.
     pub site: Site,
     /// Names that the user gave for addresses.
@@ -53,21 +56,19 @@ pub enum KnowledgeError {
     Catalogue(#[from] CatalogueError),
     /// The rules.
     #[error(transparent)]
-    Rules(#[from] RulesError),
+    Rules(#[from] SettingsError),
 }
 
 impl KnowledgeBase {
     /// The embedded knowledge, changed by the text of a user's catalogue if there is one.
     pub fn new(user: Option<&str>, site: Site) -> Result<Self, KnowledgeError> {
-        let (catalogue, rules) = match user {
-            None => (Catalogue::embedded()?, Rules::embedded()?),
-            Some(text) => {
-                let (catalogue, rules) = Catalogue::with_user(text)?;
-                (catalogue, rules.map_or_else(Rules::embedded, Rules::with_user)?)
-            }
+        let (catalogue, user) = match user {
+            None => (Catalogue::embedded()?, Default::default()),
+            Some(text) => Catalogue::with_user(text)?,
         };
+        let rules = Rules::with_user(user.rules)?;
         let thresholds = thresholds(&rules);
-        Ok(KnowledgeBase { catalogue, rules, site, hosts: Vec::new(), thresholds })
+        Ok(KnowledgeBase { catalogue, rules, diagnosis: user.diagnosis, site, hosts: Vec::new(), thresholds })
     }
 }
 

@@ -4,16 +4,14 @@ mod media;
 
 use std::borrow::Cow;
 
-use super::analysis::{FlowView, has_ports, is_one_sided};
+use super::analysis::{FlowView, Identity, is_one_sided};
 use super::learnt::{CertificateDetail, Dns, DnsExchange, Http, Mapped, Quic, SpokenDetail, Stun, StunDetail, Tls};
 use crate::classify::verdict::Verdict;
-use crate::decode::proto;
 use crate::event::{
     DnsRecord, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, IceRecord, MessageRecord, Methods, Proxied,
     QuicRecord, SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord, ViaProxy,
 };
 use crate::flow::NONE;
-use crate::flow::key::community_id;
 use crate::flow::tcp::Tcp;
 use crate::flow::trouble::Trouble;
 use crate::inspect::haproxy::Ends;
@@ -24,20 +22,19 @@ use crate::time::seconds;
 impl<'a> FlowView<'a> {
     /// The record of a flow that is what `verdict` says.
     pub fn record(&self, verdict: &Verdict<'a>) -> FlowRecord<'a> {
-        let protocol = self.flow.proto();
-        let ports = has_ports(protocol);
+        let Identity { flow_id, community_id, src_ip, src_port, dest_ip, dest_port, proto, .. } = self.identity();
         let http = self.http();
         let dns = self.dns();
         FlowRecord {
             schema_version: SCHEMA_VERSION,
             event_type: "flow",
-            flow_id: self.id(),
-            community_id: Some(community_id(0, protocol, self.orig, self.resp)),
-            src_ip: self.orig.0,
-            src_port: ports.then_some(self.orig.1),
-            dest_ip: self.resp.0,
-            dest_port: ports.then_some(self.resp.1),
-            proto: proto::name(protocol).map_or_else(|| Cow::Owned(protocol.to_string()), Cow::Borrowed),
+            flow_id,
+            community_id: Some(community_id),
+            src_ip,
+            src_port,
+            dest_ip,
+            dest_port,
+            proto,
             vlan: self.flow.vlan.into_iter().filter(|id| *id != 0).collect(),
             tunnel: self.shard.table.tunnels(self.flow).names().collect(),
             app_proto: self.app_proto(),

@@ -8,9 +8,9 @@ use super::color::Style;
 use super::is_vendor;
 use super::summary::{ClassTotals, Summary, TopFlow};
 use crate::decode::Undecoded;
-use crate::event::{Class, Rfc3339};
+use crate::event::{Class, Rfc3339, Word};
 use crate::text::safe::{safe, safe_name};
-use crate::text::units::{BitRate, Bytes, Count, Percent, Span, confidence_word, glyph};
+use crate::text::units::{BitRate, Bytes, Count, Percent, Span, glyph};
 
 /// The lines that the summary keeps to, by showing fewer of the largest flows.
 const LINES: usize = 40;
@@ -223,7 +223,7 @@ fn hosts(totals: &ClassTotals, width: usize) -> String {
 
 fn confidences(totals: &ClassTotals, narrow: bool) -> String {
     let (least, most) = (totals.confidence_min, totals.confidence_max);
-    let word = confidence_word(least);
+    let word = Word::of(least).text();
     match (most - least).abs() < 0.005 {
         true if narrow => word.to_owned(),
         true => format!("{least:.2} {word}"),
@@ -296,7 +296,7 @@ fn flow_lines(flow: &TopFlow, style: Style) -> Vec<String> {
     };
     let (up, down) = (Bytes(flow.up).to_string(), Bytes(flow.down).to_string());
     let time = Span(flow.end.since(flow.start)).to_string();
-    let (sure, state) = (confidence_word(flow.confidence).to_owned(), state(flow).to_owned());
+    let (sure, state) = (Word::of(flow.confidence).text().to_owned(), state(flow).to_owned());
     let mut lines = vec![flow_row(style, &label(flow.class), &ends, [up, down, time, sure, state])];
     if let Some(responder) = below {
         lines.push(format!("{:<16}→ {}", "", left_ellipsis(&responder, style.width() - 18)));
