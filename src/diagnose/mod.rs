@@ -18,4 +18,7 @@
 
 pub mod draft;
 pub mod rules;
+pub mod scene;
 pub mod settings;
+#[cfg(test)]
+pub(crate) mod testcases;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::front::Totals;
 use super::learn::{Counts, Learner};
-use super::learnt::{Dns, Http, Media, NameAt, Quic, Spoken, Stun, Tls};
+use super::learnt::{Dns, Http, Icmp, Media, NameAt, Quic, Spoken, Stun, Tls};
 use super::naming::{KnowledgeBase, Naming};
 use super::parts::Kind;
 use super::shard::Shard;
@@ -381,6 +381,11 @@ impl<'a> FlowView<'a> {
 
     pub(super) fn spoken(&self) -> Option<&'a Spoken> {
         self.part(Kind::Message, |l| &l.messages)
+    }
+
+    /// The first ICMP error about the flow.
+    pub(super) fn icmp(&self) -> Option<Icmp> {
+        self.part(Kind::Icmp, |l| &l.icmp).copied()
     }
 
     pub(super) fn has_ntp(&self) -> bool {

@@ -20,6 +20,7 @@
 
 pub mod analysis;
 pub mod brief;
+pub mod case;
 mod datagrams;
 pub mod front;
 mod hellos;

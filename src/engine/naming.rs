@@ -92,6 +92,8 @@ pub struct Naming<'a> {
     roles: Roles,
     /// For each shard: the numbers of its strings among all names.
     ids: Vec<Vec<u32>>,
+    /// Addresses under names of the catalogue.
+    vendors: HashSet<Addr, RandomState>,
 }
 
 impl<'a> Naming<'a> {
@@ -107,20 +109,31 @@ impl<'a> Naming<'a> {
         let Gather { learnt, ids, vendors, .. } = gather;
         let names = learnt.freeze(&base.catalogue, &base.rules);
         let nobody = RoleGather::new().freeze(&base.site, &base.rules);
-        let mut naming = Naming { base, names, roles: nobody, ids };
-        naming.roles = naming.find_roles(analysis, &vendors);
+        let mut naming = Naming { base, names, roles: nobody, ids, vendors };
+        naming.roles = naming.find_roles(analysis);
         naming
     }
 
-    /// Who is what, by what every host did. `vendors`: the addresses under names of the catalogue.
-    fn find_roles(&self, analysis: &Analysis, vendors: &HashSet<Addr, RandomState>) -> Roles {
+    /// Whether any address has a name of the catalogue.
+    pub(super) fn has_vendors(&self) -> bool {
+        !self.vendors.is_empty()
+    }
+
+    /// Whether `ip` has a name of the catalogue.
+    #[inline]
+    pub(super) fn is_vendor(&self, ip: IpAddr) -> bool {
+        self.has_vendors() && self.vendors.contains(&Addr::from_ip(ip))
+    }
+
+    /// Who is what, by what every host did.
+    fn find_roles(&self, analysis: &Analysis) -> Roles {
         let KnowledgeBase { catalogue, rules, site, .. } = self.base;
         let mut roles = RoleGather::new();
         self.each_flow(analysis, |view| {
             for (client, outside) in view.mapped() {
                 roles.mapped(client, outside, site);
             }
-            if self.may_tell_roles(view, vendors) {
+            if self.may_tell_roles(view) {
                 let facts = view.facts();
                 roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
             }
@@ -146,14 +159,14 @@ impl<'a> Naming<'a> {
     }
 
     /// Whether a flow can say anything of who is what in a first pass: all others need not be looked at closely.
-    fn may_tell_roles(&self, view: &FlowView<'_>, vendors: &HashSet<Addr, RandomState>) -> bool {
+    fn may_tell_roles(&self, view: &FlowView<'_>) -> bool {
         let (resp, port) = view.resp;
         let told = match port {
             853 | 554 | 8554 => true,
             80 | 443 | 8887 => self.base.site.inside(resp),
             _ => false,
         };
-        told || (!vendors.is_empty() && vendors.contains(&Addr::from_ip(resp)))
+        told || self.is_vendor(resp)
             || view.http().is_some_and(|http| {
                 let names = [http.host, http.authority.map(|(at, _)| at)];
                 names.iter().flatten().any(|at| !self.is_plain(view.shard_at, at.name, || view.text(at.name)))
