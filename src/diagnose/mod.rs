@@ -20,5 +20,6 @@ pub mod draft;
 pub mod rules;
 pub mod scene;
 pub mod settings;
+pub mod stall;
 #[cfg(test)]
 pub(crate) mod testcases;

@@ -13,7 +13,7 @@ settings!(
         sibling_within_seconds, sibling, attempts, attempts_within_seconds, repeated, alone, heartbeat,
         idle_bps, trickle_segments, trickle_bytes, trickle_gap_seconds_min, trickle_gap_seconds_max,
         trickle_variation, trickle_growth, trickle_bps, plateau_bps_min, plateau_bps_max,
-        plateau_after_seconds, baseline_bps, baseline_factor, baseline_rate, then_release, release_bytes,
+        plateau_after_seconds, baseline_bps, baseline_factor, baseline_rate, then_release, release_bytes, release_bytes_least,
         release_seconds, release_silence_seconds, release_factor, backlog_share, at_end_seconds, at_end,
         limit_share, at_limit, zero_window_seconds, zero_window_bytes, far_receiver, cycle_lives,
         cycle_life_share, cycle_bytes_share, cycle_timer_share, cycle_timer, legs_bytes, legs_share,

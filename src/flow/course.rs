@@ -10,6 +10,8 @@ use crate::time::{SECOND, Timestamp};
 /// A silence of this long, in nanoseconds, ends a burst: longer than the time between a camera's pictures, shorter
 /// than any hold that matters.
 pub const PAUSE: u64 = 750_000_000;
+/// How long a surge is, in nanoseconds: as long as a line is busy with what was held for half a minute.
+pub const SURGE: u64 = 4 * SECOND;
 /// How many bursts of one side are kept.
 const BURSTS: usize = 32;
 
@@ -28,6 +30,8 @@ pub struct Burst {
     pub parts: u32,
     /// The second in which most came.
     pub peak: Peak,
+    /// Payload bytes within [`SURGE`] from the beginning of that second.
+    pub surge: u64,
     window: Peak,
 }
 
@@ -48,7 +52,7 @@ impl Burst {
     /// A burst of which only the sum is known.
     pub fn whole(start: Timestamp, end: Timestamp, frame: u64, bytes: u64) -> Burst {
         let window = Peak { at: start, frame, bytes, before: 0 };
-        Burst { start, end, frame, bytes, parts: 1, peak: window, window }
+        Burst { start, end, frame, bytes, parts: 1, peak: window, surge: bytes, window }
     }
 
     #[inline(always)]
@@ -61,17 +65,25 @@ impl Burst {
         self.end = self.end.max(ts);
         if self.window.bytes > self.peak.bytes {
             self.peak = self.window;
+            self.surge = self.window.bytes;
+        } else if ts.since(self.peak.at) < SURGE {
+            self.surge = self.surge.saturating_add(bytes);
         }
     }
 
     /// This burst and the one that follows it.
     fn join(self, next: Burst) -> Burst {
         let moved = |peak: Peak| Peak { before: peak.before.saturating_add(self.bytes), ..peak };
+        let (peak, surge) = match next.peak.bytes > self.peak.bytes {
+            true => (moved(next.peak), next.surge),
+            false => (self.peak, self.surge),
+        };
         Burst {
             end: next.end,
             bytes: self.bytes.saturating_add(next.bytes),
             parts: self.parts.saturating_add(next.parts),
-            peak: if next.peak.bytes > self.peak.bytes { moved(next.peak) } else { self.peak },
+            peak,
+            surge,
             window: moved(next.window),
             ..self
         }
@@ -148,6 +160,7 @@ mod tests {
         assert_eq!(bursts.len(), 2);
         assert_eq!((bursts[0].start, bursts[0].end, bursts[0].bytes), (at(0), at(3_900), 20_200));
         assert_eq!((bursts[0].peak.bytes, bursts[0].peak.before, bursts[0].peak.at), (10_000, 200, at(2_000)));
+        assert_eq!(bursts[0].surge, 20_000);
         assert_eq!((bursts[1].frame, bursts[1].bytes), (77, 5));
     }
 
