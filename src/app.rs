@@ -18,12 +18,15 @@ use crate::classify::watch::Watch;
 use crate::classify::{catalog, explain};
 use crate::cli::{self, AnalyzeArgs, CatalogArgs, CatalogFormat, Cli, Command, ExplainArgs, Product};
 use crate::decode::link_name;
+use crate::diagnose;
+use crate::diagnose::rules::Rules;
+use crate::diagnose::scene::Scene;
 use crate::engine;
 use crate::engine::naming::KnowledgeBase;
 use crate::exit::{Exit, Outcome};
 use crate::pipeline;
 use crate::present::Format;
-use crate::present::report::{self, Report};
+use crate::present::report::{self, Report, Told};
 use crate::source::{CHUNK_BYTES, Class, Problem, Source, SourceError, progress};
 
 /// How much output is gathered before it is written.
@@ -90,9 +93,20 @@ fn knowledge(catalogue: Option<&PathBuf>, site: Option<&PathBuf>, product: Optio
     };
     known.product = product.map(product_id).or(known.product);
     let user = catalogue.map(|path| read_text(path, "catalogue")).transpose()?;
-    let name = catalogue.map(|path| path.display().to_string()).unwrap_or_default();
-    KnowledgeBase::new(user.as_deref(), known)
-        .map_err(|e| if name.is_empty() { anyhow!(e) } else { anyhow!("{name}: {e}") })
+    KnowledgeBase::new(user.as_deref(), known).map_err(|e| of_file(e, catalogue))
+}
+
+/// The rules of diagnosis, with what the user's catalogue sets of them.
+fn rules(base: &mut KnowledgeBase, catalogue: Option<&PathBuf>) -> Result<Rules> {
+    Rules::with_user(std::mem::take(&mut base.diagnosis)).map_err(|e| of_file(e, catalogue))
+}
+
+/// What is wrong with knowledge, and in which file, if it is the user's.
+fn of_file(error: impl std::error::Error + Send + Sync + 'static, file: Option<&PathBuf>) -> anyhow::Error {
+    match file {
+        None => anyhow!(error),
+        Some(path) => anyhow!("{}: {error}", path.display()),
+    }
 }
 
 const fn product_id(product: Product) -> ProductId {
@@ -118,8 +132,10 @@ fn print_catalog(args: &CatalogArgs) -> Result<()> {
 }
 
 fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
-    let base = knowledge(args.catalogue.as_ref(), None, None)?;
-    match explain::explain(&args.subject, &base.catalogue, &base.rules) {
+    let mut base = knowledge(args.catalogue.as_ref(), None, None)?;
+    let rules = rules(&mut base, args.catalogue.as_ref())?;
+    let text = diagnose::explain::explain(&args.subject, &rules);
+    match text.or_else(|| explain::explain(&args.subject, &base.catalogue, &base.rules)) {
         Some(text) => {
             let mut out = io::stdout().lock();
             out.write_all(text.as_bytes())?;
@@ -127,15 +143,16 @@ fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
             Ok(Exit::Fine)
         }
         None => Err(anyhow!(
-            "nothing is called '{}': try a class (relay, p2p, s3, ...), a catalogue entry (see `relayscope catalog`) \
-             or a host name",
+            "nothing is called '{}': try a rule (CF-1, D-6), a kind of finding (dns-blocked), a class (relay, p2p, s3), \
+             a catalogue entry (see `relayscope catalog`) or a host name",
             args.subject.escape_debug()
         )),
     }
 }
 
 fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
-    let base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
+    let mut base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
+    let rules = rules(&mut base, args.catalogue.as_ref())?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
     keep_inputs(args, &paths)?;
     if let Some(filter) = &args.filter {
@@ -168,14 +185,19 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         exit.note(Exit::Interrupted);
     }
     if reports {
-        let quality = outcome.analysis.quality(
+        let mut quality = outcome.analysis.quality(
             outcome.facts.links.keys().map(|l| l.0),
             outcome.facts.kernel_drops,
             outcome.facts.interface_drops,
             warnings,
         );
+        quality.advice = diagnose::capture::advice(&quality, &rules);
         let files = paths.iter().map(|p| p.display().to_string()).collect();
         let naming = outcome.analysis.name(&base);
+        let diagnosis = (!args.no_diagnose).then(|| {
+            let cases = outcome.analysis.cases(&naming);
+            diagnose::diagnose(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality })
+        });
         let report = Report {
             analysis: &outcome.analysis,
             naming: &naming,
@@ -183,8 +205,15 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
             stats: outcome.analysis.stats(),
             files,
             filter: args.filter.as_ref(),
+            diagnosis,
         };
-        tell(args, report)?;
+        let told = tell(args, report)?;
+        if args.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
+            exit.note(Exit::Finding);
+        }
+        if told.poor {
+            exit.note(Exit::Poor);
+        }
     }
     // the process ends now: giving back millions of small pieces of memory one by one would only take time
     std::mem::forget(outcome);
@@ -277,7 +306,7 @@ fn note_problems(problems: &[Problem], outcome: &pipeline::Outcome, silent: bool
 }
 
 /// Writes the report to where it is wanted: standard output, or a file that appears whole or not at all.
-fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<()> {
+fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<Told> {
     let path = args.output.as_deref().filter(|p| *p != Path::new("-"));
     let Some(path) = path else {
         let out = io::stdout();
@@ -297,7 +326,7 @@ fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<()> {
     let partial = PathBuf::from(partial);
     let written = fs::File::create(&partial)
         .and_then(|file| report::write(BufWriter::with_capacity(OUTPUT_BUFFER, file), args.format(), report, style))
-        .and_then(|()| fs::rename(&partial, path));
+        .and_then(|told| fs::rename(&partial, path).map(|()| told));
     if written.is_err() {
         let _ = fs::remove_file(&partial);
     }

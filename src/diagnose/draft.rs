@@ -188,7 +188,7 @@ impl<'r> Draft<'r> {
         finding.title = fill(title, &self.known);
         finding.advice = fill(advice, &self.known);
         finding.disproved_if = fill(&self.rule.text.disproved_if, &self.known);
-        finding.source = self.rule.text.sources.join(", ");
+        finding.source = self.rule.text.sources.join("; ");
         finding.id = id(finding);
         self.finding
     }
@@ -327,7 +327,7 @@ pub(crate) mod tests {
         assert_eq!((finding.confidence, finding.word, finding.severity), (0.8, Word::High, Severity::Error));
         assert_eq!((finding.mode, &*finding.flow_ids, finding.dest_port), (Some(Mode::BufferAll), &[7][..], Some(443)));
         assert_eq!(finding.middlebox, None);
-        assert_eq!(finding.source, "S1:75-79, S1:89, RFC 9112 section 6.3");
+        assert_eq!(finding.source, "S1:75-79; S1:89; RFC 9112 section 6.3");
         assert_eq!(finding.id.len(), 12);
         assert_eq!(stall(&rules, 7).build().id, finding.id);
         assert_ne!(stall(&rules, 8).build().id, finding.id);

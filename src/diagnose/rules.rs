@@ -58,7 +58,7 @@ words! {
         Router "router",
         /// A time, in seconds.
         Seconds "seconds",
-        /// A number of bytes.
+        /// An amount, with its unit.
         Bytes "bytes",
         /// A rate, with its unit.
         Rate "rate",
@@ -89,7 +89,7 @@ impl Place {
             Place::Answer => "an address",
             Place::Router => "a router",
             Place::Seconds => "some",
-            Place::Bytes => "a few",
+            Place::Bytes => "a little",
             Place::Rate => "its limit",
             Place::Share => "part",
             Place::Status => "an error",

@@ -22,15 +22,6 @@ use crate::inspect::haproxy::Ends;
 use crate::inspect::message::Protocol;
 use crate::time::Timestamp;
 
-/// Past this share of mirror copies the capture's reader is told of them (D-21).
-const DUPLICATES_NOTABLE: f64 = 0.01;
-/// Past this share of one-sided connections the mirror shows one direction only (D-22).
-const ONE_SIDED_NOTABLE: f64 = 0.5;
-/// Past this share of payload bytes missed the capture lost packets (D-23).
-const MISSED_NOTABLE: f64 = 0.005;
-/// Past this share of cut frames the snap length is too short (D-24).
-const CUT_NOTABLE: f64 = 0.01;
-
 /// What a whole capture has told.
 #[derive(Debug)]
 pub struct Analysis {
@@ -154,8 +145,8 @@ impl Analysis {
         })
     }
 
-    /// What the capture is worth. `links`: the link types of its files, with their numbers of frames; drops where
-    /// a capture file tells them.
+    /// What the capture is worth, but for the advice, which is not for the engine to give. `links`: the link types of
+    /// its files; drops where a capture file tells them.
     pub fn quality(
         &self,
         links: impl Iterator<Item = u16>,
@@ -165,7 +156,7 @@ impl Analysis {
     ) -> CaptureQuality {
         let sums = &self.sums;
         let undecoded = Undecoded::ALL.iter().zip(&self.totals.undecoded).filter(|(_, n)| **n > 0);
-        let mut quality = CaptureQuality {
+        CaptureQuality {
             event_type: "capture_quality",
             frames: self.totals.frames,
             bytes: self.totals.bytes,
@@ -177,14 +168,14 @@ impl Analysis {
             queue_drops: 0,
             duplicate_share: share(sums.duplicates, self.totals.frames),
             one_sided_share: share(sums.one_sided, sums.tcp_with_payload),
+            one_sided_flows: sums.one_sided,
             cut_frames: self.totals.cut_frames,
             missed_bytes: sums.missed,
+            missed_share: share(sums.missed, sums.payload.saturating_add(sums.missed)),
             undecoded: undecoded.map(|(reason, n)| (reason.name(), *n)).collect(),
             warnings,
             advice: String::new(),
-        };
-        quality.advice = advice(&quality, sums);
-        quality
+        }
     }
 }
 
@@ -217,30 +208,6 @@ impl FlowSums {
 
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
-/// What to do about the capture, in one sentence.
-fn advice(quality: &CaptureQuality, sums: &FlowSums) -> String {
-    let missed = share(quality.missed_bytes, sums.payload.saturating_add(quality.missed_bytes));
-    let drops = quality.kernel_drops.unwrap_or(0).saturating_add(quality.interface_drops.unwrap_or(0));
-    let text = if quality.frames == 0 {
-        "There are no frames in this capture: check that the mirror port's source is the recorder's port."
-    } else if sums.tcp_with_payload > 0 && quality.one_sided_share > ONE_SIDED_NOTABLE {
-        "The mirror shows one direction only: set the SPAN session to copy both received and sent traffic."
-    } else if drops > 0 || missed > MISSED_NOTABLE {
-        "Packets were lost before the capture: use a larger capture buffer, a faster disk, or mirror fewer ports."
-    } else if share(quality.cut_frames, quality.frames) > CUT_NOTABLE {
-        "Frames were cut by the capture: capture again with the full frame length (tcpdump -s 0)."
-    } else if quality.duplicate_share > DUPLICATES_NOTABLE {
-        "Frames appear more than once: mirror one VLAN or one direction of one port only."
-    } else if share(quality.undecoded.get(Undecoded::Encrypted.name()).copied().unwrap_or(0), quality.frames) > 0.5 {
-        "Most frames are encrypted on the link (Wi-Fi, MACsec): capture behind the access point, on the wired side."
-    } else if share(quality.undecoded.values().sum(), quality.frames) > 0.9 {
-        "Almost nothing in this capture is IP traffic that can be read: check what is being mirrored."
-    } else {
-        "The capture is sound: both directions, no notable loss."
-    };
-    text.to_owned()
 }
 
 /// Whether one direction of a flow was not captured though it was there: TCP shows it by what it acknowledges.

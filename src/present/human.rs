@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::color::Style;
 use super::is_vendor;
 use super::summary::{ClassTotals, Summary, TopFlow};
+use super::verdict::verdict;
 use crate::decode::Undecoded;
 use crate::event::{Class, Rfc3339, Word};
 use crate::text::safe::{safe, safe_name};
@@ -19,7 +20,10 @@ const LABEL: usize = 10;
 
 /// Writes the summary.
 pub fn write_summary(mut writer: impl Write, summary: &Summary, style: Style) -> io::Result<()> {
-    let mut page = Page { lines: Vec::new(), style };
+    let mut page = Page { lines: verdict(summary, style), style };
+    if !page.lines.is_empty() {
+        page.blank();
+    }
     facts(&mut page, summary);
     classes(&mut page, summary);
     let notes = notes(summary);
@@ -62,15 +66,27 @@ impl Page {
     }
 
     fn warning(&mut self, text: &str) {
-        for (i, line) in wrap(text, self.style.width() - 2).into_iter().take(2).enumerate() {
-            let line = format!("{} {line}", if i == 0 { '⚠' } else { ' ' });
-            self.lines.push(self.style.warning(&line));
-        }
+        let mut lines = Vec::new();
+        push_wrapped(&mut lines, '⚠', text, self.style, Style::warning);
+        self.lines.extend(lines.into_iter().take(2));
+    }
+}
+
+/// Adds text behind a sign, wrapped beneath itself.
+pub(super) fn push_wrapped(
+    lines: &mut Vec<String>,
+    sign: char,
+    text: &str,
+    style: Style,
+    paint: fn(Style, &str) -> String,
+) {
+    for (i, line) in wrap(text, style.width() - 2).into_iter().enumerate() {
+        lines.push(paint(style, &format!("{} {line}", if i == 0 { sign } else { ' ' })));
     }
 }
 
 /// Breaks text at blanks into lines of at most `width` columns; a longer word is broken where it must.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in text.split(' ') {
