@@ -51,7 +51,8 @@ impl Diagnosis {
 }
 
 /// What looks for faults: each gives what it finds in a scene.
-const DETECTORS: [fn(&Scene<'_>) -> Vec<FindingRecord>; 1] = [|scene| capture::findings(scene.quality, scene.rules)];
+const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] =
+    &[|scene| capture::findings(scene.quality, scene.rules), stall::detect];
 
 /// Judges a capture by the rules.
 pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
