@@ -283,7 +283,8 @@ fn scores(tally: &Tally, points: &RolePoints) -> (f32, f32) {
         + given(tally.inbound, points.inbound)
         + given(tally.cameras.iter().all(Option::is_some), points.cameras)
         + given(tally.updates, points.updates)
-        + given(many, points.unrelated);
+        + given(many, points.unrelated)
+        + given(tally.login, points.people);
     (recorder, given(tally.login, points.login) + given(above(down, up), points.relay_down))
 }
 

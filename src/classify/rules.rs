@@ -54,7 +54,7 @@ settings!(
 settings!(
     /// Points by which recorders and clients are told.
     RolePoints: f32 {
-        api, relay, relay_up, inbound, cameras, updates, unrelated, unrelated_names, recorder, login, relay_down,
+        api, relay, relay_up, inbound, cameras, updates, unrelated, unrelated_names, recorder, login, people, relay_down,
         client, ratio, ratio_bytes,
     }
 );

@@ -55,9 +55,6 @@ impl<'a> Scene<'a> {
         if marks & turn::MESSAGE != 0 {
             return Some(false);
         }
-        if case.recorders == [true, false] {
-            return Some(true);
-        }
         if case.subs.has(Sub::VideoUp) {
             return Some(true);
         }
@@ -69,6 +66,9 @@ impl<'a> Scene<'a> {
         let mut own = self.of_client(client).filter(|other| is_core(other.class, other.subs));
         if own.clone().any(|other| other.class == Class::Login) {
             return Some(false);
+        }
+        if case.recorders == [true, false] {
+            return Some(true);
         }
         own.any(|other| other.class == Class::Licensing || other.subs.has(Sub::VideoUp)).then_some(true)
     }

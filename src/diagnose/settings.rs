@@ -8,7 +8,7 @@ use crate::classify::settings::settings;
 settings!(
     /// A box on the way holds video back.
     Stall: f64 {
-        cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_9, cf_10, cf_12, request_bytes, first_byte_seconds,
+        cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_9, cf_10, cf_12, request_bytes, first_byte_seconds, give_up_seconds,
         header_bytes, ticket_bytes, body_bytes, body_seconds, sibling_answer_seconds,
         sibling_within_seconds, sibling, attempts, attempts_within_seconds, repeated, alone, heartbeat,
         idle_bps, trickle_segments, trickle_bytes, trickle_gap_seconds_min, trickle_gap_seconds_max,

@@ -94,7 +94,7 @@ fn trickled(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Option<Seen>) 
         .say(Place::Bytes, Bytes(drops.bytes / u64::from(drops.drops.max(1))))
         .evidence("the request, acknowledged", some_frame(asked.frame), Some(asked.ts))
         .evidence(of_drops(&drops), some_frame(drops.frame), Some(drops.first));
-    let (draft, _) = support(scene, case, asked.ts, draft);
+    let draft = support(scene, case, asked.ts, alike(scene, case).len(), draft);
     let rate = drops.bytes as f64 * 8.0 / (drops.pause * f64::from(drops.drops)).max(1.0);
     let factor = settings.baseline_factor;
     let is_baseline = rate >= settings.baseline_bps / factor && rate <= settings.baseline_bps * factor;
@@ -106,11 +106,13 @@ fn of_drops(drops: &Trickle) -> String {
     format!("{} pieces of about {mean} bytes, one every {:.1} s", drops.drops, drops.pause)
 }
 
-/// Nothing has come in answer to a request.
+/// Nothing has come in answer to a request: for long enough in one attempt, or in several that were given up.
 fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end: Timestamp) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.stall;
     let waited = end.since(asked.ts);
-    if waited < nanos(settings.first_byte_seconds) {
+    let alike = alike(scene, case);
+    let together = alike.iter().map(|(_, waited)| *waited).sum::<u64>();
+    if waited < nanos(settings.give_up_seconds) || waited.max(together) < nanos(settings.first_byte_seconds) {
         return None;
     }
     let signs = signs(scene, case);
@@ -118,9 +120,8 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
         .say(Place::Seconds, format!("{:.0}", seconds(waited)))
         .evidence("the request, acknowledged", some_frame(asked.frame), Some(asked.ts))
         .evidence(format!("no answer in {:.0} s", seconds(waited)), None, Some(asked.ts.after(waited)));
-    let (draft, tries) = support(scene, case, asked.ts, draft);
-    let draft = draft.adjust(signs.weight);
-    let draft = if tries < 2 { draft.adjust(-settings.alone) } else { draft };
+    let draft = support(scene, case, asked.ts, alike.len(), draft).adjust(signs.weight);
+    let draft = if alike.len() < 2 { draft.adjust(-settings.alone) } else { draft };
     let draft = if is_poll(tcp, end) { draft.adjust(-settings.heartbeat) } else { draft };
     let unsure = matches!(answer_of(case, settings), Answer::Perhaps(_));
     Some(if unsure { draft.at_most(HINT) } else { draft }.build())
@@ -145,8 +146,9 @@ fn after_head(
         .evidence("the request", some_frame(asked.frame), Some(asked.ts))
         .evidence("the answer's head", some_frame(head.frame), Some(head.ts))
         .evidence(format!("{bytes} bytes behind it in {:.0} s", seconds(waited)), None, Some(end));
-    let (draft, tries) = support(scene, case, asked.ts, draft);
-    let repeated = f64::from(tries) >= settings.attempts && sibling(scene, case, asked.ts).is_some();
+    let tries = alike(scene, case).len();
+    let draft = support(scene, case, asked.ts, tries, draft);
+    let repeated = tries as f64 >= settings.attempts && sibling(scene, case, asked.ts).is_some();
     Some(if repeated { draft } else { draft.at_most(HINT) }.build())
 }
 
@@ -169,29 +171,35 @@ fn start<'r>(
     signs.told.iter().fold(draft, |draft, sign| draft.evidence(sign.clone(), some_frame(case.first_frame), None))
 }
 
-/// What supports a hold: the same client's other services answer, and the same silence several times over. With it the
-/// number of attempts that failed alike.
-fn support<'r>(scene: &Scene<'r>, case: &Case, when: Timestamp, mut draft: Draft<'r>) -> (Draft<'r>, u32) {
+/// What supports a hold: the same client's other services answer, and the same silence in `tries` attempts.
+fn support<'r>(scene: &Scene<'r>, case: &Case, when: Timestamp, tries: usize, mut draft: Draft<'r>) -> Draft<'r> {
     let settings = &scene.rules.settings.stall;
     if let Some(other) = sibling(scene, case, when) {
         let name = other.host.as_deref().unwrap_or("another service");
         let text = format!("meanwhile {name} answers the same client: menus load");
         draft = draft.adjust(settings.sibling).evidence(text, some_frame(other.first_frame), Some(other.first()));
     }
-    let alike = |other: &&&Case| {
-        !is_troubled(scene, other)
-            && match answer_of(other, settings) {
-                Answer::Nothing(_) | Answer::Perhaps(_) => true,
-                Answer::Head(.., bytes) => (bytes as f64) < settings.body_bytes,
-                Answer::Whole | Answer::Unknown => false,
-            }
-    };
-    let tries = attempts(scene, case, case.orig.0).iter().filter(alike).count();
-    let tries = u32::try_from(tries).unwrap_or(u32::MAX);
-    if f64::from(tries) >= settings.attempts {
+    if tries as f64 >= settings.attempts {
         draft = draft.adjust(settings.repeated).evidence(format!("{tries} attempts, all alike"), None, None);
     }
-    (draft, tries)
+    draft
+}
+
+/// The attempts of the same client to reach the same host in which nothing came either, each with the nanoseconds that
+/// it waited.
+fn alike<'a>(scene: &Scene<'a>, case: &Case) -> Vec<(&'a Case, u64)> {
+    let settings = &scene.rules.settings.stall;
+    let waited = |other: &Case| {
+        let asked = match answer_of(other, settings) {
+            Answer::Nothing(asked) | Answer::Perhaps(asked) => asked.ts,
+            Answer::Head(_, head, bytes) if (bytes as f64) < settings.body_bytes => head.ts,
+            Answer::Head(..) | Answer::Whole | Answer::Unknown => return None,
+        };
+        let waited = end_of(other, scene.cases.last).since(asked);
+        (waited >= nanos(settings.give_up_seconds)).then_some(waited)
+    };
+    let all = attempts(scene, case, case.orig.0).into_iter().filter(|other| !is_troubled(scene, other));
+    all.filter_map(|other| Some((other, waited(other)?))).collect()
 }
 
 /// A frame, where one is known.
