@@ -2,15 +2,17 @@
 
 mod certificates;
 mod dns;
+pub mod ech;
 mod media;
 mod messages;
+mod ntp;
 mod quic;
 mod stun;
 mod wrapped;
 
 use super::learnt::{
-    Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Media, NameAt, PendingQuery, Quic, Seen, Spoken, Stun,
-    Tls,
+    Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Media, NameAt, Ntp, PendingQuery, Quic, Seen, Spoken,
+    Stun, Tls,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::Strings;
@@ -19,7 +21,7 @@ use crate::event::LIST_MAX;
 use crate::flow::Flow;
 use crate::flow::key::fold;
 use crate::flow::slab::Slab;
-use crate::inspect::{Direction, Fact, haproxy, http, ntp, tls};
+use crate::inspect::{Direction, Fact, haproxy, http, tls};
 
 /// The longest header or target that is kept, in bytes.
 const MAX_TEXT: usize = 64 << 10;
@@ -97,8 +99,8 @@ pub struct Learner {
     pub media: Slab<Media>,
     /// ICMP errors.
     pub icmp: Slab<Icmp>,
-    /// The frames of first NTP packets.
-    pub ntp: Slab<u64>,
+    /// NTP.
+    pub ntp: Slab<Ntp>,
     /// QUIC.
     pub quic: Slab<Quic>,
     /// Flows that carry a name for their server, each with the name: what naming begins with.
@@ -212,6 +214,7 @@ impl Learner {
             Fact::HttpRequest(request) => self.request(cx, &request),
             Fact::HttpResponse(response) => self.response(cx, &response),
             Fact::Dns(message) => self.dns(cx, &message),
+            Fact::NetBiosName => self.netbios_name(cx),
             Fact::Stun(message) => self.stun(cx, &message),
             Fact::Carried(carried) => self.carried(cx, &carried),
             Fact::Ntp(packet) => self.ntp(cx, &packet),
@@ -249,13 +252,14 @@ impl Learner {
         if records && whole {
             certificates::note_fingerprints(tls.detail.get_or_insert_default(), hello);
         }
+        tls.ech = tls.ech.after_client_hello(hello, !again);
         if again {
             return;
         }
         tls.hello_frame = seen.frame;
         tls.offered = hello.highest_version();
         tls.dtls = dtls;
-        tls.ech = hello.ech() != tls::Ech::None;
+        tls.dns = hello.offers_dns();
         tls.segments = segments;
         tls.session = digest(hello.session_id) as u32;
         if let Some(detail) = tls.detail.as_mut().filter(|_| records && whole) {
@@ -274,7 +278,11 @@ impl Learner {
 
     fn server_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ServerHello<'_>) {
         let Some(tls) = self.tls_for(cx.flow) else { return };
-        if tls.version != 0 || hello.is_hello_retry() {
+        if tls.version != 0 {
+            return;
+        }
+        tls.ech = tls.ech.after_server_hello(hello);
+        if hello.is_hello_retry() {
             return;
         }
         tls.version = hello.version();
@@ -343,10 +351,6 @@ impl Learner {
             exchanged(http, response, direction(cx.second, cx.flow.flipped()));
         }
         self.note_tunnelled(cx, response.content_type);
-    }
-
-    fn ntp(&mut self, cx: &mut Context<'_>, _packet: &ntp::Packet) {
-        part(&mut self.parts, &mut cx.flow.learnt, Kind::Ntp, &mut self.ntp, || cx.packet.frame);
     }
 }
 
