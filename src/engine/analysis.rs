@@ -153,6 +153,14 @@ impl Analysis {
         })
     }
 
+    /// A line about a capture of which every frame is cut before its addresses.
+    pub fn cut_away(&self) -> Option<String> {
+        let cut = self.undecoded(Undecoded::CutLink).saturating_add(self.undecoded(Undecoded::CutIp));
+        let frames = self.totals.frames;
+        (frames > 0 && cut == frames && self.totals.cut_frames == frames)
+            .then(|| format!("all {frames} frames are cut before their addresses: capture whole frames (tcpdump -s 0)"))
+    }
+
     /// What the capture is worth. `links`: the link types of its files, with their numbers of frames; drops where
     /// a capture file tells them.
     pub fn quality(

@@ -37,7 +37,7 @@ use duplicate::Duplicates;
 use index::Index;
 use key::{Endpoint, FlowKey, Keyed};
 use slab::Slab;
-use tcp::Tcp;
+use tcp::{TIMED_MOST, Tcp};
 use tunnels::TunnelRows;
 use wheel::Wheel;
 
@@ -258,8 +258,14 @@ impl Table {
         let duplicate = copy && flow.pkts != [0; 2];
         let second = forward != flow.is(flag::FIRST_FORWARD);
         let side = usize::from(second);
+        let silent = packet.ts.since(flow.last);
         count(flow, side, packet);
-        let tcp = if packet.proto == proto::TCP && packet.transport { self.tcp.get_mut(flow.tcp) } else { None };
+        let mut tcp = if packet.proto == proto::TCP && packet.transport { self.tcp.get_mut(flow.tcp) } else { None };
+        if silent > TIMED_MOST
+            && let Some(tcp) = &mut tcp
+        {
+            tcp.stop_timing();
+        }
         let mut tracked = Tracked { number, second, duplicate, flow, tcp };
         if duplicate {
             tracked.flow.duplicates = tracked.flow.duplicates.saturating_add(packet.frames);

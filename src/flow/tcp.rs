@@ -8,7 +8,7 @@ use super::history::{History, Side, conn_state};
 use super::rates::{Rates, Thresholds, WINDOW};
 use super::rtt::Rtt;
 use crate::decode::{Packet, tcp_flag};
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 use crate::wire::Reader;
 
 /// Below this, in microseconds, a segment that does not advance was overtaken rather than sent again, where the round
@@ -39,6 +39,9 @@ struct Hole {
 
 /// A moment in microseconds, as is enough to tell the time between two of them that are less than an hour apart.
 type Micros = u32;
+
+/// After this much silence, in nanoseconds, moments from before it may not be told from later ones.
+pub const TIMED_MOST: u64 = 2_000 * SECOND;
 
 #[inline(always)]
 const fn micros(ts: Timestamp) -> Micros {
@@ -188,6 +191,12 @@ impl Tcp {
             from.acknowledges(to, packet);
         }
         from.announces(to, packet, &mut self.log, second);
+    }
+
+    /// After a silence of [`TIMED_MOST`]: what was being timed is not timed any more.
+    #[cold]
+    pub fn stop_timing(&mut self) {
+        self.half.iter_mut().for_each(|half| half.known &= !known::TIMING);
     }
 
     /// Counts a segment's payload, of side `sender`, for the rates of a flow that began at `start` and of whose sides

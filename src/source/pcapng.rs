@@ -167,6 +167,11 @@ impl Sections {
         self.notes.drain(..)
     }
 
+    /// Whether no interface is described in the section at hand.
+    pub(super) fn is_bare(&self) -> bool {
+        self.interfaces.is_empty()
+    }
+
     /// How many oddities were not told one by one.
     pub(super) fn notes_left_out(&self) -> u64 {
         self.noted.saturating_sub(MAX_NOTES)
