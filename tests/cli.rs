@@ -196,7 +196,7 @@ fn a_capture_that_ends_before_its_first_interface_says_so() {
     let dir = TempDir::new().unwrap();
     let header: [u32; 7] = [0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28];
     fs::write(dir.path().join("bare.pcapng"), header.map(u32::to_le_bytes).concat()).unwrap();
-    complains(dir.path(), &["bare.pcapng"], 3, "a section ends behind its header, before any interface");
+    complains(dir.path(), &["bare.pcapng"], 3, "it ends before any interface is described");
 }
 
 #[test]

@@ -197,9 +197,9 @@ pub enum Damage {
         /// The version's second number.
         minor: u16,
     },
-    /// A pcapng section that ends before it describes an interface: nothing can be in it.
-    #[error("a section ends behind its header, before any interface")]
-    BareSection,
+    /// A pcapng file that ends before it describes an interface: nothing can be in it.
+    #[error("it ends before any interface is described")]
+    NoInterfaces,
     /// More interfaces in a section than are kept.
     #[error("more than {limit} interfaces in one section")]
     Interfaces {

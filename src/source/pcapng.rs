@@ -137,6 +137,7 @@ pub(super) struct Sections {
     lost_between: Option<u64>,
     notes: Vec<(u64, Damage)>,
     noted: u64,
+    bare: bool,
 }
 
 /// What a packet block says of its frame.
@@ -159,6 +160,7 @@ impl Sections {
             lost_between: None,
             notes: Vec::new(),
             noted: 0,
+            bare: true,
         }
     }
 
@@ -167,9 +169,9 @@ impl Sections {
         self.notes.drain(..)
     }
 
-    /// Whether no interface is described in the section at hand.
-    pub(super) fn is_bare(&self) -> bool {
-        self.interfaces.is_empty()
+    /// Whether no interface was described yet.
+    pub(super) const fn is_bare(&self) -> bool {
+        self.bare
     }
 
     /// How many oddities were not told one by one.
@@ -280,6 +282,7 @@ impl Sections {
             _ => {}
         });
         facts.add_snaplen(snaplen);
+        self.bare = false;
         let link = LinkType(link);
         let (frames, interface_drops, kernel_drops) = (0, None, None);
         self.interfaces.push(Interface { link, snaplen, ticks, offset, frames, interface_drops, kernel_drops });

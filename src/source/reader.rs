@@ -261,7 +261,7 @@ impl CaptureReader {
             (_, None) => return false,
             (_, Some(RawEnd::Damage(damage))) => Some(damage.clone()),
             (_, Some(RawEnd::Error(_))) => None,
-            (_, Some(RawEnd::Clean)) if left == 0 => bare.then_some(Damage::BareSection),
+            (_, Some(RawEnd::Clean)) if left == 0 => bare.then_some(Damage::NoInterfaces),
             (Stop::Need(want) | Stop::Skip(want), _) => Some(Damage::CutRecord { want: *want, have: left }),
             (Stop::NeedHeader, _) => Some(Damage::CutRecordHeader),
         };
