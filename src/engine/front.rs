@@ -6,7 +6,7 @@
 use super::learnt::Icmp;
 use super::shard::Quote;
 use crate::decode::fragment::Defragmenter;
-use crate::decode::{Packet, Undecoded, decode, proto};
+use crate::decode::{Packet, Undecoded, decode, decode_further, may_hold_several, proto};
 use crate::flow::key::{Keyed, shard_of};
 use crate::source::Frame;
 use crate::time::Timestamp;
@@ -112,6 +112,24 @@ impl Front {
         if let Some((packet, read)) = odd {
             self.odd(packet, read, frame.bytes, Place::Frame(index), sink);
         }
+        if may_hold_several(frame.link.0) {
+            self.further(frame, index, sink);
+        }
+    }
+
+    /// The packets of a frame that holds several, but for the first.
+    #[cold]
+    fn further(&mut self, frame: &Frame<'_>, index: u32, sink: &mut impl Sink) {
+        let begun = Packet { ts: frame.ts, frame: self.totals.frames, frames: 1, ..Packet::default() };
+        decode_further(frame.link.0, frame.bytes, &begun, &mut |packet, read| match read {
+            // what is no packet is no frame of its own either
+            Err(_) => {}
+            Ok(()) if packet.fragment.is_some() => self.fragment(&packet, frame.bytes, sink),
+            Ok(()) => {
+                let keyed = Keyed::of(&packet, self.secret);
+                sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, Place::Frame(index)));
+            }
+        });
     }
 
     /// A frame that is not just a packet of its flow.

@@ -258,14 +258,11 @@ impl Table {
         let duplicate = copy && flow.pkts != [0; 2];
         let second = forward != flow.is(flag::FIRST_FORWARD);
         let side = usize::from(second);
-        let silent = packet.ts.since(flow.last);
-        count(flow, side, packet);
-        let mut tcp = if packet.proto == proto::TCP && packet.transport { self.tcp.get_mut(flow.tcp) } else { None };
-        if silent > TIMED_MOST
-            && let Some(tcp) = &mut tcp
-        {
-            tcp.stop_timing();
+        if packet.ts.since(flow.last) > TIMED_MOST {
+            stop_timing(&mut self.tcp, flow.tcp);
         }
+        count(flow, side, packet);
+        let tcp = if packet.proto == proto::TCP && packet.transport { self.tcp.get_mut(flow.tcp) } else { None };
         let mut tracked = Tracked { number, second, duplicate, flow, tcp };
         if duplicate {
             tracked.flow.duplicates = tracked.flow.duplicates.saturating_add(packet.frames);
@@ -468,6 +465,14 @@ impl Tracked<'_> {
         if packet.payload_len > 0 {
             tcp.rate(side, packet, flow.first, before, rates);
         }
+    }
+}
+
+/// The flow with that connection, if it is one, was silent for longer than round trips are timed.
+#[cold]
+fn stop_timing(connections: &mut Slab<Tcp>, number: u32) {
+    if let Some(tcp) = connections.get_mut(number) {
+        tcp.stop_timing();
     }
 }
 

@@ -194,7 +194,6 @@ impl Tcp {
     }
 
     /// After a silence of [`TIMED_MOST`]: what was being timed is not timed any more.
-    #[cold]
     pub fn stop_timing(&mut self) {
         self.half.iter_mut().for_each(|half| half.known &= !known::TIMING);
     }

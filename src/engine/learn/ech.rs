@@ -42,6 +42,7 @@ impl Ech {
     }
 
     /// What it is after another hello of the client's.
+    #[inline]
     pub fn after_client_hello(self, hello: &ClientHello<'_>, first: bool) -> Ech {
         match (self, hello.ech()) {
             (Ech::None, Shown::Esni) if first => Ech::Esni,
@@ -53,12 +54,16 @@ impl Ech {
     }
 
     /// What it is after the server's answer, which may be a HelloRetryRequest.
+    #[inline]
     pub fn after_server_hello(self, hello: &ServerHello<'_>) -> Ech {
-        let refused = !hello.is_tls13() || hello.is_hello_retry() && !hello.has_ech();
-        match self {
-            Ech::Offered if refused => Ech::Outer,
-            Ech::Offered if hello.is_hello_retry() => Ech::Retried,
-            same => same,
+        if self == Ech::Offered { Ech::answered(hello) } else { self }
+    }
+
+    fn answered(hello: &ServerHello<'_>) -> Ech {
+        match (hello.is_tls13(), hello.is_hello_retry()) {
+            (true, false) => Ech::Offered,
+            (true, true) if hello.has_ech() => Ech::Retried,
+            _ => Ech::Outer,
         }
     }
 }
