@@ -64,7 +64,7 @@ pub fn supported(link: u16) -> bool {
 
 /// Whether frames of that link type are, or may wrap, frames of 802.11.
 pub(super) const fn is_wireless(link: u16) -> bool {
-    matches!(link, 105 | 119 | 127 | 163 | 192)
+    link != ETHERNET && matches!(link, 105 | 119 | 127 | 163 | 192)
 }
 
 /// A layer that stands behind `n` bytes of no interest.

@@ -102,7 +102,7 @@ impl Front {
             let Work::Packet(packet, keyed, _) = work else { return None };
             let read = decode(frame.link.0, frame.bytes, packet);
             let icmp = matches!(packet.proto, proto::ICMP | proto::ICMP6);
-            if read.is_err() || packet.fragment.is_some() || icmp {
+            if read.is_err() || packet.fragment.is_some() || icmp || may_hold_several(frame.link.0) {
                 odd = Some((*packet, read));
                 return None;
             }
@@ -111,9 +111,9 @@ impl Front {
         });
         if let Some((packet, read)) = odd {
             self.odd(packet, read, frame.bytes, Place::Frame(index), sink);
-        }
-        if may_hold_several(frame.link.0) {
-            self.further(frame, index, sink);
+            if may_hold_several(frame.link.0) {
+                self.further(frame, index, sink);
+            }
         }
     }
 
@@ -170,7 +170,8 @@ impl Front {
         let (kind, code) = ((packet.seq >> 8) as u8, packet.seq as u8);
         let is_error = match packet.proto {
             proto::ICMP => matches!(kind, 3 | 4 | 5 | 11 | 12),
-            _ => kind < 128,
+            proto::ICMP6 => kind < 128,
+            _ => false,
         };
         const RAW_IP: u16 = 101;
         let mut quoted = Packet { ts: packet.ts, frame: packet.frame, ..Packet::default() };
