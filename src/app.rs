@@ -14,15 +14,19 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::classify::catalogue::ProductId;
 use crate::classify::site::Site;
+use crate::classify::watch::Watch;
 use crate::classify::{catalog, explain};
 use crate::cli::{self, AnalyzeArgs, CatalogArgs, CatalogFormat, Cli, Command, ExplainArgs, Product};
 use crate::decode::link_name;
+use crate::diagnose;
+use crate::diagnose::rules::Rules;
+use crate::diagnose::scene::Scene;
 use crate::engine;
 use crate::engine::naming::KnowledgeBase;
 use crate::exit::{Exit, Outcome};
 use crate::pipeline;
 use crate::present::Format;
-use crate::present::report::{self, Report};
+use crate::present::report::{self, Report, Told};
 use crate::source::{CHUNK_BYTES, Class, Problem, Source, SourceError, progress};
 
 /// How much output is gathered before it is written.
@@ -94,9 +98,20 @@ fn knowledge(catalogue: Option<&PathBuf>, site: Option<&PathBuf>, product: Optio
     {
         return Err(anyhow!("{}: the catalogue has no entries; is it the file that you mean?", path.display()));
     }
-    let name = catalogue.map(|path| path.display().to_string()).unwrap_or_default();
-    KnowledgeBase::new(user.as_deref(), known)
-        .map_err(|e| if name.is_empty() { anyhow!(e) } else { anyhow!("{name}: {e}") })
+    KnowledgeBase::new(user.as_deref(), known).map_err(|e| of_file(e, catalogue))
+}
+
+/// The rules of diagnosis, with what the user's catalogue sets of them.
+fn rules(base: &mut KnowledgeBase, catalogue: Option<&PathBuf>) -> Result<Rules> {
+    Rules::with_user(std::mem::take(&mut base.diagnosis)).map_err(|e| of_file(e, catalogue))
+}
+
+/// What is wrong with knowledge, and in which file, if it is the user's.
+fn of_file(error: impl std::error::Error + Send + Sync + 'static, file: Option<&PathBuf>) -> anyhow::Error {
+    match file {
+        None => anyhow!(error),
+        Some(path) => anyhow!("{}: {error}", path.display()),
+    }
 }
 
 const fn product_id(product: Product) -> ProductId {
@@ -122,8 +137,10 @@ fn print_catalog(args: &CatalogArgs) -> Result<()> {
 }
 
 fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
-    let base = knowledge(args.catalogue.as_ref(), None, None)?;
-    match explain::explain(&args.subject, &base.catalogue, &base.rules) {
+    let mut base = knowledge(args.catalogue.as_ref(), None, None)?;
+    let rules = rules(&mut base, args.catalogue.as_ref())?;
+    let text = diagnose::explain::explain(&args.subject, &rules);
+    match text.or_else(|| explain::explain(&args.subject, &base.catalogue, &base.rules)) {
         Some(text) => {
             let mut out = io::stdout().lock();
             out.write_all(text.as_bytes())?;
@@ -131,15 +148,16 @@ fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
             Ok(Exit::Fine)
         }
         None => Err(anyhow!(
-            "nothing is called '{}': try a class (relay, p2p, s3, ...), a catalogue entry (see `relayscope catalog`) \
-             or a host name",
+            "nothing is called '{}': try a rule (CF-1, D-6), a kind of finding (dns-blocked), a class (relay, p2p, s3), \
+             a catalogue entry (see `relayscope catalog`) or a host name",
             args.subject.escape_debug()
         )),
     }
 }
 
 fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
-    let base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
+    let mut base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
+    let rules = rules(&mut base, args.catalogue.as_ref())?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
     keep_inputs(args, &paths)?;
     find_folder(args.output.as_deref())?;
@@ -151,6 +169,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let config = engine::Config {
         flow: crate::flow::Config { rates: base.thresholds, ..Default::default() },
         records: args.format() != Format::Summary || args.filter.is_some(),
+        watch: Arc::new(Watch::of(&base.catalogue)),
         secret: RandomState::new().build_hasher().finish() | 1,
     };
     let threads = args.threads.map_or_else(default_threads, usize::from);
@@ -172,14 +191,19 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         exit.note(Exit::Interrupted);
     }
     if reports {
-        let quality = outcome.analysis.quality(
+        let mut quality = outcome.analysis.quality(
             outcome.facts.links.keys().map(|l| l.0),
             outcome.facts.kernel_drops,
             outcome.facts.interface_drops,
             warnings,
         );
+        quality.advice = diagnose::capture::advice(&quality, &rules);
         let files = paths.iter().map(|p| p.display().to_string()).collect();
         let naming = outcome.analysis.name(&base);
+        let diagnosis = (!args.no_diagnose).then(|| {
+            let cases = outcome.analysis.cases(&naming);
+            diagnose::diagnose(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality })
+        });
         let report = Report {
             analysis: &outcome.analysis,
             naming: &naming,
@@ -187,8 +211,15 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
             stats: outcome.analysis.stats(),
             files,
             filter: args.filter.as_ref(),
+            diagnosis,
         };
-        tell(args, report)?;
+        let told = tell(args, report)?;
+        if args.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
+            exit.note(Exit::Finding);
+        }
+        if told.poor {
+            exit.note(Exit::Poor);
+        }
     }
     // the process ends now: giving back millions of small pieces of memory one by one would only take time
     std::mem::forget(outcome);
@@ -298,7 +329,7 @@ fn note_problems(problems: &[Problem], outcome: &pipeline::Outcome, silent: bool
 }
 
 /// Writes the report to where it is wanted: standard output, or a file that appears whole or not at all.
-fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<()> {
+fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<Told> {
     let path = args.output.as_deref().filter(|p| *p != Path::new("-"));
     let Some(path) = path else {
         let out = io::stdout();
@@ -318,7 +349,7 @@ fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<()> {
     let partial = PathBuf::from(partial);
     let written = fs::File::create(&partial)
         .and_then(|file| report::write(BufWriter::with_capacity(OUTPUT_BUFFER, file), args.format(), report, style))
-        .and_then(|()| fs::rename(&partial, path));
+        .and_then(|told| fs::rename(&partial, path).map(|()| told));
     if written.is_err() {
         let _ = fs::remove_file(&partial);
     }

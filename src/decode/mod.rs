@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod arp;
 pub mod fragment;
 mod ip;
 mod lan;

@@ -83,7 +83,7 @@ impl FlowView<'_> {
     fn looks_like_video(&self) -> bool {
         let flow = self.flow;
         let Some(tcp) = self.tcp.filter(|_| flow.last.since(flow.first) >= WINDOW) else { return false };
-        let rates = tcp.rates(flow.first, flow.payload, &self.naming.base.thresholds);
+        let rates = tcp.rates(flow.begun(), &self.naming.base.thresholds);
         rates.video.iter().any(|windows| u32::from(*windows) >= LOOKS_LIKE_VIDEO)
     }
 

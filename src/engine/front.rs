@@ -3,10 +3,11 @@
 //! The front sees every frame in order, alone. What must be put together before a shard can be chosen (fragments) is
 //! put together here; what concerns a flow of another shard (an ICMP error) is sent there.
 
-use super::learnt::Icmp;
+use super::learnt::{Icmp, Seen};
+use super::neighbours::Neighbours;
 use super::shard::Quote;
 use crate::decode::fragment::Defragmenter;
-use crate::decode::{Packet, Undecoded, decode, decode_further, may_hold_several, proto};
+use crate::decode::{Packet, Undecoded, arp, decode, decode_further, may_hold_several, proto};
 use crate::flow::key::{Keyed, shard_of};
 use crate::source::Frame;
 use crate::time::Timestamp;
@@ -51,6 +52,8 @@ pub struct Totals {
     pub cut_frames: u64,
     /// Frames without a packet, by reason.
     pub undecoded: [u64; Undecoded::ALL.len()],
+    /// Who claims which address.
+    pub neighbours: Neighbours,
 }
 
 /// The front's state.
@@ -110,7 +113,7 @@ impl Front {
             Some(shard_of(packet.src, packet.dst))
         });
         if let Some((packet, read)) = odd {
-            self.odd(packet, read, frame.bytes, Place::Frame(index), sink);
+            self.odd(packet, read, frame, Place::Frame(index), sink);
             if may_hold_several(frame.link.0) {
                 self.further(frame, index, sink);
             }
@@ -134,7 +137,15 @@ impl Front {
 
     /// A frame that is not just a packet of its flow.
     #[cold]
-    fn odd(&mut self, packet: Packet, read: Result<(), Undecoded>, bytes: &[u8], place: Place, sink: &mut impl Sink) {
+    fn odd(
+        &mut self,
+        packet: Packet,
+        read: Result<(), Undecoded>,
+        frame: &Frame<'_>,
+        place: Place,
+        sink: &mut impl Sink,
+    ) {
+        let bytes = frame.bytes;
         match read {
             Ok(()) if packet.fragment.is_some() => self.fragment(&packet, bytes, sink),
             Ok(()) => {
@@ -142,7 +153,13 @@ impl Front {
                 let keyed = Keyed::of(&packet, self.secret);
                 sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, place));
             }
-            Err(reason) => self.undecoded(reason),
+            Err(reason) => {
+                if let Some(claim) = arp::claim(frame.link.0, bytes).filter(|_| reason == Undecoded::NotIp) {
+                    let seen = Seen { ts: packet.ts, frame: packet.frame };
+                    self.totals.neighbours.claim(claim, seen);
+                }
+                self.undecoded(reason);
+            }
         }
     }
 

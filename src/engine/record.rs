@@ -4,7 +4,7 @@ mod media;
 
 use std::borrow::Cow;
 
-use super::analysis::{FlowView, has_ports, is_one_sided};
+use super::analysis::{FlowView, Identity, is_one_sided};
 use super::learnt::{
     CertificateDetail, Dns, DnsExchange, Http, Mapped, Ntp, Quic, SpokenDetail, Stun, StunDetail, Tls,
 };
@@ -16,8 +16,8 @@ use crate::event::{
     NtpRecord, Proxied, QuicRecord, SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord, ViaProxy,
 };
 use crate::flow::NONE;
-use crate::flow::key::community_id;
-use crate::flow::tcp::{Tcp, Trouble};
+use crate::flow::tcp::Tcp;
+use crate::flow::trouble::Trouble;
 use crate::inspect::haproxy::Ends;
 use crate::inspect::message::Protocol;
 use crate::inspect::{dns, quic, stun, tls};
@@ -26,20 +26,19 @@ use crate::time::{seconds, signed_seconds};
 impl<'a> FlowView<'a> {
     /// The record of a flow that is what `verdict` says.
     pub fn record(&self, verdict: &Verdict<'a>) -> FlowRecord<'a> {
-        let protocol = self.flow.proto();
-        let ports = has_ports(protocol);
+        let Identity { flow_id, community_id, src_ip, src_port, dest_ip, dest_port, proto, .. } = self.identity();
         let http = self.http();
         let dns = self.dns();
         FlowRecord {
             schema_version: SCHEMA_VERSION,
             event_type: "flow",
-            flow_id: self.id(),
-            community_id: Some(community_id(0, protocol, self.orig, self.resp)),
-            src_ip: self.orig.0,
-            src_port: ports.then_some(self.orig.1),
-            dest_ip: self.resp.0,
-            dest_port: ports.then_some(self.resp.1),
-            proto: proto::name(protocol).map_or_else(|| Cow::Owned(protocol.to_string()), Cow::Borrowed),
+            flow_id,
+            community_id: Some(community_id),
+            src_ip,
+            src_port,
+            dest_ip,
+            dest_port,
+            proto,
             vlan: self.flow.vlan.into_iter().filter(|id| *id != 0).collect(),
             tunnel: self.shard.table.tunnels(self.flow).names().collect(),
             app_proto: self.app_proto(verdict.subclass),
@@ -186,7 +185,7 @@ impl<'a> FlowView<'a> {
             cipher: (known.version != 0).then(|| tls::cipher_name(known.cipher)),
             resumed: known.resumed,
             ech: known.ech.name(),
-            alert: known.alert.map(|description| tls::Alert { level: 2, description }.name()),
+            alert: known.alert.as_ref().map(|alert| tls::Alert { level: 2, description: alert.description }.name()),
             sni_segments: (known.segments > 1).then_some(u32::from(known.segments)),
             ..detail.and_then(|d| d.certificate.as_deref()).map(certificate).unwrap_or_default()
         }

@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod course;
 pub mod duplicate;
 pub mod history;
 pub mod index;
@@ -27,6 +28,7 @@ pub mod rtt;
 pub mod slab;
 pub mod stream;
 pub mod tcp;
+pub mod trouble;
 pub mod tunnels;
 pub mod wheel;
 
@@ -37,7 +39,7 @@ use duplicate::Duplicates;
 use index::Index;
 use key::{Endpoint, FlowKey, Keyed};
 use slab::Slab;
-use tcp::{TIMED_MOST, Tcp};
+use tcp::{Begun, TIMED_MOST, Tcp};
 use tunnels::TunnelRows;
 use wheel::Wheel;
 
@@ -177,6 +179,11 @@ impl Flow {
     /// What was taken for the originator is the responder.
     pub fn flip(&mut self) {
         self.flags ^= flag::FLIPPED;
+    }
+
+    /// How it began, and what came of it.
+    pub const fn begun(&self) -> Begun {
+        Begun { at: self.first, frame: self.first_frame, payload: self.payload }
     }
 
     /// A pair by side, put in order originator, responder.
@@ -458,12 +465,13 @@ impl Tracked<'_> {
             *payload = payload.wrapping_add(u64::from(packet.payload_len));
         }
         let Some(tcp) = tcp else { return };
-        tcp.segment(*second, packet, options);
+        let new = tcp.segment(*second, packet, options);
         if tcp.log.troubles().is_some() {
             flow.flags |= flag::TROUBLED;
         }
-        if packet.payload_len > 0 {
-            tcp.rate(side, packet, flow.first, before, rates);
+        if packet.payload_len > 0 && new {
+            let begun = Begun { payload: before, ..flow.begun() };
+            tcp.data(side, packet, begun, rates);
         }
     }
 }

@@ -7,10 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use super::color::Style;
 use super::is_vendor;
 use super::summary::{ClassTotals, Summary, TopFlow};
+use super::verdict::verdict;
 use crate::decode::Undecoded;
-use crate::event::{Class, Rfc3339};
+use crate::event::{Class, Rfc3339, Word};
 use crate::text::safe::{safe, safe_name};
-use crate::text::units::{BitRate, Bytes, Count, Percent, Span, confidence_word, glyph};
+use crate::text::units::{BitRate, Bytes, Count, Percent, Span, glyph};
 
 /// The lines that the summary keeps to, by showing fewer of the largest flows.
 const LINES: usize = 40;
@@ -19,7 +20,10 @@ const LABEL: usize = 10;
 
 /// Writes the summary.
 pub fn write_summary(mut writer: impl Write, summary: &Summary, style: Style) -> io::Result<()> {
-    let mut page = Page { lines: Vec::new(), style };
+    let mut page = Page { lines: verdict(summary, style), style };
+    if !page.lines.is_empty() {
+        page.blank();
+    }
     facts(&mut page, summary);
     classes(&mut page, summary);
     let notes = notes(summary);
@@ -62,15 +66,27 @@ impl Page {
     }
 
     fn warning(&mut self, text: &str) {
-        for (i, line) in wrap(text, self.style.width() - 2).into_iter().take(2).enumerate() {
-            let line = format!("{} {line}", if i == 0 { '⚠' } else { ' ' });
-            self.lines.push(self.style.warning(&line));
-        }
+        let mut lines = Vec::new();
+        push_wrapped(&mut lines, '⚠', text, self.style, Style::warning);
+        self.lines.extend(lines.into_iter().take(2));
+    }
+}
+
+/// Adds text behind a sign, wrapped beneath itself.
+pub(super) fn push_wrapped(
+    lines: &mut Vec<String>,
+    sign: char,
+    text: &str,
+    style: Style,
+    paint: fn(Style, &str) -> String,
+) {
+    for (i, line) in wrap(text, style.width() - 2).into_iter().enumerate() {
+        lines.push(paint(style, &format!("{} {line}", if i == 0 { sign } else { ' ' })));
     }
 }
 
 /// Breaks text at blanks into lines of at most `width` columns; a longer word is broken where it must.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in text.split(' ') {
@@ -223,7 +239,7 @@ fn hosts(totals: &ClassTotals, width: usize) -> String {
 
 fn confidences(totals: &ClassTotals, narrow: bool) -> String {
     let (least, most) = (totals.confidence_min, totals.confidence_max);
-    let word = confidence_word(least);
+    let word = Word::of(least).text();
     match (most - least).abs() < 0.005 {
         true if narrow => word.to_owned(),
         true => format!("{least:.2} {word}"),
@@ -296,7 +312,7 @@ fn flow_lines(flow: &TopFlow, style: Style) -> Vec<String> {
     };
     let (up, down) = (Bytes(flow.up).to_string(), Bytes(flow.down).to_string());
     let time = Span(flow.end.since(flow.start)).to_string();
-    let (sure, state) = (confidence_word(flow.confidence).to_owned(), state(flow).to_owned());
+    let (sure, state) = (Word::of(flow.confidence).text().to_owned(), state(flow).to_owned());
     let mut lines = vec![flow_row(style, &label(flow.class), &ends, [up, down, time, sure, state])];
     if let Some(responder) = below {
         lines.push(format!("{:<16}→ {}", "", left_ellipsis(&responder, style.width() - 18)));

@@ -5,29 +5,6 @@ use std::fmt;
 use crate::event::Class;
 use crate::time::SECOND;
 
-/// A word for a range of confidence.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ConfidenceWord {
-    /// The word.
-    pub word: &'static str,
-    /// The least confidence, 0 to 1, that it stands for.
-    pub least: f64,
-}
-
-/// The words, strongest first.
-pub const CONFIDENCE_WORDS: [ConfidenceWord; 5] = [
-    ConfidenceWord { word: "certain", least: 0.95 },
-    ConfidenceWord { word: "high", least: 0.80 },
-    ConfidenceWord { word: "medium", least: 0.55 },
-    ConfidenceWord { word: "low", least: 0.30 },
-    ConfidenceWord { word: "guess", least: 0.0 },
-];
-
-/// The word for a confidence of 0 to 1.
-pub fn confidence_word(confidence: f64) -> &'static str {
-    CONFIDENCE_WORDS.iter().find(|w| confidence >= w.least).map_or("guess", |w| w.word)
-}
-
 /// The sign that stands before a class: the ways to view have their own, the others a blank.
 pub const fn glyph(class: Class) -> char {
     match class {
@@ -154,13 +131,5 @@ mod tests {
         ] {
             assert_eq!(Span(nanos).to_string(), text);
         }
-    }
-
-    #[test]
-    fn words() {
-        assert_eq!(
-            [0.99, 0.95, 0.94, 0.55, 0.3, 0.0, f64::NAN].map(confidence_word).join(" "),
-            "certain certain high medium low guess guess"
-        );
     }
 }

@@ -2,6 +2,7 @@
 """A relay as the vendor's documents describe one: it hands a viewer what the recorder posts, as it comes.
 
 POST /control/ID         the recorder's control connection; the answer carries the next embedded request, if any
+GET  /poll/SECONDS       a long poll, answered with nothing new after that time
 GET  /view/ID?camera=N   a viewer; answered when the recorder's POST for that view has begun
 POST /relay/VIEW         the recorder's embedded HTTP response, of Content-Type message/http
 
@@ -15,6 +16,7 @@ import queue
 import socket
 import ssl
 import threading
+import time
 
 import lab
 
@@ -40,12 +42,14 @@ def control(sock, stream, headers, recorder, args):
         sock.sendall(lab.head("HTTP/1.1 204 No Content"))
 
 
-def relay(sock, stream, headers, view):
+def relay(sock, stream, headers, view, args):
     """Passes on what the recorder posts, piece by piece; never holds it."""
     pieces = VIEWS.get(view)
     if pieces is None:
         sock.sendall(lab.head("HTTP/1.1 404 Not Found", content_length=0))
         return
+    if headers.get("expect") == "100-continue" and not args.no_continue:
+        sock.sendall(lab.head("HTTP/1.1 100 Continue"))
     for piece in lab.read_body(stream, headers):
         pieces.put(piece)
         if view not in VIEWS:  # the viewer has left
@@ -69,10 +73,12 @@ def view(sock, target, scheme, args):
             kind = next(line[14:].decode() for line in inner.split(b"\r\n") if line.startswith(b"Content-Type: "))
         sock.sendall(lab.head("HTTP/1.1 200 OK", content_type=kind, cache_control="no-store",
                               **lab.FRAMINGS[args.framing]))
-        out = lab.BodyWriter(sock, args.framing)
+        out, end = lab.BodyWriter(sock, args.framing), time.monotonic() + args.longest
         while first is not None:
             if first:
                 out.write(first)
+            if time.monotonic() > end:
+                break
             first = pieces.get(timeout=args.give_up)
         out.end()
     except queue.Empty:
@@ -94,7 +100,10 @@ def serve(sock, scheme, context, args):
             if (method, kind) == ("POST", "control"):
                 control(sock, stream, headers, rest, args)
             elif (method, kind) == ("POST", "relay"):
-                relay(sock, stream, headers, rest)
+                relay(sock, stream, headers, rest, args)
+            elif (method, kind) == ("GET", "poll"):
+                time.sleep(float(rest))
+                sock.sendall(lab.head("HTTP/1.1 200 OK", content_type="application/json", content_length=2) + b"[]")
             elif (method, kind) == ("GET", "view"):
                 view(sock, rest, scheme, args)
             else:
@@ -122,7 +131,9 @@ def main():
     parser.add_argument("--framing", choices=lab.FRAMINGS, default="chunked", help="of the client leg")
     parser.add_argument("--client-leg", choices=["message/http", "unwrapped"], default="message/http")
     parser.add_argument("--hold", type=float, default=5, help="seconds that a control request is held")
-    parser.add_argument("--give-up", type=float, default=20, help="seconds of silence after which a view ends")
+    parser.add_argument("--give-up", type=float, default=25, help="seconds of silence after which a view ends")
+    parser.add_argument("--no-continue", action="store_true", help="do not answer Expect: 100-continue")
+    parser.add_argument("--longest", type=float, default=1e9, help="seconds after which it ends a view")
     args = parser.parse_args()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[args.tls]

@@ -5,6 +5,7 @@ import argparse
 import os
 import socket
 import struct
+import time
 import zlib
 
 import lab
@@ -38,14 +39,23 @@ def serve(args):
         sock.sendto(message(0x0101, data[8:20], attributes), peer)
 
 
-def ask(args):
-    peer = (socket.gethostbyname(args.address), args.port)
+def ask(host, port=3478, first_wait=0.5, tries=7):
+    """One Binding transaction with its retransmissions (RFC 8489 section 6.2.1); what follows is a new one."""
+    peer = (lab.resolve(host)[-1], port)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(peer)
-        sock.settimeout(2)
-        lab.note("UDP", sock.getsockname(), peer, args.address, "stun")
-        sock.send(message(0x0001, os.urandom(12), [(0x8022, b"recorder")]))
-        print(f"stun: {len(sock.recv(2048))} bytes from {peer[0]}")
+        lab.note("UDP", sock.getsockname(), peer, host, "stun")
+        request, began = message(0x0001, os.urandom(12), [(0x8022, b"recorder")]), time.time()
+        for number in range(tries):
+            sock.settimeout(first_wait * 2**number if number < tries - 1 else first_wait * 16)
+            try:
+                sock.send(request)
+                sock.recv(2048)
+                return
+            except TimeoutError:
+                if number == 4:
+                    lab.moment("stun:unanswered", "UDP", sock.getsockname(), peer, host, began)
+    raise TimeoutError(f"{host} does not answer")
 
 
 def main():
@@ -55,7 +65,9 @@ def main():
     parser.add_argument("--port", type=int, default=3478)
     parser.add_argument("--other-address", help="answer with OTHER-ADDRESS (RFC 5780), as the vendor's may or may not")
     args = parser.parse_args()
-    (serve if args.role == "serve" else ask)(args)
+    if args.role == "serve":
+        serve(args)
+    ask(args.address, args.port)
 
 
 if __name__ == "__main__":

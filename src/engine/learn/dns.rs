@@ -33,7 +33,7 @@ impl Learner {
         part(&mut self.parts, &mut cx.flow.learnt, Kind::Dns, &mut self.dns, make);
     }
 
-    fn keep_name(&mut self, name: &dns::Name<'_>) -> u32 {
+    pub(super) fn keep_name(&mut self, name: &dns::Name<'_>) -> u32 {
         let mut buffer = [0; dns::NAME_MAX];
         if let Some(plain) = name.in_place().and_then(|wire| dns::plain_text(wire, &mut buffer)) {
             return self.strings.keep(plain);
@@ -55,6 +55,7 @@ impl Learner {
     fn dns_query(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
         let (records, ts) = (self.records, cx.packet.ts);
         for question in message.questions() {
+            self.note_asked(cx, message.id, &question);
             let qname = name_digest(&question.name);
             let name = if records { self.keep_name(&question.name) } else { strings::OMITTED };
             let Some(dns) = self.known_dns(cx.flow) else { return };
@@ -92,6 +93,12 @@ impl Learner {
         let asked = dns.pending.iter().position(|p| p.id == message.id && answers(p));
         let query = asked.map(|at| dns.pending.remove(at));
         self.counts.dns_exchanges = self.counts.dns_exchanges.wrapping_add(u64::from(query.is_some()));
+        if let Some(query) = query {
+            self.note_resolver(cx, query.ts);
+        }
+        if let Some(name) = &asked_for {
+            self.note_answered(cx, message, name);
+        }
         if !self.records {
             return;
         }

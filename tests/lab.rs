@@ -1,0 +1,239 @@
+//! How well the captures of `captures/FAMILY/` are told, against the truth that their makers wrote beside them.
+//!
+//! `cargo test --test lab -- --nocapture` prints the class accuracy with each miss, and the precision and recall of
+//! the findings per capture. A finding counts from confidence 0.55 on. It is the expected one if kind and mode are
+//! the same, it begins within two seconds of the truth, and names the same leading flow or the same host.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, atomic::AtomicUsize, atomic::Ordering};
+
+use serde_json::Value;
+
+/// Below this a finding is a hint and no claim.
+const CLAIM: f64 = 0.55;
+/// How far, in seconds, a finding's beginning may lie from the truth's.
+const NEAR: f64 = 2.0;
+const CLASS_ACCURACY: f64 = 0.99;
+/// The most that may be left open: findings that may be raised, of all that are expected.
+const MAY_SHARE: f64 = 0.1;
+
+/// A capture's truth and what the program says of it.
+struct Case {
+    name: String,
+    truth: Value,
+    records: Vec<Value>,
+}
+
+/// Every capture with a truth file in a folder below `captures`, analyzed.
+fn cases() -> Vec<Case> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let mut paths: Vec<PathBuf> = folders
+        .flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()))
+        .filter(|path| path.to_string_lossy().ends_with(".pcapng.zst"))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let case = analyze(path);
+                    found.lock().unwrap().push(case);
+                }
+            });
+        }
+    });
+    let mut cases = found.into_inner().unwrap();
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    cases
+}
+
+fn analyze(path: &Path) -> Case {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_relayscope")).args(["analyze", "--ndjson"]).arg(path).output().unwrap();
+    assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+    let lines = output.stdout.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    let name = path.file_name().unwrap().to_string_lossy().trim_end_matches(".pcapng.zst").to_owned();
+    let truth = path.with_file_name(format!("{name}.truth.json"));
+    let truth = serde_json::from_slice(&fs::read(&truth).unwrap_or_else(|e| panic!("{}: {e}", truth.display())));
+    Case { name, truth: truth.unwrap(), records: lines.map(|l| serde_json::from_slice(l).unwrap()).collect() }
+}
+
+impl Case {
+    fn records(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
+        self.records.iter().filter(move |r| r["event_type"] == kind)
+    }
+
+    fn truths(&self, key: &str) -> &[Value] {
+        self.truth[key].as_array().unwrap()
+    }
+}
+
+/// The 5-tuple of a flow's or a finding's record, or of a truth.
+fn ends(record: &Value) -> [&Value; 5] {
+    ["proto", "src_ip", "src_port", "dest_ip", "dest_port"].map(|key| &record[key])
+}
+
+#[test]
+fn flows_are_classified() {
+    let (mut total, mut missed) = (0_u32, Vec::new());
+    for case in cases() {
+        for told in case.truths("truth") {
+            total += 1;
+            match case.records("flow").find(|flow| ends(flow) == ends(told)) {
+                None => missed.push(format!("{}: no such flow: {told}", case.name)),
+                Some(flow) if flow["class"] != told["class"] => missed.push(format!(
+                    "{}: {} {} {:?} is {}, told as {} {}",
+                    case.name,
+                    told["class"],
+                    told["names"],
+                    ends(told),
+                    told["class"],
+                    flow["class"],
+                    flow["subclass"]
+                )),
+                Some(_) => {}
+            }
+        }
+    }
+    let accuracy = 1.0 - f64::from(u32::try_from(missed.len()).unwrap()) / f64::from(total);
+    println!("classes: {accuracy:.4} of {total} flows\n{}", missed.join("\n"));
+    assert!(accuracy >= CLASS_ACCURACY, "{accuracy}:\n{}", missed.join("\n"));
+}
+
+#[test]
+fn packets_are_counted_as_tshark_does() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let stats = case.records("stats").next().unwrap();
+        if stats["frames"] != case.truth["frames"] {
+            wrong.push(format!("{}: {} frames, not {}", case.name, stats["frames"], case.truth["frames"]));
+        }
+        for told in case.truths("truth") {
+            let Some(flow) = case.records("flow").find(|flow| ends(flow) == ends(told)) else { continue };
+            for key in ["pkts_toserver", "pkts_toclient"] {
+                if flow["flow"][key] != told[key] {
+                    wrong.push(format!(
+                        "{}: {key} of {:?} is {}, not {}",
+                        case.name,
+                        ends(told),
+                        flow["flow"][key],
+                        told[key]
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn truth_is_sound() {
+    let (mut must, mut may) = (0_u32, 0_u32);
+    for case in cases() {
+        let expected = case.truths("must").iter().chain(case.truths("may"));
+        for finding in expected {
+            assert!(finding["kind"].is_string(), "{}: {finding}", case.name);
+            let Some(flow) = finding.get("flow") else { continue };
+            assert!(case.truths("truth").iter().any(|told| ends(told) == ends(flow)), "{}: {finding}", case.name);
+            assert!(seconds(&finding["flow_start"]) <= seconds(&finding["first"]) + 0.1, "{}: {finding}", case.name);
+        }
+        must += u32::try_from(case.truths("must").len()).unwrap();
+        may += u32::try_from(case.truths("may").len()).unwrap();
+        for word in case.truths("must_not") {
+            let raised = |key| case.truths(key).iter().any(|finding| finding["kind"] == *word);
+            assert!(!raised("must") && !raised("may"), "{}: {word} must and must not be", case.name);
+        }
+    }
+    assert!(f64::from(may) <= MAY_SHARE * f64::from(must + may), "{may} findings may be, {must} must");
+}
+
+#[test]
+fn findings_are_scored() {
+    let (mut sum, mut rows) = (Score::default(), Vec::new());
+    for case in cases() {
+        let score = Score::of(&case);
+        if score != Score::default() {
+            rows.push(format!("{:<44} {score}", case.name));
+        }
+        sum.hit += score.hit;
+        sum.open += score.open;
+        sum.missed.extend(score.missed);
+        sum.wrong.extend(score.wrong);
+    }
+    let (hit, missed, wrong) = (sum.hit as f64, sum.missed.len() as f64, sum.wrong.len() as f64);
+    println!("{}", rows.join("\n"));
+    println!("findings: recall {:.3}, precision {:.3}", hit / (hit + missed), hit / (hit + wrong).max(1.0));
+    assert!(hit + missed > 0.0, "no capture expects a finding");
+}
+
+/// The findings of one capture against its truth.
+#[derive(Default, PartialEq)]
+struct Score {
+    hit: usize,
+    open: usize,
+    missed: Vec<String>,
+    wrong: Vec<String>,
+}
+
+impl Score {
+    fn of(case: &Case) -> Self {
+        let claims: Vec<_> =
+            case.records("finding").filter(|f| f["confidence"].as_f64().is_some_and(|c| c >= CLAIM)).collect();
+        let mut score = Self::default();
+        for told in case.truths("must") {
+            match claims.iter().any(|claim| agrees(told, claim)) {
+                true => score.hit += 1,
+                false => score.missed.push(label(told)),
+            }
+        }
+        for claim in claims {
+            let meant = |key: &str| case.truths(key).iter().any(|told| same_fault(told, claim));
+            if meant("may") {
+                score.open += 1;
+            } else if !meant("must") {
+                score.wrong.push(label(claim));
+            }
+        }
+        score
+    }
+}
+
+impl std::fmt::Display for Score {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} found, {} open", self.hit, self.open)?;
+        for (what, list) in [("missed", &self.missed), ("wrong", &self.wrong)] {
+            if !list.is_empty() {
+                write!(f, "; {what}: {}", list.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same kind and mode, and the same host where the truth names one: what is said again of one fault is no error.
+fn same_fault(told: &Value, claim: &Value) -> bool {
+    let same = |key: &str| told.get(key).is_none_or(|value| *value == claim[key]);
+    let flow = || told.get("flow").is_some_and(|flow| ends(flow) == ends(claim));
+    same("kind") && same("mode") && (same("host") || flow())
+}
+
+fn agrees(told: &Value, claim: &Value) -> bool {
+    let near = told.get("first").is_none_or(|first| (seconds(first) - seconds(&claim["first"])).abs() <= NEAR);
+    same_fault(told, claim) && near
+}
+
+fn label(finding: &Value) -> String {
+    let word = |key: &str| finding[key].as_str().map_or(String::new(), |word| format!(" {word}"));
+    format!("{}{}{}", word("kind").trim(), word("mode"), word("host"))
+}
+
+/// Seconds since 1970 of an RFC 3339 time.
+fn seconds(time: &Value) -> f64 {
+    let time: jiff::Timestamp = time.as_str().unwrap().parse().unwrap();
+    time.as_nanosecond() as f64 / 1e9
+}
