@@ -93,6 +93,11 @@ fn knowledge(catalogue: Option<&PathBuf>, site: Option<&PathBuf>, product: Optio
     };
     known.product = product.map(product_id).or(known.product);
     let user = catalogue.map(|path| read_text(path, "catalogue")).transpose()?;
+    if let (Some(path), Some(text)) = (catalogue, &user)
+        && text.parse::<toml::Table>().is_ok_and(|table| table.is_empty())
+    {
+        return Err(anyhow!("{}: the catalogue has no entries; is it the file that you mean?", path.display()));
+    }
     KnowledgeBase::new(user.as_deref(), known).map_err(|e| of_file(e, catalogue))
 }
 
@@ -155,6 +160,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let rules = rules(&mut base, args.catalogue.as_ref())?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
     keep_inputs(args, &paths)?;
+    find_folder(args.output.as_deref())?;
     if let Some(filter) = &args.filter {
         for test in filter.without_data() {
             say(&format!("the filter's test {test} matches nothing yet: there is no data for it"));
@@ -234,6 +240,17 @@ fn keep_inputs(args: &AnalyzeArgs, inputs: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
+/// Refuses an output in a folder that is not there, before the work is done rather than behind it.
+fn find_folder(output: Option<&Path>) -> Result<()> {
+    let folder = output.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    match (output, folder) {
+        (Some(path), Some(folder)) if !folder.is_dir() => {
+            Err(anyhow!("{}: cannot be written: there is no folder {}", path.display(), folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -288,10 +305,16 @@ fn note_problems(problems: &[Problem], outcome: &pipeline::Outcome, silent: bool
         let counts = match problem {
             Problem::Error(_) => true,
             Problem::Warning(warning) => warning.what.ends_the_file(),
+            Problem::Repeated { .. } => false,
         };
         if counts {
             exit.note(if problem.class() == Class::Permission { Exit::Permission } else { Exit::Input });
         }
+        lines.push(line);
+    }
+    if let Some(line) = analysis.cut_away() {
+        say(&line);
+        exit.note(Exit::Input);
         lines.push(line);
     }
     if let Some(line) = analysis.unknown_links() {

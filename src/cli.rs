@@ -118,11 +118,11 @@ pub struct AnalyzeArgs {
     /// What is known of the site: recorder, networks, public addresses
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub site: Option<PathBuf>,
-    /// Use this catalogue of hosts instead of the built-in one
+    /// Add this catalogue of hosts to the built-in one; entries of one id replace each other
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub catalogue: Option<PathBuf>,
     /// Worker threads; as many as there are processors if not given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZeroUsize>,
     /// Exit with 1 on a finding at least this grave: info, warning or error
     #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
@@ -210,7 +210,7 @@ pub struct CatalogArgs {
     /// The form of the list
     #[arg(long, default_value = "text")]
     pub format: CatalogFormat,
-    /// Use this catalogue instead of the built-in one
+    /// Add this catalogue to the built-in one; entries of one id replace each other
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub catalogue: Option<PathBuf>,
 }
@@ -221,7 +221,7 @@ pub struct ExplainArgs {
     /// A rule (CF-1), a kind of finding (dns-blocked), a class or a host name
     #[arg(value_name = "RULE|KIND|CLASS|HOST")]
     pub subject: String,
-    /// Use this catalogue instead of the built-in one
+    /// Add this catalogue to the built-in one; entries of one id replace each other
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub catalogue: Option<PathBuf>,
 }
@@ -246,6 +246,10 @@ pub enum Product {
 
 fn parse_filter(text: &str) -> Result<Filter, String> {
     Filter::parse(text).map_err(|error| error.render(text))
+}
+
+fn parse_threads(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "a number of threads, 1 or more")
 }
 
 fn parse_severity(text: &str) -> Result<Severity, &'static str> {

@@ -158,7 +158,8 @@ pub struct FlowRecord<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tunnel: Vec<&'static str>,
     /// What is spoken, as far as it is known: `tls`, `dtls`, `quic`, `http`, `http2`, `websocket`, `rtsp`, `sip`, `ssdp`,
-    /// `ws-discovery`, `dns`, `stun`, `ntp`.
+    /// `ws-discovery`, `dns`, `mdns`, `llmnr`, `netbios-ns`, `dot`, `doq`, `doh` (a listed resolver, by HTTP/2 or 3), `stun`,
+    /// `ntp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_proto: Option<&'static str>,
     /// What was counted.
@@ -213,6 +214,9 @@ pub struct FlowRecord<'a> {
     /// STUN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stun: Option<StunRecord<'a>>,
+    /// NTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ntp: Option<NtpRecord<'a>>,
     /// SCTP, over IP or UDP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sctp: Option<SctpRecord>,

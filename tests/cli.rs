@@ -192,6 +192,45 @@ fn a_capture_without_frames_says_so() {
 }
 
 #[test]
+fn a_capture_that_ends_before_its_first_interface_says_so() {
+    let dir = TempDir::new().unwrap();
+    let header: [u32; 7] = [0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28];
+    fs::write(dir.path().join("bare.pcapng"), header.map(u32::to_le_bytes).concat()).unwrap();
+    complains(dir.path(), &["bare.pcapng"], 3, "it ends before any interface is described");
+}
+
+#[test]
+fn frames_cut_before_their_addresses_say_so() {
+    let dir = TempDir::new().unwrap();
+    let mut file = capture(1, &[]);
+    for second in 1..4_u32 {
+        file.extend([second, 0, 20, 60].map(u32::to_le_bytes).concat());
+        file.extend([&[2; 12][..], &[8, 0, 0x45, 0, 0, 46, 0, 0]].concat());
+    }
+    fs::write(dir.path().join("cut.pcap"), &file).unwrap();
+    let ran = complains(dir.path(), &["cut.pcap"], 3, "all 3 frames are cut before their addresses");
+    assert!(ran.out.contains("Capture again with whole frames"), "{}", ran.out);
+}
+
+#[test]
+fn a_file_given_twice_is_read_once() {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path();
+    fs::create_dir(at.join("ring")).unwrap();
+    fs::write(at.join("ring/a.pcap"), ethernet(1, 1)).unwrap();
+    std::os::unix::fs::symlink("ring/a.pcap", at.join("b.pcap")).unwrap();
+    let once = run(at, &["--csv", "ring/a.pcap"]);
+    for (args, name) in [
+        (["ring/a.pcap", "ring/a.pcap"], "ring/a.pcap"),
+        (["ring/a.pcap", "b.pcap"], "b.pcap"),
+        (["ring", "b.pcap"], "b.pcap"),
+    ] {
+        let ran = complains(at, &["analyze", "--csv", args[0], args[1]], 0, "given more than once; it is read once");
+        assert!(ran.err.contains(name) && ran.out == once.out, "{}", ran.err);
+    }
+}
+
+#[test]
 fn a_gzip_bomb_is_given_up() {
     let dir = TempDir::new().unwrap();
     // Members may follow each other in a gzip file: the same megabytes of zeros over and over.
@@ -221,6 +260,8 @@ fn files_of_the_user_that_are_wrong() {
     let at = dir.path();
     fs::write(at.join("broken.toml"), "\nx = [").unwrap();
     fs::write(at.join("other.toml"), "colour = \"red\"\n").unwrap();
+    fs::write(at.join("empty.toml"), "# nothing yet\n").unwrap();
+    complains(at, &["--catalogue", "empty.toml", CAPTURE], 2, "empty.toml: the catalogue has no entries");
     for option in ["--site", "--catalogue"] {
         complains(at, &[option, "gone.toml", CAPTURE], 2, "gone.toml: the ");
         complains(at, &[option, "broken.toml", CAPTURE], 2, "broken.toml: line 2: ");
@@ -231,7 +272,9 @@ fn files_of_the_user_that_are_wrong() {
 #[test]
 fn an_output_that_cannot_be_written() {
     let dir = TempDir::new().unwrap();
-    complains(dir.path(), &["--csv", "-o", "gone/out.csv", CAPTURE], 2, "gone/out.csv: cannot be written");
+    let ran =
+        complains(dir.path(), &["-o", "gone/out", CAPTURE], 2, "gone/out: cannot be written: there is no folder gone");
+    assert_eq!(ran.out, "");
     fs::create_dir(dir.path().join("folder")).unwrap();
     complains(dir.path(), &["--csv", "-o", "folder", CAPTURE], 2, "folder: cannot be written");
     #[cfg(target_os = "linux")]
@@ -278,7 +321,8 @@ fn words_that_are_no_command() {
     for (args, says) in [
         (&["analyse", CAPTURE][..], "'analyze'"),
         (&["live"], "'live'"),
-        (&["--threads", "0", CAPTURE], "--threads"),
+        (&["--threads", "0", CAPTURE], "a number of threads, 1 or more"),
+        (&["--threads", "many", CAPTURE], "a number of threads, 1 or more"),
         (&["analyze"], "Usage: relayscope analyze"),
         (&["--json", "--csv", CAPTURE], "cannot be used with"),
     ] {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::front::Totals;
 use super::learn::{Counts, Learner};
-use super::learnt::{Dns, Http, Icmp, Media, NameAt, Quic, Spoken, Stun, Tls};
+use super::learnt::{Dns, Http, Icmp, Media, NameAt, Ntp, Quic, Spoken, Stun, Tls};
 use super::naming::{KnowledgeBase, Naming};
 use super::parts::Kind;
 use super::shard::Shard;
@@ -145,6 +145,14 @@ impl Analysis {
         })
     }
 
+    /// A line about a capture of which every frame is cut before its addresses.
+    pub fn cut_away(&self) -> Option<String> {
+        let cut = self.undecoded(Undecoded::CutLink).saturating_add(self.undecoded(Undecoded::CutIp));
+        let frames = self.totals.frames;
+        (frames > 0 && cut == frames && self.totals.cut_frames == frames)
+            .then(|| format!("all {frames} frames are cut before their addresses: capture whole frames (tcpdump -s 0)"))
+    }
+
     /// What the capture is worth, but for the advice, which is not for the engine to give. `links`: the link types of
     /// its files; drops where a capture file tells them.
     pub fn quality(
@@ -279,12 +287,13 @@ impl<'a> FlowView<'a> {
     }
 
     fn add_learnt(&self, facts: &mut FlowFacts<'a>) {
-        facts.ntp = self.part(Kind::Ntp, |l| &l.ntp).copied();
+        facts.ntp = self.ntp().map(|n| n.frame);
         facts.dns = self.dns().map(|d| d.frame);
         facts.rtsp = self.spoken().filter(|s| s.protocol == Protocol::Rtsp).map(|s| s.frame);
         if let Some(tls) = self.tls() {
             facts.sni = tls.sni().map(|at| self.seen(at));
-            facts.ech = tls.ech;
+            facts.ech = tls.ech.may_hide_a_name();
+            facts.dns_offered = self.offers_dns(tls).then_some(tls.hello_frame);
             facts.cert_name = tls.detail.as_ref().and_then(|d| d.host).map(|at| self.seen(at));
         }
         facts.quic_sni = self.quic().and_then(|q| q.sni).map(|at| self.seen(at));
@@ -300,6 +309,12 @@ impl<'a> FlowView<'a> {
             facts.media_datagrams = media.datagrams;
             facts.sctp = media.detail.as_ref().map(|d| d.sctp).filter(|frame| *frame != 0);
         }
+    }
+
+    /// Whether DNS is spoken in TLS or QUIC: the client offers it, or the port is kept for it (RFC 7858 §3.1, RFC 9250
+    /// §4.1.1).
+    pub(super) fn offers_dns(&self, tls: &Tls) -> bool {
+        (tls.dns || self.resp.1 == 853) && !tls.dtls && tls.hello_frame != 0
     }
 
     pub(super) fn stun_facts(&self) -> Option<StunFacts> {
@@ -355,8 +370,8 @@ impl<'a> FlowView<'a> {
         self.part(Kind::Icmp, |l| &l.icmp).copied()
     }
 
-    pub(super) fn has_ntp(&self) -> bool {
-        self.part(Kind::Ntp, |l| &l.ntp).is_some()
+    pub(super) fn ntp(&self) -> Option<&'a Ntp> {
+        self.part(Kind::Ntp, |l| &l.ntp)
     }
 
     pub(super) fn stun(&self) -> Option<&'a Stun> {

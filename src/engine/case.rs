@@ -472,7 +472,7 @@ impl FlowView<'_> {
             version: tls.version,
             cipher: tls.cipher,
             resumed: tls.resumed,
-            ech: tls.ech,
+            ech: tls.ech.may_hide_a_name(),
             dtls: tls.dtls,
             alert: tls.alert.as_deref().map(|alert| (*alert, self.direction(alert.second))),
             flight: tls.flight.as_deref().copied(),

@@ -3,10 +3,12 @@
 mod asked;
 mod certificates;
 mod dns;
+pub mod ech;
 mod flight;
 mod http;
 mod media;
 mod messages;
+mod ntp;
 mod quic;
 mod stun;
 mod turns;
@@ -19,8 +21,8 @@ use hashbrown::HashMap;
 
 use super::Config;
 use super::learnt::{
-    Answer, Asked, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, PendingQuery, Quic, Resolver, Seen, Spoken,
-    Stun, Tls,
+    Answer, Asked, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, Ntp, PendingQuery, Quic, Resolver, Seen,
+    Spoken, Stun, Tls,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::Strings;
@@ -30,7 +32,7 @@ use crate::event::LIST_MAX;
 use crate::flow::Flow;
 use crate::flow::key::fold;
 use crate::flow::slab::Slab;
-use crate::inspect::{Direction, Fact, haproxy, ntp, tls};
+use crate::inspect::{Direction, Fact, haproxy, tls};
 
 /// The longest header or target that is kept, in bytes.
 const MAX_TEXT: usize = 64 << 10;
@@ -108,8 +110,8 @@ pub struct Learner {
     pub media: Slab<Media>,
     /// ICMP errors.
     pub icmp: Slab<Icmp>,
-    /// The frames of first NTP packets.
-    pub ntp: Slab<u64>,
+    /// NTP.
+    pub ntp: Slab<Ntp>,
     /// QUIC.
     pub quic: Slab<Quic>,
     /// Flows that carry a name for their server, each with the name: what naming begins with.
@@ -234,6 +236,7 @@ impl Learner {
             Fact::HttpRequest(request) => self.request(cx, &request),
             Fact::HttpResponse(response) => self.response(cx, &response),
             Fact::Dns(message) => self.dns(cx, &message),
+            Fact::NetBiosName => self.netbios_name(cx),
             Fact::Stun(message) => self.stun(cx, &message),
             Fact::Carried(carried) => self.carried(cx, &carried),
             Fact::Ntp(packet) => self.ntp(cx, &packet),
@@ -272,6 +275,7 @@ impl Learner {
         if records && whole {
             certificates::note_fingerprints(tls.detail.get_or_insert_default(), hello);
         }
+        tls.ech = tls.ech.after_client_hello(hello, !again);
         if again {
             return;
         }
@@ -279,7 +283,7 @@ impl Learner {
         tls.watched = watched;
         tls.offered = hello.highest_version();
         tls.dtls = dtls;
-        tls.ech = hello.ech() != tls::Ech::None;
+        tls.dns = hello.offers_dns();
         tls.segments = segments;
         tls.session = digest(hello.session_id) as u32;
         if let Some(detail) = tls.detail.as_mut().filter(|_| records && whole) {
@@ -298,7 +302,11 @@ impl Learner {
 
     fn server_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ServerHello<'_>) {
         let Some(tls) = self.tls_for(cx.flow) else { return };
-        if tls.version != 0 || hello.is_hello_retry() {
+        if tls.version != 0 {
+            return;
+        }
+        tls.ech = tls.ech.after_server_hello(hello);
+        if hello.is_hello_retry() {
             return;
         }
         tls.version = hello.version();
@@ -312,10 +320,6 @@ impl Learner {
         if let Some(tls) = self.tls_for(cx.flow) {
             tls.note_alert(alert, second, seen);
         }
-    }
-
-    fn ntp(&mut self, cx: &mut Context<'_>, _packet: &ntp::Packet) {
-        part(&mut self.parts, &mut cx.flow.learnt, Kind::Ntp, &mut self.ntp, || cx.packet.frame);
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 
+use super::learn::ech::Ech;
 use crate::decode::Addr;
 use crate::event::MethodCounts;
 use crate::inspect::message::Protocol;
@@ -57,8 +58,10 @@ pub struct Tls {
     pub flight: Option<Box<Flight>>,
     /// It is DTLS.
     pub dtls: bool,
-    /// The ClientHello had an encrypted ClientHello inside, or a decoy of one.
-    pub ech: bool,
+    /// An encrypted ClientHello inside the ClientHello, or a decoy of one.
+    pub ech: Ech,
+    /// The ClientHello offers to speak DNS.
+    pub dns: bool,
     /// The session was resumed.
     pub resumed: bool,
     /// The name asked for is watched.
@@ -416,6 +419,31 @@ impl Mapped {
     pub fn told(&self) -> SocketAddr {
         SocketAddr::new(self.addr.ip(self.v6), self.port)
     }
+}
+
+/// NTP of one flow. Intervals are signed nanoseconds, of the last packet or exchange that tells them.
+#[derive(Debug, Default)]
+pub struct Ntp {
+    /// The first packet's frame.
+    pub frame: u64,
+    /// Requests, of clients and of peers that ask first.
+    pub requests: u32,
+    /// Replies, unsolicited ones too.
+    pub replies: u32,
+    /// The last request's transmit stamp as it was sent, and when it passed.
+    pub asked: Option<(u64, Timestamp)>,
+    /// By how much the client's clock is ahead of the capture's.
+    pub client_ahead: Option<i64>,
+    /// By how much the server's clock is ahead of the capture's.
+    pub server_ahead: Option<i64>,
+    /// By how much the server's clock is ahead of the client's.
+    pub offset: Option<i64>,
+    /// The way from where the capture was made to the server and back.
+    pub delay: Option<i64>,
+    /// What the server last said of itself: its stratum and leap indicator.
+    pub server: Option<(u8, u8)>,
+    /// Why the server last refused.
+    pub kiss: Option<Box<str>>,
 }
 
 /// Datagrams of media, by what they look like.

@@ -39,7 +39,7 @@ use duplicate::Duplicates;
 use index::Index;
 use key::{Endpoint, FlowKey, Keyed};
 use slab::Slab;
-use tcp::{Begun, Tcp};
+use tcp::{Begun, TIMED_MOST, Tcp};
 use tunnels::TunnelRows;
 use wheel::Wheel;
 
@@ -265,6 +265,9 @@ impl Table {
         let duplicate = copy && flow.pkts != [0; 2];
         let second = forward != flow.is(flag::FIRST_FORWARD);
         let side = usize::from(second);
+        if packet.ts.since(flow.last) > TIMED_MOST {
+            stop_timing(&mut self.tcp, flow.tcp);
+        }
         count(flow, side, packet);
         let tcp = if packet.proto == proto::TCP && packet.transport { self.tcp.get_mut(flow.tcp) } else { None };
         let mut tracked = Tracked { number, second, duplicate, flow, tcp };
@@ -470,6 +473,14 @@ impl Tracked<'_> {
             let begun = Begun { payload: before, ..flow.begun() };
             tcp.data(side, packet, begun, rates);
         }
+    }
+}
+
+/// The flow with that connection, if it is one, was silent for longer than round trips are timed.
+#[cold]
+fn stop_timing(connections: &mut Slab<Tcp>, number: u32) {
+    if let Some(tcp) = connections.get_mut(number) {
+        tcp.stop_timing();
     }
 }
 

@@ -10,7 +10,7 @@ use super::rates::{Rates, Thresholds, WINDOW};
 use super::rtt::Rtt;
 use super::trouble::{Filled, Log};
 use crate::decode::{Packet, tcp_flag};
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 use crate::wire::Reader;
 
 /// Below this, in microseconds, a segment that does not advance was overtaken rather than sent again, where the round
@@ -28,6 +28,9 @@ pub const fn ahead(a: u32, b: u32) -> i32 {
 
 /// A moment in microseconds, as is enough to tell the time between two of them that are less than an hour apart.
 type Micros = u32;
+
+/// After this much silence, in nanoseconds, moments from before it may not be told from later ones.
+pub const TIMED_MOST: u64 = 2_000 * SECOND;
 
 #[inline(always)]
 const fn micros(ts: Timestamp) -> Micros {
@@ -145,6 +148,11 @@ impl Tcp {
         }
         from.announces(to, packet, &mut self.log, second);
         new
+    }
+
+    /// After a silence of [`TIMED_MOST`]: what was being timed is not timed any more.
+    pub fn stop_timing(&mut self) {
+        self.half.iter_mut().for_each(|half| half.known &= !known::TIMING);
     }
 
     /// Takes new payload of side `sender` into the course of a flow that began as `begun` says.

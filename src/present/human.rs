@@ -416,6 +416,11 @@ fn next_step(summary: &Summary) -> Option<&'static str> {
              out; then capture again.",
         );
     }
+    if summary.classes.is_empty() && summary.quality.cut_frames == summary.quality.frames {
+        return Some(
+            "Every frame was cut before anything could be told of it. Capture again with whole frames (tcpdump -s 0).",
+        );
+    }
     if summary.classes.is_empty() {
         return Some(
             "No frame belongs to an IP flow. Check that the mirror port carries the recorder's traffic, and that the \

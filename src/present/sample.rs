@@ -122,6 +122,7 @@ pub fn flow(flow_id: u64, proto: &'static str) -> FlowRecord<'static> {
         rtsp: None,
         sip: None,
         stun: None,
+        ntp: None,
         sctp: None,
         rtp: None,
         tcp: None,

@@ -27,6 +27,12 @@ impl Learner {
         }
     }
 
+    /// A message that asks or answers as DNS does, and of which nothing but that is kept.
+    pub(super) fn netbios_name(&mut self, cx: &mut Context<'_>) {
+        let make = || Dns { frame: cx.packet.frame, ..Dns::default() };
+        part(&mut self.parts, &mut cx.flow.learnt, Kind::Dns, &mut self.dns, make);
+    }
+
     pub(super) fn keep_name(&mut self, name: &dns::Name<'_>) -> u32 {
         let mut buffer = [0; dns::NAME_MAX];
         if let Some(plain) = name.in_place().and_then(|wire| dns::plain_text(wire, &mut buffer)) {
@@ -79,10 +85,11 @@ impl Learner {
         let (question, answers) = message.question_and_answers();
         let (asked_for, qtype) = (question.map(|q| q.name), question.map(|q| q.qtype));
         self.keep_addresses(cx, answers, asked_for);
-        let digest = asked_for.map(|name| name_digest(&name));
+        let question = question.map(|q| (name_digest(&q.name), q.qtype));
         let Some(dns) = self.known_dns(cx.flow) else { return };
-        // without a question only the id tells, and what multicast DNS sends has none (RFC 6762 §18.1)
-        let answers = |p: &PendingQuery| digest.map_or(message.id != 0, |q| q == p.qname);
+        // a response repeats the question that it answers (RFC 5452 §4.2); without one only the id tells, and what
+        // multicast DNS sends has none (RFC 6762 §18.1)
+        let answers = |p: &PendingQuery| question.map_or(message.id != 0, |q| q == (p.qname, p.qtype));
         let asked = dns.pending.iter().position(|p| p.id == message.id && answers(p));
         let query = asked.map(|at| dns.pending.remove(at));
         self.counts.dns_exchanges = self.counts.dns_exchanges.wrapping_add(u64::from(query.is_some()));
