@@ -4,7 +4,7 @@ use super::draft::Draft;
 use super::rules::{Place, RuleId, Rules};
 use crate::decode::Undecoded;
 use crate::event::{CaptureQuality, FindingRecord, Kind};
-use crate::text::units::{Bytes, Count, Percent};
+use crate::text::units::{Bytes, Count, Counted, Percent};
 use crate::time::Timestamp;
 
 /// Everything that is wrong with the capture.
@@ -24,7 +24,7 @@ pub fn is_poor(quality: &CaptureQuality, rules: &Rules) -> bool {
     let at = &rules.settings.capture;
     let lost = share(dropped(quality), quality.frames.saturating_add(dropped(quality)));
     is_one_sided(quality, rules)
-        || quality.missed_share > at.poor_missed_share
+        || (quality.missed_share > at.poor_missed_share && quality.missed_bytes as f64 >= at.missed_bytes)
         || lost > at.poor_missed_share
         || share(quality.cut_frames, quality.frames) > at.poor_cut_share
 }
@@ -71,10 +71,10 @@ fn one_sided(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Ti
         return None;
     }
     let draft = Draft::new(rules, RuleId::D22, first, last);
-    let draft = if is_one_sided(quality, rules) { draft } else { draft.base(at.few_flows) };
+    let draft = if is_one_sided(quality, rules) { draft } else { draft.base(at.few) };
     let flows = format!(
-        "{} TCP flows carry data of which one direction is missing, {} of those that carry any",
-        Count(quality.one_sided_flows),
+        "one direction is missing of {}, {} of those that carry data",
+        Counted(quality.one_sided_flows, "TCP flow"),
         Percent(quality.one_sided_share)
     );
     let draft = draft.say(Place::Share, Percent(quality.one_sided_share)).count(quality.one_sided_flows);
@@ -82,15 +82,18 @@ fn one_sided(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Ti
 }
 
 fn drops(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestamp) -> Option<FindingRecord> {
+    let at = &rules.settings.capture;
     let dropped = dropped(quality);
-    let missed = quality.missed_share > rules.settings.capture.missed_share;
+    let missed = quality.missed_share > at.missed_share;
     if dropped == 0 && !missed {
         return None;
     }
     let mut draft = Draft::new(rules, RuleId::D23, first, last).count(dropped.max(1));
-    let frames = format!("{} frames", Count(dropped));
+    let frames = Counted(dropped, "frame").to_string();
     if dropped > 0 {
         draft = draft.evidence(format!("{frames} dropped, by the capture's own count"), None, None);
+    } else if (quality.missed_bytes as f64) < at.missed_bytes {
+        draft = draft.base(at.few);
     }
     if missed {
         let missed = format!(
@@ -106,7 +109,7 @@ fn drops(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timest
 
 fn cut(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestamp) -> Option<FindingRecord> {
     let share = share(quality.cut_frames, quality.frames);
-    let cut = format!("{} of {} frames are shorter than they were", Count(quality.cut_frames), Count(quality.frames));
+    let cut = format!("{} of {} cut short", Count(quality.cut_frames), Counted(quality.frames, "frame"));
     (share > rules.settings.capture.cut_share).then(|| {
         let draft = Draft::new(rules, RuleId::D24, first, last).count(quality.cut_frames);
         draft.say(Place::Share, Percent(share)).evidence(cut, None, None).build()
@@ -114,10 +117,12 @@ fn cut(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestam
 }
 
 fn duplicates(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestamp) -> Option<FindingRecord> {
-    let share = quality.duplicate_share;
-    (share > rules.settings.capture.duplicate_share).then(|| {
-        let copies = format!("{} of {} frames are mirror copies", Percent(share), Count(quality.frames));
+    let (at, share) = (&rules.settings.capture, quality.duplicate_share);
+    (share > at.duplicate_share).then(|| {
+        let copies = format!("mirror copies are {} of {}", Percent(share), Counted(quality.frames, "frame"));
         let draft = Draft::new(rules, RuleId::D21, first, last);
+        let few = share * (quality.frames as f64) < at.duplicate_frames;
+        let draft = if few { draft.base(at.few) } else { draft };
         draft.say(Place::Share, Percent(share)).evidence(copies, None, None).build()
     })
 }
@@ -135,6 +140,7 @@ mod tests {
             duplicate_share: 0.01,
             one_sided_share: 0.5,
             one_sided_flows: 30,
+            missed_bytes: 10_000,
             missed_share: 0.005,
             cut_frames: 10,
             ..CaptureQuality::default()
@@ -159,6 +165,8 @@ mod tests {
         assert_eq!(told(|q| (q.one_sided_share, q.one_sided_flows) = (1.0, 2)), (vec![("D-22", 0.5)], false));
         assert_eq!(told(|q| q.missed_share = 0.006), (vec![("D-23", 0.95)], false));
         assert_eq!(told(|q| q.missed_share = 0.06), (vec![("D-23", 0.95)], true));
+        assert_eq!(told(|q| (q.missed_share, q.missed_bytes) = (0.06, 9_999)), (vec![("D-23", 0.5)], false));
+        assert_eq!(told(|q| (q.duplicate_share, q.frames) = (0.09, 100)), (vec![("D-24", 0.98), ("D-21", 0.5)], false));
         assert_eq!(told(|q| q.kernel_drops = Some(1)), (vec![("D-23", 0.95)], false));
         assert_eq!(told(|q| q.queue_drops = 100), (vec![("D-23", 0.95)], true));
         assert_eq!(told(|q| q.cut_frames = 11), (vec![("D-24", 0.98)], false));

@@ -53,7 +53,7 @@ fn rule_text(rule: &Rule) -> String {
     field(&mut out, "disproved", &format!("if {}", open(&text.disproved_if)));
     field(&mut out, "sources", &text.sources.join("; "));
     // the second is a threshold where there is any; the first is the base confidence
-    if let Some(one) = rule.settings.iter().take(2).last() {
+    if let Some(one) = rule.settings.get(1).or(rule.settings.first()) {
         let (family, name, value) = (rule.family, &one.name, one.value);
         let set = format!("in the file of --catalogue: [diagnosis.{family}] {name} = {{ value = {value} }}");
         field(&mut out, "set again", &set);

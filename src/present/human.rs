@@ -11,7 +11,7 @@ use super::verdict::verdict;
 use crate::decode::Undecoded;
 use crate::event::{Class, Rfc3339, Word};
 use crate::text::safe::{safe, safe_name};
-use crate::text::units::{BitRate, Bytes, Count, Percent, Span, glyph};
+use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span, glyph};
 
 /// The lines that the summary keeps to, by showing fewer of the largest flows.
 const LINES: usize = 40;
@@ -142,29 +142,24 @@ fn facts(page: &mut Page, summary: &Summary) {
         let text = format!("{begin} to {end} UTC ({})", Span(last.since(first)));
         page.labelled("Time", &text);
     }
-    let mut read = format!("{}, {}", counted(quality.frames, "frame"), Bytes(quality.bytes));
+    let mut read = format!("{}, {}", Counted(quality.frames, "frame"), Bytes(quality.bytes));
     for link in &quality.link_types {
         let _ = write!(read, ", {}", safe(if link == "ETHERNET" { "Ethernet" } else { link }));
     }
-    let _ = write!(read, "; {}", counted(flows(summary), "flow"));
+    let _ = write!(read, "; {}", Counted(flows(summary), "flow"));
     let other = quality.undecoded.get(Undecoded::NotIp.name()).copied().unwrap_or(0);
     if other > 0 {
-        let _ = write!(read, "; {} not IP", counted(other, "frame"));
+        let _ = write!(read, "; {} not IP", Counted(other, "frame"));
     }
     let encrypted = quality.undecoded.get(Undecoded::Encrypted.name()).copied().unwrap_or(0);
     if encrypted > 0 {
-        let _ = write!(read, "; {} encrypted on the link", counted(encrypted, "frame"));
+        let _ = write!(read, "; {} encrypted on the link", Counted(encrypted, "frame"));
     }
     page.labelled("Read", &read);
     // Without any flow the next step says it better.
     if !quality.advice.is_empty() && !summary.classes.is_empty() {
         page.labelled("Quality", &safe(&quality.advice).to_string());
     }
-}
-
-/// `1 frame`, `12 034 frames`.
-fn counted(number: u64, thing: &str) -> String {
-    format!("{} {thing}{}", Count(number), if number == 1 { "" } else { "s" })
 }
 
 /// Date and time to the second.
@@ -371,10 +366,10 @@ fn notes(summary: &Summary) -> Vec<(&'static str, String)> {
     let reasons = reasons.filter_map(|reason| quality.undecoded.get_key_value(reason.name())).map(|(k, v)| (*k, *v));
     let undecoded: u64 = reasons.clone().map(|(_, n)| n).sum();
     if undecoded > 0 {
-        damage.push(format!("{} not decoded ({})", counted(undecoded, "frame"), tally(reasons)));
+        damage.push(format!("{} not decoded ({})", Counted(undecoded, "frame"), tally(reasons)));
     }
     if quality.cut_frames > 0 {
-        damage.push(format!("{} cut", counted(quality.cut_frames, "frame")));
+        damage.push(format!("{} cut", Counted(quality.cut_frames, "frame")));
     }
     if quality.missed_bytes > 0 {
         damage.push(format!("{} acknowledged but not captured", Bytes(quality.missed_bytes)));
@@ -382,7 +377,7 @@ fn notes(summary: &Summary) -> Vec<(&'static str, String)> {
     let drops = [quality.kernel_drops, quality.interface_drops, Some(quality.queue_drops)];
     let drops = drops.iter().flatten().fold(0, |sum: u64, n| sum.saturating_add(*n));
     if drops > 0 {
-        damage.push(format!("{} dropped", counted(drops, "frame")));
+        damage.push(format!("{} dropped", Counted(drops, "frame")));
     }
     if quality.duplicate_share >= 0.001 {
         damage.push(format!("{} mirrored twice", Percent(quality.duplicate_share)));

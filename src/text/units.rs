@@ -66,6 +66,15 @@ impl fmt::Display for Count {
     }
 }
 
+/// So many things: `1 frame`, `12 034 frames`.
+pub struct Counted(pub u64, pub &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", Count(self.0), self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
 /// Nanoseconds as a span: `31 ms`, `4.2 s`, `4 m 22 s`, `3 h 05 m`, `2 d 03 h`.
 pub struct Span(pub u64);
 
@@ -114,6 +123,7 @@ mod tests {
             [1, 999, 1000, 12_034, 1_234_567].map(|n| Count(n).to_string()).join("|"),
             "1|999|1 000|12 034|1 234 567"
         );
+        assert_eq!([Counted(1, "frame"), Counted(1000, "frame")].map(|c| c.to_string()), ["1 frame", "1 000 frames"]);
         assert_eq!(Percent(0.0031).to_string(), "0.3 %");
     }
 
