@@ -7,7 +7,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, atomic::AtomicUsize, atomic::Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
 
 use serde_json::Value;
 
@@ -26,8 +27,13 @@ struct Case {
     records: Vec<Value>,
 }
 
-/// Every capture with a truth file in a folder below `captures`, analyzed.
-fn cases() -> Vec<Case> {
+/// Every capture with a truth file in a folder below `captures`, analyzed once for all tests.
+fn cases() -> &'static [Case] {
+    static CASES: LazyLock<Vec<Case>> = LazyLock::new(analyze_all);
+    &CASES
+}
+
+fn analyze_all() -> Vec<Case> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
     let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
     let mut paths: Vec<PathBuf> = folders
@@ -153,10 +159,21 @@ fn truth_is_sound() {
 }
 
 #[test]
+fn readme_lists_every_scenario() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/README.md")).unwrap();
+    let lost: Vec<_> = cases()
+        .iter()
+        .map(|case| format!("| `{}` |", case.truth["scenario"].as_str().unwrap()))
+        .filter(|row| !readme.contains(row.as_str()))
+        .collect();
+    assert!(lost.is_empty(), "not in captures/README.md: {}", lost.join(", "));
+}
+
+#[test]
 fn findings_are_scored() {
     let (mut sum, mut rows) = (Score::default(), Vec::new());
     for case in cases() {
-        let score = Score::of(&case);
+        let score = Score::of(case);
         if score != Score::default() {
             rows.push(format!("{:<44} {score}", case.name));
         }

@@ -36,10 +36,23 @@ class Flows:
         protocol = aioice.ice.StunProtocol
         protocol.send_stun = self.watched(protocol.send_stun, False)
         protocol.send_data = self.watched(protocol.send_data, True)
+        aioice.turn.TurnClientUdpProtocol._send = self.relayed(aioice.turn.TurnClientUdpProtocol._send)
+
+    def relayed(self, send):
+        @functools.wraps(send)
+        def wrapper(this, data):
+            ends = tuple(this.transport.get_extra_info(name)[:2] for name in ("sockname", "peername"))
+            if ends not in self.began:
+                self.began[ends] = time.time()
+                lab.note("UDP", *ends, self.args.stun, "relay", ["turn"])
+            return send(this, data)
+        return wrapper
 
     def watched(self, send, media):
         @functools.wraps(send)
         def wrapper(this, data, addr):
+            if isinstance(this.transport, aioice.turn.TurnTransport):
+                return send(this, data, addr)
             ends = this.transport.get_extra_info("sockname")[:2], tuple(addr[:2])
             if ends not in self.began:
                 self.began[ends] = time.time()
@@ -89,8 +102,10 @@ class OverSctp:
     """A peer that speaks SCTP over what ICE has found."""
 
     def __init__(self, args, controlling):
-        self.ice = aioice.Connection(ice_controlling=controlling, use_ipv6=False,
-                                     stun_server=(lab.resolve(args.stun)[0], STUN_PORT))
+        server = (lab.resolve(args.stun)[0], STUN_PORT)
+        turn = {"turn_server": server, "turn_username": "lab", "turn_password": "lab",
+                "transport_policy": aioice.TransportPolicy.RELAY} if args.turn else {}
+        self.ice = aioice.Connection(ice_controlling=controlling, use_ipv6=False, stun_server=server, **turn)
         self.role = "client" if controlling else "server"
 
     async def describe(self, _=None):
@@ -131,7 +146,8 @@ class Camera(aiortc.mediastreams.VideoStreamTrack):
         frame = av.VideoFrame(320, 240, "yuv420p")
         noise = random.Random(moment)
         for plane in frame.planes:
-            rows = (b"".join(bytes([noise.randrange(256)]) * 16 for _ in range(plane.line_size // 16)) for _ in range(15))
+            blocks = plane.line_size // 16
+            rows = (b"".join(bytes([shade]) * 16 for shade in noise.randbytes(blocks)) for _ in range(15))
             plane.update(b"".join(row * (plane.height // 15) for row in rows))
         frame.pts, frame.time_base = moment, base
         return frame
@@ -142,10 +158,8 @@ class OverWebRtc:
 
     def __init__(self, args, controlling):
         server = lab.resolve(args.stun)[0]
-        servers = [aiortc.RTCIceServer(f"stun:{server}:{STUN_PORT}")]
-        if args.turn:
-            servers.append(aiortc.RTCIceServer(f"turn:{server}:{STUN_PORT}", "lab", "lab"))
-        self.peer, self.media = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(servers)), args.kind == "media"
+        servers = aiortc.RTCConfiguration([aiortc.RTCIceServer(f"stun:{server}:{STUN_PORT}")])
+        self.peer, self.media = aiortc.RTCPeerConnection(servers), args.kind == "media"
         self.open_ = asyncio.get_event_loop().create_future()
         self.controlling = controlling
         self.channel = None
@@ -260,7 +274,12 @@ async def watch(args):
         await end.hear(await asyncio.to_thread(exchange, args, own | {"kind": args.kind}))
         channel = await asyncio.wait_for(end.open(), args.patience)
         channel.on("message", on_message)
-        await asyncio.sleep(args.seconds)
+        end_at, before = time.monotonic() + args.seconds, -1
+        while time.monotonic() < end_at:
+            await asyncio.sleep(min(args.stall, max(0, end_at - time.monotonic())))
+            if got == before and args.kind != "media":
+                raise ConnectionError("the peer has fallen silent")
+            before = got
     except (OSError, asyncio.TimeoutError) as error:
         print(f"viewer: no peer-to-peer: {error!r}")
         return False
@@ -277,8 +296,9 @@ def main():
     parser.add_argument("--id", default="00451")
     parser.add_argument("--kind", choices=["sctp", "data", "media"], default="data")
     parser.add_argument("--stun", default="stun.u5fgb.com", metavar="HOST")
-    parser.add_argument("--turn", action="store_true", help="the STUN server also relays (RFC 8656)")
+    parser.add_argument("--turn", action="store_true", help="with sctp: by the server's relay alone (RFC 8656)")
     parser.add_argument("--patience", type=float, default=12, help="seconds until it gives the peer up")
+    parser.add_argument("--stall", type=float, default=6, help="seconds of silence after which it gives the peer up")
     parser.add_argument("--seconds", type=float, default=10)
     args, rest = parser.parse_known_args()
     if not asyncio.run(watch(args)):

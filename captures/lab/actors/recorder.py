@@ -35,7 +35,7 @@ def pictures(camera, args):
     for number in range(int(args.seconds * args.fps)):
         whole = number % args.gop == 0
         size = small * (8 if whole else 1)
-        picture = (b"\0\0\0\1\x65" if whole else b"\0\0\0\1\x41") + (noise.randbytes(251) * (size // 251 + 1))[:size]
+        picture = (b"\0\0\0\1\x65" if whole else b"\0\0\0\1\x41") + (noise.randbytes(61) * (size // 61 + 1))[:size]
         if args.body == "multipart":
             picture = (b"--%s\r\nContent-Type: video/h264\r\nContent-Length: %d\r\n\r\n%s\r\n"
                        % (BOUNDARY, len(picture), picture))

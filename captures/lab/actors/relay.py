@@ -51,9 +51,14 @@ def relay(sock, stream, headers, view, args):
     if headers.get("expect") == "100-continue" and not args.no_continue:
         sock.sendall(lab.head("HTTP/1.1 100 Continue"))
     for piece in lab.read_body(stream, headers):
-        pieces.put(piece)
-        if view not in VIEWS:  # the viewer has left
-            raise ConnectionAbortedError
+        while view in VIEWS:
+            try:
+                pieces.put(piece, timeout=1)
+                break
+            except queue.Full:
+                continue  # the viewer is slower than the recorder
+        else:
+            raise ConnectionAbortedError  # the viewer has left
     sock.sendall(lab.head("HTTP/1.1 200 OK", content_length=0))
     if headers.get("x-more") != "1":
         pieces.put(None)
@@ -61,7 +66,7 @@ def relay(sock, stream, headers, view, args):
 
 def view(sock, target, scheme, args):
     """Asks the recorder for a stream and copies it out in the framing of the client leg."""
-    number, pieces = str(next(NUMBER)), queue.Queue()
+    number, pieces = str(next(NUMBER)), queue.Queue(args.queue)
     VIEWS[number] = pieces
     recorder, _, query = target.partition("?")
     commands(recorder).put(lab.head(f"GET /video?{query} HTTP/1.1", x_view=number, x_scheme=scheme))
@@ -116,6 +121,9 @@ def serve(sock, scheme, context, args):
 
 def listen(address, port, context, args):
     with socket.create_server((address, port)) as server:
+        if args.queue:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 40000)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 40000)
         while True:
             sock, _ = server.accept()
             scheme = "https" if context else "http"
@@ -132,6 +140,7 @@ def main():
     parser.add_argument("--client-leg", choices=["message/http", "unwrapped"], default="message/http")
     parser.add_argument("--hold", type=float, default=5, help="seconds that a control request is held")
     parser.add_argument("--give-up", type=float, default=25, help="seconds of silence after which a view ends")
+    parser.add_argument("--queue", type=int, default=0, help="pieces kept for a slow viewer, with small buffers; 0: any")
     parser.add_argument("--no-continue", action="store_true", help="do not answer Expect: 100-continue")
     parser.add_argument("--longest", type=float, default=1e9, help="seconds after which it ends a view")
     args = parser.parse_args()

@@ -36,7 +36,8 @@ def watch(args):
     sub, target = [subclass] if subclass else [], "/video" if args.direct else f"/view/{args.id}"
     if args.forward:
         proxy, at = args.forward.split(":")
-        sock, target = lab.open_tcp(socket.AF_INET, proxy, int(at), host, cls, sub, args.patience), f"http://{host}{target}"
+        sock = lab.open_tcp(socket.AF_INET, proxy, int(at), host, cls, sub, args.patience)
+        target = f"http://{host}{target}"
     else:
         sock = lab.connect(host, int(port or (443 if tls else 80)), tls, cls, sub, proxy=args.proxy,
                            timeout=min(12, args.patience))

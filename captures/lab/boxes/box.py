@@ -79,7 +79,9 @@ class Session:
         return socket.inet_ntoa(address), port
 
     def gone(self):
-        return not self.args.keep_pulling and self.raw.getsockopt(socket.SOL_TCP, socket.TCP_INFO, 1)[0] == TCP_CLOSE_WAIT
+        """Whether the client has left, and the filter cares."""
+        state = self.raw.getsockopt(socket.SOL_TCP, socket.TCP_INFO, 1)[0]
+        return state == TCP_CLOSE_WAIT and not self.args.keep_pulling
 
     def moment(self, what):
         """Writes down that something begins on the client's flow, as its LAN sees it, and on the one beyond."""
@@ -96,7 +98,7 @@ class Session:
                 sock = lab.open_tcp(socket.AF_INET, *self.dest, self.name or "", cls, subclass, 20)
                 sock.settimeout(None)
                 if self.minter and self.dest[1] == 443:
-                    context = ssl.create_default_context(cafile=os.path.join(gate.RUN, "ca.pem"))
+                    context = ssl.create_default_context(cafile=gate.CLOUD_CA)
                     context.set_alpn_protocols(["http/1.1"])
                     sock = context.wrap_socket(sock, server_hostname=self.name)
                 self.upstream, self.server = sock, sock.makefile("rb")
@@ -229,22 +231,9 @@ class Session:
     def carry(self, bag, source, headers, mode, options, send):
         """Fills the bag from one side while the mode empties it to the other."""
         chunked = headers.get("transfer-encoding", "").lower() == "chunked"
-
-        def fill():
-            try:
-                for piece in source:
-                    if not piece or not bag.put(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece):
-                        break
-                else:
-                    if chunked:
-                        bag.put(b"0\r\n\r\n")
-            except (OSError, ValueError):
-                pass
-            bag.end()
-
         if mode != "live":
             self.moment("held")
-        threading.Thread(target=fill, daemon=True).start()
+        threading.Thread(target=modes.fill, args=(bag, source, chunked), daemon=True).start()
         try:
             modes.MODES[mode](bag, send, options)
         finally:

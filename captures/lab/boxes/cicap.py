@@ -30,7 +30,7 @@ LoadMagicFile /etc/c-icap/c-icap.magic
 ServerLog {home}/server.log
 AccessLog {home}/access.log
 Service antivirus_module virus_scan.so
-ServiceAlias avscan virus_scan?allow204=on&sizelimit=off&mode=simple
+ServiceAlias avscan virus_scan?allow204=on&sizelimit={limit}{mode}
 virus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE GIF JPEG MSOFFICE
 virus_scan.SendPercentData {percent}
 virus_scan.StartSendPercentDataAfter {after}
@@ -52,6 +52,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--percent", type=int, default=0, help="let so much through beforehand")
     parser.add_argument("--after", default="2M", help="once so much is in")
+    parser.add_argument("--mode", default="", help="of the scanner: simple, vir, mixed, streamed")
+    parser.add_argument("--limit", default="off", choices=["on", "off"])
     parser.add_argument("--largest", default="100M", help="pass on what is larger")
     args = parser.parse_args()
     home = gate.home("cicap")
@@ -60,7 +62,8 @@ def main():
     clamd = shutil.which("clamd") or "/usr/sbin/clamd"
     subprocess.Popen([clamd, "--config-file", gate.write(home + "/clamd.conf", CLAMD.format(home=home))])
     time.sleep(2)
-    gate.become("c-icap", "-N", "-f", gate.write(home + "/c-icap.conf", SCANNER.format(home=home, **vars(args))))
+    text = SCANNER.format(home=home, **vars(args) | {"mode": args.mode and "&mode=" + args.mode})
+    gate.become("c-icap", "-N", "-f", gate.write(home + "/c-icap.conf", text))
 
 
 if __name__ == "__main__":

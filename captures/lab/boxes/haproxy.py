@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""HAProxy, transparent: it copies bytes, or speaks HTTP with what comes to 3128 and may wait for a request's whole body.
-What comes to 3130 it copies."""
+"""HAProxy, transparent: it copies bytes, or speaks HTTP with what comes to 3128 and may wait for a request's whole
+body. What comes to 3130 it copies."""
 
 import argparse
 

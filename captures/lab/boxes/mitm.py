@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""mitmproxy: transparent or explicit, on 3128, taking TLS apart. As it comes it holds every body to its end; told to stream, it
-passes them on."""
+"""mitmproxy: transparent or explicit, on 3128, taking TLS apart. As it comes it holds every body to its end;
+told to stream, it passes them on."""
 
 import argparse
 import os

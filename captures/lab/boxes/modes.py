@@ -77,6 +77,20 @@ class Bag:
         return piece
 
 
+def fill(bag, source, chunked):
+    """Puts the pieces of a body into a bag, as they come; a broken body ends there."""
+    try:
+        for piece in source:
+            if not piece or not bag.put(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece):
+                break
+        else:
+            if chunked:
+                bag.put(b"0\r\n\r\n")
+    except (OSError, ValueError):
+        pass
+    bag.end()
+
+
 def live(bag, send, _):
     """Passes everything on as it comes."""
     while bag.wait(lambda bag: bag.size):

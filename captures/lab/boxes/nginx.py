@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""nginx in front of everything in clear on 3128, and of some names in TLS on 3130, with a certificate of the filter's CA."""
+"""nginx in front of everything in clear on 3128, and of some names in TLS on 3130, with a
+certificate of the filter's CA."""
 
 import argparse
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""squid: an explicit proxy on 3128, a gateway's transparent one on 3129 and, for TLS that it takes apart, on 3130. It may
-ask an ICAP server about every body."""
+"""squid: an explicit proxy on 3128, a gateway's transparent one on 3129 and, for TLS that it takes apart, on 3130. It
+may ask an ICAP server about every body."""
 
 import argparse
 import glob
@@ -47,7 +47,8 @@ def rules(args):
         yield "icap_enable on\nicap_preview_enable on\nicap_service_failure_limit -1\nicap_persistent_connections on"
         for point in args.points:
             where = f"icap://{args.icap}/{args.service}"
-            yield f"icap_service lab_{point} {point}mod_precache {where} bypass=off\nadaptation_access lab_{point} allow all"
+            yield f"icap_service lab_{point} {point}mod_precache {where} bypass=off"
+            yield f"adaptation_access lab_{point} allow all"
     if args.quiet:
         yield "via off\nforwarded_for delete"
     yield from args.line

@@ -17,8 +17,8 @@ def main(name, out):
     play = scenario.load_all()[name]
     net.seal()
     topology.build(play)
-    for name, text in play.files.items():
-        net.write(name, text)
+    for file, text in play.files.items():
+        net.write(file, text)
     cloud.note_services(play, write)
     cloud.serve(play)
     for place, box in (("gw", play.gateway), ("vgw", play.home)):
