@@ -42,7 +42,8 @@ def wrap(kind, frame, number):
     if kind == "erspan2":
         return OUTER + ipv4(47, struct.pack("!HHIHHI", 0x1000, 0x88BE, number, 0x1000 | 30, 7, 0) + frame, number)
     stamp = time.time_ns() // 100_000 & 0xFFFFFFFF  # type III, granularity 100 microseconds
-    return OUTER + ipv4(47, struct.pack("!HHIHHIHH", 0x1000, 0x22EB, number, 0x2000 | 30, 7, stamp, 0, 0) + frame, number)
+    inner = struct.pack("!HHIHHIHH", 0x1000, 0x22EB, number, 0x2000 | 30, 7, stamp, 0, 0) + frame
+    return OUTER + ipv4(47, inner, number)
 
 
 def tagged(frame, tags):

@@ -10,7 +10,7 @@ import urllib.parse
 
 import lab
 
-# curl's exit codes -> what became of the connection.
+# curl's exit codes -> what became of the connection; that ICMP refused it, it does not tell.
 FAILED = {7: "tcp:refused", 28: "tcp:timeout", 35: "tls:reset", 56: "tls:reset", 22: "http:refused"}
 
 

@@ -58,7 +58,7 @@ def main():
         parser.add_argument(f"--loss-{way}", type=float, default=0, help="share of frames lost, 0 to 1")
         parser.add_argument(f"--rate-{way}", type=float, default=0, help="kbit/s that fit; 0: any")
         parser.add_argument(f"--mtu-{way}", type=int, default=0, help="longest IP packet, larger ones vanish; 0: any")
-    parser.add_argument("--queue", type=float, default=300, help="milliseconds of frames that wait where the rate is full")
+    parser.add_argument("--queue", type=float, default=300, help="milliseconds that frames wait where the rate is full")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     ports = [open_port(name) for name in args.ports]

@@ -3,22 +3,31 @@
 import json
 import os
 import subprocess
+import typing
 
 from stage import net
 from stage.topology import CLOUD, CLOUD6
 
+class Service(typing.NamedTuple):
+    number: int  # the last of its address
+    cls: str
+    subclass: list
+    protocols: str | None = None  # TLS versions of nginx, if nginx serves it
+    location: str | None = None  # nginx's
+
+
 JSON = "default_type application/json; client_max_body_size 1m; return 200 '%s';"
-STORE = "root %s/s3; dav_methods PUT; create_full_put_path on; client_max_body_size 64m;" % net.RUN
+STORE = f"root {net.RUN}/s3; dav_methods PUT; create_full_put_path on; client_max_body_size 64m;"
 BOTH = "TLSv1.2 TLSv1.3"
 
 
 def services(region):
-    """Name -> last number of its address, class, subclass, and nginx's TLS versions and location, if nginx has it."""
-    vendor = {name: (30, "s3", ["vendor"], BOTH, STORE) for name in
-              ("oe-prod-media.s3.us-west-2.amazonaws.com", "oe-prod-devmon.s3.us-west-2.amazonaws.com",
-               "oe-prod-files.s3.amazonaws.com")}
-    return vendor | {
-        f"a1b2.{region}.u5fgb.com": (10, "relay", [], None, None),
+    """What the cloud knows, by name."""
+    rows = {
+        "oe-prod-media.s3.us-west-2.amazonaws.com": (30, "s3", ["vendor"], BOTH, STORE),
+        "oe-prod-devmon.s3.us-west-2.amazonaws.com": (30, "s3", ["vendor"], BOTH, STORE),
+        "oe-prod-files.s3.amazonaws.com": (30, "s3", ["vendor"], BOTH, STORE),
+        f"a1b2.{region}.u5fgb.com": (10, "relay", []),
         "restapi.gp4f.com": (20, "api", [], BOTH, JSON % '{"registered":true}'),
         "activateapi.gp4f.com": (21, "licensing", [], "TLSv1.2", JSON % '{"licences":16}'),
         "ows.openeye.net": (22, "login", [], BOTH, JSON % '{"session":"lab"}'),
@@ -30,19 +39,22 @@ def services(region):
         "backups.s3.us-west-2.amazonaws.com": (30, "s3", ["other"], BOTH, STORE),
         "serverupdates.net": (31, "update", ["wsus"], BOTH, JSON % "{}"),
         "ctldl.windowsupdate.com": (32, "update", ["ctl"], BOTH, JSON % "{}"),
-        "stun.u5fgb.com": (40, "stun", [], None, None),
-        "1.cctv.pool.ntp.org": (41, "ntp", [], None, None),
+        "stun.u5fgb.com": (40, "stun", []),
+        "1.cctv.pool.ntp.org": (41, "ntp", []),
+        "dns.google": (43, "dns", [], BOTH, JSON % "{}"),
         "www.example.com": (60, "unknown", [], BOTH, "default_type text/html; return 200 '<p>example</p>';"),
         "cdn.example.net": (61, "unknown", [], BOTH, "default_type text/css; return 200 'p{}';"),
         "portal.example.org": (62, "unknown", [], "TLSv1.2", "default_type text/html; return 200 '<p>portal</p>';"),
     }
+    return {name: Service(*row) for name, row in rows.items()}
 
 
 def serve(scenario):
     """Starts everything and waits until it listens; writes hosts.json, by which actors know what a name is for."""
     known = services(scenario.region)
-    net.write("hosts.json", json.dumps({name: {"class": row[1], "subclass": row[2]} for name, row in known.items()}))
-    numbers = sorted({row[0] for row in known.values()} | set(scenario.cloud.get("more", [])))
+    purposes = {name: {"class": one.cls, "subclass": one.subclass} for name, one in known.items()}
+    net.write("hosts.json", json.dumps(purposes))
+    numbers = sorted({one.number for one in known.values()} | set(scenario.cloud.get("more", [])))
     net.address("cloud", "eth0", *[f"{CLOUD}{number}/24" for number in numbers])
     if scenario.ipv6:
         net.address("cloud", "eth0", *[f"{CLOUD6}{number}/64" for number in numbers])
@@ -65,10 +77,10 @@ def serve(scenario):
 
 def note_services(scenario, write):
     """What a flow to each service is for, where the one that opens it cannot say: it is known by its address."""
-    for name, (number, cls, subclass, _, _) in services(scenario.region).items():
+    for name, one in services(scenario.region).items():
         for prefix in (CLOUD, CLOUD6):
-            write({"service": prefix + str(number), "name": name, "class": cls,
-                   "subclass": subclass if cls != "s3" else []})
+            write({"service": prefix + str(one.number), "name": name, "class": one.cls,
+                   "subclass": one.subclass if one.cls != "s3" else []})
     for resolver in ("192.168.1.1", "192.168.2.1", "10.20.0.1", CLOUD + "53"):
         write({"service": resolver, "dest_port": 53, "name": "", "class": "dns", "subclass": []})
 
@@ -76,7 +88,8 @@ def note_services(scenario, write):
 def make_cas(trusts_filter):
     """The CA that signs the cloud's certificates, the one that a filter signs with, and what clients trust of both."""
     trusted = ""
-    for name, subject in (("ca", "/O=Lab Trust/CN=Lab Root CA"), ("filter-ca", "/O=Example School/CN=Filter Inspection CA")):
+    for name, subject in (("ca", "/O=Lab Trust/CN=Lab Root CA"),
+                          ("filter-ca", "/O=Example School/CN=Filter Inspection CA")):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
                         "-nodes", "-keyout", name + ".key", "-days", "30", "-out", name + ".pem", "-subj", subject],
                        cwd=net.RUN, check=True, stderr=subprocess.DEVNULL)
@@ -96,10 +109,10 @@ def certificate(name, expired=False):
     sign = ["x509", "-req", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "30", "-extfile", names]
     if expired:  # only `openssl ca` takes dates
         net.write("index.txt", "")
-        conf = net.write("ca.conf", "[ca]\ndefault_ca=lab\n[lab]\ndatabase=index.txt\nnew_certs_dir=.\nrand_serial=yes\n"
-                         "default_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n")
-        sign = ["ca", "-batch", "-notext", "-config", conf, "-cert", "ca.pem", "-keyfile", "ca.key", "-in", "/dev/stdin",
-                "-startdate", "20260101000000Z", "-enddate", "20260201000000Z", "-extfile", names]
+        conf = net.write("ca.conf", "[ca]\ndefault_ca=lab\n[lab]\ndatabase=index.txt\nnew_certs_dir=.\nrand_serial=yes"
+                         "\ndefault_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n")
+        sign = ["ca", "-batch", "-notext", "-config", conf, "-cert", "ca.pem", "-keyfile", "ca.key",
+                "-in", "/dev/stdin", "-startdate", "20260101000000Z", "-enddate", "20260201000000Z", "-extfile", names]
     subprocess.run(["openssl", *sign, "-out", path + ".pem"], input=request, cwd=net.RUN, check=True,
                    stderr=subprocess.DEVNULL)
     return path
@@ -108,13 +121,13 @@ def certificate(name, expired=False):
 def dns(scenario, known):
     """The names in the cloud, and a forwarder on each gateway; `dns` in a gateway's table are lines of dnsmasq's."""
     records = ["local=/#/"]
-    for name, (number, cls, _, _, _) in known.items():
+    for name, one in known.items():
         owner, ttl = name, 60
-        if cls == "s3":
+        if one.cls == "s3":
             owner, ttl = "s3-r-w.us-west-2.amazonaws.com", 5
             records.append(f"cname={name},{owner},300")
-        six = f",{CLOUD6}{number}" if scenario.ipv6 and cls not in ("ntp", "stun") else ""
-        records.append(f"host-record={owner},{CLOUD}{number}{six},{ttl}")
+        six = f",{CLOUD6}{one.number}" if scenario.ipv6 and one.cls not in ("ntp", "stun") else ""
+        records.append(f"host-record={owner},{CLOUD}{one.number}{six},{ttl}")
     dnsmasq("cloud", [CLOUD + "53"], dict.fromkeys(records) | dict.fromkeys(scenario.cloud.get("dns", [])))
     forward = [f"server={CLOUD}53", "cache-size=1000"]
     for name, listen, switches in (("gw", ["192.168.1.1", "192.168.2.1"], scenario.gateway),
@@ -134,7 +147,7 @@ def web(known, scenario):
     os.makedirs(os.path.join(net.RUN, "s3"), exist_ok=True)
     temps = "\n".join(f"{kind}_temp_path {net.RUN}/temp;" for kind in
                       ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    servers = "\n".join(server(name, *row, scenario) for name, row in known.items() if row[3])
+    servers = "\n".join(server(name, one, scenario) for name, one in known.items() if one.location)
     conf = net.write("nginx.conf", f"""
 user root; worker_processes 1; pid {net.RUN}/nginx.pid; error_log {net.RUN}/nginx.log; daemon off;
 events {{}}
@@ -147,12 +160,13 @@ access_log off; server_tokens off; {temps}
     net.await_port("cloud", 443, CLOUD + "20")
 
 
-def server(name, number, cls, _, protocols, location, scenario):
+def server(name, service, scenario):
     path = certificate(name, name in scenario.cloud.get("expired", []))
-    listens = [f"{CLOUD}{number}"] + ([f"[{CLOUD6}{number}]"] if scenario.ipv6 else [])
+    listens = [f"{CLOUD}{service.number}"] + ([f"[{CLOUD6}{service.number}]"] if scenario.ipv6 else [])
     lines = [f"listen {address}:{port};" for address in listens for port in ("80", "443 ssl")]
     if name == "serverupdates.net":
         lines += [f"listen {address}:8531 ssl;" for address in listens]
     extra = scenario.cloud.get("nginx", {}).get(name, "")
     return (f"server {{ server_name {name}; {' '.join(lines)} ssl_certificate \"{path}.pem\"; "
-            f"ssl_certificate_key \"{path}.key\"; ssl_protocols {protocols}; {extra} location / {{ {location} }} }}")
+            f"ssl_certificate_key \"{path}.key\"; ssl_protocols {service.protocols}; {extra} "
+            f"location / {{ {service.location} }} }}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import glob
+import itertools
 import os
 import re
 import tomllib
@@ -44,7 +45,7 @@ class Scenario:
     ntp: str | bool = ""
     region: str = "us-west"
     ipv6: bool = False
-    cgnat: bool = False
+    cgnat: str = ""  # the network, /24, between the site's gateway and its provider's own NAT
     trusts_filter: bool = False  # whether clients trust the filter's CA
     wires: dict = dataclasses.field(default_factory=dict)
     gateway: dict = dataclasses.field(default_factory=dict)
@@ -61,6 +62,20 @@ class Scenario:
 
     def expected(self, vantage, word):
         return [Expectation.parse(text) for text in self.expect.get(vantage, {}).get(word, [])]
+
+
+def table():
+    """The scenarios as they stand in captures/README.md."""
+    known, lines = load_all(), []
+    for family in dict.fromkeys(one.family for one in known.values()):
+        with open(os.path.join(SCENARIOS, family + ".toml"), encoding="utf-8") as file:
+            head = itertools.takewhile(lambda line: line.startswith("#"), file.readlines())
+        lines += [f"### `{family}/`\n", " ".join(line[1:].strip() for line in head),
+                  "\n| scenario | at | rules | shows |\n|---|---|---|---|"]
+        lines += [f"| `{one.name}` | {' '.join(one.vantages)} | {' '.join(one.rules) or '–'} | {one.purpose} |"
+                  for one in known.values() if one.family == family]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def load_all():

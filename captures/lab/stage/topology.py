@@ -2,10 +2,11 @@
 viewer's home behind a NAT gateway of its own:
 
   rec    192.168.1.50 ─┐                                              ┌─ cloud 198.51.100.0/24
-  cam    192.168.1.60 ─┤                          (isp)               │
+  cam    192.168.1.60 ─┤                          (isp)               ├─ (far 198.18.0.10)
   pc     192.168.1.70 ─┼─ sw ═ gw 192.168.1.1 │ 203.0.113.7 ── inet ──┤
   panel  192.168.1.80 ─┘   ▲   gw 192.168.2.1 ── pc2 192.168.2.70     │
-                           └ vantage `recorder`                       └─ vgw 192.0.2.60 │ 10.20.0.1 ═ vsw ─ viewer 10.20.0.60
+                           └ vantage `recorder`                       └─ vgw 192.0.2.60 │ 10.20.0.1 ═ vsw ─┐
+                                                                                     viewer 10.20.0.60 ────┘
 
 Addresses are those set aside for documentation (RFC 5737, RFC 3849), so nothing that leaks could reach anyone.
 """
@@ -52,7 +53,7 @@ def build(scenario):
     uplink("vgw", "inet", "home", "192.0.2.60", "192.0.2.1", hauls["viewer"])
     if scenario.cgnat:
         net.host("isp", CLOUD + "53")
-        uplink("gw", "isp", "customer", "100.64.7.2", "100.64.7.1", "")
+        uplink("gw", "isp", "customer", scenario.cgnat + "2", scenario.cgnat + "1", "")
         uplink("isp", "inet", "site", "203.0.113.7", "203.0.113.1", hauls["site"])
         gateway("isp", {}, "customer")
     else:
@@ -97,7 +98,7 @@ def uplink(router, provider, port, own, theirs, switches):
 
 def gateway(name, switches, inside):
     """NAT, a stateful firewall, and chains into which a scenario puts its rules:
-    `filter` (forwarded), `own` (to the gateway itself), `out` (from the gateway), `dstnat` (redirects, forwarded ports)."""
+    `filter` (forwarded), `own` (to the gateway), `out` (from it), `dstnat` (redirects, forwarded ports)."""
     net.sysctl(name, net__ipv4__ip_forward=1)
     nat = NAT[switches.get("nat", "independent")]
     rules = "\n".join(f"add rule inet site {rule}" for rule in switches.get("nft", []))

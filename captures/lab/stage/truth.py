@@ -122,7 +122,7 @@ def tuple_of(key):
 
 
 def moment_text(seconds):
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat(timespec="microseconds")[:-6] + "Z"
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def tell_flows(ledger, flows, end, partial):
