@@ -19,6 +19,7 @@
 pub mod capture;
 pub mod draft;
 pub mod explain;
+pub mod names;
 pub mod rules;
 pub mod scene;
 pub mod settings;
@@ -52,7 +53,7 @@ impl Diagnosis {
 
 /// What looks for faults: each gives what it finds in a scene.
 const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] =
-    &[|scene| capture::findings(scene.quality, scene.rules), stall::detect];
+    &[|scene| capture::findings(scene.quality, scene.rules), stall::detect, names::detect];
 
 /// Judges a capture by the rules.
 pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
