@@ -19,12 +19,15 @@
 pub mod capture;
 pub mod draft;
 pub mod explain;
+pub mod names;
+pub mod reach;
 pub mod rules;
 pub mod scene;
 pub mod settings;
 pub mod stall;
 #[cfg(test)]
 pub(crate) mod testcases;
+pub mod tls;
 
 use crate::event::{CaptureQuality, FindingRecord, SessionRecord};
 use rules::Rules;
@@ -52,7 +55,7 @@ impl Diagnosis {
 
 /// What looks for faults: each gives what it finds in a scene.
 const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] =
-    &[|scene| capture::findings(scene.quality, scene.rules), stall::detect];
+    &[|scene| capture::findings(scene.quality, scene.rules), stall::detect, names::detect, reach::detect, tls::detect];
 
 /// Judges a capture by the rules.
 pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {

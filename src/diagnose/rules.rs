@@ -205,6 +205,41 @@ pub struct Sentences {
     pub sound: String,
 }
 
+/// Who issues certificates, by parts of issuers' names.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authorities {
+    /// Those that clients trust everywhere.
+    public: Vec<String>,
+    /// Boxes that read along.
+    inspector: Vec<Inspector>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inspector {
+    product: String,
+    issuer: Vec<String>,
+}
+
+impl Authorities {
+    /// Whether an issuer is one that clients trust everywhere.
+    pub fn is_public(&self, issuer: &str) -> bool {
+        is_named(issuer, &self.public)
+    }
+
+    /// The box that calls itself so.
+    pub fn product(&self, issuer: &str) -> Option<&str> {
+        self.inspector.iter().find(|inspector| is_named(issuer, &inspector.issuer)).map(|found| &*found.product)
+    }
+}
+
+/// Whether any of these parts stands in a name, in any case.
+fn is_named(name: &str, parts: &[String]) -> bool {
+    let name = name.to_ascii_lowercase();
+    parts.iter().any(|part| name.contains(&part.to_ascii_lowercase()))
+}
+
 /// All rules.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -212,6 +247,8 @@ pub struct Rules {
     pub settings: Settings,
     /// About captures.
     pub sentences: Sentences,
+    /// Who issues certificates.
+    pub authorities: Authorities,
     /// In the order of [`RuleId::ALL`], none missing.
     rules: Vec<Rule>,
 }
@@ -221,6 +258,7 @@ pub struct Rules {
 struct File {
     rule: Vec<RuleText>,
     sentences: Option<Sentences>,
+    authorities: Option<Authorities>,
 }
 
 impl Rules {
@@ -237,13 +275,15 @@ impl Rules {
     /// # Errors
     /// A setting that does not exist, or is no number of its range.
     pub fn with_user(user: toml::Table) -> Result<Rules, SettingsError> {
-        let (mut all, mut texts, mut sentences) = (toml::Table::new(), Vec::new(), None);
+        let (mut all, mut texts) = (toml::Table::new(), Vec::new());
+        let (mut sentences, mut authorities) = (None, None);
         for (family, text) in FAMILIES {
             let mut table: toml::Table = text.parse().map_err(|e| shape(PATH, &e))?;
             all.extend(table.remove("settings").map(|settings| (family.to_owned(), settings)));
             let file: File = table.try_into().map_err(|e| shape(PATH, &e))?;
             texts.extend(file.rule.into_iter().map(|text| (family, text)));
             sentences = sentences.or(file.sentences);
+            authorities = authorities.or(file.authorities);
         }
         merge(&mut all, user, PATH)?;
         check(&all)?;
@@ -254,8 +294,10 @@ impl Rules {
             return Err(SettingsError::Shape(PATH, "a rule is missing or there twice".into()));
         }
         let settings = all.try_into().map_err(|e| shape(PATH, &e))?;
-        let sentences = sentences.ok_or(SettingsError::Shape(PATH, "no sentences about captures".into()))?;
-        Ok(Rules { settings, sentences, rules })
+        let missing = |what: &str| SettingsError::Shape(PATH, format!("no {what}"));
+        let sentences = sentences.ok_or_else(|| missing("sentences about captures"))?;
+        let authorities = authorities.ok_or_else(|| missing("list of authorities"))?;
+        Ok(Rules { settings, sentences, authorities, rules })
     }
 
     /// All of them, in the order of [`RuleId::ALL`].

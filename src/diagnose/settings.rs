@@ -31,21 +31,24 @@ settings!(
 settings!(
     /// Names do not resolve.
     Names: f64 {
-        d_1, d_2, d_3, d_4, d_5, d_38, unanswered_queries, unanswered_seconds, sinkhole_names, sinkhole_ttl,
-        slow_median_seconds, slow_p95_seconds, slow_answers, bypass_queries,
+        d_1, d_2, d_3, d_4, d_5, d_38, unanswered_queries, again_seconds, unanswered_seconds, doubtful, optional,
+        sinkhole_names, sinkhole_ttl, slow_median_seconds, slow_p95_seconds, slow_times, slow_answers,
+        lone_neighbour, bypass_queries,
     }
 );
 settings!(
     /// Connections are not made.
     Reach: f64 {
-        d_6, d_20, d_34, d_35, d_36, d_37, syns, syn_seconds, told, fallback_seconds, fallbacks, siblings,
+        d_6, d_20, d_34, d_35, d_36, d_37, syns, syn_seconds, told, unreachable, doubtful, near_share, near_seconds,
+        stranger, strangers, fallback_seconds, fallback_within_seconds, fallbacks, siblings,
     }
 );
 settings!(
     /// TLS fails in its beginning.
     Tls: f64 {
-        d_7, d_8, d_9, d_10, d_11, reset_seconds, foreign_hops, injected, resets, hello_tries, hello_bytes,
-        sealed, alike_hosts, skew_seconds,
+        d_7, d_8, d_9, d_10, d_11, doubtful, reset_seconds, think_seconds, foreign_hops, injected, resets, hello_tries,
+        hello_bytes, two_issuers, distrusted, sealed, sealed_alert, sealed_alerts, alike_hosts, again_seconds,
+        skew_seconds,
     }
 );
 settings!(

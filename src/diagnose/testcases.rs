@@ -8,7 +8,9 @@ use crate::classify::host::HostMatch;
 use crate::classify::site::Site;
 use crate::classify::words::{Flags, Subs};
 use crate::engine::analysis::Identity;
-use crate::engine::case::{Case, Cases, Direction, DnsCase, HttpCase, TcpCase, TlsCase, TroubleCase, TurnCase};
+use crate::engine::case::{
+    Case, Cases, Direction, DnsCase, HttpCase, ResolverCase, TcpCase, TlsCase, TroubleCase, TurnCase,
+};
 use crate::engine::learnt::{Flight, Seen, Turn};
 use crate::engine::naming::KnowledgeBase;
 use crate::event::{CaptureQuality, Class, FindingRecord};
@@ -159,14 +161,32 @@ pub(crate) fn dns(number: u64, client: &str, name: &str, asked: f64, answer: Opt
     }
 }
 
+/// The same query, answered by that address.
+pub(crate) fn told(mut dns: DnsCase, address: &str) -> DnsCase {
+    dns.addresses.push(ip(address));
+    dns.ttl = Some(60);
+    dns
+}
+
+/// How long `resolver` took to answer `client`, time after time, in seconds.
+pub(crate) fn resolver(number: u64, client: &str, resolver: &str, times: &[f64]) -> ResolverCase {
+    let (answers, times) = (times.len() as u32, times.to_vec());
+    ResolverCase { client: ip(client), resolver: ip(resolver), first: seen(1.0, number), answers, times }
+}
+
 /// What a detector makes of these cases, by the embedded rules.
 pub(crate) fn found(
     flows: Vec<Case>,
     dns: Vec<DnsCase>,
     detector: impl Fn(&Scene<'_>) -> Vec<FindingRecord>,
 ) -> Vec<FindingRecord> {
-    let last = flows.iter().map(|case| case.last).max().unwrap_or_else(|| at(600.0));
-    let cases = Cases { flows, dns, first: at(0.0), last, ..Cases::default() };
+    found_among(Cases { flows, dns, ..Cases::default() }, detector)
+}
+
+/// The same of cases of every kind. Without flows the capture lasts ten minutes.
+pub(crate) fn found_among(cases: Cases, detector: impl Fn(&Scene<'_>) -> Vec<FindingRecord>) -> Vec<FindingRecord> {
+    let last = cases.flows.iter().map(|case| case.last).max().unwrap_or_else(|| at(600.0));
+    let cases = Cases { first: at(0.0), last, ..cases };
     let rules = Rules::embedded().unwrap();
     let base = KnowledgeBase::new(None, Site::default()).unwrap();
     let quality = CaptureQuality::default();
