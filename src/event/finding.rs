@@ -155,6 +155,8 @@ impl Word {
 
 /// From this confidence on a finding is a claim; below it is a hint.
 pub const CLAIM: f64 = 0.55;
+/// The most that a hint is worth.
+pub const HINT: f64 = CLAIM - 0.01;
 /// From this confidence on a finding is certain; a stall only where both sides of the box were captured.
 pub const CERTAIN: f64 = 0.95;
 

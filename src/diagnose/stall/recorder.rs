@@ -7,7 +7,7 @@ use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction, TcpCase};
-use crate::event::{Class, FindingRecord, Mode, Vantage};
+use crate::event::{Class, FindingRecord, HINT, Mode, Vantage};
 use crate::text::units::Bytes;
 use crate::time::{Timestamp, seconds};
 
@@ -36,6 +36,10 @@ fn closed_window(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     };
     let (side, sender) = if receiver == Direction::Resp { (1, 0) } else { (0, 1) };
     let closed = tcp.trouble.get(side)?.closed;
+    // who refuses a body need not read the rest of it
+    if case.http.iter().flat_map(|http| &http.turns).any(|turn| turn.turn.status >= 400) {
+        return None;
+    }
     let taken = taken_before(tcp, sender, closed.since);
     if closed.nanos < nanos(settings.zero_window_seconds) || (taken as f64) < settings.zero_window_bytes {
         return None;
@@ -60,6 +64,10 @@ fn closed_window(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     draft = signs.told.into_iter().fold(draft, |draft, sign| draft.evidence(sign, Some(case.first_frame), None));
     if !near || went_on {
         draft = draft.adjust(-settings.far_receiver);
+    }
+    // outside the viewer's filter a healthy proxy closes its window too, for a viewer that has paused
+    if receiver == Direction::Orig {
+        draft = draft.at_most(HINT);
     }
     Some(draft.build())
 }
@@ -119,6 +127,8 @@ fn cycle(scene: &Scene<'_>, lives: &[&Case]) -> Option<FindingRecord> {
         .mode(Mode::UploadSwallow)
         .count(lives.len() as u64)
         .say(Place::Seconds, format!("{age:.0}"))
+        // views of one length, one after the other, end so as well
+        .at_most(HINT)
         .adjust(if round { settings.cycle_timer } else { 0.0 });
     if let Some(host) = &first.host {
         draft = draft.host(host);

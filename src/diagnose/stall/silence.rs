@@ -12,6 +12,8 @@ use crate::time::{MILLISECOND, Timestamp, seconds};
 const TOGETHER: u64 = 1500 * MILLISECOND;
 /// TLS 1.3, whose servers send session tickets unasked (RFC 8446 §4.6.1).
 const TLS13: u16 = 0x0304;
+/// No session ticket's record is shorter than this, in bytes; alerts and a filter's drops are.
+const TICKET_LEAST: u16 = 64;
 
 /// A silence of the responder.
 #[derive(Clone, Copy, Debug)]
@@ -119,9 +121,12 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
     if flight.client <= handshake {
         return Answer::Unknown;
     }
-    let unasked = tls.version == TLS13 && !flight.lengths().is_empty();
-    match flight.lengths() {
-        [] if since == 0 => Answer::Nothing(flight.asked),
+    // drops of a held answer may follow them
+    let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length >= TICKET_LEAST).collect();
+    let unasked = tls.version == TLS13 && !lengths.is_empty();
+    let drops = !flight.lengths().is_empty() && lengths.is_empty();
+    match &lengths[..] {
+        [] if since == 0 || drops && f64::from(since) <= settings.ticket_bytes => Answer::Nothing(flight.asked),
         lengths if unasked && are_tickets(lengths) && f64::from(since) <= most_unasked(settings) => match lengths {
             [_] => Answer::Perhaps(flight.asked),
             _ => Answer::Nothing(flight.asked),
@@ -135,11 +140,11 @@ fn most_unasked(settings: &Stall) -> f64 {
     settings.ticket_bytes * 2.0
 }
 
-/// Whether records are session tickets by their lengths: of one make, and none is as short as an alert.
+/// Whether records are session tickets by their lengths: of one make.
 fn are_tickets(lengths: &[u16]) -> bool {
     const ALIKE: u16 = 16;
     let (Some(least), Some(most)) = (lengths.iter().min(), lengths.iter().max()) else { return false };
-    lengths.len() <= 4 && *least >= 64 && most.saturating_sub(*least) <= ALIKE
+    lengths.len() <= 4 && *least >= TICKET_LEAST && most.saturating_sub(*least) <= ALIKE
 }
 
 /// A release: what had been held came at once, and the stream went on at its own rate.

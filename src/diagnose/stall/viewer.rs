@@ -7,12 +7,9 @@ use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction, TcpCase};
 use crate::engine::learnt::Seen;
-use crate::event::{CLAIM, Class, FindingRecord};
+use crate::event::{Class, FindingRecord, HINT};
 use crate::text::units::{BitRate, Bytes};
 use crate::time::{Timestamp, seconds};
-
-/// What a hint is worth at most.
-const HINT: f64 = CLAIM - 0.01;
 
 /// All holds that the viewers' side shows.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
@@ -35,14 +32,16 @@ fn judge(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let tcp = case.tcp.as_ref()?;
     let end = end_of(case, scene.cases.last);
     if let Some((from, found)) = released(scene, tcp, end) {
-        return Some(of_release(scene, case, from, &found));
+        let asked = Seen { ts: from.from, frame: from.frame };
+        let dripped = trickled(scene, case, tcp, asked, settings.then_release);
+        return Some(dripped.unwrap_or_else(|| of_release(scene, case, from, &found)));
     }
     let asked = match answer_of(case, settings) {
         Answer::Nothing(asked) | Answer::Perhaps(asked) => asked,
         Answer::Head(asked, head, bytes) => return after_head(scene, case, asked, head, bytes, end),
-        Answer::Whole | Answer::Unknown => return trickled(scene, case, tcp, None),
+        Answer::Whole | Answer::Unknown => return None,
     };
-    trickled(scene, case, tcp, Some(asked)).or_else(|| nothing_came(scene, case, tcp, asked, end))
+    trickled(scene, case, tcp, asked, 0.0).or_else(|| nothing_came(scene, case, tcp, asked, end))
 }
 
 /// A hold whose end brought what was held.
@@ -83,10 +82,9 @@ fn of_release(scene: &Scene<'_>, case: &Case, from: Silence, found: &Release) ->
     if ended { draft.adjust(settings.at_end).build() } else { draft.build() }
 }
 
-/// A trickle behind a request that was not answered, or with no request in sight.
-fn trickled(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Option<Seen>) -> Option<FindingRecord> {
+/// A trickle behind a request that was not answered; `more` is what speaks for it beside.
+fn trickled(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, more: f64) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.stall;
-    let asked = asked?;
     let (drops, _) = trickle(tcp, asked.ts, settings)?;
     let signs = signs(scene, case);
     let draft = start(scene, case, RuleId::Cf3, asked.ts, drops.first, &signs)
@@ -98,7 +96,7 @@ fn trickled(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Option<Seen>) 
     let rate = drops.bytes as f64 * 8.0 / (drops.pause * f64::from(drops.drops)).max(1.0);
     let factor = settings.baseline_factor;
     let is_baseline = rate >= settings.baseline_bps / factor && rate <= settings.baseline_bps * factor;
-    Some(draft.adjust(if is_baseline { -settings.baseline_rate } else { signs.weight }).build())
+    Some(draft.adjust(more).adjust(if is_baseline { -settings.baseline_rate } else { signs.weight }).build())
 }
 
 fn of_drops(drops: &Trickle) -> String {
