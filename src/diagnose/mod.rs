@@ -19,6 +19,7 @@
 pub mod capture;
 pub mod draft;
 pub mod explain;
+pub mod refused;
 pub mod rules;
 pub mod scene;
 pub mod settings;
@@ -51,8 +52,11 @@ impl Diagnosis {
 }
 
 /// What looks for faults: each gives what it finds in a scene.
-const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] =
-    &[|scene| capture::findings(scene.quality, scene.rules), stall::detect];
+const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] = &[
+    |scene| capture::findings(scene.quality, scene.rules),
+    stall::detect,
+    refused::detect,
+];
 
 /// Judges a capture by the rules.
 pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {

@@ -24,8 +24,8 @@ settings!(
 settings!(
     /// A box on the way refuses.
     Refused: f64 {
-        cf_7, cf_8, cf_11, d_28, d_29, d_33, sealed, refusal_seconds, upload_bytes, gets, continue_seconds,
-        closes,
+        cf_7, cf_8, cf_11, d_28, d_29, d_33, sealed, refusal_seconds, upload_bytes, gets, cut_seconds,
+        continue_seconds, late_seconds, closes,
     }
 );
 settings!(
