@@ -19,6 +19,7 @@
 pub mod capture;
 pub mod draft;
 pub mod explain;
+pub mod p2p;
 pub mod refused;
 pub mod rules;
 pub mod scene;
@@ -56,6 +57,7 @@ const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] = &[
     |scene| capture::findings(scene.quality, scene.rules),
     stall::detect,
     refused::detect,
+    p2p::detect,
 ];
 
 /// Judges a capture by the rules.
