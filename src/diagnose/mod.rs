@@ -20,6 +20,7 @@ pub mod capture;
 pub mod draft;
 pub mod explain;
 pub mod p2p;
+pub mod path;
 pub mod refused;
 pub mod rules;
 pub mod scene;
@@ -58,6 +59,7 @@ const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] = &[
     stall::detect,
     refused::detect,
     p2p::detect,
+    path::detect,
 ];
 
 /// Judges a capture by the rules.

@@ -67,7 +67,7 @@ settings!(
     Path: f64 {
         d_25, d_26, d_27, full_share, full_within_seconds, full_seconds, rtt_factor, rtt_more_seconds,
         full_loss_share, loss_share, timeouts_per_minute, rtt_p95_seconds, jitter_seconds, full_size_bytes,
-        full_size_tries, samples,
+        full_size_tries, samples, repeats,
     }
 );
 settings!(
