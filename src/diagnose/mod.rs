@@ -21,6 +21,7 @@ pub mod draft;
 pub mod explain;
 pub mod p2p;
 pub mod path;
+pub mod recorder;
 pub mod refused;
 pub mod rules;
 pub mod scene;
@@ -60,6 +61,7 @@ const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] = &[
     refused::detect,
     p2p::detect,
     path::detect,
+    recorder::detect,
 ];
 
 /// Judges a capture by the rules.

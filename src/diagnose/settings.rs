@@ -73,8 +73,8 @@ settings!(
 settings!(
     /// The recorder's own set-up.
     Recorder: f64 {
-        d_12, d_30, d_31, d_39, d_40, d_41, ntp_requests, ntp_seconds, watch_seconds, baseline_bps,
-        baseline_least, baseline_most, reconnects, reconnect_seconds, region_rtt_factor, macs, mac_changes,
+        d_12, d_30, d_31, d_39, d_40, d_41, moved_once, moved_seconds, ntp_requests, ntp_seconds,
+        watch_seconds, baseline_bps, baseline_least, baseline_most, reconnects, reconnect_seconds, region_rtt_factor, macs, mac_changes,
     }
 );
 
