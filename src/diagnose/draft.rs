@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::rules::{Place, Rule, RuleId, Rules, fill};
 use crate::engine::analysis::Identity;
+use crate::engine::case::Case;
 use crate::event::{CERTAIN, FindingEvidence, FindingRecord, Kind, LIST_MAX, Middlebox, Mode, Severity, Vantage, Word};
 use crate::flow::key::fold;
 use crate::time::Timestamp;
@@ -80,6 +81,15 @@ impl<'r> Draft<'r> {
         finding.flow_ids.retain(|id| *id != flow.flow_id);
         finding.flow_ids.insert(0, flow.flow_id);
         self
+    }
+
+    /// The leading flow, and the name of its host if it has one.
+    pub fn about(self, case: &Case) -> Self {
+        let draft = self.lead(&case.identity);
+        match &case.host {
+            Some(host) => draft.host(host),
+            None => draft,
+        }
     }
 
     /// Other flows that it is about.

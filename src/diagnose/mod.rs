@@ -20,7 +20,11 @@ pub mod capture;
 pub mod draft;
 pub mod explain;
 pub mod names;
+pub mod p2p;
+pub mod path;
 pub mod reach;
+pub mod recorder;
+pub mod refused;
 pub mod rules;
 pub mod scene;
 pub mod settings;
@@ -54,8 +58,17 @@ impl Diagnosis {
 }
 
 /// What looks for faults: each gives what it finds in a scene.
-const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] =
-    &[|scene| capture::findings(scene.quality, scene.rules), stall::detect, names::detect, reach::detect, tls::detect];
+const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] = &[
+    |scene| capture::findings(scene.quality, scene.rules),
+    stall::detect,
+    refused::detect,
+    names::detect,
+    reach::detect,
+    tls::detect,
+    p2p::detect,
+    path::detect,
+    recorder::detect,
+];
 
 /// Judges a capture by the rules.
 pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {

@@ -24,8 +24,8 @@ settings!(
 settings!(
     /// A box on the way refuses.
     Refused: f64 {
-        cf_7, cf_8, cf_11, d_28, d_29, d_33, sealed, refusal_seconds, upload_bytes, gets, continue_seconds,
-        closes,
+        cf_7, cf_8, cf_11, d_28, d_29, d_33, sealed, refusal_seconds, upload_bytes, gets, cut_seconds,
+        continue_seconds, late_seconds, closes,
     }
 );
 settings!(
@@ -55,7 +55,7 @@ settings!(
     /// Peer-to-peer.
     P2p: f64 {
         d_13, d_14, d_15, d_16, d_17, d_18, d_19, d_32, stun_seconds, stun_requests, check_seconds,
-        mappings, outside_seen, media_gap_seconds, consent_seconds, fallback_seconds, relay_seconds,
+        check_requests, mappings, outside_seen, media_gap_seconds, consent_seconds, fallback_seconds, relay_seconds,
     }
 );
 settings!(
@@ -71,14 +71,14 @@ settings!(
     Path: f64 {
         d_25, d_26, d_27, full_share, full_within_seconds, full_seconds, rtt_factor, rtt_more_seconds,
         full_loss_share, loss_share, timeouts_per_minute, rtt_p95_seconds, jitter_seconds, full_size_bytes,
-        full_size_tries, samples,
+        full_size_tries, samples, repeats,
     }
 );
 settings!(
     /// The recorder's own set-up.
     Recorder: f64 {
-        d_12, d_30, d_31, d_39, d_40, d_41, ntp_requests, ntp_seconds, watch_seconds, baseline_bps,
-        baseline_least, baseline_most, reconnects, reconnect_seconds, region_rtt_factor, macs, mac_changes,
+        d_12, d_30, d_31, d_39, d_40, d_41, moved_once, moved_seconds, ntp_requests, ntp_seconds,
+        watch_seconds, baseline_bps, baseline_least, baseline_most, reconnects, reconnect_seconds, region_rtt_factor, macs, mac_changes,
     }
 );
 

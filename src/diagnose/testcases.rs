@@ -9,7 +9,8 @@ use crate::classify::site::Site;
 use crate::classify::words::{Flags, Subs};
 use crate::engine::analysis::Identity;
 use crate::engine::case::{
-    Case, Cases, Direction, DnsCase, HttpCase, ResolverCase, TcpCase, TlsCase, TroubleCase, TurnCase,
+    Case, Cases, Direction, DnsCase, HttpCase, MediaCase, ResolverCase, StunCase, TcpCase, TlsCase, TroubleCase,
+    TurnCase,
 };
 use crate::engine::learnt::{Flight, Seen, Turn};
 use crate::engine::naming::KnowledgeBase;
@@ -85,6 +86,7 @@ pub(crate) fn tcp(number: u64, client: &str, server: &str, class: Class, host: &
         tcp: Some(TcpCase {
             state: "S1",
             rtt_min: Some(0.02),
+            rtt_p10: Some(0.021),
             rtt_p95: Some(0.03),
             fin_by: None,
             rst_by: None,
@@ -118,6 +120,32 @@ pub(crate) fn tcp(number: u64, client: &str, server: &str, class: Class, host: &
 /// One burst in a list.
 pub(crate) fn burst(first: f64, last: f64, bytes: u64) -> Vec<Burst> {
     vec![Burst::whole(at(first), at(last), 1, bytes)]
+}
+
+/// The same flow over UDP, from `port` to `to`, with so many datagrams each way and nothing known of them.
+pub(crate) fn udp(mut case: Case, port: u16, to: u16, pkts: [u64; 2]) -> Case {
+    (case.tcp, case.tls, case.proto, case.pkts) = (None, None, 17, pkts);
+    (case.orig.1, case.resp.1) = (port, to);
+    (case.identity.src_port, case.identity.dest_port) = (Some(port), Some(to));
+    case.identity.proto = "UDP".into();
+    case.payload = pkts.map(|n| n * 100);
+    case
+}
+
+/// A UDP flow with STUN: requests and successes of each side, and what the originator was told to be.
+pub(crate) fn stun(mut case: Case, requests: [u32; 2], success: [u32; 2], mapped: Option<&str>) -> Case {
+    let mapped = mapped.map(|text| (text.parse().unwrap(), Direction::Orig)).into_iter().collect();
+    let heard = |sent: u64| if sent > 0 { case.last } else { Timestamp::default() };
+    let last = case.pkts.map(heard);
+    case.stun = Some(StunCase { frame: case.first_frame, ice: false, turn: false, requests, success, last, mapped });
+    case
+}
+
+/// A peer-to-peer flow with media of both sides, each of which last spoke at that second.
+pub(crate) fn media(mut case: Case, last: [f64; 2]) -> Case {
+    let last = last.map(at);
+    case.media = Some(MediaCase { dtls: true, sctp: false, rtp: 0, datagrams: 900, sent: [450; 2], last });
+    case
 }
 
 /// The same flow with HTTP in the clear instead of TLS, in these turns.

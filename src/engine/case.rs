@@ -98,6 +98,8 @@ pub struct TcpCase {
     pub state: &'static str,
     /// The smallest round trip, in seconds.
     pub rtt_min: Option<f64>,
+    /// A low one, in seconds, where there are many: high where a queue stands.
+    pub rtt_p10: Option<f64>,
     /// A high one, in seconds.
     pub rtt_p95: Option<f64>,
     pub fin_by: Option<Direction>,
@@ -136,6 +138,9 @@ pub struct TroubleCase {
     pub window_full: u32,
     pub missed: u64,
     pub repeated: Repeated,
+    /// Payload bytes before those that it repeated most often, where the connection's beginning was seen.
+    pub repeated_at: Option<u32>,
+    pub first_repeat: Timestamp,
     pub last_repeat: Timestamp,
     /// The longest time for which this side kept its window closed.
     pub closed: Closed,
@@ -187,6 +192,8 @@ pub struct StunCase {
     pub requests: [u32; 2],
     /// Success responses that each side sent.
     pub success: [u32; 2],
+    /// When each side last sent a message.
+    pub last: [Timestamp; 2],
     /// Mapped addresses told, each with who was told.
     pub mapped: Vec<(std::net::SocketAddr, Direction)>,
 }
@@ -442,11 +449,15 @@ impl FlowView<'_> {
         let begun = flow.begun();
         let [first, other] = [0, 1].map(|side| tcp.bursts(side, begun));
         let by = |side: u8| self.direction(side == 1);
-        let trouble = tcp.log.troubles().map_or([TroubleCase::default(); 2], |both| both.each_ref().map(trouble));
+        let [begins, other_begins] = tcp.begins();
+        let trouble = tcp.log.troubles().map_or([TroubleCase::default(); 2], |[first, other]| {
+            [trouble(first, begins), trouble(other, other_begins)]
+        });
         let rates = tcp.rates(begun, &self.naming.base.thresholds);
         TcpCase {
             state: tcp.conn_state(flow.flipped(), flow.payload != [0, 0]),
             rtt_min: tcp.rtt.min(),
+            rtt_p10: tcp.rtt.p10(),
             rtt_p95: tcp.rtt.p95(),
             fin_by: tcp.fin_by.map(by),
             rst_by: tcp.rst_by.map(by),
@@ -499,12 +510,14 @@ impl FlowView<'_> {
             turn: stun.turn || stun.channel_data > 0,
             requests: self.flow.oriented(stun.requests),
             success: self.flow.oriented(stun.success),
+            last: self.flow.oriented(stun.last),
             mapped: mapped.collect(),
         })
     }
 }
 
-fn trouble(known: &Trouble) -> TroubleCase {
+/// What went wrong with the data of a side whose first byte has the sequence number `begins`.
+fn trouble(known: &Trouble, begins: Option<u32>) -> TroubleCase {
     let still = known.standstill.as_deref();
     TroubleCase {
         retransmissions: known.retransmissions,
@@ -513,6 +526,8 @@ fn trouble(known: &Trouble) -> TroubleCase {
         window_full: known.window_full,
         missed: known.missed,
         repeated: still.map(|s| s.repeated).unwrap_or_default(),
+        repeated_at: still.zip(begins).map(|(s, begins)| s.repeated.seq.wrapping_sub(begins)),
+        first_repeat: still.map(|s| s.first_repeat).unwrap_or_default(),
         last_repeat: still.map(|s| s.last_repeat).unwrap_or_default(),
         closed: still.map(|s| s.closed).unwrap_or_default(),
     }

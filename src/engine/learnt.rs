@@ -368,6 +368,8 @@ pub struct Stun {
     pub requests: [u32; 2],
     /// Success responses, by side.
     pub success: [u32; 2],
+    /// When each side last sent a message.
+    pub last: [Timestamp; 2],
     /// ChannelData messages.
     pub channel_data: u32,
     /// Messages had the attributes of ICE.

@@ -48,6 +48,8 @@ pub struct Standstill {
     /// The segment that it repeated most often.
     pub repeated: Repeated,
     repeating: Repeated,
+    /// When it first repeated data.
+    pub first_repeat: Timestamp,
     /// When it last repeated data.
     pub last_repeat: Timestamp,
     /// The longest time that it kept its window closed.
@@ -83,6 +85,9 @@ pub struct Closed {
 
 impl Standstill {
     fn repeat(&mut self, packet: &Packet) {
+        if self.last_repeat == Timestamp::default() {
+            self.first_repeat = packet.ts;
+        }
         self.last_repeat = packet.ts;
         let same = self.repeating.times > 0 && self.repeating.seq == packet.seq;
         if same {

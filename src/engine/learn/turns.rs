@@ -86,20 +86,26 @@ fn marks_of_response(response: &http::Response<'_>) -> u32 {
         (closes, turn::CLOSES),
     ];
     let marks = given.iter().fold(0, |marks, (is, mark)| if *is { marks | mark } else { marks });
-    marks | response.proxy_authenticate.map_or(0, asks)
+    response.proxy_authenticate.iter().flatten().fold(marks, |marks, challenge| marks | asks(challenge))
 }
 
-/// The scheme of a challenge (RFC 9110 §11.7.1): the first word.
-fn asks(challenge: &[u8]) -> u32 {
-    let word = challenge.split(|b| matches!(b, b' ' | b',' | b'\t')).next().unwrap_or_default();
+/// The schemes of the challenges in one field (RFC 9110 §11.7.1): each begins, behind a comma, with its scheme, and
+/// parameters may stand behind commas too.
+fn asks(challenges: &[u8]) -> u32 {
     const SCHEMES: [(&[u8], u32); 4] = [
         (b"basic", turn::ASKS_BASIC),
         (b"digest", turn::ASKS_DIGEST),
         (b"ntlm", turn::ASKS_NTLM),
         (b"negotiate", turn::ASKS_NEGOTIATE),
     ];
-    let known = SCHEMES.iter().find(|(name, _)| word.eq_ignore_ascii_case(name));
-    known.map_or(turn::ASKS_OTHER, |(_, mark)| *mark)
+    let words = challenges
+        .split(|b| *b == b',')
+        .filter_map(|part| part.trim_ascii().split(|b| matches!(b, b' ' | b'\t')).next());
+    let known = words.filter_map(|word| SCHEMES.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)));
+    match known.fold(0, |marks, (_, mark)| marks | mark) {
+        0 => turn::ASKS_OTHER,
+        marks => marks,
+    }
 }
 
 /// Whether a media type begins like that.
@@ -143,5 +149,7 @@ mod tests {
         assert_eq!(asks(b"Negotiate"), turn::ASKS_NEGOTIATE);
         assert_eq!(asks(b"basic realm=\"x\""), turn::ASKS_BASIC);
         assert_eq!(asks(b"Bearer"), turn::ASKS_OTHER);
+        let both = b"Negotiate, Digest realm=\"a, b\", nonce=\"x\"";
+        assert_eq!(asks(both), turn::ASKS_NEGOTIATE | turn::ASKS_DIGEST);
     }
 }

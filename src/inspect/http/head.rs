@@ -265,7 +265,7 @@ struct Fields<'a> {
     via: Option<&'a [u8]>,
     location: Option<&'a [u8]>,
     connection: Option<&'a [u8]>,
-    proxy_authenticate: Option<&'a [u8]>,
+    proxy_authenticate: [Option<&'a [u8]>; super::CHALLENGES],
     date: Option<&'a [u8]>,
     framing: Framing,
 }
@@ -314,7 +314,10 @@ impl<'a> Fields<'a> {
                 }
                 &mut self.transfer_encoding
             }
-            18 if is(b"proxy-authenticate") => &mut self.proxy_authenticate,
+            18 if is(b"proxy-authenticate") => {
+                let Some(free) = self.proxy_authenticate.iter_mut().find(|slot| slot.is_none()) else { return };
+                free
+            }
             19 if is(b"proxy-authorization") => {
                 self.proxy_authorization = true;
                 return;

@@ -21,6 +21,9 @@ pub use stream::{HttpStream, SPECIAL_MAX};
 
 pub(super) use head::leading_blank;
 
+/// How many fields of challenges of one response are read.
+pub const CHALLENGES: usize = 4;
+
 /// Where the head ends that `bytes` begin with: behind its empty line.
 pub(super) fn head_end(bytes: &[u8]) -> Option<usize> {
     head::end(bytes, 0)
@@ -126,8 +129,8 @@ pub struct Response<'a> {
     pub connection: Option<&'a [u8]>,
     /// `Upgrade`.
     pub upgrade: Option<&'a [u8]>,
-    /// `Proxy-Authenticate`.
-    pub proxy_authenticate: Option<&'a [u8]>,
+    /// `Proxy-Authenticate`, the first of them: a proxy may name each way to log in in a field of its own.
+    pub proxy_authenticate: [Option<&'a [u8]>; CHALLENGES],
     /// `Date`.
     pub date: Option<&'a [u8]>,
     /// Found at the start of another message's body (`message/http`).
