@@ -85,12 +85,22 @@ impl Rtt {
 
     /// The 95th percentile of round trips, in seconds; within 1/8 once there are many.
     pub fn p95(&self) -> Option<f64> {
+        self.percentile(95)
+    }
+
+    /// The 10th percentile: it stays low where a queue builds up and drains, and is high where one stands. In seconds,
+    /// and as exact as the 95th; `None` while there are but a few samples.
+    pub fn p10(&self) -> Option<f64> {
+        self.cells.as_ref().and_then(|_| self.percentile(10))
+    }
+
+    fn percentile(&self, percent: u64) -> Option<f64> {
         if self.count == 0 {
             return None;
         }
         if let Some(cells) = &self.cells {
             let total: u64 = cells.iter().map(|&c| u64::from(c)).sum();
-            let wanted = total.saturating_mul(95).div_ceil(100);
+            let wanted = total.saturating_mul(percent).div_ceil(100);
             let mut seen = 0u64;
             let found = cells.iter().position(|&c| {
                 seen = seen.saturating_add(u64::from(c));
@@ -129,6 +139,7 @@ mod tests {
         rtt.sample(1, 1_000);
         assert_eq!(rtt.min(), Some(0.031));
         assert!((0.0309..=0.031).contains(&rtt.p95().unwrap()));
+        assert_eq!(rtt.p10(), None);
     }
 
     #[test]
@@ -151,5 +162,7 @@ mod tests {
         }
         let p95 = rtt.p95().unwrap();
         assert!((0.83..1.07).contains(&p95), "{p95}");
+        let p10 = rtt.p10().unwrap();
+        assert!((0.087..0.113).contains(&p10), "{p10}");
     }
 }

@@ -37,12 +37,12 @@ def serve(sock, args):
             sock.sendall(HEAD.format("200 OK", method, f"Encapsulated: {name}-hdr=0, null-body={len(own)}\r\n")
                          .encode() + own)
             continue
-        bag = modes.Bag(modes.NEVER, lambda: False)
+        mode, options = modes.parse(args.mode)
+        bag = modes.Bag(options.get("limit", modes.NEVER), lambda: False)
         verdict = HEAD.format("200 OK", method, f"Encapsulated: {name}-hdr=0, {name}-body={len(own)}\r\n")
 
         body = lab.read_body(stream, {"transfer-encoding": "chunked"})
         threading.Thread(target=modes.fill, args=(bag, body, True), daemon=True).start()
-        mode, options = modes.parse(args.mode)
         first = [verdict.encode() + own]
         modes.MODES[mode](bag, lambda data: sock.sendall((first.pop() if first else b"") + data), options)
 

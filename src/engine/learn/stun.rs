@@ -22,6 +22,9 @@ impl Learner {
         let (Some(known), fresh) = part(parts, &mut cx.flow.learnt, Kind::Stun, stun, make) else { return };
         counts.stun_flows = counts.stun_flows.wrapping_add(u64::from(fresh));
         known.ice |= details.is_ice();
+        if let Some(last) = known.last.get_mut(side) {
+            *last = cx.packet.ts;
+        }
         let turn = matches!(message.method(), 0x003..=0x00b);
         known.turn |= turn;
         if *records {

@@ -21,6 +21,9 @@ pub use stream::{HttpStream, SPECIAL_MAX};
 
 pub(super) use head::leading_blank;
 
+/// How many fields of challenges of one response are read.
+pub const CHALLENGES: usize = 4;
+
 /// Where the head ends that `bytes` begin with: behind its empty line.
 pub(super) fn head_end(bytes: &[u8]) -> Option<usize> {
     head::end(bytes, 0)
@@ -68,8 +71,12 @@ pub struct Request<'a> {
     pub expect: Option<&'a [u8]>,
     /// `Upgrade`.
     pub upgrade: Option<&'a [u8]>,
+    /// `Via`.
+    pub via: Option<&'a [u8]>,
     /// Whether there is a `Proxy-Authorization`; what it says is nobody's business.
     pub proxy_authorization: bool,
+    /// Whether there are credentials that anyone on the way can read (RFC 7617); what they are is nobody's business.
+    pub basic_authorization: bool,
     /// Found at the start of another message's body (`message/http`).
     pub inner: bool,
 }
@@ -122,8 +129,8 @@ pub struct Response<'a> {
     pub connection: Option<&'a [u8]>,
     /// `Upgrade`.
     pub upgrade: Option<&'a [u8]>,
-    /// `Proxy-Authenticate`.
-    pub proxy_authenticate: Option<&'a [u8]>,
+    /// `Proxy-Authenticate`, the first of them: a proxy may name each way to log in in a field of its own.
+    pub proxy_authenticate: [Option<&'a [u8]>; CHALLENGES],
     /// `Date`.
     pub date: Option<&'a [u8]>,
     /// Found at the start of another message's body (`message/http`).
@@ -189,7 +196,9 @@ mod tests {
             user_agent: None,
             expect: None,
             upgrade: None,
+            via: None,
             proxy_authorization: false,
+            basic_authorization: false,
             inner: false,
         };
         assert_eq!(request("CONNECT", "x.example:443").authority_form(), Some((&b"x.example"[..], 443)));

@@ -1,0 +1,209 @@
+//! What becomes of an attempt to go from peer to peer: checks that nobody answers (D-14, D-16, D-17), and video that
+//! breaks off and goes on over the relay (D-18).
+
+use std::net::IpAddr;
+
+use super::{asked_stun, mappings, overlap, since, symmetric_clients};
+use crate::classify::words::Sub;
+use crate::diagnose::draft::Draft;
+use crate::diagnose::rules::{Place, RuleId};
+use crate::diagnose::scene::{Scene, nanos};
+use crate::engine::case::{Case, MediaCase};
+use crate::event::{Class, FindingRecord};
+use crate::time::{SECOND, Timestamp};
+
+/// Attempts of one client that are further apart than this, in nanoseconds, belong to two views.
+const APART: u64 = 10 * SECOND;
+/// How long before its checks a client asks for its outside address, at most, in nanoseconds.
+const GATHERING: u64 = 120 * SECOND;
+/// So many datagrams through a TURN server are a session.
+const CARRIED: u32 = 10;
+
+/// One end's attempt to reach a peer: its flows with all candidates, in order.
+struct Attempt<'c> {
+    client: IpAddr,
+    flows: Vec<Checked<'c>>,
+}
+
+/// A flow of checks, and which side is the client's.
+#[derive(Clone, Copy)]
+struct Checked<'c> {
+    case: &'c Case,
+    own: usize,
+}
+
+impl Checked<'_> {
+    fn of_own<T: Copy + Default>(self, pair: [T; 2]) -> T {
+        pair.get(self.own).copied().unwrap_or_default()
+    }
+
+    fn of_peer<T: Copy + Default>(self, pair: [T; 2]) -> T {
+        pair.get(1usize.wrapping_sub(self.own)).copied().unwrap_or_default()
+    }
+
+    fn peer(self) -> IpAddr {
+        if self.own == 0 { self.case.resp.0 } else { self.case.orig.0 }
+    }
+}
+
+/// All that is found of attempts and sessions.
+pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let attempts = attempts(scene);
+    let failed = attempts.iter().filter_map(|attempt| failed(scene, attempt));
+    failed.chain(scene.cases.flows.iter().filter_map(|case| broke_off(scene, case))).collect()
+}
+
+/// Attempts, by client and time.
+fn attempts<'c>(scene: &Scene<'c>) -> Vec<Attempt<'c>> {
+    let mut attempts: Vec<Attempt<'c>> = Vec::new();
+    for case in scene.cases.flows.iter().filter(|case| case.class == Class::P2p && case.stun.is_some()) {
+        let own = usize::from(case.inside == [false, true]);
+        let client = if own == 0 { case.orig.0 } else { case.resp.0 };
+        let open = attempts.iter_mut().rev().find(|attempt| attempt.client == client);
+        let near = |attempt: &&mut Attempt<'_>| {
+            let last = attempt.flows.iter().map(|flow| flow.case.last).max().unwrap_or_default();
+            case.first() <= last.after(APART)
+        };
+        match open.filter(near) {
+            Some(attempt) => attempt.flows.push(Checked { case, own }),
+            None => attempts.push(Attempt { client, flows: vec![Checked { case, own }] }),
+        }
+    }
+    attempts
+}
+
+/// D-14: checks go out for a while and nothing comes of them. D-17 and D-16 where more is known of the reason.
+fn failed(scene: &Scene<'_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.p2p;
+    let out: Vec<Checked<'_>> = attempt
+        .flows
+        .iter()
+        .copied()
+        .filter(|flow| flow.case.stun.as_ref().is_some_and(|stun| flow.of_own(stun.requests) > 0))
+        .collect();
+    let first = *out.first()?;
+    let last = out.iter().filter_map(|flow| flow.case.stun.as_ref().map(|stun| flow.of_own(stun.last))).max()?;
+    let reached = attempt.flows.iter().any(|flow| {
+        let answered = flow.case.stun.as_ref().is_some_and(|stun| flow.of_peer(stun.success) > 0);
+        answered || !flow.case.subs.has(Sub::Attempt)
+    });
+    let tried = out.iter().filter_map(|flow| flow.case.stun.as_ref().map(|stun| flow.of_own(stun.requests))).max()?;
+    let watched = scene.cases.last.since(first.case.first()) >= nanos(settings.check_seconds);
+    let given_up = f64::from(tried) < settings.check_requests;
+    if reached || !watched || given_up || through_turn(scene, attempt, first.case) {
+        return None;
+    }
+    let mut stun = asked_stun(scene, attempt.client)
+        .filter(|case| case.first() <= first.case.first() && first.case.first().since(case.last) <= GATHERING)
+        .peekable();
+    let asked = stun.peek().is_some();
+    let answered = stun.any(|case| case.pkts[1] > 0);
+    // without an outside address there is nothing to try; and who has not asked for one may belong to another program
+    if asked && !answered || !asked && !first.of_own(first.case.recorders) {
+        return None;
+    }
+    let came_in = attempt.flows.iter().any(|flow| flow.of_peer(flow.case.pkts) > 0);
+    let (rule, base) = reason(scene, attempt);
+    let mut draft = Draft::new(scene.rules, rule, first.case.first(), last)
+        .lead(&first.case.identity)
+        .flows(attempt.flows.iter().map(|flow| flow.case.identity.flow_id))
+        .say(Place::Client, attempt.client)
+        .count(out.len() as u64);
+    if let Some(base) = base {
+        draft = draft.base(base);
+    }
+    if came_in || !asked {
+        draft = draft.adjust(-0.10);
+    }
+    for flow in out {
+        let requests = flow.case.stun.as_ref().map_or(0, |stun| flow.of_own(stun.requests));
+        let text = format!("{requests} checks to {}, none answered", flow.peer());
+        draft = draft.evidence(text, Some(flow.case.first_frame), Some(flow.case.first()));
+    }
+    Some(draft.build())
+}
+
+/// Whether a session through a TURN server took the attempt's place.
+fn through_turn(scene: &Scene<'_>, attempt: &Attempt<'_>, first: &Case) -> bool {
+    let carries = |case: &Case| case.media.is_some_and(|media| media.datagrams >= CARRIED);
+    scene.of_client(attempt.client).any(|case| case.subs.has(Sub::Turn) && carries(case) && overlap(case, first) > 0)
+}
+
+/// The rule that an attempt failed by, and another base than the rule's where the proof is better.
+fn reason(scene: &Scene<'_>, attempt: &Attempt<'_>) -> (RuleId, Option<f64>) {
+    let symmetric = symmetric_clients(scene);
+    let peers: Vec<IpAddr> = attempt.flows.iter().map(|flow| flow.peer()).collect();
+    let other = |(client, mapped): (&IpAddr, &Vec<IpAddr>)| {
+        *client != attempt.client && mapped.iter().any(|ip| peers.contains(ip))
+    };
+    if symmetric.contains_key(&attempt.client) && symmetric.iter().any(other) {
+        return (RuleId::D17, None);
+    }
+    // outside the router the peer's checks are seen to come, and none inside
+    let own: Vec<IpAddr> = mappings(scene)
+        .iter()
+        .filter(|((client, _), _)| *client == attempt.client)
+        .flat_map(|(_, told)| told.iter().map(|told| told.mapped.ip()))
+        .collect();
+    let stopped = |case: &&Case| {
+        case.class == Class::P2p && peers.contains(&case.orig.0) && own.contains(&case.resp.0) && case.pkts[1] == 0
+    };
+    let inside = attempt.flows.iter().any(|flow| flow.of_peer(flow.case.pkts) > 0);
+    if !inside && scene.cases.flows.iter().any(|case| stopped(&case)) {
+        return (RuleId::D16, Some(scene.rules.settings.p2p.outside_seen));
+    }
+    (RuleId::D14, None)
+}
+
+/// When each side of a session last spoke, in media or in checks.
+fn last_heard(case: &Case, media: MediaCase) -> [Timestamp; 2] {
+    let checks = case.stun.as_ref().map(|stun| stun.last).unwrap_or_default();
+    let [a, b] = media.last;
+    let [c, d] = checks;
+    [a.max(c), b.max(d)]
+}
+
+/// D-18: video ran from peer to peer, one side fell silent while the other still called, and the relay took over.
+fn broke_off(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.p2p;
+    let media = case.media.filter(|media| media.sent.iter().all(|n| *n > 0))?;
+    if case.class != Class::P2p || case.subs.has(Sub::Attempt) {
+        return None;
+    }
+    let [a, b] = last_heard(case, media);
+    let (silent, calling) = (a.min(b), a.max(b));
+    if calling.since(silent) < nanos(settings.media_gap_seconds) {
+        return None;
+    }
+    let took_over = |relay: &&Case| {
+        let start = video_start(relay, silent);
+        let soon =
+            start.is_some_and(|start| start >= silent && start.since(silent) <= nanos(settings.fallback_seconds));
+        // or once consent has expired: then the one that still called has just stopped
+        let expired = calling.since(silent) >= nanos(settings.consent_seconds * 0.8);
+        let then = start.is_some_and(|start| {
+            start.after(2 * SECOND) >= calling && start.since(calling) <= nanos(settings.fallback_seconds)
+        });
+        soon || expired && then
+    };
+    let ends = [case.orig.0, case.resp.0];
+    let relays = scene.cases.flows.iter().filter(|relay| relay.class == Class::Relay && ends.contains(&relay.orig.0));
+    let relay = relays.into_iter().find(took_over)?;
+    let own = if case.inside == [false, true] { case.resp.0 } else { case.orig.0 };
+    let ran = since(silent, case.first());
+    let text = format!("one side falls silent after {ran} s, the other calls for {} s more", since(calling, silent));
+    let draft = Draft::new(scene.rules, RuleId::D18, silent, calling)
+        .lead(&case.identity)
+        .flows([relay.identity.flow_id])
+        .say(Place::Client, own)
+        .say(Place::Seconds, ran)
+        .evidence(text, Some(case.first_frame), Some(silent))
+        .evidence("video over the relay begins", Some(relay.first_frame), video_start(relay, silent));
+    Some(draft.build())
+}
+
+/// When a flow of the relay begins to carry video, not before `from`.
+fn video_start(relay: &Case, from: Timestamp) -> Option<Timestamp> {
+    let shows = relay.subs.has(Sub::VideoUp) || relay.subs.has(Sub::VideoDown);
+    (shows && relay.first() >= from).then(|| relay.first())
+}

@@ -1,0 +1,269 @@
+//! Peer-to-peer, and what stands in its way: STUN without answer (D-13), address translation (D-15, D-32), video by the
+//! relay of those who are neighbours (D-19). [`checks`] judges attempts, and what becomes of a session.
+
+pub mod checks;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use super::draft::Draft;
+use super::rules::{Place, RuleId};
+use super::scene::{Scene, nanos};
+use crate::classify::site::{is_private, is_public};
+use crate::classify::words::Sub;
+use crate::engine::case::{Case, Direction};
+use crate::event::{Class, FindingRecord};
+use crate::text::units::Percent;
+use crate::time::{SECOND, Timestamp, seconds};
+
+/// All that is found of peer-to-peer.
+pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let mut findings = stun_unanswered(scene);
+    findings.extend(symmetric(scene));
+    findings.extend(checks::detect(scene));
+    findings.extend(neighbours(scene));
+    findings.extend(shared_address(scene));
+    findings
+}
+
+/// What one client asked the vendor's STUN server.
+fn asked_stun<'c>(scene: &Scene<'c>, client: IpAddr) -> impl Iterator<Item = &'c Case> {
+    scene.of_client(client).filter(|case| case.class == Class::Stun && case.subs.has(Sub::Vendor))
+}
+
+/// Who originated flows of some kind, each once, in order.
+fn clients<'c>(flows: impl Iterator<Item = &'c Case>) -> Vec<IpAddr> {
+    let mut clients = Vec::new();
+    for case in flows {
+        if !clients.contains(&case.orig.0) {
+            clients.push(case.orig.0);
+        }
+    }
+    clients
+}
+
+/// D-13: each client whose questions the vendor's STUN server never answers.
+fn stun_unanswered(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let stun = scene.cases.flows.iter().filter(|case| case.class == Class::Stun && case.subs.has(Sub::Vendor));
+    clients(stun).into_iter().filter_map(|client| unanswered(scene, client)).collect()
+}
+
+fn unanswered(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.p2p;
+    let asked: Vec<&Case> = asked_stun(scene, client).filter(|case| case.stun.is_some()).collect();
+    let (first, last) = (*asked.first()?, *asked.last()?);
+    if asked.iter().any(|case| case.pkts[1] > 0) {
+        return None;
+    }
+    let requests: u64 =
+        asked.iter().filter_map(|case| case.stun.as_ref()).map(|stun| u64::from(stun.requests[0])).sum();
+    let waited = asked.iter().map(|case| case.last.since(case.first())).max().unwrap_or(0);
+    let told_off = asked.iter().any(|case| case.icmp.is_some()) && requests >= 2;
+    if (requests as f64) < settings.stun_requests && waited < nanos(settings.stun_seconds) && !told_off {
+        return None;
+    }
+    // where nothing at all comes in, answers may come by another way than the one that is captured
+    let outside = |case: &&Case| !case.inside[1] && case.pkts.iter().all(|n| *n > 0);
+    let both_ways = scene.of_client(client).any(|case| outside(&case));
+    let text = format!("{requests} requests from {} ports, no answer", asked.len());
+    let mut draft = Draft::new(scene.rules, RuleId::D13, first.first(), last.last)
+        .about(first)
+        .flows(asked.iter().map(|case| case.identity.flow_id))
+        .count(requests)
+        .evidence(text, Some(first.first_frame), Some(first.first()));
+    if let Some((case, icmp)) = asked.iter().find_map(|case| Some((case, case.icmp?))) {
+        let text = format!("ICMP type {} code {} comes back instead", icmp.kind, icmp.code);
+        draft = draft.evidence(text, Some(icmp.frame), Some(case.last));
+    }
+    if !both_ways {
+        draft = draft.at_most(0.5);
+    }
+    Some(draft.build())
+}
+
+/// What one socket was told to be from outside.
+struct Told<'c> {
+    mapped: SocketAddr,
+    by: (IpAddr, u16),
+    case: &'c Case,
+}
+
+/// What each socket behind an address translation was told to be, and by whom.
+fn mappings<'c>(scene: &Scene<'c>) -> BTreeMap<(IpAddr, u16), Vec<Told<'c>>> {
+    let mut sockets: BTreeMap<_, Vec<Told<'c>>> = BTreeMap::new();
+    for case in &scene.cases.flows {
+        for (mapped, to) in case.stun.iter().flat_map(|stun| &stun.mapped) {
+            let (local, by) = match to {
+                Direction::Orig => (case.orig, case.resp),
+                Direction::Resp => (case.resp, case.orig),
+            };
+            let translated = is_public(mapped.ip()) && mapped.ip() != local.0 && mapped.is_ipv4() == local.0.is_ipv4();
+            if translated {
+                sockets.entry(local).or_default().push(Told { mapped: *mapped, by, case });
+            }
+        }
+    }
+    sockets
+}
+
+/// Whether several remote ends see one socket at several addresses, each always at the same one.
+fn is_symmetric(told: &[Told<'_>], least: f64) -> bool {
+    let mut seen: BTreeMap<(IpAddr, u16), SocketAddr> = BTreeMap::new();
+    let steady = told.iter().all(|told| *seen.entry(told.by).or_insert(told.mapped) == told.mapped);
+    let mut addresses: Vec<SocketAddr> = seen.values().copied().collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    steady && seen.len() as f64 >= least && addresses.len() > 1
+}
+
+/// Clients behind an address translation that depends on the destination, each with its outside addresses.
+fn symmetric_clients(scene: &Scene<'_>) -> BTreeMap<IpAddr, Vec<IpAddr>> {
+    let least = scene.rules.settings.p2p.mappings;
+    let mut clients: BTreeMap<IpAddr, Vec<IpAddr>> = BTreeMap::new();
+    for ((client, _), told) in mappings(scene).iter().filter(|(_, told)| is_symmetric(told, least)) {
+        clients.entry(*client).or_default().extend(told.iter().map(|told| told.mapped.ip()));
+    }
+    clients
+}
+
+/// D-15: one socket, several addresses outside.
+fn symmetric(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let least = scene.rules.settings.p2p.mappings;
+    let sockets = mappings(scene);
+    let mut seen = Vec::new();
+    let mut findings = Vec::new();
+    for ((client, port), told) in sockets.iter().filter(|(_, told)| is_symmetric(told, least)) {
+        let Some(first) = told.iter().map(|told| told.case).min_by_key(|case| case.first_frame) else { continue };
+        if seen.contains(client) {
+            continue;
+        }
+        seen.push(*client);
+        let last = told.iter().map(|told| told.case.last).max().unwrap_or(first.last);
+        let mut draft = Draft::new(scene.rules, RuleId::D15, first.first(), last)
+            .lead(&first.identity)
+            .flows(told.iter().map(|told| told.case.identity.flow_id))
+            .say(Place::Client, client);
+        for told in told {
+            let text = format!("{}:{} sees port {port} of {client} as {}", told.by.0, told.by.1, told.mapped);
+            let frame = told.case.stun.as_ref().map(|stun| stun.frame);
+            draft = draft.evidence(text, frame, Some(told.case.first()));
+        }
+        findings.push(draft.build());
+    }
+    findings
+}
+
+/// For how long two flows ran side by side, in nanoseconds.
+fn overlap(a: &Case, b: &Case) -> u64 {
+    a.last.min(b.last).since(a.first().max(b.first()))
+}
+
+/// Whether two addresses look like neighbours: of one /16, as a site's subnets are, or of one /48.
+fn are_near(a: IpAddr, b: IpAddr) -> bool {
+    match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => a.octets()[..2] == b.octets()[..2],
+        (IpAddr::V6(a), IpAddr::V6(b)) => a.segments()[..3] == b.segments()[..3],
+        _ => false,
+    }
+}
+
+/// D-19: a recorder's video goes up to the relay, and comes down again to a client beside it.
+fn neighbours(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let video =
+        |sub| move |case: &&Case| case.class == Class::Relay && case.subs.has(sub) && case.inside[0] && !case.one_sided;
+    let up: Vec<&Case> = scene.cases.flows.iter().filter(video(Sub::VideoUp)).collect();
+    let down: Vec<&Case> = scene.cases.flows.iter().filter(video(Sub::VideoDown)).collect();
+    let mut findings: Vec<FindingRecord> = Vec::new();
+    for view in down {
+        let pair = up.iter().find(|up| is_same_video(scene, up, view));
+        findings.extend(pair.and_then(|up| missed(scene, up, view)));
+    }
+    findings
+}
+
+fn is_same_video(scene: &Scene<'_>, up: &Case, down: &Case) -> bool {
+    let (sent, got) = (up.payload[0] as f64, down.payload[1] as f64);
+    let long = nanos(scene.rules.settings.p2p.relay_seconds);
+    up.orig.0 != down.orig.0 && overlap(up, down) >= long && sent > got * 0.7 && got > sent * 0.7
+}
+
+/// A client's outside addresses, as STUN told them.
+fn outside(scene: &Scene<'_>, client: IpAddr) -> Vec<IpAddr> {
+    mappings(scene)
+        .iter()
+        .filter(|((ip, _), _)| *ip == client)
+        .flat_map(|(_, told)| told.iter().map(|t| t.mapped.ip()))
+        .collect()
+}
+
+fn missed(scene: &Scene<'_>, up: &Case, view: &Case) -> Option<FindingRecord> {
+    let (recorder, client) = (up.orig.0, view.orig.0);
+    let (ours, theirs) = (outside(scene, recorder), outside(scene, client));
+    let known = !ours.is_empty() && !theirs.is_empty();
+    if known && !ours.iter().any(|ip| theirs.contains(ip)) {
+        return None;
+    }
+    let share = view.payload[1] as f64 / (up.payload[0] as f64).max(1.0);
+    let text =
+        format!("the recorder {recorder} sends it up at the same time: {} of it comes down", Percent(share.min(1.0)));
+    let mut draft = Draft::new(scene.rules, RuleId::D19, view.first(), view.last.min(up.last))
+        .about(view)
+        .flows([up.identity.flow_id])
+        .evidence(text, Some(up.first_frame), Some(up.first()));
+    if !known && !are_near(recorder, client) {
+        draft = draft.at_most(0.5);
+    }
+    if let Some(vantage) = scene.vantage(view) {
+        draft = draft.vantage(vantage);
+    }
+    Some(draft.build())
+}
+
+/// Whether packets come straight from a host, by their time to live: none has been taken off the usual ones.
+const fn is_first_hop(ttl: u8) -> bool {
+    matches!(ttl, 64 | 128 | 255)
+}
+
+/// Whether an address is of the range for providers' own translation (RFC 6598).
+fn is_shared(ip: IpAddr) -> bool {
+    matches!(ip.to_canonical(), IpAddr::V4(ip) if ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64)
+}
+
+/// D-32: outside the site's router its address is one that a provider shares out; or the user's word is, or differs
+/// from what STUN says.
+fn shared_address(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let flows = scene.core().filter(|case| case.established || case.stun.is_some());
+    let shared: Vec<&Case> = flows.filter(|case| is_shared(case.orig.0) && is_public(case.resp.0)).collect();
+    let mut findings: Vec<FindingRecord> = Vec::new();
+    for client in clients(shared.iter().copied()) {
+        let Some(case) = shared.iter().find(|case| case.orig.0 == client) else { continue };
+        let text = format!("{client} comes from behind a router, and is of 100.64.0.0/10");
+        let draft = Draft::new(scene.rules, RuleId::D32, case.first(), case.last)
+            .lead(&case.identity)
+            .say(Place::Answer, client)
+            .evidence(text, Some(case.first_frame), Some(case.first()));
+        let routed = case.ttl[0] != 0 && !is_first_hop(case.ttl[0]);
+        findings.push(if routed { draft } else { draft.at_most(0.5) }.build());
+    }
+    if findings.is_empty() {
+        findings.extend(shared_by_word(scene));
+    }
+    findings
+}
+
+/// The user says what address the router has outside, and STUN says another.
+fn shared_by_word(scene: &Scene<'_>) -> Option<FindingRecord> {
+    let wan = scene.base.site.wan.iter().find(|ip| is_private(**ip))?;
+    let told = mappings(scene).into_values().flatten().find(|told| told.case.inside[0])?;
+    let text = format!("the router's outside address is {wan}, and {} sees {}", told.by.0, told.mapped.ip());
+    let draft = Draft::new(scene.rules, RuleId::D32, told.case.first(), told.case.last).lead(&told.case.identity);
+    Some(draft.say(Place::Answer, wan).evidence(text, Some(told.case.first_frame), Some(told.case.first())).build())
+}
+
+/// How long before `now`, in seconds; for texts.
+fn since(now: Timestamp, then: Timestamp) -> String {
+    format!("{:.0}", seconds(now.since(then).max(SECOND)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+use super::*;
+use crate::classify::words::Subs;
+use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, found, media, stun, tcp, udp};
+use crate::event::Kind;
+
+const STUN: &str = "203.0.113.40";
+const PEER: &str = "198.51.100.7";
+
+/// What a client asks the vendor's STUN server, so often.
+fn asks(number: u64, client: &str, port: u16, first: f64, requests: u32, mapped: Option<&str>) -> Case {
+    let case = tcp(number, client, STUN, Class::Stun, "stun.u5fgb.com", first, first + 8.0);
+    let answers = u32::from(mapped.is_some());
+    let mut case = udp(case, port, 3478, [requests.into(), answers.into()]);
+    case.subs = Subs::of(Sub::Vendor);
+    stun(case, [requests, 0], [0, answers], mapped)
+}
+
+/// A flow of a client with a peer: datagrams each way, checks out, and answers to them.
+fn peer(number: u64, client: &str, port: u16, pkts: [u64; 2], checks: u32, answers: u32, mapped: Option<&str>) -> Case {
+    let case = udp(tcp(number, client, PEER, Class::P2p, "", 5.0, 13.0), port, 50_000, pkts);
+    let mut case = stun(case, [checks, 0], [0, answers], mapped);
+    (case.host, case.subs) = (None, Subs::of(Sub::Wan).with_if(answers == 0, Sub::Attempt));
+    case
+}
+
+/// A connection that works, and makes the capture last.
+fn works(client: &str) -> Case {
+    tcp(1, client, RELAY, Class::Relay, RELAY_NAME, 0.0, 60.0)
+}
+
+fn told(flows: Vec<Case>) -> Vec<(Kind, &'static str, f64, Timestamp)> {
+    found(flows, Vec::new(), detect).iter().map(|f| (f.kind, f.rule, f.confidence, f.first)).collect()
+}
+
+#[test]
+fn stun_without_any_answer_is_told() {
+    let found =
+        told(vec![works(RECORDER), asks(2, RECORDER, 41_000, 1.0, 3, None), asks(3, RECORDER, 42_000, 9.0, 3, None)]);
+    assert_eq!(found, [(Kind::StunUnanswered, "D-13", 0.85, at(1.0))]);
+    // two that were lost, one that was answered; and too few to tell
+    let answered = asks(3, RECORDER, 42_000, 9.0, 3, Some("203.0.113.7:42000"));
+    assert_eq!(told(vec![works(RECORDER), asks(2, RECORDER, 41_000, 1.0, 5, None), answered]), []);
+    assert_eq!(told(vec![works(RECORDER), asks(2, RECORDER, 41_000, 1.0, 3, None)]), []);
+    // where nothing comes in at all, the capture may not see it
+    assert!(told(vec![asks(2, RECORDER, 41_000, 1.0, 7, None)])[0].2 < 0.55);
+    let mut other = asks(2, RECORDER, 41_000, 1.0, 7, None);
+    other.subs = Subs::of(Sub::Other);
+    assert_eq!(told(vec![works(RECORDER), other]), []);
+}
+
+#[test]
+fn checks_that_nobody_answers_are_a_failed_attempt() {
+    let asked = asks(2, RECORDER, 41_000, 1.0, 1, Some("203.0.113.7:41000"));
+    let fails = |checks: u32| {
+        vec![works(RECORDER), asked.clone(), peer(3, RECORDER, 41_000, [checks.into(), 0], checks, 0, None)]
+    };
+    assert_eq!(told(fails(5)), [(Kind::P2pFailed, "D-14", 0.7, at(5.0))]);
+    // closed at once; answered with another candidate; without STUN there was nothing to try
+    assert_eq!(told(fails(2)), []);
+    let mut reached = fails(5);
+    reached.push(peer(4, RECORDER, 41_000, [5, 5], 5, 5, None));
+    assert_eq!(told(reached), []);
+    let refused =
+        vec![works(RECORDER), asks(2, RECORDER, 41_000, 1.0, 3, None), peer(3, RECORDER, 41_000, [5, 0], 5, 0, None)];
+    assert_eq!(told(refused), []);
+    // a viewer's other programs do such things too
+    assert_eq!(told(vec![works(VIEWER), peer(3, VIEWER, 41_000, [5, 0], 5, 0, None)]), []);
+    let mut turn = works(RECORDER);
+    turn.subs = Subs::of(Sub::Turn);
+    let turn = media(turn, [60.0; 2]);
+    assert_eq!(told([fails(5), vec![turn]].concat()), []);
+}
+
+#[test]
+fn one_socket_with_two_outside_addresses_is_a_symmetric_nat() {
+    let asked = asks(2, VIEWER, 41_000, 1.0, 1, Some("192.0.2.60:41000"));
+    let with = |mapped| told(vec![asked.clone(), peer(3, VIEWER, 41_000, [9, 9], 3, 3, Some(mapped))]);
+    assert_eq!(with("192.0.2.60:50123"), [(Kind::SymmetricNat, "D-15", 0.95, at(1.0))]);
+    assert_eq!(with("192.0.2.60:41000"), []);
+    // a neighbour sees the address itself; another socket has another port; one server may see it move
+    assert_eq!(with("192.168.1.60:41000"), []);
+    assert_eq!(told(vec![asked.clone(), peer(3, VIEWER, 43_000, [9, 9], 3, 3, Some("192.0.2.60:43000"))]), []);
+    assert_eq!(told(vec![asked, asks(3, VIEWER, 41_000, 400.0, 1, Some("192.0.2.60:50123"))]), []);
+}
+
+#[test]
+fn video_that_breaks_off_and_goes_on_over_the_relay_is_a_fallback() {
+    let with = |last: [f64; 2], relay: f64| {
+        let mut over = tcp(4, VIEWER, RELAY, Class::Relay, RELAY_NAME, relay, relay + 20.0);
+        over.subs = Subs::of(Sub::VideoDown);
+        let mut case = media(peer(3, VIEWER, 41_000, [500, 500], 3, 3, None), last);
+        case.stun = None;
+        told(vec![case, over])
+    };
+    assert_eq!(with([24.0, 15.0], 23.0), [(Kind::P2pFallback, "D-18", 0.85, at(15.0))]);
+    // consent ran out first
+    assert_eq!(with([45.0, 15.0], 46.0).len(), 1);
+    // both stop together, or the next view is another
+    assert_eq!(with([15.2, 15.0], 23.0), []);
+    assert_eq!(with([24.0, 15.0], 40.0), []);
+    assert_eq!(with([45.0, 15.0], 33.0), []);
+}
+
+#[test]
+fn neighbours_whose_video_takes_the_relay_are_told() {
+    let with = |client: &str, sent: u64, last: f64| {
+        let mut up = tcp(2, RECORDER, RELAY, Class::Relay, RELAY_NAME, 4.0, 24.0);
+        let mut down = tcp(3, client, RELAY, Class::Relay, RELAY_NAME, 4.1, last);
+        (up.subs, down.subs) = (Subs::of(Sub::VideoUp), Subs::of(Sub::VideoDown));
+        (up.payload, down.payload) = ([sent, 900], [300, 800_000]);
+        told(vec![up, down])
+    };
+    assert_eq!(with(VIEWER, 820_000, 24.0), [(Kind::LsfMissed, "D-19", 0.8, at(4.1))]);
+    // not the same video, not for long, not beside it
+    assert_eq!(with(VIEWER, 3_000_000, 24.0), []);
+    assert_eq!(with(VIEWER, 820_000, 9.0), []);
+    assert!(with("10.20.0.60", 820_000, 24.0)[0].2 < 0.55);
+    assert_eq!(with("192.0.2.60", 820_000, 24.0), []);
+}
+
+#[test]
+fn a_shared_address_outside_the_router_is_told() {
+    let from = |ttl: u8, client: &str| {
+        let mut case = works(client);
+        case.ttl[0] = ttl;
+        told(vec![case])
+    };
+    assert_eq!(from(63, "100.64.7.2"), [(Kind::Cgnat, "D-32", 0.9, at(0.0))]);
+    assert!(from(64, "100.64.7.2")[0].2 < 0.55);
+    assert_eq!(from(63, "100.128.7.2"), []);
+    assert_eq!(from(63, RECORDER), []);
+}

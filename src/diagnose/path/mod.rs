@@ -1,0 +1,209 @@
+//! The network is slow, full or lossy: D-25, D-26, D-27.
+//!
+//! Only flows of the system are judged, and only on what both ends did: a segment that was repeated, a round trip that
+//! stayed long. What one segment without end shows is not loss but something in its way.
+
+use super::draft::Draft;
+use super::rules::{Place, RuleId};
+use super::scene::{Scene, nanos};
+use crate::classify::words::Sub;
+use crate::engine::case::{Case, TcpCase, TroubleCase, is_core};
+use crate::event::{Class, FindingRecord};
+use crate::flow::rates::WINDOW;
+use crate::text::units::{BitRate, Percent};
+use crate::time::{Timestamp, seconds};
+
+/// The bytes by which a segment with TCP options falls short of the size agreed on.
+const OPTIONS: u16 = 40;
+/// A size agreed on that is below this is no full packet's.
+const SMALL_MSS: u16 = 1_200;
+/// A segment repeated more often than this is not lost by chance.
+const CHANCE: u16 = 2;
+/// An ICMP message that tells the size that fits: type 3 code 4 (RFC 1191), or type 2 of ICMPv6 (RFC 8201).
+const TOO_BIG: [(u8, u8); 2] = [(3, 4), (2, 0)];
+
+/// All that is found of the path.
+pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let judged = || scene.cases.flows.iter().filter(|case| is_of_system(case) && case.established && !case.one_sided);
+    let full: Vec<&Case> = judged().filter(|case| fills_uplink(scene, case)).collect();
+    let mut findings: Vec<FindingRecord> = saturated(scene, &full).into_iter().collect();
+    for case in judged() {
+        findings.extend(black_hole(scene, case));
+        if !full.iter().any(|full| full.orig.0 == case.orig.0 && case.last > full.first()) {
+            findings.extend(lossy(scene, case));
+        }
+    }
+    findings
+}
+
+fn is_of_system(case: &Case) -> bool {
+    is_core(case.class, case.subs)
+        || matches!(case.class, Class::Direct | Class::Lsf | Class::LocalIp | Class::LocalDirect)
+}
+
+/// A flow's TCP, with one side's trouble.
+fn of_side(case: &Case, side: usize) -> Option<(&TcpCase, &TroubleCase)> {
+    let tcp = case.tcp.as_ref()?;
+    Some((tcp, tcp.trouble.get(side)?))
+}
+
+/// D-26: data is sent again, here and there, and gets through.
+fn lossy(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.path;
+    let (side, again, sent) =
+        (0..2).filter_map(|side| repeats(case, side)).max_by(|a, b| (a.1 / a.2).total_cmp(&(b.1 / b.2)))?;
+    let share = again / sent;
+    if sent < settings.samples || share < settings.loss_share || again < settings.repeats {
+        return None;
+    }
+    let (tcp, trouble) = of_side(case, side)?;
+    let began = loss_began(case, trouble, share, sent);
+    let whose = if side == 0 { case.orig.0 } else { case.resp.0 };
+    let text = format!("{again:.0} of {sent:.0} segments of {whose} are sent again");
+    let mut draft = Draft::new(scene.rules, RuleId::D26, began, case.last)
+        .about(case)
+        .count(again as u64)
+        .say(Place::Share, Percent(share))
+        .evidence(text, Some(trouble.repeated.frame), Some(trouble.first_repeat));
+    if let Some((low, high)) = tcp.rtt_min.zip(tcp.rtt_p95) {
+        let text =
+            format!("round trips take {:.0} ms at best, and {:.0} ms or less 19 times in 20", low * 1e3, high * 1e3);
+        draft = draft.evidence(text, None, None);
+    }
+    if let Some(vantage) = scene.vantage(case) {
+        draft = draft.vantage(vantage);
+    }
+    Some(draft.build())
+}
+
+/// How many segments of a side were sent again for loss, and about how many it sent. One segment that was repeated
+/// again and again counts once: the others show what the path does.
+fn repeats(case: &Case, side: usize) -> Option<(usize, f64, f64)> {
+    let (tcp, trouble) = of_side(case, side)?;
+    let (mine, payload) = (case.pkts.get(side).copied()?, case.payload.get(side).copied()?);
+    let stuck = trouble.repeated.times;
+    let again = trouble.retransmissions.saturating_sub(u32::from(if stuck > CHANCE { stuck } else { 0 }));
+    // what a mirror shows twice counts once; of the rest, all may carry data
+    let all = case.pkts.iter().copied().fold(0, u64::saturating_add);
+    let copies = case.duplicates as f64 / all.max(1) as f64;
+    let mss = tcp.mss.iter().copied().filter(|mss| *mss > 0).min().unwrap_or(SMALL_MSS).max(1);
+    let at_least = payload as f64 / f64::from(mss);
+    let sent = (mine as f64 * (1.0 - copies)).max(at_least);
+    (again > 0 && payload > 0).then_some((side, f64::from(again), sent))
+}
+
+/// When loss began: with the connection, unless it went well for longer than such loss lets it.
+fn loss_began(case: &Case, trouble: &TroubleCase, share: f64, sent: f64) -> Timestamp {
+    let rate = sent / seconds(case.last.since(case.first())).max(1.0);
+    let clean = seconds(trouble.first_repeat.since(case.first()));
+    if clean > 3.0 / (share * rate) { trouble.first_repeat } else { case.first() }
+}
+
+/// D-27: the first full-size segment is sent again and again, and never arrives, while small ones do.
+fn black_hole(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.path;
+    if case.icmp.is_some_and(|icmp| TOO_BIG.contains(&(icmp.kind, icmp.code))) {
+        return None;
+    }
+    let side = (0..2).find(|side| is_swallowed(scene, case, *side))?;
+    let (tcp, trouble) = of_side(case, side)?;
+    let stuck = trouble.repeated;
+    // where any of its neighbours got long segments through, the path takes them
+    let gets_through = |other: &&Case| {
+        let bulk = other.payload.get(side).is_some_and(|n| *n as f64 > settings.full_size_bytes * 10.0);
+        (other.orig.0, other.resp.0) == (case.orig.0, case.resp.0) && bulk && !is_swallowed(scene, other, side)
+    };
+    if scene.cases.flows.iter().any(|other| gets_through(&other)) {
+        return None;
+    }
+    let mss = tcp.mss.iter().copied().filter(|mss| *mss > 0).min();
+    let text = format!(
+        "{} bytes are sent {} times and never acknowledged",
+        stuck.len,
+        u32::from(stuck.times).saturating_add(1)
+    );
+    let mut draft = Draft::new(scene.rules, RuleId::D27, stuck.first.min(case.last), case.last).about(case).evidence(
+        text,
+        Some(stuck.frame),
+        Some(stuck.first),
+    );
+    if let Some(at) = trouble.repeated_at.filter(|at| *at > 0) {
+        draft = draft.evidence(
+            format!("{at} bytes before it, in small segments, arrived"),
+            Some(case.first_frame),
+            Some(case.first()),
+        );
+    }
+    if let Some(mss) = mss {
+        draft = draft.evidence(
+            format!("both ends agreed on segments of {mss} bytes"),
+            Some(case.first_frame),
+            Some(case.first()),
+        );
+    }
+    Some(draft.build())
+}
+
+/// Whether a side's first long segment never arrives, and something small did.
+fn is_swallowed(scene: &Scene<'_>, case: &Case, side: usize) -> bool {
+    let settings = &scene.rules.settings.path;
+    let Some((tcp, trouble)) = of_side(case, side) else { return false };
+    let other = 1usize.wrapping_sub(side);
+    let stuck = trouble.repeated;
+    let mss = tcp.mss.iter().copied().filter(|mss| *mss >= SMALL_MSS).min();
+    let agreed = mss.map_or(settings.full_size_bytes, |mss| f64::from(mss.saturating_sub(OPTIONS)));
+    let is_long = f64::from(stuck.len) >= agreed.min(settings.full_size_bytes);
+    let open = tcp.unacknowledged.get(side).copied().flatten().is_some_and(|n| n >= stuck.len);
+    let closed = tcp.trouble.get(other).is_some_and(|trouble| trouble.zero_windows > 0);
+    // nothing long can have arrived before it; and something small has, or the other side would not have spoken
+    let early = trouble.repeated_at.is_some_and(|at| f64::from(at) < settings.full_size_bytes);
+    let small = trouble.repeated_at.is_some_and(|at| at > 0) || case.payload.get(other).is_some_and(|n| *n > 0);
+    f64::from(stuck.times) >= settings.full_size_tries && is_long && open && !closed && early && small
+}
+
+/// Whether a recorder's upload stands in a queue: for as long as it runs round trips are long, the shortest too.
+fn fills_uplink(scene: &Scene<'_>, case: &Case) -> bool {
+    let settings = &scene.rules.settings.path;
+    let Some(tcp) = &case.tcp else { return false };
+    let Some((low, least)) = tcp.rtt_p10.zip(least_rtt(scene, case)) else { return false };
+    let [up, _] = tcp.video_windows;
+    let long = (u64::from(up)).saturating_mul(WINDOW) >= nanos(settings.full_seconds);
+    let stands = low >= least * settings.rtt_factor && low >= least + settings.rtt_more_seconds;
+    case.subs.has(Sub::VideoUp) && !case.midstream && long && stands
+}
+
+/// The shortest round trip between the two ends of a flow, in seconds: one that begins in a queue knows none itself.
+fn least_rtt(scene: &Scene<'_>, case: &Case) -> Option<f64> {
+    let same = scene.of_client(case.orig.0).filter(|other| other.resp.0 == case.resp.0);
+    same.filter_map(|other| other.tcp.as_ref()?.rtt_min).min_by(f64::total_cmp)
+}
+
+/// D-25: uploads that stand in a queue, as one finding of their site.
+fn saturated(scene: &Scene<'_>, full: &[&Case]) -> Option<FindingRecord> {
+    let (first, last) = (full.first()?, full.iter().map(|case| case.last).max()?);
+    let bits = full.iter().map(|case| case.bytes[0] as f64 * 8.0).sum::<f64>();
+    let rate = bits / seconds(last.since(first.first())).max(1.0);
+    let mut draft = Draft::new(scene.rules, RuleId::D25, first.first(), last)
+        .about(first)
+        .flows(full.iter().map(|case| case.identity.flow_id))
+        .count(full.len() as u64)
+        .say(Place::Rate, BitRate(rate));
+    for case in full {
+        let Some((low, least)) = case.tcp.as_ref().and_then(|tcp| tcp.rtt_p10.zip(least_rtt(scene, case))) else {
+            continue;
+        };
+        let text = format!(
+            "nine round trips of ten take {:.0} ms or more, where {:.0} ms are possible",
+            low * 1e3,
+            least * 1e3
+        );
+        draft = draft.evidence(text, Some(case.first_frame), Some(case.first()));
+    }
+    if let Some(vantage) = scene.vantage(first) {
+        draft = draft.vantage(vantage);
+    }
+    Some(draft.build())
+}
+
+#[cfg(test)]
+mod tests;

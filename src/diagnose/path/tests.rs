@@ -1,0 +1,88 @@
+use super::*;
+use crate::classify::words::Subs;
+use crate::decode::Addr;
+use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, at, found, tcp};
+use crate::engine::learnt::Icmp;
+use crate::event::Kind;
+use crate::flow::trouble::Repeated;
+
+fn upload(number: u64, first: f64) -> Case {
+    let mut case = tcp(number, RECORDER, RELAY, Class::Relay, RELAY_NAME, first, first + 30.0);
+    (case.pkts, case.payload, case.subs) = ([1_000, 600], [1_200_000, 900], Subs::of(Sub::VideoUp));
+    case.bytes = [1_300_000, 40_000];
+    case
+}
+
+fn with(mut case: Case, change: impl FnOnce(&mut TcpCase)) -> Case {
+    change(case.tcp.as_mut().unwrap());
+    case
+}
+
+fn told(flows: Vec<Case>) -> Vec<(Kind, &'static str, f64, Timestamp)> {
+    found(flows, Vec::new(), detect).iter().map(|f| (f.kind, f.rule, f.confidence, f.first)).collect()
+}
+
+fn losing(again: u32, first: f64) -> Case {
+    with(upload(1, 0.0), |tcp| {
+        tcp.trouble[0].retransmissions = again;
+        tcp.trouble[0].first_repeat = at(first);
+    })
+}
+
+#[test]
+fn data_sent_again_here_and_there_is_loss() {
+    assert_eq!(told(vec![losing(40, 1.0)]), [(Kind::LossyPath, "D-26", 0.8, at(0.0))]);
+    // it went well for twenty seconds
+    assert_eq!(told(vec![losing(40, 20.0)])[0].3, at(20.0));
+    assert_eq!(told(vec![losing(9, 1.0)]), []);
+    let mut short = losing(12, 1.0);
+    (short.pkts, short.payload) = ([45, 20], [40_000, 100]);
+    assert_eq!(told(vec![short]), []);
+    // one segment without end is no loss; a host of others is none of ours
+    let stuck = |tcp: &mut TcpCase| tcp.trouble[0].repeated = Repeated { times: 38, len: 300, ..Repeated::default() };
+    assert_eq!(told(vec![with(losing(40, 1.0), stuck)]), []);
+    let mut foreign = losing(40, 1.0);
+    foreign.class = Class::Unknown;
+    assert_eq!(told(vec![foreign]), []);
+}
+
+/// A connection whose segment of `len` bytes, with `before` bytes before it, is sent again without end.
+fn stuck(number: u64, len: u32, before: u32) -> Case {
+    with(tcp(number, RECORDER, RELAY, Class::Relay, RELAY_NAME, 0.0, 20.0), |tcp| {
+        tcp.trouble[0].repeated = Repeated { len, times: 6, first: at(0.5), frame: 9, seq: 1 };
+        tcp.trouble[0].repeated_at = Some(before);
+        tcp.trouble[0].retransmissions = 6;
+        tcp.unacknowledged[0] = Some(len);
+    })
+}
+
+#[test]
+fn a_first_long_segment_that_never_arrives_is_a_black_hole() {
+    assert_eq!(told(vec![stuck(1, 1_448, 700)]), [(Kind::PmtuBlackhole, "D-27", 0.8, at(0.5))]);
+    // others before it arrived, it is short, or its receiver takes nothing
+    assert_eq!(told(vec![stuck(1, 1_448, 9_000)]), []);
+    assert_eq!(told(vec![stuck(1, 900, 700)]), []);
+    assert_eq!(told(vec![with(stuck(1, 1_448, 700), |tcp| tcp.trouble[1].zero_windows = 3)]), []);
+    // a router says what fits; another connection to the same server takes long segments
+    let mut big = stuck(1, 1_448, 700);
+    big.icmp = Some(Icmp { from: Addr::from_ip(big.resp.0), kind: 3, code: 4, frame: 8 });
+    assert_eq!(told(vec![big]), []);
+    assert_eq!(told(vec![stuck(1, 1_448, 700), upload(2, 1.0)]), []);
+}
+
+#[test]
+fn uploads_that_stand_in_a_queue_fill_the_uplink() {
+    let queued = |number: u64, first: f64, low: f64| {
+        with(upload(number, first), |tcp| {
+            (tcp.rtt_min, tcp.rtt_p10, tcp.video_windows) = (Some(0.02), Some(low), [5, 0]);
+            tcp.trouble[0].retransmissions = 60;
+        })
+    };
+    let found = told(vec![queued(1, 3.0, 0.4), queued(2, 4.0, 0.5)]);
+    assert_eq!(found, [(Kind::UplinkSaturated, "D-25", 0.75, at(3.0))]);
+    // the queue drains again and again
+    assert_eq!(told(vec![queued(1, 3.0, 0.05)])[0].0, Kind::LossyPath);
+    // far away is not full
+    let far = with(queued(1, 3.0, 0.61), |tcp| tcp.rtt_min = Some(0.6));
+    assert_eq!(told(vec![far])[0].0, Kind::LossyPath);
+}

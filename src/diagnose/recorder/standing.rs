@@ -1,0 +1,123 @@
+//! The recorder's standing connection to the relay (D-30): it dies again and again, or is not there.
+
+use std::net::IpAddr;
+
+use crate::classify::words::Sub;
+use crate::diagnose::draft::Draft;
+use crate::diagnose::rules::{Place, RuleId};
+use crate::diagnose::scene::{Scene, nanos};
+use crate::engine::case::{Case, Direction};
+use crate::event::{Class, FindingRecord};
+use crate::time::{SECOND, Timestamp, seconds};
+
+/// A connection that dies sooner after the relay last spoke, in nanoseconds, has not been forgotten for idleness.
+const IDLE: u64 = 2 * SECOND;
+/// A heartbeat repeated so often without an answer is dead.
+const REPEATS: u16 = 2;
+
+/// How one standing connection died.
+#[derive(Clone, Copy)]
+struct Death<'c> {
+    case: &'c Case,
+    at: Timestamp,
+    frame: u64,
+    /// How long the relay had been silent by then, in nanoseconds.
+    idle: u64,
+    by_reset: bool,
+}
+
+/// What is found of each recorder's standing connection.
+pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let mut recorders: Vec<IpAddr> = scene.base.site.recorders.clone();
+    recorders.extend(scene.cases.flows.iter().filter(|case| case.recorders[0]).map(|case| case.orig.0));
+    recorders.sort_unstable();
+    recorders.dedup();
+    let judge = |recorder| unstable(scene, recorder).or_else(|| missing(scene, recorder));
+    recorders.into_iter().filter_map(judge).collect()
+}
+
+/// Connections of the recorder to the relay that carry no video.
+fn standing<'c>(scene: &Scene<'c>, recorder: IpAddr) -> impl Iterator<Item = &'c Case> {
+    scene.of_client(recorder).filter(|case| {
+        case.class == Class::Relay
+            && case.is_tcp()
+            && case.established
+            && !case.one_sided
+            && !case.subs.has(Sub::VideoUp)
+    })
+}
+
+/// How a connection died that had worked: a heartbeat into the void, or a reset after silence.
+fn death(case: &Case) -> Option<Death<'_>> {
+    let tcp = case.tcp.as_ref()?;
+    let [stuck, _] = tcp.trouble;
+    let [unacknowledged, _] = tcp.unacknowledged;
+    let [_, heard] = &tcp.bursts;
+    let spoke = |until: Timestamp| heard.iter().map(|burst| burst.end).filter(|end| *end <= until).max();
+    let unheard = stuck.repeated.times >= REPEATS && unacknowledged.is_some_and(|n| n > 0);
+    let reset = tcp.reset.filter(|reset| reset.by == Direction::Resp);
+    let (at, frame, by_reset) = match (unheard, reset) {
+        (true, _) => (stuck.repeated.first, stuck.repeated.frame, false),
+        (false, Some(reset)) => (reset.seen.ts, reset.seen.frame, true),
+        (false, None) => return None,
+    };
+    let idle = at.since(spoke(at)?);
+    (idle >= IDLE).then_some(Death { case, at, frame, idle, by_reset })
+}
+
+/// The connection dies, is made again, and dies again.
+fn unstable(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.recorder;
+    let deaths: Vec<Death<'_>> = standing(scene, recorder).filter_map(death).collect();
+    let least = settings.reconnects as usize;
+    let (first, last) = deaths.windows(least.max(1)).find_map(|some| match some {
+        [first, .., last] => (last.at.since(first.at) <= nanos(settings.reconnect_seconds)).then_some((first, last)),
+        _ => None,
+    })?;
+    let shortest = deaths.iter().map(|death| death.idle).min().unwrap_or(0);
+    let mut draft = Draft::new(scene.rules, RuleId::D30, first.at, deaths.last().unwrap_or(last).at)
+        .about(first.case)
+        .flows(deaths.iter().map(|death| death.case.identity.flow_id))
+        .say(Place::Client, recorder)
+        .count(deaths.len() as u64);
+    for death in &deaths {
+        let how =
+            if death.by_reset { "the connection is reset" } else { "a heartbeat is sent again and never acknowledged" };
+        let text = format!("{how}, {:.0} s after the relay last spoke", seconds(death.idle));
+        draft = draft.evidence(text, Some(death.frame), Some(death.at));
+    }
+    let text = format!("a box on the way may forget connections that are idle for {:.0} s", seconds(shortest));
+    Some(draft.evidence(text, None, None).build())
+}
+
+/// A recorder that is there all the time and has no connection to the relay.
+fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
+    let watch = nanos(scene.rules.settings.recorder.watch_seconds);
+    let own = || scene.of_client(recorder);
+    let (first, last) = (own().map(Case::first).min()?, own().map(|case| case.last).max()?);
+    let reached =
+        own().filter(|case| may_be_relay(case)).map(|case| if is_open(case) { last } else { case.last }).max();
+    let since = reached.unwrap_or(first).max(first);
+    // it must be seen to speak to others at both ends of that time, and be seen both ways
+    let speaks = |case: &Case| case.established && !case.one_sided && case.first() >= since;
+    let late = own().any(|case| speaks(case) && case.last.since(since) >= watch);
+    if last.since(since) < watch || !late {
+        return None;
+    }
+    let case = own().find(|case| case.established)?;
+    let minutes = seconds(last.since(since)) / 60.0;
+    let text =
+        format!("for {minutes:.0} minutes there is no connection to the relay, while other connections are made");
+    let draft = Draft::new(scene.rules, RuleId::D30, since, last).lead(&case.identity).say(Place::Client, recorder);
+    Some(draft.evidence(text, Some(case.first_frame), Some(since)).build())
+}
+
+/// Whether a flow is one to the relay, or may be: one that began before the capture has no name.
+fn may_be_relay(case: &Case) -> bool {
+    let nameless = case.class == Class::Unknown && !case.inside[1] && (case.midstream || case.host.is_none());
+    case.class == Class::Relay && (case.established || !case.is_tcp()) || nameless
+}
+
+fn is_open(case: &Case) -> bool {
+    case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by.is_none() && tcp.rst_by.is_none())
+}

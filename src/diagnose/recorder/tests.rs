@@ -1,0 +1,161 @@
+use super::*;
+use crate::classify::words::Subs;
+use crate::diagnose::rules::Rules;
+use crate::diagnose::testcases::{
+    RECORDER, RELAY, RELAY_NAME, VIEWER, at, burst, clear, found, seen, tcp, udp, unanswered,
+};
+use crate::engine::case::Cases;
+use crate::engine::learnt::Turn;
+use crate::event::Kind;
+use crate::flow::trouble::Repeated;
+
+const OUTSIDE: &str = "198.51.100.7";
+
+fn told(flows: Vec<Case>) -> Vec<(Kind, &'static str, f64, Timestamp)> {
+    found(flows, Vec::new(), detect).iter().map(|f| (f.kind, f.rule, f.confidence, f.first)).collect()
+}
+
+/// A connection that lasts, so that the capture does.
+fn works(client: &str, last: f64) -> Case {
+    tcp(1, client, RELAY, Class::Relay, RELAY_NAME, 0.0, last)
+}
+
+fn asks_time(number: u64, first: f64, pkts: [u64; 2]) -> Case {
+    let mut case = udp(
+        tcp(number, RECORDER, "203.0.113.41", Class::Ntp, "1.cctv.pool.ntp.org", first, first + 4.0),
+        40_123,
+        123,
+        pkts,
+    );
+    case.subs = Subs::of(Sub::VendorPool);
+    case
+}
+
+#[test]
+fn a_time_server_that_never_answers_is_told() {
+    let found = told(vec![works(RECORDER, 30.0), asks_time(2, 1.0, [2, 0]), asks_time(3, 9.0, [1, 0])]);
+    assert_eq!(found, [(Kind::NtpBlocked, "D-12", 0.8, at(1.0))]);
+    assert_eq!(told(vec![works(RECORDER, 30.0), asks_time(2, 1.0, [3, 0]), asks_time(3, 9.0, [1, 1])]), []);
+    assert_eq!(told(vec![works(RECORDER, 30.0), asks_time(2, 1.0, [2, 0])]), []);
+    assert_eq!(told(vec![works(RECORDER, 9.0), asks_time(2, 1.0, [3, 0])]), []);
+    assert!(told(vec![asks_time(2, 1.0, [3, 0]), asks_time(3, 30.0, [1, 0])])[0].2 < 0.55);
+}
+
+/// A standing connection whose heartbeat at `dies` is never acknowledged; the relay last spoke at `heard`.
+fn dying(number: u64, heard: f64, dies: f64) -> Case {
+    let mut case = tcp(number, RECORDER, RELAY, Class::Relay, RELAY_NAME, heard - 1.0, dies + 5.0);
+    let tcp = case.tcp.as_mut().unwrap();
+    tcp.bursts[1] = burst(heard - 1.0, heard, 900);
+    tcp.trouble[0].repeated = Repeated { times: 4, len: 700, first: at(dies), frame: 7, seq: 1 };
+    tcp.unacknowledged[0] = Some(700);
+    case
+}
+
+#[test]
+fn a_connection_that_dies_again_and_again_is_unstable() {
+    let dies = |n: u64| dying(n, n as f64 * 20.0, n as f64 * 20.0 + 8.0);
+    assert_eq!(told((1..=3).map(dies).collect()), [(Kind::RecorderUnregistered, "D-30", 0.75, at(28.0))]);
+    assert_eq!(told((1..=2).map(dies).collect()), []);
+    // at once after the relay spoke: that is not idleness
+    assert_eq!(told((1..=3).map(|n| dying(n, n as f64 * 20.0, n as f64 * 20.0 + 0.5)).collect()), []);
+    // over an hour and more
+    assert_eq!(told((1..=3).map(|n| dying(n, n as f64 * 900.0, n as f64 * 900.0 + 8.0)).collect()), []);
+    let ends = |n: u64| {
+        let mut case = tcp(n, RECORDER, RELAY, Class::Relay, RELAY_NAME, n as f64 * 20.0, n as f64 * 20.0 + 15.0);
+        case.tcp.as_mut().unwrap().fin_by = Some(crate::engine::case::Direction::Resp);
+        case
+    };
+    assert_eq!(told((1..=5).map(ends).collect()), []);
+}
+
+#[test]
+fn a_recorder_without_a_connection_to_the_relay_is_told() {
+    let api = |number: u64, first: f64, last: f64| {
+        tcp(number, RECORDER, "203.0.113.20", Class::Api, "restapi.gp4f.com", first, last)
+    };
+    let found = told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0)]);
+    assert_eq!(found, [(Kind::RecorderUnregistered, "D-30", 0.75, at(0.0))]);
+    assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 300.0, 500.0)]), []);
+    // it has one; it may have one that is older than the capture; it had one until just now
+    assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), works(RECORDER, 700.0)]), []);
+    let mut nameless = tcp(3, RECORDER, OUTSIDE, Class::Unknown, "", 0.0, 700.0);
+    (nameless.host, nameless.midstream) = (None, true);
+    assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), nameless]), []);
+    let mut closed = works(RECORDER, 350.0);
+    closed.tcp.as_mut().unwrap().fin_by = Some(crate::engine::case::Direction::Resp);
+    assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), closed]), []);
+    // tried in vain is not had
+    let blocked = unanswered(works(RECORDER, 650.0), 9);
+    assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), blocked]).len(), 1);
+}
+
+#[test]
+fn a_nearer_region_is_a_hint() {
+    let relay = |number: u64, client: &str, region: &str, rtt: f64| {
+        let mut case = tcp(number, client, RELAY, Class::Relay, RELAY_NAME, 0.0, 30.0);
+        case.region = Some(region.to_owned());
+        case.tcp.as_mut().unwrap().rtt_min = Some(rtt);
+        case
+    };
+    let found = told(vec![relay(1, RECORDER, "us-east", 0.09), relay(2, VIEWER, "us-west", 0.02)]);
+    assert_eq!(found, [(Kind::WrongRegion, "D-31", 0.5, at(0.0))]);
+    assert_eq!(told(vec![relay(1, RECORDER, "us-east", 0.09), relay(2, VIEWER, "us-west", 0.06)]), []);
+    assert_eq!(told(vec![relay(1, RECORDER, "us-east", 0.012), relay(2, VIEWER, "us-west", 0.002)]), []);
+}
+
+#[test]
+fn a_support_session_is_told_once_it_is_open() {
+    let assist = tcp(2, RECORDER, OUTSIDE, Class::RemoteAssist, "assist.dvrsupportcenter.com", 3.0, 9.0);
+    assert_eq!(told(vec![assist.clone()]), [(Kind::RemoteAssistOpen, "D-39", 0.95, at(3.0))]);
+    assert_eq!(told(vec![unanswered(assist.clone(), 4)]), []);
+    let mut silent = assist;
+    silent.tls.as_mut().unwrap().version = 0;
+    assert_eq!(told(vec![silent]), []);
+}
+
+#[test]
+fn a_login_in_the_clear_from_outside_is_told() {
+    let login = |client: &str, marks: u32, status: u16| {
+        let asked = Turn { asked: Some(seen(2.0, 5)), answered: Some(seen(2.1, 6)), status, marks, ..Turn::default() };
+        let mut case = clear(tcp(2, client, RECORDER, Class::Direct, "", 1.9, 20.0), &[asked]);
+        case.recorders = [false, true];
+        case
+    };
+    assert_eq!(told(vec![login(OUTSIDE, turn::BASIC, 401)]), [(Kind::CleartextExposure, "D-40", 0.9, at(2.0))]);
+    assert_eq!(told(vec![login(OUTSIDE, turn::MEDIA, 200)])[0].3, at(2.1));
+    assert_eq!(told(vec![login(OUTSIDE, turn::GET, 200)]), []);
+    assert_eq!(told(vec![login(VIEWER, turn::BASIC, 200)]), []);
+    let mut relayed = login(OUTSIDE, turn::BASIC, 200);
+    (relayed.recorders, relayed.class, relayed.resp.0) = ([false; 2], Class::Relay, RELAY.parse().unwrap());
+    assert_eq!(told(vec![relayed]), []);
+}
+
+/// What is made of two stations that claim the recorder's address, of which `second` comes with so many changes, so many
+/// seconds after the recorder last spoke.
+fn claimed(second: [u8; 6], changes: u32, silent: f64) -> Vec<(&'static str, f64)> {
+    let mut claims = Claims::default();
+    claims.changes = changes;
+    for (mac, at) in [([2, 0, 0, 0, 0, 1], 1.0), (second, 10.0 + silent)] {
+        claims.stations.push(Station { mac, first: seen(at, 1), last: seen(at + 20.0, 9) });
+    }
+    let mut flow = works(RECORDER, 10.0);
+    flow.tcp.as_mut().unwrap().bursts[0] = burst(0.0, 10.0, 900);
+    let ip = flow.orig.0;
+    let rules = Rules::embedded().unwrap();
+    let cases =
+        Cases { flows: vec![flow], contested: vec![(ip, claims)], first: at(0.0), last: at(60.0), ..Cases::default() };
+    let base = crate::engine::naming::KnowledgeBase::new(None, crate::classify::site::Site::default()).unwrap();
+    let quality = crate::event::CaptureQuality::default();
+    let found = detect(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality });
+    found.iter().map(|f| (f.rule, f.confidence)).collect()
+}
+
+#[test]
+fn an_address_that_two_go_on_claiming_is_contested() {
+    let other = [2, 0, 0, 0, 0, 9];
+    assert_eq!(claimed(other, 3, 300.0), [("D-41", 0.9)]);
+    assert_eq!(claimed(other, 1, 5.0), [("D-41", 0.7)]);
+    // the recorder may have been exchanged; two routers may share the address
+    assert_eq!(claimed(other, 1, 300.0), []);
+    assert_eq!(claimed([0, 0, 0x5e, 0, 1, 7], 3, 5.0), []);
+}

@@ -1,0 +1,129 @@
+use super::*;
+use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, burst, clear, found, reset, seen, tcp};
+use crate::engine::learnt::Turn;
+use crate::event::{Kind, Mode};
+
+/// A turn asked at that second and answered so much later; a status of 0 is no answer.
+fn turned(asked: f64, took: f64, status: u16, marks: u32) -> Turn {
+    let answered = (status != 0).then(|| seen(asked + took, 20));
+    Turn { asked: Some(seen(asked, 10)), answered, status, marks, ..Turn::default() }
+}
+
+const UPLOAD: u32 = turn::POST | turn::SENDS_MESSAGE | turn::SENDS_BODY;
+
+fn relay(number: u64, client: &str, first: f64, turns: &[Turn]) -> Case {
+    clear(tcp(number, client, RELAY, Class::Relay, RELAY_NAME, first, first + 4.0), turns)
+}
+
+/// A connection to the same host that works, within TLS.
+fn sealed(number: u64, client: &str) -> Case {
+    tcp(number, client, RELAY, Class::Relay, RELAY_NAME, 0.0, 60.0)
+}
+
+fn told(flows: Vec<Case>) -> Vec<(Kind, Option<Mode>, &'static str, f64, Timestamp)> {
+    let found = found(flows, Vec::new(), detect);
+    found.iter().map(|f| (f.kind, f.mode, f.rule, f.confidence, f.first)).collect()
+}
+
+#[test]
+fn an_upload_that_is_refused_is_told_and_one_that_goes_through_later_is_not() {
+    let refused = |n: u64, first: f64, status| relay(n, RECORDER, first, &[turned(first, 0.4, status, UPLOAD)]);
+    let found = told(vec![sealed(1, RECORDER), refused(2, 3.0, 413), refused(3, 9.0, 413)]);
+    assert_eq!(found, [(Kind::PostRefused, None, "CF-7", 0.85, at(3.0))]);
+    // nothing else of the host was seen to pass
+    assert_eq!(told(vec![refused(2, 3.0, 403)])[0].3, 0.75);
+    // one that is not to blame: the same client's next upload runs
+    let healthy = relay(4, RECORDER, 15.0, &[turned(15.0, 1.0, 200, UPLOAD)]);
+    assert_eq!(told(vec![sealed(1, RECORDER), refused(2, 3.0, 413), healthy]), []);
+    // the relay's own words: not authorised, nobody there, gone
+    for status in [401, 404, 503] {
+        assert_eq!(told(vec![sealed(1, RECORDER), refused(2, 3.0, status)]), [], "{status}");
+    }
+    let slow = relay(2, RECORDER, 3.0, &[turned(3.0, 30.0, 504, UPLOAD)]);
+    assert_eq!(told(vec![sealed(1, RECORDER), slow]), []);
+}
+
+#[test]
+fn an_upload_that_a_box_next_door_resets_is_refused() {
+    let cut = |life: f64, ttl: u8, rtt: f64| {
+        let mut case = reset(relay(2, RECORDER, 3.0, &[turned(3.0, 0.0, 0, UPLOAD)]), Direction::Resp, 3.0 + life, ttl);
+        (case.payload[0], case.ttl[1]) = (90_000, ttl);
+        case.tcp.as_mut().unwrap().rtt_min = Some(rtt);
+        let api = tcp(3, RECORDER, "203.0.113.20", Class::Api, "restapi.gp4f.com", 0.0, 60.0);
+        told(vec![sealed(1, RECORDER), case, api])
+    };
+    assert_eq!(cut(1.7, 64, 0.0004), [(Kind::PostRefused, None, "CF-7", 0.6, at(3.0))]);
+    // a view that somebody ended, or the relay's own reset
+    assert_eq!(cut(6.0, 64, 0.0004), []);
+    assert_eq!(cut(1.7, 52, 0.02), []);
+}
+
+#[test]
+fn a_proxy_that_signs_its_refusal_is_told_by_its_own_rule() {
+    let mut case = relay(2, RECORDER, 3.0, &[turned(3.0, 0.1, 403, UPLOAD)]);
+    case.http.as_mut().unwrap().turns[0].via = Some("1.1 proxy".to_owned());
+    assert_eq!(told(vec![sealed(1, RECORDER), case]), [(Kind::PostRefused, None, "D-33", 0.85, at(3.0))]);
+}
+
+#[test]
+fn an_expectation_is_met_late_or_never() {
+    let asks = UPLOAD | turn::EXPECTS;
+    let alone = |took: f64, status, marks, body: Option<f64>| {
+        let mut case = relay(2, RECORDER, 3.0, &[turned(3.0, took, status, marks)]);
+        case.last = at(60.0);
+        let tcp = case.tcp.as_mut().unwrap();
+        tcp.bursts[0] = burst(3.0, 3.0, 300);
+        tcp.bursts[0].extend(body.into_iter().flat_map(|start| burst(start, start + 20.0, 200_000)));
+        told(vec![sealed(1, RECORDER), case])
+    };
+    assert_eq!(alone(0.1, 417, asks, None), [(Kind::PostRefused, Some(Mode::Expect), "CF-8", 0.85, at(3.0))]);
+    assert_eq!(alone(0.0, 0, asks, None), [(Kind::PostRefused, Some(Mode::Expect), "CF-8", 0.6, at(3.0))]);
+    assert_eq!(alone(0.0, 0, asks, Some(33.0)).len(), 1);
+    // curl waits for a second and goes on; others have been told to
+    assert_eq!(alone(0.0, 0, asks, Some(4.0)), []);
+    assert_eq!(alone(0.0, 0, asks | turn::CONTINUED, None), []);
+}
+
+#[test]
+fn a_page_in_place_of_video_is_told_unless_video_comes_too() {
+    let asked = |status, marks| turned(3.0, 0.1, status, turn::GET | marks);
+    let page = relay(2, VIEWER, 3.0, &[asked(403, turn::PAGE)]);
+    assert_eq!(told(vec![page.clone()]), [(Kind::BlockPage, None, "CF-11", 0.75, at(3.1))]);
+    let menus = relay(3, VIEWER, 1.0, &[asked(200, 0)]);
+    assert_eq!(told(vec![menus, page.clone()])[0].3, 0.9);
+    let video = relay(3, VIEWER, 9.0, &[asked(200, turn::MESSAGE)]);
+    assert!(told(vec![page, video])[0].3 < 0.55);
+    // a plain 403 may be the relay's own
+    assert!(told(vec![relay(2, VIEWER, 3.0, &[asked(403, 0)])])[0].3 < 0.55);
+    assert_eq!(told(vec![relay(2, VIEWER, 3.0, &[asked(504, turn::PAGE)])]), []);
+}
+
+/// A client's request to a proxy for the relay.
+fn proxied(number: u64, first: f64, turns: &[Turn]) -> Case {
+    let mut case = relay(number, RECORDER, first, turns);
+    (case.resp, case.via_proxy) = (("192.168.1.1".parse().unwrap(), 3128), Some(443));
+    (case.identity.dest_ip, case.identity.dest_port) = (case.resp.0, Some(3128));
+    case
+}
+
+#[test]
+fn a_login_that_the_product_has_not_is_told_and_one_that_succeeds_is_not() {
+    let wants =
+        |n: u64, marks: u32| proxied(n, n as f64, &[turned(n as f64, 0.1, 407, turn::CONNECT | turn::PROXIED | marks)]);
+    let found = told(vec![wants(1, turn::ASKS_NTLM), wants(5, turn::ASKS_NTLM)]);
+    assert_eq!(found, [(Kind::ProxyAuthRequired, None, "D-28", 0.97, at(1.0))]);
+    assert_eq!(told(vec![wants(1, turn::ASKS_BASIC), wants(5, turn::ASKS_BASIC)])[0].3, 0.85);
+    let passes = proxied(9, 9.0, &[turned(9.0, 0.1, 200, turn::CONNECT | turn::PROXIED | turn::PROXY_LOGIN)]);
+    assert_eq!(told(vec![wants(1, turn::ASKS_BASIC), passes]), []);
+}
+
+#[test]
+fn a_proxy_of_the_old_version_is_told() {
+    let opens =
+        |n: u64, marks: u32| proxied(n, n as f64, &[turned(n as f64, 0.1, 200, turn::CONNECT | turn::PROXIED | marks)]);
+    let found = told(vec![opens(1, turn::OLD), opens(5, turn::OLD)]);
+    assert_eq!(found, [(Kind::ProxyUnsuitable, None, "D-29", 0.7, at(1.1))]);
+    assert_eq!(told(vec![opens(1, 0), opens(5, turn::OLD)]), []);
+    assert_eq!(told(vec![opens(1, turn::CLOSES), opens(5, turn::CLOSES)]), []);
+    assert_eq!(told((1..4).map(|n| opens(n, turn::CLOSES)).collect()).len(), 1);
+}
