@@ -1,10 +1,10 @@
-//! Throughput of reading one datagram's message: a DNS response with four answers, a STUN success,
-//! RTP, and what SCTP is proven and refused by.
+//! Throughput of reading one datagram's message: a DNS response with four answers, a NetBIOS name, an NTP reply, a STUN
+//! success, RTP, RTCP, what SCTP is proven and refused by, and a SIP head.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use relayscope::inspect::{dns, rtp, sctp, stun};
+use relayscope::inspect::{dns, message, ntp, rtp, sctp, stun};
 
 const DNS_HEAD: &[u8] =
     b"\x12\x34\x81\x80\x00\x01\x00\x04\x00\x00\x00\x00\x03www\x07example\x03com\x00\x00\x01\x00\x01";
@@ -24,15 +24,25 @@ fn messages(c: &mut Criterion) {
             Some((question, addresses))
         });
     });
+    let name = b"\x12\x34\x01\x10\0\x01\0\0\0\0\0\0\x20CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0\0\x21\0\x01";
+    group.bench_function("netbios_name", |b| b.iter(|| dns::is_netbios(black_box(name))));
+    let reply = [&[0x24, 2, 6, 0xec][..], &[0xe3; 44]].concat();
+    group.bench_function("ntp_reply", |b| {
+        b.iter(|| ntp::parse(black_box(&reply)).map(|p| [p.origin, p.receive, p.transmit].map(ntp::moment)));
+    });
     group.bench_function("stun_success", |b| {
         b.iter(|| stun::parse(black_box(STUN), STUN.len()).map(|m| m.details()));
     });
     let packet = [&b"\x80\x60\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03"[..], &[5; 160]].concat();
     group.bench_function("rtp", |b| b.iter(|| rtp::parse(black_box(&packet), 172)));
+    let report = [&b"\x80\xc8\x00\x06"[..], &[1; 24], b"\x81\xca\x00\x01\x00\x00\x00\x01"].concat();
+    group.bench_function("rtcp", |b| b.iter(|| rtp::report(black_box(&report), report.len())));
     // its chunk fills it, so it is summed
     let packet = [&b"\x13\x88\x13\x89\x00\x00\x00\x07\x00\x00\x00\x01\x00\x03\x04\xa4"[..], &[5; 1184]].concat();
     group.bench_function("sctp_1200_bytes", |b| b.iter(|| sctp::parse(black_box(&packet))));
     group.bench_function("not_sctp", |b| b.iter(|| sctp::parse(black_box(&[0x5a; 172]))));
+    let head = b"REGISTER sip:example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9\r\nUser-Agent: phone\r\nl: 0\r\n\r\n";
+    group.bench_function("sip_head", |b| b.iter(|| message::datagram(black_box(head))));
     group.finish();
 }
 

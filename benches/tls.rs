@@ -1,8 +1,9 @@
-//! How fast a ClientHello is walked, and fingerprinted.
+//! How fast a ClientHello is walked, and fingerprinted; of TLS, of DTLS, and with what may stand around it.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use relayscope::inspect::dtls::{DtlsState, Wanted};
 use relayscope::inspect::haproxy::{self, HaproxyStream};
 use relayscope::inspect::ja::{Transport, ja4};
 use relayscope::inspect::openvpn::OpenVpnStream;
@@ -46,6 +47,39 @@ fn hello(c: &mut Criterion) {
     group.finish();
 }
 
+/// A ClientHello of DTLS 1.2 in handshake fragments of `size` bytes, a datagram each (RFC 6347 §4.2.3).
+fn dtls_datagrams(size: usize) -> Vec<Vec<u8>> {
+    let name = b"\x00\x00\x00\x12\x00\x10\x00\x00\x0drelay.example";
+    let body = [&[0xfe, 0xfd][..], &[9; 32], &[0, 0, 0, 2, 0xc0, 0x2b, 1, 0, 0, 22], name].concat();
+    let number = |n: usize| u16::try_from(n).unwrap_or_default().to_be_bytes();
+    let whole = number(body.len());
+    let fragment = |(n, piece): (usize, &[u8])| {
+        let head = [&[1, 0][..], &whole, &[0, 0, 0], &number(n * size), &[0], &number(piece.len())].concat();
+        [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0][..], &number(n), &number(head.len() + piece.len()), &head, piece].concat()
+    };
+    body.chunks(size).enumerate().map(fragment).collect()
+}
+
+fn dtls(c: &mut Criterion) {
+    let mut group = c.benchmark_group("dtls");
+    group.throughput(Throughput::Elements(1)).sample_size(30);
+    for (name, size) in [("hello in one datagram", 1200), ("hello in three", 26)] {
+        let datagrams = dtls_datagrams(size);
+        let hellos = || {
+            let (mut state, mut n) = (DtlsState::new(), 0);
+            for datagram in black_box(&datagrams) {
+                state.inspect(Direction::Orig, datagram, Wanted::Hellos, &mut |fact| {
+                    n += usize::from(matches!(fact, Fact::ClientHello(hello) if hello.sni().is_some()));
+                });
+            }
+            n
+        };
+        assert_eq!(hellos(), 1, "{name}");
+        group.bench_function(name, |b| b.iter(hellos));
+    }
+    group.finish();
+}
+
 /// What may stand around a hello, each to the point where the hello's own reader takes over, or has it whole.
 fn around(c: &mut Criterion) {
     let head = b"PROXY TCP4 192.0.2.9 198.51.100.2 52176 443\r\n";
@@ -83,5 +117,5 @@ fn feed(inspector: &mut dyn StreamInspector, bytes: &[u8]) -> usize {
     told
 }
 
-criterion_group!(benches, hello, around, certificates);
+criterion_group!(benches, hello, dtls, around, certificates);
 criterion_main!(benches);

@@ -14,15 +14,19 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::classify::catalogue::ProductId;
 use crate::classify::site::Site;
+use crate::classify::watch::Watch;
 use crate::classify::{catalog, explain};
 use crate::cli::{self, AnalyzeArgs, CatalogArgs, CatalogFormat, Cli, Command, ExplainArgs, Product};
 use crate::decode::link_name;
+use crate::diagnose;
+use crate::diagnose::rules::Rules;
+use crate::diagnose::scene::Scene;
 use crate::engine;
 use crate::engine::naming::KnowledgeBase;
 use crate::exit::{Exit, Outcome};
 use crate::pipeline;
 use crate::present::Format;
-use crate::present::report::{self, Report};
+use crate::present::report::{self, Report, Told};
 use crate::source::{CHUNK_BYTES, Class, Problem, Source, SourceError, progress};
 
 /// How much output is gathered before it is written.
@@ -89,9 +93,25 @@ fn knowledge(catalogue: Option<&PathBuf>, site: Option<&PathBuf>, product: Optio
     };
     known.product = product.map(product_id).or(known.product);
     let user = catalogue.map(|path| read_text(path, "catalogue")).transpose()?;
-    let name = catalogue.map(|path| path.display().to_string()).unwrap_or_default();
-    KnowledgeBase::new(user.as_deref(), known)
-        .map_err(|e| if name.is_empty() { anyhow!(e) } else { anyhow!("{name}: {e}") })
+    if let (Some(path), Some(text)) = (catalogue, &user)
+        && text.parse::<toml::Table>().is_ok_and(|table| table.is_empty())
+    {
+        return Err(anyhow!("{}: the catalogue has no entries; is it the file that you mean?", path.display()));
+    }
+    KnowledgeBase::new(user.as_deref(), known).map_err(|e| of_file(e, catalogue))
+}
+
+/// The rules of diagnosis, with what the user's catalogue sets of them.
+fn rules(base: &mut KnowledgeBase, catalogue: Option<&PathBuf>) -> Result<Rules> {
+    Rules::with_user(std::mem::take(&mut base.diagnosis)).map_err(|e| of_file(e, catalogue))
+}
+
+/// What is wrong with knowledge, and in which file, if it is the user's.
+fn of_file(error: impl std::error::Error + Send + Sync + 'static, file: Option<&PathBuf>) -> anyhow::Error {
+    match file {
+        None => anyhow!(error),
+        Some(path) => anyhow!("{}: {error}", path.display()),
+    }
 }
 
 const fn product_id(product: Product) -> ProductId {
@@ -117,8 +137,10 @@ fn print_catalog(args: &CatalogArgs) -> Result<()> {
 }
 
 fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
-    let base = knowledge(args.catalogue.as_ref(), None, None)?;
-    match explain::explain(&args.subject, &base.catalogue, &base.rules) {
+    let mut base = knowledge(args.catalogue.as_ref(), None, None)?;
+    let rules = rules(&mut base, args.catalogue.as_ref())?;
+    let text = diagnose::explain::explain(&args.subject, &rules);
+    match text.or_else(|| explain::explain(&args.subject, &base.catalogue, &base.rules)) {
         Some(text) => {
             let mut out = io::stdout().lock();
             out.write_all(text.as_bytes())?;
@@ -126,17 +148,19 @@ fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
             Ok(Exit::Fine)
         }
         None => Err(anyhow!(
-            "nothing is called '{}': try a class (relay, p2p, s3, ...), a catalogue entry (see `relayscope catalog`) \
-             or a host name",
+            "nothing is called '{}': try a rule (CF-1, D-6), a kind of finding (dns-blocked), a class (relay, p2p, s3), \
+             a catalogue entry (see `relayscope catalog`) or a host name",
             args.subject.escape_debug()
         )),
     }
 }
 
 fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
-    let base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
+    let mut base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
+    let rules = rules(&mut base, args.catalogue.as_ref())?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
     keep_inputs(args, &paths)?;
+    find_folder(args.output.as_deref())?;
     if let Some(filter) = &args.filter {
         for test in filter.without_data() {
             say(&format!("the filter's test {test} matches nothing yet: there is no data for it"));
@@ -145,6 +169,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let config = engine::Config {
         flow: crate::flow::Config { rates: base.thresholds, ..Default::default() },
         records: args.format() != Format::Summary || args.filter.is_some(),
+        watch: Arc::new(Watch::of(&base.catalogue)),
         secret: RandomState::new().build_hasher().finish() | 1,
     };
     let threads = args.threads.map_or_else(default_threads, usize::from);
@@ -166,14 +191,19 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         exit.note(Exit::Interrupted);
     }
     if reports {
-        let quality = outcome.analysis.quality(
+        let mut quality = outcome.analysis.quality(
             outcome.facts.links.keys().map(|l| l.0),
             outcome.facts.kernel_drops,
             outcome.facts.interface_drops,
             warnings,
         );
+        quality.advice = diagnose::capture::advice(&quality, &rules);
         let files = paths.iter().map(|p| p.display().to_string()).collect();
         let naming = outcome.analysis.name(&base);
+        let diagnosis = (!args.no_diagnose).then(|| {
+            let cases = outcome.analysis.cases(&naming);
+            diagnose::diagnose(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality })
+        });
         let report = Report {
             analysis: &outcome.analysis,
             naming: &naming,
@@ -181,8 +211,15 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
             stats: outcome.analysis.stats(),
             files,
             filter: args.filter.as_ref(),
+            diagnosis,
         };
-        tell(args, report)?;
+        let told = tell(args, report)?;
+        if args.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
+            exit.note(Exit::Finding);
+        }
+        if told.poor {
+            exit.note(Exit::Poor);
+        }
     }
     // the process ends now: giving back millions of small pieces of memory one by one would only take time
     std::mem::forget(outcome);
@@ -201,6 +238,17 @@ fn keep_inputs(args: &AnalyzeArgs, inputs: &[PathBuf]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses an output in a folder that is not there, before the work is done rather than behind it.
+fn find_folder(output: Option<&Path>) -> Result<()> {
+    let folder = output.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    match (output, folder) {
+        (Some(path), Some(folder)) if !folder.is_dir() => {
+            Err(anyhow!("{}: cannot be written: there is no folder {}", path.display(), folder.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn default_threads() -> usize {
@@ -257,10 +305,16 @@ fn note_problems(problems: &[Problem], outcome: &pipeline::Outcome, silent: bool
         let counts = match problem {
             Problem::Error(_) => true,
             Problem::Warning(warning) => warning.what.ends_the_file(),
+            Problem::Repeated { .. } => false,
         };
         if counts {
             exit.note(if problem.class() == Class::Permission { Exit::Permission } else { Exit::Input });
         }
+        lines.push(line);
+    }
+    if let Some(line) = analysis.cut_away() {
+        say(&line);
+        exit.note(Exit::Input);
         lines.push(line);
     }
     if let Some(line) = analysis.unknown_links() {
@@ -275,7 +329,7 @@ fn note_problems(problems: &[Problem], outcome: &pipeline::Outcome, silent: bool
 }
 
 /// Writes the report to where it is wanted: standard output, or a file that appears whole or not at all.
-fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<()> {
+fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<Told> {
     let path = args.output.as_deref().filter(|p| *p != Path::new("-"));
     let Some(path) = path else {
         let out = io::stdout();
@@ -295,7 +349,7 @@ fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<()> {
     let partial = PathBuf::from(partial);
     let written = fs::File::create(&partial)
         .and_then(|file| report::write(BufWriter::with_capacity(OUTPUT_BUFFER, file), args.format(), report, style))
-        .and_then(|()| fs::rename(&partial, path));
+        .and_then(|told| fs::rename(&partial, path).map(|()| told));
     if written.is_err() {
         let _ = fs::remove_file(&partial);
     }

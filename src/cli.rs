@@ -9,7 +9,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::filter::{Filter, Severity};
+use crate::event::Severity;
+use crate::filter::Filter;
 use crate::present::Format;
 use crate::present::color::Color;
 
@@ -23,7 +24,7 @@ Examples:
   relayscope analyze --ndjson site.pcap | jq .    a record a line
   relayscope analyze -Y 'relay rate>1M' site.pcap only relay flows above 1 Mb/s
   relayscope catalog --product ows                what must be allowed
-  relayscope explain relay                        how a class is told
+  relayscope explain CF-1                         what a finding rests on
 
 A file that is called like a command is given as ./FILE.
 Exit codes: 0 fine, 1 a finding at or above --fail-on, 2 usage, 3 input unreadable or cut short,
@@ -43,6 +44,13 @@ Filters:
   port:80,443  port:1024-65535  sni:*.u5fgb.com  dns:u5fgb.com  re:/^rec[0-9]/
   conf>=0.8 rate>1M rtt>100ms retrans>1% age<30s bytes>10MB pkts>100
   and or not ( ) ! - a blank is `and`";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  relayscope explain CF-1
+  relayscope explain content-filter-stall
+  relayscope explain relay
+  relayscope explain rec1.us-west.u5fgb.com";
 
 /// Names every flow of a cloud-managed video surveillance system, from captures alone. It never sends a packet.
 #[derive(Debug, Parser)]
@@ -73,7 +81,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  relayscope catalog --product ows --format json")]
     Catalog(CatalogArgs),
     /// Say how a rule, a class or a host is judged, and on what source that rests
-    #[command(after_help = "Examples:\n  relayscope explain relay\n  relayscope explain rec1.us-west.u5fgb.com")]
+    #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
     /// Print a completion script
     #[command(after_help = "Example:\n  relayscope completions bash > /etc/bash_completion.d/relayscope")]
@@ -110,15 +118,18 @@ pub struct AnalyzeArgs {
     /// What is known of the site: recorder, networks, public addresses
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub site: Option<PathBuf>,
-    /// Use this catalogue of hosts instead of the built-in one
+    /// Add this catalogue of hosts to the built-in one; entries of one id replace each other
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub catalogue: Option<PathBuf>,
     /// Worker threads; as many as there are processors if not given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZeroUsize>,
     /// Exit with 1 on a finding at least this grave: info, warning or error
     #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
     pub fail_on: Option<Severity>,
+    /// Only name flows: look for no faults
+    #[arg(long, conflicts_with = "fail_on")]
+    pub no_diagnose: bool,
     /// Look up no names: always so, no packet is ever sent
     #[arg(short = 'n')]
     no_lookup: bool,
@@ -199,7 +210,7 @@ pub struct CatalogArgs {
     /// The form of the list
     #[arg(long, default_value = "text")]
     pub format: CatalogFormat,
-    /// Use this catalogue instead of the built-in one
+    /// Add this catalogue to the built-in one; entries of one id replace each other
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub catalogue: Option<PathBuf>,
 }
@@ -207,10 +218,10 @@ pub struct CatalogArgs {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A rule, a class or a host name
-    #[arg(value_name = "RULE|CLASS|HOST")]
+    /// A rule (CF-1), a kind of finding (dns-blocked), a class or a host name
+    #[arg(value_name = "RULE|KIND|CLASS|HOST")]
     pub subject: String,
-    /// Use this catalogue instead of the built-in one
+    /// Add this catalogue to the built-in one; entries of one id replace each other
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub catalogue: Option<PathBuf>,
 }
@@ -237,11 +248,12 @@ fn parse_filter(text: &str) -> Result<Filter, String> {
     Filter::parse(text).map_err(|error| error.render(text))
 }
 
+fn parse_threads(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "a number of threads, 1 or more")
+}
+
 fn parse_severity(text: &str) -> Result<Severity, &'static str> {
-    match text {
-        "warn" => Ok(Severity::Warning),
-        _ => Severity::parse(text).ok_or("one of info, warning, error"),
-    }
+    Severity::meant(text).ok_or("one of info, warning, error")
 }
 
 /// How alike a lone word and a command must be for the word to be taken for a slip of the finger.

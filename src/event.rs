@@ -4,8 +4,10 @@
 //! (bytes, seconds, bits per second). What was not seen is absent, never `null`. A list holds its first entries
 //! and counts the rest in `NAME_omitted`.
 
+mod finding;
 mod protocols;
 mod rfc3339;
+pub(crate) mod word;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
+pub use finding::*;
 pub use protocols::*;
 pub use rfc3339::Rfc3339;
 
@@ -155,7 +158,8 @@ pub struct FlowRecord<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tunnel: Vec<&'static str>,
     /// What is spoken, as far as it is known: `tls`, `dtls`, `quic`, `http`, `http2`, `websocket`, `rtsp`, `sip`, `ssdp`,
-    /// `ws-discovery`, `dns`, `stun`, `ntp`.
+    /// `ws-discovery`, `dns`, `mdns`, `llmnr`, `netbios-ns`, `dot`, `doq`, `doh` (a listed resolver, by HTTP/2 or 3), `stun`,
+    /// `ntp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_proto: Option<&'static str>,
     /// What was counted.
@@ -210,6 +214,9 @@ pub struct FlowRecord<'a> {
     /// STUN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stun: Option<StunRecord<'a>>,
+    /// NTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ntp: Option<NtpRecord<'a>>,
     /// SCTP, over IP or UDP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sctp: Option<SctpRecord>,
@@ -333,16 +340,21 @@ pub struct CaptureQuality {
     pub duplicate_share: f64,
     /// Share of TCP flows with payload of which one direction was captured, 0 to 1.
     pub one_sided_share: f64,
+    /// How many such flows there are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub one_sided_flows: u64,
     /// Frames that the capture cut.
     pub cut_frames: u64,
     /// Bytes that TCP acknowledged and the capture does not hold.
     pub missed_bytes: u64,
+    /// Their share of all payload bytes, held and missed, 0 to 1.
+    pub missed_share: f64,
     /// Undecoded frames by reason.
     pub undecoded: std::collections::BTreeMap<&'static str, u64>,
     /// What was wrong with the input, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What to do about it, in one sentence.
+    /// What to do about it, in a sentence or two.
     pub advice: String,
 }
 

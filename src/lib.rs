@@ -6,6 +6,7 @@ pub mod app;
 pub mod classify;
 pub mod cli;
 pub mod decode;
+pub mod diagnose;
 pub mod engine;
 pub mod event;
 pub mod exit;

@@ -192,6 +192,45 @@ fn a_capture_without_frames_says_so() {
 }
 
 #[test]
+fn a_capture_that_ends_before_its_first_interface_says_so() {
+    let dir = TempDir::new().unwrap();
+    let header: [u32; 7] = [0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28];
+    fs::write(dir.path().join("bare.pcapng"), header.map(u32::to_le_bytes).concat()).unwrap();
+    complains(dir.path(), &["bare.pcapng"], 3, "it ends before any interface is described");
+}
+
+#[test]
+fn frames_cut_before_their_addresses_say_so() {
+    let dir = TempDir::new().unwrap();
+    let mut file = capture(1, &[]);
+    for second in 1..4_u32 {
+        file.extend([second, 0, 20, 60].map(u32::to_le_bytes).concat());
+        file.extend([&[2; 12][..], &[8, 0, 0x45, 0, 0, 46, 0, 0]].concat());
+    }
+    fs::write(dir.path().join("cut.pcap"), &file).unwrap();
+    let ran = complains(dir.path(), &["cut.pcap"], 3, "all 3 frames are cut before their addresses");
+    assert!(ran.out.contains("Capture again with whole frames"), "{}", ran.out);
+}
+
+#[test]
+fn a_file_given_twice_is_read_once() {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path();
+    fs::create_dir(at.join("ring")).unwrap();
+    fs::write(at.join("ring/a.pcap"), ethernet(1, 1)).unwrap();
+    std::os::unix::fs::symlink("ring/a.pcap", at.join("b.pcap")).unwrap();
+    let once = run(at, &["--csv", "ring/a.pcap"]);
+    for (args, name) in [
+        (["ring/a.pcap", "ring/a.pcap"], "ring/a.pcap"),
+        (["ring/a.pcap", "b.pcap"], "b.pcap"),
+        (["ring", "b.pcap"], "b.pcap"),
+    ] {
+        let ran = complains(at, &["analyze", "--csv", args[0], args[1]], 0, "given more than once; it is read once");
+        assert!(ran.err.contains(name) && ran.out == once.out, "{}", ran.err);
+    }
+}
+
+#[test]
 fn a_gzip_bomb_is_given_up() {
     let dir = TempDir::new().unwrap();
     // Members may follow each other in a gzip file: the same megabytes of zeros over and over.
@@ -221,6 +260,8 @@ fn files_of_the_user_that_are_wrong() {
     let at = dir.path();
     fs::write(at.join("broken.toml"), "\nx = [").unwrap();
     fs::write(at.join("other.toml"), "colour = \"red\"\n").unwrap();
+    fs::write(at.join("empty.toml"), "# nothing yet\n").unwrap();
+    complains(at, &["--catalogue", "empty.toml", CAPTURE], 2, "empty.toml: the catalogue has no entries");
     for option in ["--site", "--catalogue"] {
         complains(at, &[option, "gone.toml", CAPTURE], 2, "gone.toml: the ");
         complains(at, &[option, "broken.toml", CAPTURE], 2, "broken.toml: line 2: ");
@@ -231,7 +272,9 @@ fn files_of_the_user_that_are_wrong() {
 #[test]
 fn an_output_that_cannot_be_written() {
     let dir = TempDir::new().unwrap();
-    complains(dir.path(), &["--csv", "-o", "gone/out.csv", CAPTURE], 2, "gone/out.csv: cannot be written");
+    let ran =
+        complains(dir.path(), &["-o", "gone/out", CAPTURE], 2, "gone/out: cannot be written: there is no folder gone");
+    assert_eq!(ran.out, "");
     fs::create_dir(dir.path().join("folder")).unwrap();
     complains(dir.path(), &["--csv", "-o", "folder", CAPTURE], 2, "folder: cannot be written");
     #[cfg(target_os = "linux")]
@@ -278,7 +321,8 @@ fn words_that_are_no_command() {
     for (args, says) in [
         (&["analyse", CAPTURE][..], "'analyze'"),
         (&["live"], "'live'"),
-        (&["--threads", "0", CAPTURE], "--threads"),
+        (&["--threads", "0", CAPTURE], "a number of threads, 1 or more"),
+        (&["--threads", "many", CAPTURE], "a number of threads, 1 or more"),
         (&["analyze"], "Usage: relayscope analyze"),
         (&["--json", "--csv", CAPTURE], "cannot be used with"),
     ] {
@@ -345,6 +389,67 @@ fn a_filter_keeps_what_passes() {
     assert!(run(dir.path(), &["-Y", "class:relay", CAPTURE]).out.contains("; 3 flows"));
 }
 
+/// Three conversations of which the mirror shows only what the client sent.
+fn one_sided() -> Vec<u8> {
+    let sent = |frame: &[u8]| frame[26..30] == [192, 168, 1, 50];
+    let all = (1..=3).flat_map(|n| conversation(n, 40_000 + u16::try_from(n).unwrap(), "a1.us-west.u5fgb.com"));
+    capture(1, &all.filter(|(_, frame)| sent(frame)).collect::<Vec<_>>())
+}
+
+fn records(text: &str) -> Vec<serde_json::Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_poor_capture_is_a_finding_and_an_exit_code() {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path();
+    fs::write(at.join("half.pcap"), one_sided()).unwrap();
+    let code = |args: &[&str]| run(at, &[args, &["half.pcap"][..]].concat()).code;
+    assert_eq!(code(&[]), 0);
+    assert_eq!(code(&["--fail-on", "error"]), 5);
+    for form in [&[][..], &["--ndjson"], &["--json"], &["--csv"], &["-o", "out"], &["-Y", "class:s3"]] {
+        let args = [&["--fail-on", "warn"], form].concat();
+        assert_eq!(code(&args), 1, "{args:?}");
+    }
+    assert_eq!(code(&["--fail-on", "info", "--no-diagnose"]), 2);
+
+    let told = records(&run(at, &["--ndjson", "half.pcap"]).out);
+    let kinds: Vec<_> = told.iter().map(|r| r["event_type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["flow", "flow", "flow", "finding", "capture_quality", "stats"]);
+    let finding = &told[3];
+    assert_eq!((&finding["kind"], &finding["rule"]), (&"span-one-sided".into(), &"D-22".into()));
+    assert!(told[4]["advice"].as_str().unwrap().contains(finding["advice"].as_str().unwrap()));
+    // what is wrong with the capture is so whatever flows are asked for
+    let none = records(&run(at, &["--ndjson", "-Y", "class:s3", "half.pcap"]).out);
+    assert_eq!(none.iter().map(|r| r["event_type"].as_str().unwrap()).collect::<Vec<_>>(), kinds[3..]);
+
+    let json: serde_json::Value = serde_json::from_str(&run(at, &["--json", "half.pcap"]).out).unwrap();
+    assert_eq!((&json["findings"][0], &json["sessions"]), (finding, &serde_json::json!([])));
+    let summary = run(at, &["half.pcap"]).out;
+    assert!(summary.starts_with("⚠ The mirror shows one direction only, in 100 % of the connections"), "{summary}");
+
+    let silent = ["--no-diagnose", "half.pcap"];
+    assert!(!run(at, &[&["--ndjson"], &silent[..]].concat()).out.contains("\"finding\""));
+    assert!(run(at, &silent).out.starts_with("Capture "));
+    assert!(!run(at, &[&["--json"], &silent[..]].concat()).out.contains("\"findings\""));
+}
+
+#[test]
+fn a_users_thresholds_count() {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path();
+    fs::write(at.join("half.pcap"), one_sided()).unwrap();
+    fs::write(at.join("mine.toml"), "[diagnosis.capture]\none_sided_flows = { value = 4 }\n").unwrap();
+    fs::write(at.join("wrong.toml"), "[diagnosis.capture]\none_sided_flow = { value = 4 }\n").unwrap();
+    let args = ["--fail-on", "warning", "--catalogue"];
+    assert_eq!(run(at, &[&args[..], &["mine.toml", "half.pcap"]].concat()).code, 0);
+    let said = "wrong.toml: there is no setting `diagnosis.capture.one_sided_flow`";
+    complains(at, &[&args[..], &["wrong.toml", "half.pcap"]].concat(), 2, said);
+    let told = run(at, &["explain", "D-22", "--catalogue", "mine.toml"]).out;
+    assert!(told.contains("one_sided_flows = 4"), "{told}");
+}
+
 #[test]
 fn every_form_is_what_it_says() {
     let dir = TempDir::new().unwrap();
@@ -371,6 +476,8 @@ fn the_other_commands_answer() {
         (&["catalog", "--product", "contera"], "*.gp4f.com"),
         (&["catalog", "--format", "json"], "\"hosts\""),
         (&["explain", "relay"], "evidence"),
+        (&["explain", "cf-1"], "first_byte_seconds = 10"),
+        (&["explain", "content-filter-stall"], "CF-12"),
         (&["explain", "rec1.us-west.u5fgb.com"], "us-west"),
         (&["completions", "bash"], "_relayscope()"),
         (&["completions", "zsh"], "#compdef relayscope"),

@@ -78,6 +78,13 @@ fn flow_line(flow: &Value) -> String {
     .to_owned()
 }
 
+/// What a finding says, but for its texts.
+fn finding_line(finding: &Value) -> String {
+    let part = |name: &str| finding.get(name).map_or("-".to_owned(), |v| v.to_string().replace('"', ""));
+    let parts = ["kind", "mode", "rule", "severity", "confidence", "count", "src_ip", "dest_ip", "host"].map(part);
+    format!("finding {}", parts.join(" "))
+}
+
 /// The counters of a run: all of `stats`, and the numbers of `capture_quality`.
 fn counters(record: &Value, into: &mut String) {
     for (key, value) in record.as_object().unwrap() {
@@ -92,6 +99,7 @@ fn golden(records: &[Value]) -> String {
     for record in records {
         match text(record, "event_type") {
             "flow" => writeln!(page, "{}", flow_line(record)).unwrap(),
+            "finding" => writeln!(page, "{}", finding_line(record)).unwrap(),
             _ => counters(record, &mut page),
         }
     }

@@ -2,12 +2,9 @@
 
 mod support;
 
-use std::fs;
-use std::process::Command;
-
 use serde_json::Value;
 use support::der::certificate;
-use support::{ACK, PSH, SYN, client_hello, pcap, server_hello, tcp, udp};
+use support::{ACK, PSH, SYN, client_hello, client_hello_with, only, server_hello, server_hello_with, tcp, udp};
 
 const CLIENT: &str = "192.168.1.50";
 const SERVER: &str = "198.51.100.10";
@@ -46,17 +43,7 @@ fn said(port: u16, segments: Talk<'_>) -> Value {
 
 /// The record of the one flow that is in these frames.
 fn told(frames: &[Vec<u8>]) -> Value {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a.pcap");
-    let times = (0..).map(|n| 1_700_000_000_000_000_000 + n * 1_000_000);
-    fs::write(&path, pcap(1, times.zip(frames.iter().map(Vec::as_slice)))).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_relayscope")).arg("--ndjson").arg(&path).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = output.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty());
-    let flows: Vec<Value> =
-        lines.map(|l| serde_json::from_slice(l).unwrap()).filter(|r: &Value| r["event_type"] == "flow").collect();
-    assert_eq!(flows.len(), 1);
-    flows.into_iter().next().unwrap()
+    only(frames, 1_000_000)
 }
 
 /// The server's name and the version agreed on.
@@ -81,6 +68,58 @@ fn another_hello() -> Vec<u8> {
     let at = hello.windows(4).position(|w| w == [0, 21, 0, 0]).unwrap();
     hello[at + 1] = 35;
     hello
+}
+
+/// A ClientHello with an encrypted one inside, or a decoy, of that key.
+fn with_ech(enc: &[u8]) -> Vec<u8> {
+    let key = support::vec16(enc);
+    let ech = [&[0, 0, 1, 0, 1, 0x2a][..], &key, &support::vec16(&[0x77; 40])].concat();
+    client_hello_with(NAME, &[(0xfe0d, &ech)])
+}
+
+/// A HelloRetryRequest with these extensions besides.
+fn retry(further: &[(u16, &[u8])]) -> Vec<u8> {
+    let random = b"\xcf\x21\xad\x74\xe5\x9a\x61\x11\xbe\x1d\x8c\x02\x1e\x65\xb8\x91\xc2\xa2\x11\x16\x7a\xbb\x8c\
+        \x5e\x07\x9e\x09\xe2\xc8\xa8\x33\x9c";
+    server_hello_with(*random, &[&[(43, &[3_u8, 4][..])], further].concat())
+}
+
+#[test]
+fn what_becomes_of_an_encrypted_hello_is_told_where_it_shows() {
+    let (first, next, answer) = (with_ech(&[9; 32]), with_ech(&[]), server_hello(true));
+    let (silent, speaks) = (retry(&[]), retry(&[(0xfe0d, &[1; 8])]));
+    let cases: [(&str, Talk<'_>); 6] = [
+        ("offered", &[(Client, &first), (Server, &answer)]),
+        ("outer", &[(Client, &first), (Server, &server_hello(false))]),
+        ("outer", &[(Client, &first), (Server, &silent), (Client, &first), (Server, &answer)]),
+        ("outer", &[(Client, &first), (Server, &speaks), (Client, &first), (Server, &answer)]),
+        ("accepted", &[(Client, &first), (Server, &speaks), (Client, &next), (Server, &answer)]),
+        ("offered", &[(Client, &first), (Client, &next), (Server, &answer)]),
+    ];
+    for (n, (want, talk)) in cases.into_iter().enumerate() {
+        let flow = said(443, talk);
+        assert_eq!(flow["tls"]["ech"], want, "case {n}");
+        let flagged = flow["flags"].as_array().is_some_and(|flags| flags.contains(&"ech".into()));
+        assert_eq!(flagged, want != "outer", "case {n}: whether a name may be hidden");
+    }
+    assert_eq!(said(443, &[(Client, &client_hello(NAME, 0)), (Server, &answer)])["tls"]["ech"], Value::Null);
+}
+
+#[test]
+fn dns_over_tls_and_over_https_is_recognised() {
+    let answer = server_hello(true);
+    let told = |port: u16, name: &str, alpn: &[u8]| {
+        let hello = client_hello_with(name, &[(16, &support::vec16(alpn))]);
+        let flow = said(port, &[(Client, &hello), (Server, &answer)]);
+        (flow["app_proto"].clone(), flow["class"].clone(), flow["subclass"].clone())
+    };
+    let dns = |name: &str| (name.into(), "dns".into(), serde_json::json!([name]));
+    assert_eq!(told(853, "resolver.example", b"\x03dot"), dns("dot"));
+    assert_eq!(told(8443, "resolver.example", b"\x03dot"), dns("dot"), "whatever the port");
+    assert_eq!(told(853, "resolver.example", b"\x02h2"), dns("dot"), "the port is kept for it");
+    assert_eq!(told(443, "dns.google", b"\x02h2\x08http/1.1"), dns("doh"));
+    assert_eq!(told(443, "dns.google", b"\x08http/1.1").0, "tls", "RFC 8484 wants HTTP/2 at least");
+    assert_eq!(told(443, "resolver.example", b"\x02h2").0, "tls");
 }
 
 #[test]

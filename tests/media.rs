@@ -2,11 +2,8 @@
 
 mod support;
 
-use std::fs;
-use std::process::Command;
-
 use serde_json::{Value, json};
-use support::{ACK, PSH, SYN, pcap, tcp, udp};
+use support::{ACK, PSH, SYN, only, tcp, udp};
 
 const HERE: (&str, u16) = ("192.168.1.50", 50_000);
 const THERE: (&str, u16) = ("198.51.100.10", 40_000);
@@ -30,17 +27,7 @@ fn said(port: u16, datagrams: &[(Who, Vec<u8>)]) -> Value {
 
 /// The record of the one flow that is in these frames.
 fn told(frames: &[Vec<u8>]) -> Value {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a.pcap");
-    let times = (0..).map(|n| 1_700_000_000_000_000_000 + n * 20_000_000);
-    fs::write(&path, pcap(1, times.zip(frames.iter().map(Vec::as_slice)))).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_relayscope")).arg("--ndjson").arg(&path).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = output.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty());
-    let mut flows = lines.map(|l| serde_json::from_slice::<Value>(l).unwrap()).filter(|r| r["event_type"] == "flow");
-    let flow = flows.next().unwrap();
-    assert!(flows.next().is_none());
-    flow
+    only(frames, 20_000_000)
 }
 
 /// A packet of RTP.

@@ -76,6 +76,7 @@ fn the_server_is_heard_too() {
         let (record, _) = run(&datagrams);
         assert_eq!((&record["quic"]["sni"], &record["tls"]["cipher"]), (&json!("a.example"), &cipher));
         assert_eq!((&record["src_port"], &record["tls"]["alpn"]), (&json!(50_000), &json!(["doq"])));
+        assert_eq!((&record["app_proto"], &record["subclass"]), (&json!("doq"), &json!(["doq"])));
     }
 }
 

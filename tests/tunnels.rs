@@ -3,28 +3,16 @@
 
 mod support;
 
-use assert_cmd::Command;
 use serde_json::Value;
-use support::{dns, ethernet, fragments, pcap, udp};
+use support::{dns, ethernet, flows, fragments, udp};
 
 const CLIENT: &str = "192.168.1.50";
 const SERVER: &str = "198.51.100.10";
 const ENDS: (&str, &str) = ("203.0.113.1", "203.0.113.2");
 
-/// The flows of a capture of these Ethernet frames, a millisecond apart.
-fn flows(frames: &[Vec<u8>]) -> Vec<Value> {
-    let file = pcap(1, frames.iter().zip(1..).map(|(f, n)| (n * 1_000_000, &f[..])));
-    let run = Command::cargo_bin("relayscope").unwrap().args(["analyze", "--ndjson", "-"]).write_stdin(file).unwrap();
-    let lines = String::from_utf8(run.stdout).unwrap();
-    let records = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    records.filter(|record| record["event_type"] == "flow").collect()
-}
-
-/// The one flow of a capture.
+/// The one flow of a capture of these Ethernet frames, a millisecond apart.
 fn only(frames: &[Vec<u8>]) -> Value {
-    let mut flows = flows(frames);
-    assert_eq!(flows.len(), 1, "{flows:#?}");
-    flows.remove(0)
+    support::only(frames, 1_000_000)
 }
 
 /// A question as an IP packet, long enough to be parted.
@@ -71,7 +59,8 @@ fn many_rows_of_tunnels_stand_side_by_side() {
         let ip = udp(40_000 + u16::from(n), 53).payload([n]).ipv4(CLIENT, SERVER).ip().to_vec();
         (0..n % 4).fold(ip, |ip, _| if n & 1 == 0 { gre(&ip) } else { vxlan(&ip) })
     };
-    let flows = flows(&framed((0..40).map(packet)));
+    let frames = framed((0..40).map(packet));
+    let flows = flows((0..).step_by(1_000_000).zip(frames.iter().map(Vec::as_slice)));
     assert_eq!(flows.len(), 40);
     for (flow, n) in flows.iter().zip(0..) {
         let name = if n & 1 == 0 { "gre" } else { "vxlan" };

@@ -1,4 +1,4 @@
-//! DNS messages, alone and over a stream in pieces: every name and every record's text.
+//! DNS and NetBIOS messages, alone and over a stream in pieces: every name and every record's text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,7 +7,7 @@ use relayscope::inspect::dns::{self, DnsStream};
 mod feed;
 
 fuzz_target!(|data: &[u8]| {
-    let _ = (dns::is_plausible(data), dns::probe_tcp(data));
+    let _ = (dns::is_plausible(data), dns::is_netbios(data), dns::probe_tcp(data));
     if let Ok(message) = dns::parse(data) {
         let mut text = String::new();
         for question in message.questions() {

@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use relayscope::inspect::ja::{Transport, ja3, ja4};
 use relayscope::inspect::tls::{self, TlsStream};
-use relayscope::inspect::dtls::{self, Wanted};
+use relayscope::inspect::dtls::{self, DtlsState, Wanted};
 use relayscope::inspect::x509::{self, Certificate};
 use relayscope::inspect::{Direction, Fact};
 
@@ -25,4 +25,10 @@ fuzz_target!(|data: &[u8]| {
     let _ = (Certificate::parse(data), x509::host(data));
     feed::feed(&mut TlsStream::with_certificates(), data, &mut |_: Direction, fact| look(fact));
     dtls::inspect(data, Wanted::Certificates, &mut look);
+    let mut state = DtlsState::new();
+    for (n, datagram) in data.chunks(64).enumerate() {
+        let direction = if n % 3 == 0 { Direction::Resp } else { Direction::Orig };
+        let _ = dtls::has_piece(datagram, Wanted::Hellos);
+        state.inspect(direction, datagram, Wanted::Certificates, &mut look);
+    }
 });

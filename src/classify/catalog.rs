@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::catalogue::{Catalogue, HostEntry, PortDirection, PortSpec, ProductId, Requirement};
 
 /// The widest line of a text.
-pub(super) const WIDTH: usize = 100;
+pub(crate) const WIDTH: usize = 100;
 
 /// The rows that concern `product`, or all.
 fn hosts(catalogue: &Catalogue, product: Option<ProductId>) -> impl Iterator<Item = &HostEntry> {

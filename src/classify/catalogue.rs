@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::host::{FirstLook, HostIndex, Reach};
 use super::s3;
+use super::settings::UserSettings;
 use super::toml_error;
 use super::words::{Flag, Flags, Sub, Subs};
 use crate::event::Class;
@@ -387,7 +388,9 @@ pub(crate) struct File {
     resolver: Vec<Resolver>,
     inconsistency: Vec<Inconsistency>,
     /// Left to [`super::rules`].
-    rules: Option<toml::Table>,
+    rules: toml::Table,
+    /// Left to the diagnosis.
+    diagnosis: toml::Table,
 }
 
 /// The catalogue, checked and indexed.
@@ -420,10 +423,10 @@ impl Catalogue {
     }
 
     /// The embedded catalogue with a user's entries added, or put in the place of those of the same id. What
-    /// stands under `[rules]` in the user's file is handed back for [`super::rules::Rules`].
-    pub fn with_user(text: &str) -> Result<(Catalogue, Option<toml::Table>), CatalogueError> {
-        let mut user = read(text)?;
-        let rules = user.rules.take();
+    /// stands under `[rules]` and `[diagnosis]` in the user's file is handed back.
+    pub fn with_user(text: &str) -> Result<(Catalogue, UserSettings), CatalogueError> {
+        let user = read(text)?;
+        let settings = UserSettings { rules: user.rules, diagnosis: user.diagnosis };
         let mut file = read(EMBEDDED)?;
         file.source.extend(user.source);
         overlay("product", &mut file.product, user.product, |e| e.id.name())?;
@@ -438,7 +441,7 @@ impl Catalogue {
         overlay("resolver", &mut file.resolver, user.resolver, |e| &e.id)?;
         overlay("inconsistency", &mut file.inconsistency, user.inconsistency, |e| &e.id)?;
         file.s3 = user.s3.or(file.s3);
-        Ok((Catalogue::build(file)?, rules))
+        Ok((Catalogue::build(file)?, settings))
     }
 
     /// The host entry of that id.

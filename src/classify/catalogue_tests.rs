@@ -25,12 +25,12 @@ fn a_users_file_adds_and_replaces() {
     let text = format!(
         "[[host]]\nid = \"api\"\npattern = \"api.example.org\"\nmatch = \"exact\"\n{HOST}\n\
          [[host]]\nid = \"mine\"\npattern = \"*.example.com\"\nmatch = \"below\"\n{HOST}\n\
-         [rules.x]\ny = 1"
+         [rules.x]\ny = 1\n[diagnosis.z]"
     );
-    let (c, rules) = Catalogue::with_user(&text).unwrap();
+    let (c, user) = Catalogue::with_user(&text).unwrap();
     assert_eq!(c.host("api").unwrap().pattern, "api.example.org");
     assert!(c.host("mine").is_some());
-    assert!(rules.unwrap().contains_key("x"));
+    assert!(user.rules.contains_key("x") && user.diagnosis.contains_key("z"));
 }
 
 #[test]

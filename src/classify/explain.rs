@@ -107,13 +107,15 @@ fn name_text(name: &str, catalogue: &Catalogue, rules: &Rules) -> String {
     out
 }
 
-fn field(out: &mut String, label: &str, text: &str) {
+/// A label and its text, wrapped beneath itself.
+pub(crate) fn field(out: &mut String, label: &str, text: &str) {
     let mut block = String::new();
     wrap(&mut block, "              ", text);
     let _ = write!(out, "  {label:<12}{}", block.trim_start());
 }
 
-fn list(out: &mut String, label: &str, items: &[String]) {
+/// A label and its texts, one beneath the other.
+pub(crate) fn list(out: &mut String, label: &str, items: &[String]) {
     for (i, item) in items.iter().enumerate() {
         field(out, if i == 0 { label } else { "" }, item);
     }

@@ -97,8 +97,10 @@ pub struct FlowFacts<'a> {
     pub authority: Option<Authority<'a>>,
     /// The subject of a server certificate in the clear.
     pub cert_name: Option<Seen<'a>>,
-    /// An encrypted ClientHello extension was there.
+    /// An encrypted ClientHello was there that may hide the name that counts.
     pub ech: bool,
+    /// The first ClientHello's frame, where that is for DNS over TLS or QUIC.
+    pub dns_offered: Option<u64>,
     /// The first frame with `Content-Type: message/http`.
     pub message_http: Option<u64>,
     /// The first DNS message's frame.
@@ -144,6 +146,7 @@ impl<'a> FlowFacts<'a> {
             authority: None,
             cert_name: None,
             ech: false,
+            dns_offered: None,
             message_http: None,
             dns: None,
             ntp: None,

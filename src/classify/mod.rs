@@ -29,8 +29,10 @@ pub mod names;
 pub mod roles;
 pub mod rules;
 pub mod s3;
+pub mod settings;
 pub mod site;
 pub mod verdict;
+pub mod watch;
 pub mod words;
 
 /// What is wrong with a TOML file, on one line. `text` is the whole file, so that the line can be told; where it is

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
-use super::facts::{FlowFacts, TCP};
+use super::facts::{FlowFacts, TCP, UDP};
 use super::host::HostMatch;
 use super::names::{Key, NameIndex, address, digest, key};
 use super::rules::{RolePoints, Rules};
@@ -230,7 +230,7 @@ fn is_camera(facts: &FlowFacts<'_>) -> bool {
 
 /// Whether a flow is DNS over TLS, by its port.
 fn is_encrypted_dns(facts: &FlowFacts<'_>) -> bool {
-    facts.proto == TCP && facts.resp.1 == 853
+    facts.dns_offered.is_some() || matches!((facts.proto, facts.resp.1), (TCP | UDP, 853))
 }
 
 /// What a host's own flow says of it.
@@ -283,7 +283,8 @@ fn scores(tally: &Tally, points: &RolePoints) -> (f32, f32) {
         + given(tally.inbound, points.inbound)
         + given(tally.cameras.iter().all(Option::is_some), points.cameras)
         + given(tally.updates, points.updates)
-        + given(many, points.unrelated);
+        + given(many, points.unrelated)
+        + given(tally.login, points.people);
     (recorder, given(tally.login, points.login) + given(above(down, up), points.relay_down))
 }
 

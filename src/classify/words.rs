@@ -114,7 +114,11 @@ words! {
     // dns
     Udp53 = "udp53",
     Tcp53 = "tcp53",
+    Mdns = "mdns",
+    Llmnr = "llmnr",
+    NetbiosNs = "netbios-ns",
     Dot = "dot",
+    Doq = "doq",
     Doh = "doh",
     // camera
     Rtsp = "rtsp",

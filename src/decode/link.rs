@@ -62,6 +62,11 @@ pub fn supported(link: u16) -> bool {
     !matches!(start(link, &mut Reader::new(&[])), Err(Undecoded::UnknownLink))
 }
 
+/// Whether frames of that link type are, or may wrap, frames of 802.11.
+pub(super) const fn is_wireless(link: u16) -> bool {
+    link != ETHERNET && matches!(link, 105 | 119 | 127 | 163 | 192)
+}
+
 /// A layer that stands behind `n` bytes of no interest.
 fn behind(r: &mut Reader<'_>, n: usize, layer: Layer) -> Result<Layer, Undecoded> {
     r.skip(n).map_err(cut_link)?;

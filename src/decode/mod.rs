@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod arp;
 pub mod fragment;
 mod ip;
 mod lan;
@@ -342,6 +343,41 @@ pub fn decode(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undeco
         return Ok(());
     }
     step_by_step(link, bytes, packet)
+}
+
+/// Walks the headers of the further packets in a frame that holds several (an aggregate of 802.11), in order. Each is
+/// begun as `packet`, with its own length.
+pub fn decode_further(link: u16, bytes: &[u8], packet: &Packet, each: &mut dyn FnMut(Packet, Result<(), Undecoded>)) {
+    let mut r = Reader::new(bytes);
+    let mut layer = Layer::Link(link);
+    for _ in 0..MAX_LAYERS {
+        match layer {
+            Layer::Link(link) => match link::start(link, &mut r) {
+                Ok(next) => layer = next,
+                Err(_) => return,
+            },
+            Layer::Wireless { padded } => {
+                return radio::further_parts(bytes, padded, r).for_each(|(begin, end)| {
+                    let shown = bytes.get(..end).unwrap_or(bytes);
+                    let len = u32::try_from(end.saturating_sub(begin)).unwrap_or(u32::MAX);
+                    let mut packet = Packet { len, ..*packet };
+                    let part = Reader::new(shown.get(begin..).unwrap_or_default());
+                    let read = walk(shown, part, Layer::Llc, &mut packet).map(|carries| {
+                        if carries {
+                            tunnel::enter(shown, &mut packet);
+                        }
+                    });
+                    each(packet, read);
+                });
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Whether frames of this link type may hold several packets.
+pub const fn may_hold_several(link: u16) -> bool {
+    link::is_wireless(link)
 }
 
 fn step_by_step(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undecoded> {

@@ -1,11 +1,16 @@
 //! IEEE 802.11 frames, alone or behind what capturing cards write: radiotap (radiotap.org), Prism, AVS.
 //!
-//! Data frames are read, with four addresses, QoS and HT control fields; of an aggregate (A-MSDU) the first part, of a
-//! fragmented frame the first. Refused: management and control frames, and frames under protection, unless LLC stands
+//! Data frames are read, with four addresses, QoS and HT control fields, each part of an aggregate (A-MSDU, IEEE 802.11
+//! §9.3.2.2), and of a fragmented frame the first. Refused: management and control frames, and frames under protection, unless LLC stands
 //! where the initialisation vector should, as in captures that were decrypted.
 
-use super::{Layer, Undecoded, cut_link};
+use super::{Layer, Undecoded, cut_link, offset};
 use crate::wire::{Reader, Result as Read};
+
+/// What each part of an aggregate begins with: two addresses and its length.
+const PART_HEAD: usize = 14;
+/// As many parts as the longest aggregate has room for: 11,454 bytes of parts that hold nothing but a bare IP header.
+const MAX_PARTS: usize = 256;
 
 /// What the fixed part of a frame's flags says (IEEE 802.11 §9.2.4.1).
 mod flag {
@@ -17,6 +22,34 @@ mod flag {
 
 /// A frame from its frame control field on. `padded`: its header was filled up to a multiple of four.
 pub(super) fn frame(padded: bool, r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    if open(padded, r)? {
+        // each part has two addresses and a length of its own
+        r.skip(PART_HEAD).map_err(cut_link)?;
+    }
+    Ok(Layer::Llc)
+}
+
+/// The parts of an aggregate behind the first: for each where it begins, behind its own head, and where it ends, both in
+/// `bytes`, of which `r` is the tail from the frame control field on.
+pub(super) fn further_parts(bytes: &[u8], padded: bool, mut r: Reader<'_>) -> impl Iterator<Item = (usize, usize)> {
+    let aggregate = open(padded, &mut r).unwrap_or(false);
+    let mut left = if aggregate { MAX_PARTS } else { 0 };
+    let parts = std::iter::from_fn(move || {
+        left = left.checked_sub(1)?;
+        r.skip(PART_HEAD.saturating_sub(2)).ok()?;
+        let length = usize::from(r.u16().ok()?);
+        let begin = offset(bytes, &r);
+        r.skip(length).ok()?;
+        // the next begins at a multiple of four; nothing is filled up behind the last
+        let padding = PART_HEAD.saturating_add(length).wrapping_neg() & 3;
+        r.skip(padding.min(r.left())).ok()?;
+        Some((begin, begin.saturating_add(length)))
+    });
+    parts.skip(1)
+}
+
+/// Passes over a frame's header. Whether what follows are several packets.
+fn open(padded: bool, r: &mut Reader<'_>) -> Result<bool, Undecoded> {
     let &[control, flags] = r.peek::<2>().map_err(cut_link)?;
     const DATA: u8 = 0x08;
     let (has_no_data, qos) = (control & 0x40 != 0, control & 0x80 != 0);
@@ -34,11 +67,7 @@ pub(super) fn frame(padded: bool, r: &mut Reader<'_>) -> Result<Layer, Undecoded
     if later_part {
         return Err(Undecoded::NotIp);
     }
-    if aggregate {
-        // each part has two addresses and a length of its own
-        r.skip(14).map_err(cut_link)?;
-    }
-    Ok(Layer::Llc)
+    Ok(aggregate)
 }
 
 struct Header {
@@ -131,8 +160,8 @@ fn behind(length: u32, r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Undecoded;
     use super::super::testpackets::*;
+    use super::super::{Packet, Undecoded, decode_further};
 
     /// A data frame: its subtype, flags, and what stands behind three addresses and the sequence number.
     fn data(subtype: u8, flags: u8, behind: &[u8]) -> Vec<u8> {
@@ -147,6 +176,37 @@ mod tests {
         assert_eq!(seen(105, &data(8, 0x83, &[4, 4, 4, 4, 4, 4, 0, 0, 1, 2, 3, 4])), through(&[]));
         let aggregate = [&[0x80, 0][..], &[2; 12], &[0, 60]].concat();
         assert_eq!(seen(105, &data(8, 1, &aggregate)), through(&[]));
+    }
+
+    /// The packets behind the first in a frame of 802.11.
+    fn further(frame: &[u8]) -> Vec<Result<(u16, u16), Undecoded>> {
+        let mut seen = Vec::new();
+        let begun = Packet { frames: 1, ..Packet::default() };
+        decode_further(105, frame, &begun, &mut |packet, read| {
+            assert_eq!(packet.len as usize, inner_snap().len());
+            assert!(read.is_err() || packet.payload(frame) == b"question");
+            seen.push(read.map(|()| (packet.src_port, packet.dst_port)));
+        });
+        seen
+    }
+
+    #[test]
+    fn each_part_of_an_aggregate_is_a_packet() {
+        let length = u16::try_from(inner_snap().len()).unwrap();
+        let part = [&[2; 12][..], &length.to_be_bytes(), &inner_snap()].concat();
+        let padding = vec![0; part.len().wrapping_neg() & 3];
+        let head = [&[0x88, 1][..], &[0; 22], &[0x80, 0]].concat();
+        let three = [&head[..], &part, &padding, &part, &padding, &part].concat();
+        assert_eq!(seen(105, &three), through(&[]), "the first");
+        assert_eq!(further(&three), [Ok(PORTS); 2]);
+        assert_eq!(further(&three[..three.len() - 1]), [Ok(PORTS)], "the last is cut");
+        let mut other = three.clone();
+        let at = head.len() + part.len() + padding.len() + 14;
+        other[at] = 0x42;
+        assert_eq!(further(&other), [Err(Undecoded::NotIp), Ok(PORTS)]);
+        let mut single = three;
+        single[head.len() - 2] = 0;
+        assert_eq!(further(&single), [], "no aggregate");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What a whole capture has told, flow by flow.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::front::Totals;
 use super::learn::{Counts, Learner};
-use super::learnt::{Dns, Http, Media, NameAt, Quic, Spoken, Stun, Tls};
+use super::learnt::{Dns, Http, Icmp, Media, NameAt, Ntp, Quic, Spoken, Stun, Tls};
 use super::naming::{KnowledgeBase, Naming};
 use super::parts::Kind;
 use super::shard::Shard;
@@ -13,22 +14,13 @@ use crate::classify::facts::{Authority, FlowFacts, Rates, Seen, StunFacts};
 use crate::classify::verdict::Verdict;
 use crate::decode::{Addr, Undecoded, link_name, proto};
 use crate::event::{CaptureQuality, Stats};
-use crate::flow::key::fold;
+use crate::flow::key::{community_id, fold};
 use crate::flow::slab::Slab;
 use crate::flow::tcp::Tcp;
 use crate::flow::{Flow, NONE};
 use crate::inspect::haproxy::Ends;
 use crate::inspect::message::Protocol;
 use crate::time::Timestamp;
-
-/// Past this share of mirror copies the capture's reader is told of them (D-21).
-const DUPLICATES_NOTABLE: f64 = 0.01;
-/// Past this share of one-sided connections the mirror shows one direction only (D-22).
-const ONE_SIDED_NOTABLE: f64 = 0.5;
-/// Past this share of payload bytes missed the capture lost packets (D-23).
-const MISSED_NOTABLE: f64 = 0.005;
-/// Past this share of cut frames the snap length is too short (D-24).
-const CUT_NOTABLE: f64 = 0.01;
 
 /// What a whole capture has told.
 #[derive(Debug)]
@@ -153,8 +145,16 @@ impl Analysis {
         })
     }
 
-    /// What the capture is worth. `links`: the link types of its files, with their numbers of frames; drops where
-    /// a capture file tells them.
+    /// A line about a capture of which every frame is cut before its addresses.
+    pub fn cut_away(&self) -> Option<String> {
+        let cut = self.undecoded(Undecoded::CutLink).saturating_add(self.undecoded(Undecoded::CutIp));
+        let frames = self.totals.frames;
+        (frames > 0 && cut == frames && self.totals.cut_frames == frames)
+            .then(|| format!("all {frames} frames are cut before their addresses: capture whole frames (tcpdump -s 0)"))
+    }
+
+    /// What the capture is worth, but for the advice, which is not for the engine to give. `links`: the link types of
+    /// its files; drops where a capture file tells them.
     pub fn quality(
         &self,
         links: impl Iterator<Item = u16>,
@@ -164,7 +164,7 @@ impl Analysis {
     ) -> CaptureQuality {
         let sums = &self.sums;
         let undecoded = Undecoded::ALL.iter().zip(&self.totals.undecoded).filter(|(_, n)| **n > 0);
-        let mut quality = CaptureQuality {
+        CaptureQuality {
             event_type: "capture_quality",
             frames: self.totals.frames,
             bytes: self.totals.bytes,
@@ -176,14 +176,14 @@ impl Analysis {
             queue_drops: 0,
             duplicate_share: share(sums.duplicates, self.totals.frames),
             one_sided_share: share(sums.one_sided, sums.tcp_with_payload),
+            one_sided_flows: sums.one_sided,
             cut_frames: self.totals.cut_frames,
             missed_bytes: sums.missed,
+            missed_share: share(sums.missed, sums.payload.saturating_add(sums.missed)),
             undecoded: undecoded.map(|(reason, n)| (reason.name(), *n)).collect(),
             warnings,
             advice: String::new(),
-        };
-        quality.advice = advice(&quality, sums);
-        quality
+        }
     }
 }
 
@@ -216,30 +216,6 @@ impl FlowSums {
 
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
-/// What to do about the capture, in one sentence.
-fn advice(quality: &CaptureQuality, sums: &FlowSums) -> String {
-    let missed = share(quality.missed_bytes, sums.payload.saturating_add(quality.missed_bytes));
-    let drops = quality.kernel_drops.unwrap_or(0).saturating_add(quality.interface_drops.unwrap_or(0));
-    let text = if quality.frames == 0 {
-        "There are no frames in this capture: check that the mirror port's source is the recorder's port."
-    } else if sums.tcp_with_payload > 0 && quality.one_sided_share > ONE_SIDED_NOTABLE {
-        "The mirror shows one direction only: set the SPAN session to copy both received and sent traffic."
-    } else if drops > 0 || missed > MISSED_NOTABLE {
-        "Packets were lost before the capture: use a larger capture buffer, a faster disk, or mirror fewer ports."
-    } else if share(quality.cut_frames, quality.frames) > CUT_NOTABLE {
-        "Frames were cut by the capture: capture again with the full frame length (tcpdump -s 0)."
-    } else if quality.duplicate_share > DUPLICATES_NOTABLE {
-        "Frames appear more than once: mirror one VLAN or one direction of one port only."
-    } else if share(quality.undecoded.get(Undecoded::Encrypted.name()).copied().unwrap_or(0), quality.frames) > 0.5 {
-        "Most frames are encrypted on the link (Wi-Fi, MACsec): capture behind the access point, on the wired side."
-    } else if share(quality.undecoded.values().sum(), quality.frames) > 0.9 {
-        "Almost nothing in this capture is IP traffic that can be read: check what is being mirrored."
-    } else {
-        "The capture is sound: both directions, no notable loss."
-    };
-    text.to_owned()
 }
 
 /// Whether one direction of a flow was not captured though it was there: TCP shows it by what it acknowledges.
@@ -298,7 +274,7 @@ impl<'a> FlowView<'a> {
         facts.bytes = flow.oriented(flow.bytes);
         facts.payload = flow.oriented(flow.payload);
         if let Some(tcp) = self.tcp {
-            let rates = tcp.rates(flow.first, flow.payload, &self.naming.base.thresholds);
+            let rates = tcp.rates(flow.begun(), &self.naming.base.thresholds);
             facts.rates = Rates {
                 video_windows: flow.oriented(rates.video).map(u32::from),
                 bursts: flow.oriented(rates.bursts).map(u32::from),
@@ -311,12 +287,13 @@ impl<'a> FlowView<'a> {
     }
 
     fn add_learnt(&self, facts: &mut FlowFacts<'a>) {
-        facts.ntp = self.part(Kind::Ntp, |l| &l.ntp).copied();
+        facts.ntp = self.ntp().map(|n| n.frame);
         facts.dns = self.dns().map(|d| d.frame);
         facts.rtsp = self.spoken().filter(|s| s.protocol == Protocol::Rtsp).map(|s| s.frame);
         if let Some(tls) = self.tls() {
             facts.sni = tls.sni().map(|at| self.seen(at));
-            facts.ech = tls.ech;
+            facts.ech = tls.ech.may_hide_a_name();
+            facts.dns_offered = self.offers_dns(tls).then_some(tls.hello_frame);
             facts.cert_name = tls.detail.as_ref().and_then(|d| d.host).map(|at| self.seen(at));
         }
         facts.quic_sni = self.quic().and_then(|q| q.sni).map(|at| self.seen(at));
@@ -332,6 +309,12 @@ impl<'a> FlowView<'a> {
             facts.media_datagrams = media.datagrams;
             facts.sctp = media.detail.as_ref().map(|d| d.sctp).filter(|frame| *frame != 0);
         }
+    }
+
+    /// Whether DNS is spoken in TLS or QUIC: the client offers it, or the port is kept for it (RFC 7858 §3.1, RFC 9250
+    /// §4.1.1).
+    pub(super) fn offers_dns(&self, tls: &Tls) -> bool {
+        (tls.dns || self.resp.1 == 853) && !tls.dtls && tls.hello_frame != 0
     }
 
     pub(super) fn stun_facts(&self) -> Option<StunFacts> {
@@ -382,8 +365,13 @@ impl<'a> FlowView<'a> {
         self.part(Kind::Message, |l| &l.messages)
     }
 
-    pub(super) fn has_ntp(&self) -> bool {
-        self.part(Kind::Ntp, |l| &l.ntp).is_some()
+    /// The first ICMP error about the flow.
+    pub(super) fn icmp(&self) -> Option<Icmp> {
+        self.part(Kind::Icmp, |l| &l.icmp).copied()
+    }
+
+    pub(super) fn ntp(&self) -> Option<&'a Ntp> {
+        self.part(Kind::Ntp, |l| &l.ntp)
     }
 
     pub(super) fn stun(&self) -> Option<&'a Stun> {
@@ -404,7 +392,23 @@ impl<'a> FlowView<'a> {
         })
     }
 
-    /// An identity that is the same in every run: from the flow's first frame. 53 bits, so that JSON readers that
+    /// By what it is known.
+    pub fn identity(&self) -> Identity {
+        let protocol = self.flow.proto();
+        let ports = has_ports(protocol);
+        Identity {
+            flow_id: self.id(),
+            community_id: community_id(0, protocol, self.orig, self.resp),
+            src_ip: self.orig.0,
+            src_port: ports.then_some(self.orig.1),
+            dest_ip: self.resp.0,
+            dest_port: ports.then_some(self.resp.1),
+            proto: proto::name(protocol).map_or_else(|| Cow::Owned(protocol.to_string()), Cow::Borrowed),
+            start: self.flow.first,
+        }
+    }
+
+    /// A number that is the same in every run: from the flow's first frame. 53 bits, so that JSON readers that
     /// know only doubles keep it whole.
     pub fn id(&self) -> u64 {
         let port = u64::from(self.orig.1) << 16 | u64::from(self.resp.1);
@@ -413,12 +417,27 @@ impl<'a> FlowView<'a> {
     }
 }
 
+/// By what a flow is known, in this run and in any other.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Identity {
+    pub flow_id: u64,
+    pub community_id: String,
+    pub src_ip: IpAddr,
+    pub src_port: Option<u16>,
+    pub dest_ip: IpAddr,
+    pub dest_port: Option<u16>,
+    pub proto: Cow<'static, str>,
+    /// Its first packet.
+    pub start: Timestamp,
+}
+
 /// Originator and responder of a flow.
 pub(super) fn ends(shard: &Shard, flow: &Flow) -> [(IpAddr, u16); 2] {
     flow.oriented(shard.table.sides(flow)).map(|e| (e.addr.ip(flow.is_v6()), e.port))
 }
 
 /// Whether ports of that protocol are told.
-pub(super) const fn has_ports(protocol: u8) -> bool {
+const fn has_ports(protocol: u8) -> bool {
     matches!(protocol, proto::TCP | proto::UDP | proto::SCTP | proto::ICMP | proto::ICMP6)
 }

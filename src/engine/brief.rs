@@ -83,7 +83,7 @@ impl FlowView<'_> {
     fn looks_like_video(&self) -> bool {
         let flow = self.flow;
         let Some(tcp) = self.tcp.filter(|_| flow.last.since(flow.first) >= WINDOW) else { return false };
-        let rates = tcp.rates(flow.first, flow.payload, &self.naming.base.thresholds);
+        let rates = tcp.rates(flow.begun(), &self.naming.base.thresholds);
         rates.video.iter().any(|windows| u32::from(*windows) >= LOOKS_LIKE_VIDEO)
     }
 
@@ -92,12 +92,14 @@ impl FlowView<'_> {
         let mut marks = when(has(Kind::Dns), mark::DNS) | when(has(Kind::Ntp), mark::NTP);
         marks |= when(self.spoken().is_some_and(|s| s.protocol == Protocol::Rtsp), mark::RTSP);
         if let Some(tls) = self.tls() {
-            marks |= when(tls.ech, mark::ECH) | of_names(self.is_named(tls.sni().map(|at| at.name))?, tls.ech);
+            let ech = tls.ech.may_hide_a_name();
+            marks |= when(ech, mark::ECH) | of_names(self.is_named(tls.sni().map(|at| at.name))?, ech);
+            marks |= when(self.offers_dns(tls), mark::DNS_OFFERED);
             let certified = tls.detail.as_ref().and_then(|d| d.host);
             marks |= when(self.is_named(certified.map(|at| at.name))?, mark::NAMED);
         }
         if let Some(quic) = self.quic() {
-            let ech = self.tls().is_some_and(|tls| tls.ech);
+            let ech = self.tls().is_some_and(|tls| tls.ech.may_hide_a_name());
             marks |= of_names(self.is_named(quic.sni.map(|at| at.name))?, ech);
         }
         if let Some(http) = self.http() {

@@ -124,6 +124,8 @@ mod phase {
     pub const OPENVPN: u8 = 4;
     /// SIP, SSDP or WS-Discovery was found.
     pub const MESSAGES: u8 = 5;
+    /// NTP was found.
+    pub const NTP: u8 = 6;
 }
 
 /// Takes the payload of a UDP datagram.
@@ -142,6 +144,9 @@ pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, pie
             if !piecewise.openvpn(cx, payload, learner) {
                 cx.flow.phase = phase::DONE;
             }
+        }
+        phase::NTP => {
+            take_ntp(cx, payload, learner);
         }
         phase::MESSAGES => {
             take_message(cx, payload, learner);
@@ -191,11 +196,13 @@ fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise:
         return;
     }
     let ports = [cx.packet.src_port, cx.packet.dst_port];
-    if ports.contains(&123)
-        && let Some(packet) = ntp::parse(payload)
-    {
+    if ports.contains(&123) && take_ntp(cx, payload, learner) {
+        cx.flow.phase = phase::NTP;
+        return;
+    }
+    if ports.contains(&137) && dns::is_netbios(payload) {
         cx.flow.phase = phase::DONE;
-        learner.learn(cx, Fact::Ntp(packet));
+        learner.learn(cx, Fact::NetBiosName);
         return;
     }
     if take_stun(cx, payload, learner) || take_dtls(cx, payload, learner, piecewise) {
@@ -218,6 +225,10 @@ fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise:
         return;
     }
     tried_in_vain(cx.flow);
+}
+
+fn take_ntp(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
+    ntp::parse(payload).map(|packet| learner.learn(cx, Fact::Ntp(packet))).is_some()
 }
 
 fn take_message(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {

@@ -3,10 +3,11 @@
 //! The front sees every frame in order, alone. What must be put together before a shard can be chosen (fragments) is
 //! put together here; what concerns a flow of another shard (an ICMP error) is sent there.
 
-use super::learnt::Icmp;
+use super::learnt::{Icmp, Seen};
+use super::neighbours::Neighbours;
 use super::shard::Quote;
 use crate::decode::fragment::Defragmenter;
-use crate::decode::{Packet, Undecoded, decode, proto};
+use crate::decode::{Packet, Undecoded, arp, decode, decode_further, may_hold_several, proto};
 use crate::flow::key::{Keyed, shard_of};
 use crate::source::Frame;
 use crate::time::Timestamp;
@@ -51,6 +52,8 @@ pub struct Totals {
     pub cut_frames: u64,
     /// Frames without a packet, by reason.
     pub undecoded: [u64; Undecoded::ALL.len()],
+    /// Who claims which address.
+    pub neighbours: Neighbours,
 }
 
 /// The front's state.
@@ -102,7 +105,7 @@ impl Front {
             let Work::Packet(packet, keyed, _) = work else { return None };
             let read = decode(frame.link.0, frame.bytes, packet);
             let icmp = matches!(packet.proto, proto::ICMP | proto::ICMP6);
-            if read.is_err() || packet.fragment.is_some() || icmp {
+            if read.is_err() || packet.fragment.is_some() || icmp || may_hold_several(frame.link.0) {
                 odd = Some((*packet, read));
                 return None;
             }
@@ -110,13 +113,39 @@ impl Front {
             Some(shard_of(packet.src, packet.dst))
         });
         if let Some((packet, read)) = odd {
-            self.odd(packet, read, frame.bytes, Place::Frame(index), sink);
+            self.odd(packet, read, frame, Place::Frame(index), sink);
+            if may_hold_several(frame.link.0) {
+                self.further(frame, index, sink);
+            }
         }
+    }
+
+    /// The packets of a frame that holds several, but for the first.
+    #[cold]
+    fn further(&mut self, frame: &Frame<'_>, index: u32, sink: &mut impl Sink) {
+        let begun = Packet { ts: frame.ts, frame: self.totals.frames, frames: 1, ..Packet::default() };
+        decode_further(frame.link.0, frame.bytes, &begun, &mut |packet, read| match read {
+            // what is no packet is no frame of its own either
+            Err(_) => {}
+            Ok(()) if packet.fragment.is_some() => self.fragment(&packet, frame.bytes, sink),
+            Ok(()) => {
+                let keyed = Keyed::of(&packet, self.secret);
+                sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, Place::Frame(index)));
+            }
+        });
     }
 
     /// A frame that is not just a packet of its flow.
     #[cold]
-    fn odd(&mut self, packet: Packet, read: Result<(), Undecoded>, bytes: &[u8], place: Place, sink: &mut impl Sink) {
+    fn odd(
+        &mut self,
+        packet: Packet,
+        read: Result<(), Undecoded>,
+        frame: &Frame<'_>,
+        place: Place,
+        sink: &mut impl Sink,
+    ) {
+        let bytes = frame.bytes;
         match read {
             Ok(()) if packet.fragment.is_some() => self.fragment(&packet, bytes, sink),
             Ok(()) => {
@@ -124,7 +153,13 @@ impl Front {
                 let keyed = Keyed::of(&packet, self.secret);
                 sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, place));
             }
-            Err(reason) => self.undecoded(reason),
+            Err(reason) => {
+                if let Some(claim) = arp::claim(frame.link.0, bytes).filter(|_| reason == Undecoded::NotIp) {
+                    let seen = Seen { ts: packet.ts, frame: packet.frame };
+                    self.totals.neighbours.claim(claim, seen);
+                }
+                self.undecoded(reason);
+            }
         }
     }
 
@@ -152,7 +187,8 @@ impl Front {
         let (kind, code) = ((packet.seq >> 8) as u8, packet.seq as u8);
         let is_error = match packet.proto {
             proto::ICMP => matches!(kind, 3 | 4 | 5 | 11 | 12),
-            _ => kind < 128,
+            proto::ICMP6 => kind < 128,
+            _ => false,
         };
         const RAW_IP: u16 = 101;
         let mut quoted = Packet { ts: packet.ts, frame: packet.frame, ..Packet::default() };

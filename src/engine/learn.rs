@@ -1,25 +1,38 @@
 //! Facts into what is kept: the one place where borrowed facts are copied.
 
+mod asked;
 mod certificates;
 mod dns;
+pub mod ech;
+mod flight;
+mod http;
 mod media;
 mod messages;
+mod ntp;
 mod quic;
 mod stun;
+mod turns;
 mod wrapped;
 
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::Config;
 use super::learnt::{
-    Answer, Dns, DnsExchange, DnsList, Http, HttpExchange, Icmp, Media, NameAt, PendingQuery, Quic, Seen, Spoken, Stun,
-    Tls,
+    Answer, Asked, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, Ntp, PendingQuery, Quic, Resolver, Seen,
+    Spoken, Stun, Tls,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::Strings;
+use crate::classify::watch::Watch;
 use crate::decode::{Addr, Packet};
 use crate::event::LIST_MAX;
 use crate::flow::Flow;
 use crate::flow::key::fold;
 use crate::flow::slab::Slab;
-use crate::inspect::{Direction, Fact, haproxy, http, ntp, tls};
+use crate::inspect::{Direction, Fact, haproxy, tls};
 
 /// The longest header or target that is kept, in bytes.
 const MAX_TEXT: usize = 64 << 10;
@@ -97,8 +110,8 @@ pub struct Learner {
     pub media: Slab<Media>,
     /// ICMP errors.
     pub icmp: Slab<Icmp>,
-    /// The frames of first NTP packets.
-    pub ntp: Slab<u64>,
+    /// NTP.
+    pub ntp: Slab<Ntp>,
     /// QUIC.
     pub quic: Slab<Quic>,
     /// Flows that carry a name for their server, each with the name: what naming begins with.
@@ -115,14 +128,20 @@ pub struct Learner {
     pub messages: Slab<Spoken>,
     /// Counts.
     pub counts: Counts,
+    /// DNS queries for names that are watched, each with what came of it.
+    pub asked: Vec<Asked>,
+    /// How resolvers answered, by client and resolver; in no telling order.
+    pub resolvers: HashMap<(Addr, Addr), Resolver, RandomState>,
+    /// The names that are watched.
+    watch: Arc<Watch>,
     /// Keep what only records need.
     pub records: bool,
     scratch: String,
 }
 
 impl Learner {
-    /// Nothing learnt yet. `secret` keeps the traffic from choosing its places in tables; no result depends on it.
-    pub fn new(records: bool, secret: u64) -> Self {
+    /// Nothing learnt yet.
+    pub fn new(config: &Config) -> Self {
         Learner {
             parts: Parts::default(),
             tls: Slab::default(),
@@ -134,13 +153,16 @@ impl Learner {
             ntp: Slab::default(),
             quic: Slab::default(),
             carried: Vec::new(),
-            strings: Strings::new(secret),
+            strings: Strings::new(config.secret),
             answers: Vec::new(),
             addresses: Vec::new(),
             proxied: Slab::default(),
             messages: Slab::default(),
             counts: Counts::default(),
-            records,
+            asked: Vec::new(),
+            resolvers: HashMap::default(),
+            watch: Arc::clone(&config.watch),
+            records: config.records,
             scratch: String::new(),
         }
     }
@@ -197,6 +219,8 @@ impl Learner {
             self.carried.capacity().saturating_mul(8),
             self.proxied.memory(),
             self.messages.memory(),
+            self.asked.capacity().saturating_mul(size_of::<Asked>()),
+            self.resolvers.len().saturating_mul(size_of::<((Addr, Addr), Resolver)>()),
         ]
         .iter()
         .sum()
@@ -212,6 +236,7 @@ impl Learner {
             Fact::HttpRequest(request) => self.request(cx, &request),
             Fact::HttpResponse(response) => self.response(cx, &response),
             Fact::Dns(message) => self.dns(cx, &message),
+            Fact::NetBiosName => self.netbios_name(cx),
             Fact::Stun(message) => self.stun(cx, &message),
             Fact::Carried(carried) => self.carried(cx, &carried),
             Fact::Ntp(packet) => self.ntp(cx, &packet),
@@ -232,6 +257,7 @@ impl Learner {
         let (seen, segments, records) = (cx.seen(), cx.segments, self.records);
         let (dtls, quic) = (hello.form == tls::Form::Dtls, hello.form == tls::Form::Quic);
         let name = hello.sni().map(|name| self.strings.keep_bytes(name));
+        let watched = name.is_some_and(|name| self.watch.covers(self.strings.get(name)));
         if quic {
             self.name_quic(cx, name);
         }
@@ -249,13 +275,15 @@ impl Learner {
         if records && whole {
             certificates::note_fingerprints(tls.detail.get_or_insert_default(), hello);
         }
+        tls.ech = tls.ech.after_client_hello(hello, !again);
         if again {
             return;
         }
         tls.hello_frame = seen.frame;
+        tls.watched = watched;
         tls.offered = hello.highest_version();
         tls.dtls = dtls;
-        tls.ech = hello.ech() != tls::Ech::None;
+        tls.dns = hello.offers_dns();
         tls.segments = segments;
         tls.session = digest(hello.session_id) as u32;
         if let Some(detail) = tls.detail.as_mut().filter(|_| records && whole) {
@@ -274,7 +302,11 @@ impl Learner {
 
     fn server_hello(&mut self, cx: &mut Context<'_>, hello: &tls::ServerHello<'_>) {
         let Some(tls) = self.tls_for(cx.flow) else { return };
-        if tls.version != 0 || hello.is_hello_retry() {
+        if tls.version != 0 {
+            return;
+        }
+        tls.ech = tls.ech.after_server_hello(hello);
+        if hello.is_hello_retry() {
             return;
         }
         tls.version = hello.version();
@@ -284,113 +316,10 @@ impl Learner {
     }
 
     fn alert(&mut self, cx: &mut Context<'_>, alert: tls::Alert) {
-        if let Some(tls) = self.tls_for(cx.flow).filter(|_| alert.is_fatal()) {
-            tls.alert.get_or_insert(alert.description);
+        let (second, seen) = (cx.second, cx.seen());
+        if let Some(tls) = self.tls_for(cx.flow) {
+            tls.note_alert(alert, second, seen);
         }
-    }
-
-    fn http_for(&mut self, flow: &mut Flow) -> Option<&mut Http> {
-        part(&mut self.parts, &mut flow.learnt, Kind::Http, &mut self.http, Http::default).0
-    }
-
-    fn request(&mut self, cx: &mut Context<'_>, request: &http::Request<'_>) {
-        self.counts.http_requests = self.counts.http_requests.wrapping_add(1);
-        if !request.inner {
-            cx.came_from_originator();
-        }
-        let frame = cx.packet.frame;
-        let mut name = |text: &[u8]| NameAt { name: self.strings.keep_bytes(text), frame };
-        let host = request.host.and_then(http::split_host_port).map(|(host, _)| host);
-        let host = host.filter(|h| !h.is_empty()).map(&mut name);
-        let authority = request.authority_form().or_else(|| request.absolute_form());
-        let authority = authority.map(|(host, port)| (name(host), port));
-        let records = self.records;
-        let Some(http) = self.http_for(cx.flow) else { return };
-        let fresh_host = host.filter(|_| http.host.is_none());
-        let fresh_authority = authority.filter(|_| http.authority.is_none());
-        http.host = http.host.or(host);
-        http.authority = http.authority.or(authority);
-        note_message_http(http, request.content_type, frame);
-        let inner = request.inner;
-        self.carried
-            .extend(fresh_host.into_iter().chain(fresh_authority.map(|(at, _)| at)).map(|at| (cx.number, at.name)));
-        let Some(http) = self.http_for(cx.flow) else { return };
-        if records {
-            push(&mut http.exchanges, &mut http.omitted, || HttpExchange {
-                method: text(request.method),
-                host: request.host.and_then(text),
-                uri: text(request.target),
-                user_agent: request.user_agent.and_then(text),
-                content_type: request.content_type.and_then(text),
-                transfer_encoding: request.transfer_encoding.and_then(text),
-                content_length: request.content_length.and_then(number),
-                status: None,
-                upgrade: None,
-                inner,
-            });
-        }
-        self.note_tunnelled(cx, request.content_type);
-    }
-
-    fn response(&mut self, cx: &mut Context<'_>, response: &http::Response<'_>) {
-        self.counts.http_responses = self.counts.http_responses.wrapping_add(1);
-        let frame = cx.packet.frame;
-        let records = self.records;
-        let Some(http) = self.http_for(cx.flow) else { return };
-        http.status = http.status.or(Some((response.status, frame)));
-        note_message_http(http, response.content_type, frame);
-        if records {
-            exchanged(http, response, direction(cx.second, cx.flow.flipped()));
-        }
-        self.note_tunnelled(cx, response.content_type);
-    }
-
-    fn ntp(&mut self, cx: &mut Context<'_>, _packet: &ntp::Packet) {
-        part(&mut self.parts, &mut cx.flow.learnt, Kind::Ntp, &mut self.ntp, || cx.packet.frame);
-    }
-}
-
-/// Puts a response that came in `from` where it belongs among the exchanges.
-fn exchanged(http: &mut Http, response: &http::Response<'_>, from: Direction) {
-    let exchange = HttpExchange {
-        status: Some(response.status),
-        content_type: response.content_type.and_then(text),
-        transfer_encoding: response.transfer_encoding.and_then(text),
-        content_length: response.content_length.and_then(number),
-        upgrade: response.upgrade.filter(|_| response.status == 101).and_then(text),
-        inner: response.inner,
-        ..HttpExchange::default()
-    };
-    while http.exchanges.get(http.answered).is_some_and(|e| e.inner) {
-        http.answered = http.answered.saturating_add(1);
-    }
-    // an interim response (RFC 9110 §15.2), which 101 is not, and an embedded one answer no request of their own
-    let is_final = response.status >= 200 || response.status == 101;
-    let open = if response.inner || !is_final { None } else { http.exchanges.get_mut(http.answered) };
-    if let Some(open) = open {
-        http.answered = http.answered.saturating_add(1);
-        open.status = exchange.status;
-        open.content_type = exchange.content_type.or(open.content_type.take());
-        open.transfer_encoding = exchange.transfer_encoding.or(open.transfer_encoding.take());
-        open.content_length = exchange.content_length.or(open.content_length);
-        open.upgrade = exchange.upgrade;
-    } else if http.exchanges.len() >= LIST_MAX {
-        http.omitted = http.omitted.saturating_add(1);
-    } else if response.inner && from == Direction::Orig {
-        // behind the request that carries it
-        http.exchanges.push(exchange);
-    } else {
-        // before those that still wait for theirs
-        let at = http.answered.min(http.exchanges.len());
-        http.exchanges.insert(at, exchange);
-        http.answered = at.saturating_add(1);
-    }
-}
-
-fn note_message_http(http: &mut Http, content_type: Option<&[u8]>, frame: u64) {
-    let is = content_type.is_some_and(|t| t.get(..12).is_some_and(|t| t.eq_ignore_ascii_case(b"message/http")));
-    if is && http.message_http == 0 {
-        http.message_http = frame;
     }
 }
 

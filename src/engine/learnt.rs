@@ -2,14 +2,16 @@
 //!
 //! Small, since there may be millions: names are numbers, lists exist only where records are wanted.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 
+use super::learn::ech::Ech;
 use crate::decode::Addr;
 use crate::event::MethodCounts;
 use crate::inspect::message::Protocol;
 use crate::inspect::rtp::Source;
+use crate::inspect::tls::{Alert, walk::Walk};
 use crate::inspect::x509::Certificate;
 use crate::time::Timestamp;
 
@@ -48,21 +50,92 @@ pub struct Tls {
     pub version: u16,
     /// The cipher suite chosen; valid with `version`.
     pub cipher: u16,
-    /// The first fatal alert.
-    pub alert: Option<u8>,
+    /// The first fatal alert in the clear.
+    pub alert: Option<Box<AlertSeen>>,
+    /// Where each side's next record begins.
+    pub walks: [Walk; 2],
+    /// What was exchanged behind the handshake.
+    pub flight: Option<Box<Flight>>,
     /// It is DTLS.
     pub dtls: bool,
-    /// The ClientHello had an encrypted ClientHello inside, or a decoy of one.
-    pub ech: bool,
+    /// An encrypted ClientHello inside the ClientHello, or a decoy of one.
+    pub ech: Ech,
+    /// The ClientHello offers to speak DNS.
+    pub dns: bool,
     /// The session was resumed.
     pub resumed: bool,
+    /// The name asked for is watched.
+    pub watched: bool,
     /// Segments that the first ClientHello came in.
     pub segments: u16,
     /// Bytes of the segment that was the first ClientHello, where no stream was needed for it.
     pub alone: u16,
 }
 
+/// An alert in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertSeen {
+    /// What it says.
+    pub description: u8,
+    /// Side 1 sent it.
+    pub second: bool,
+    /// When and where.
+    pub seen: Seen,
+}
+
+/// How many records of an answer are told one by one.
+pub const ANSWERS: usize = 6;
+
+/// The first encrypted records of a TLS connection.
+///
+/// Behind the handshake of TLS 1.3 a server sends session tickets, which look like any answer but for their size, and are
+/// of one size: that is what the lengths are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flight {
+    /// Records of the client, the last message of its handshake among them where that is TLS 1.3's.
+    pub client: u16,
+    /// The length of the first of them, in bytes.
+    pub first: u16,
+    /// The client's last record.
+    pub asked: Seen,
+    /// Lengths of the server's records since, in bytes.
+    pub answers: [u16; ANSWERS],
+    /// How many there were; past [`ANSWERS`] nobody counts.
+    pub answered: u8,
+}
+
+impl Flight {
+    /// Takes a record of the client.
+    pub fn ask(&mut self, length: u16, seen: Seen) {
+        if self.client == 0 {
+            self.first = length;
+        }
+        self.client = self.client.saturating_add(1);
+        (self.asked, self.answered) = (seen, 0);
+    }
+
+    /// Takes a record of the server. True: more than is told one by one.
+    pub fn answer(&mut self, length: u16) -> bool {
+        let Some(slot) = self.answers.get_mut(usize::from(self.answered)) else { return true };
+        *slot = length;
+        self.answered = self.answered.saturating_add(1);
+        false
+    }
+
+    /// The lengths of the server's records since the client's last.
+    pub fn lengths(&self) -> &[u16] {
+        self.answers.get(..usize::from(self.answered)).unwrap_or(&self.answers)
+    }
+}
+
 impl Tls {
+    /// Keeps an alert of side 1 (`second`) or 0, if it is fatal and the first.
+    pub fn note_alert(&mut self, alert: Alert, second: bool, seen: Seen) {
+        if alert.is_fatal() && self.alert.is_none() {
+            self.alert = Some(Box::new(AlertSeen { description: alert.description, second, seen }));
+        }
+    }
+
     /// The first server name asked for.
     #[inline]
     pub fn sni(&self) -> Option<NameAt> {
@@ -124,12 +197,80 @@ pub struct Http {
     pub status: Option<(u16, u64)>,
     /// The frame of the first `message/http`; 0 is none.
     pub message_http: u64,
+    /// Requests and their responses as a verdict goes by them: the first [`TURNS`], and the newest.
+    pub turns: Vec<Turn>,
+    /// The turn that the next response belongs to.
+    pub turn: usize,
     /// What only a record needs.
     pub exchanges: Vec<HttpExchange>,
     /// The exchange that the next response belongs to.
     pub answered: usize,
     /// Exchanges that the list had no room for.
     pub omitted: u64,
+}
+
+/// How many turns are kept of one connection before the newest replaces the last.
+pub const TURNS: usize = 16;
+
+/// An HTTP request with its response, in what matters to a verdict.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turn {
+    /// The request; absent where only a response was seen.
+    pub asked: Option<Seen>,
+    /// The final response.
+    pub answered: Option<Seen>,
+    /// Its status; 0 is none.
+    pub status: u16,
+    /// What else was said; [`turn`] has the bits.
+    pub marks: u32,
+    /// The number of the first `Via` of the response, or else of the request; 0 is none.
+    pub via: u32,
+    /// The number of the response's `Server`; 0 is none.
+    pub server: u32,
+    /// Seconds by which the response's `Date` is ahead of the capture's clock.
+    pub skew: Option<i32>,
+}
+
+/// The marks of a [`Turn`].
+#[allow(missing_docs)]
+pub mod turn {
+    pub const POST: u32 = 1 << 0;
+    pub const CONNECT: u32 = 1 << 1;
+    pub const GET: u32 = 1 << 2;
+    /// The request is `message/http`.
+    pub const SENDS_MESSAGE: u32 = 1 << 3;
+    /// The request has a body.
+    pub const SENDS_BODY: u32 = 1 << 4;
+    /// It asks to be told to go on (RFC 9110 §10.1.1).
+    pub const EXPECTS: u32 = 1 << 5;
+    /// It was told to.
+    pub const CONTINUED: u32 = 1 << 6;
+    /// The request carries credentials in the clear.
+    pub const BASIC: u32 = 1 << 7;
+    /// The request is written for a proxy.
+    pub const PROXIED: u32 = 1 << 8;
+    /// The request carries credentials for a proxy.
+    pub const PROXY_LOGIN: u32 = 1 << 9;
+    /// The response is `message/http`.
+    pub const MESSAGE: u32 = 1 << 10;
+    /// The response is a page.
+    pub const PAGE: u32 = 1 << 11;
+    /// The response tells no end of its body: chunked, until close, or of a length that no file has.
+    pub const ENDLESS: u32 = 1 << 12;
+    /// The response is a series of pictures (`multipart/x-mixed-replace`), or video.
+    pub const MEDIA: u32 = 1 << 13;
+    /// The response is of HTTP/1.0.
+    pub const OLD: u32 = 1 << 14;
+    /// The response ends the connection.
+    pub const CLOSES: u32 = 1 << 15;
+    /// Proxy authentication asked for: Basic, Digest, NTLM, Negotiate, or another.
+    pub const ASKS_BASIC: u32 = 1 << 16;
+    pub const ASKS_DIGEST: u32 = 1 << 17;
+    pub const ASKS_NTLM: u32 = 1 << 18;
+    pub const ASKS_NEGOTIATE: u32 = 1 << 19;
+    pub const ASKS_OTHER: u32 = 1 << 20;
+    /// The response has no body at all.
+    pub const EMPTY: u32 = 1 << 21;
 }
 
 /// An HTTP request with its response, or the half of it that was seen.
@@ -280,6 +421,31 @@ impl Mapped {
     }
 }
 
+/// NTP of one flow. Intervals are signed nanoseconds, of the last packet or exchange that tells them.
+#[derive(Debug, Default)]
+pub struct Ntp {
+    /// The first packet's frame.
+    pub frame: u64,
+    /// Requests, of clients and of peers that ask first.
+    pub requests: u32,
+    /// Replies, unsolicited ones too.
+    pub replies: u32,
+    /// The last request's transmit stamp as it was sent, and when it passed.
+    pub asked: Option<(u64, Timestamp)>,
+    /// By how much the client's clock is ahead of the capture's.
+    pub client_ahead: Option<i64>,
+    /// By how much the server's clock is ahead of the capture's.
+    pub server_ahead: Option<i64>,
+    /// By how much the server's clock is ahead of the client's.
+    pub offset: Option<i64>,
+    /// The way from where the capture was made to the server and back.
+    pub delay: Option<i64>,
+    /// What the server last said of itself: its stratum and leap indicator.
+    pub server: Option<(u8, u8)>,
+    /// Why the server last refused.
+    pub kiss: Option<Box<str>>,
+}
+
 /// Datagrams of media, by what they look like.
 #[derive(Debug, Default)]
 pub struct Media {
@@ -289,8 +455,25 @@ pub struct Media {
     pub rtp: u32,
     /// All datagrams that are not STUN.
     pub datagrams: u32,
+    /// Of those that were looked at one by one, how many each side has sent.
+    pub sent: [u32; 2],
+    /// When each side last sent one.
+    pub last: [Timestamp; 2],
     /// SCTP, and the streams of RTP.
     pub detail: Option<Box<MediaDetail>>,
+}
+
+impl Media {
+    /// Counts a datagram of side 1 (`second`) or 0 that came at `ts`.
+    pub fn count(&mut self, second: bool, ts: Timestamp) {
+        self.datagrams = self.datagrams.saturating_add(1);
+        if let (Some(sent), Some(last)) =
+            (self.sent.get_mut(usize::from(second)), self.last.get_mut(usize::from(second)))
+        {
+            *sent = sent.saturating_add(1);
+            *last = (*last).max(ts);
+        }
+    }
 }
 
 /// SCTP over UDP or IP, and the streams of RTP: of the latter only what shows that they are, unless records are
@@ -345,4 +528,48 @@ pub struct Answer {
     pub(super) count: u16,
     /// The client's address is IPv6.
     pub client_v6: bool,
+}
+
+/// A DNS query for a name that is watched, and what came of it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The number of its flow.
+    pub flow: u32,
+    /// Who asked.
+    pub client: Addr,
+    /// Who was asked.
+    pub resolver: Addr,
+    /// Their addresses are IPv6.
+    pub v6: bool,
+    /// The number of the name asked for.
+    pub name: u32,
+    /// The type asked for.
+    pub qtype: u16,
+    /// The message id.
+    pub id: u16,
+    /// The first query.
+    pub first: Seen,
+    /// When it was last repeated.
+    pub last: Timestamp,
+    /// How often it was sent from this port.
+    pub times: u16,
+    /// The response, and its code.
+    pub answer: Option<(Seen, u16)>,
+    /// The addresses told; the first few.
+    pub addresses: SmallVec<[IpAddr; 2]>,
+    /// The shortest lifetime told, in seconds.
+    pub ttl: Option<u32>,
+}
+
+/// How a resolver answered one client.
+#[derive(Clone, Debug)]
+pub struct Resolver {
+    /// The first response.
+    pub first: Seen,
+    /// Responses to queries that were seen.
+    pub answers: u32,
+    /// How long the first of them took, in microseconds.
+    pub times: SmallVec<[u32; 4]>,
+    /// The addresses are IPv6.
+    pub v6: bool,
 }

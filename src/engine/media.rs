@@ -15,8 +15,9 @@ pub fn shows(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> boo
 /// Takes a datagram of a flow of media that is neither STUN nor a hello of DTLS.
 pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
     let (records, looks_like_rtp) = (learner.records, is_rtp_by_version(payload));
+    let (second, ts) = (cx.second, cx.packet.ts);
     let Some(media) = learner.media_of(cx.flow) else { return };
-    media.datagrams = media.datagrams.saturating_add(1);
+    media.count(second, ts);
     media.rtp = media.rtp.saturating_add(u32::from(looks_like_rtp));
     let proven = media.detail.as_ref().is_some_and(|d| d.sctp != 0);
     // SCTP that goes inside DTLS does not go beside it

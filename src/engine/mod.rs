@@ -20,6 +20,7 @@
 
 pub mod analysis;
 pub mod brief;
+pub mod case;
 mod datagrams;
 pub mod front;
 mod hellos;
@@ -27,6 +28,7 @@ pub mod learn;
 pub mod learnt;
 mod media;
 pub mod naming;
+pub mod neighbours;
 mod parts;
 mod quic;
 mod record;
@@ -34,6 +36,9 @@ pub mod shard;
 mod streams;
 pub mod strings;
 
+use std::sync::Arc;
+
+use crate::classify::watch::Watch;
 use crate::flow::key::SHARDS;
 use crate::source::{Chunk, Frame};
 
@@ -42,12 +47,14 @@ use front::{Front, Place, Sink, Work};
 use shard::Shard;
 
 /// What a run is asked for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// How flows are tracked.
     pub flow: crate::flow::Config,
     /// Keep what only whole records need: exchanges, fingerprints.
     pub records: bool,
+    /// Names whose DNS and certificates are looked at more closely.
+    pub watch: Arc<Watch>,
     /// Keeps the traffic from choosing its places in tables; no result depends on it.
     pub secret: u64,
 }
@@ -146,7 +153,7 @@ impl Engine {
 
 /// All shards of a run, empty.
 pub fn shards(config: &Config) -> Vec<Shard> {
-    (0..SHARDS).map(|_| Shard::new(config.flow, config.records, config.secret)).collect()
+    (0..SHARDS).map(|_| Shard::new(config)).collect()
 }
 
 /// Works off a list of one shard's work, in order. `frame_at` gives the frames of the chunk that it came from,

@@ -17,7 +17,8 @@ use crate::classify::facts::is_literal;
 use crate::classify::host::HostMatch;
 use crate::classify::names::{Learnt, NameIndex, UNLISTED};
 use crate::classify::roles::{RoleGather, Roles};
-use crate::classify::rules::{Rules, RulesError};
+use crate::classify::rules::Rules;
+use crate::classify::settings::SettingsError;
 use crate::classify::site::Site;
 use crate::decode::Addr;
 use crate::flow::Flow;
@@ -37,6 +38,8 @@ pub struct KnowledgeBase {
     pub catalogue: Catalogue,
     /// Confidences and thresholds.
     pub rules: Rules,
+    /// What the user sets of the rules of diagnosis, which stand above.
+    pub diagnosis: toml::Table,
     /// The site.
     pub site: Site,
     /// Names that the user gave for addresses.
@@ -53,21 +56,19 @@ pub enum KnowledgeError {
     Catalogue(#[from] CatalogueError),
     /// The rules.
     #[error(transparent)]
-    Rules(#[from] RulesError),
+    Rules(#[from] SettingsError),
 }
 
 impl KnowledgeBase {
     /// The embedded knowledge, changed by the text of a user's catalogue if there is one.
     pub fn new(user: Option<&str>, site: Site) -> Result<Self, KnowledgeError> {
-        let (catalogue, rules) = match user {
-            None => (Catalogue::embedded()?, Rules::embedded()?),
-            Some(text) => {
-                let (catalogue, rules) = Catalogue::with_user(text)?;
-                (catalogue, rules.map_or_else(Rules::embedded, Rules::with_user)?)
-            }
+        let (catalogue, user) = match user {
+            None => (Catalogue::embedded()?, Default::default()),
+            Some(text) => Catalogue::with_user(text)?,
         };
+        let rules = Rules::with_user(user.rules)?;
         let thresholds = thresholds(&rules);
-        Ok(KnowledgeBase { catalogue, rules, site, hosts: Vec::new(), thresholds })
+        Ok(KnowledgeBase { catalogue, rules, diagnosis: user.diagnosis, site, hosts: Vec::new(), thresholds })
     }
 }
 
@@ -91,6 +92,8 @@ pub struct Naming<'a> {
     roles: Roles,
     /// For each shard: the numbers of its strings among all names.
     ids: Vec<Vec<u32>>,
+    /// Addresses under names of the catalogue.
+    vendors: HashSet<Addr, RandomState>,
 }
 
 impl<'a> Naming<'a> {
@@ -106,20 +109,31 @@ impl<'a> Naming<'a> {
         let Gather { learnt, ids, vendors, .. } = gather;
         let names = learnt.freeze(&base.catalogue, &base.rules);
         let nobody = RoleGather::new().freeze(&base.site, &base.rules);
-        let mut naming = Naming { base, names, roles: nobody, ids };
-        naming.roles = naming.find_roles(analysis, &vendors);
+        let mut naming = Naming { base, names, roles: nobody, ids, vendors };
+        naming.roles = naming.find_roles(analysis);
         naming
     }
 
-    /// Who is what, by what every host did. `vendors`: the addresses under names of the catalogue.
-    fn find_roles(&self, analysis: &Analysis, vendors: &HashSet<Addr, RandomState>) -> Roles {
+    /// Whether any address has a name of the catalogue.
+    pub(super) fn has_vendors(&self) -> bool {
+        !self.vendors.is_empty()
+    }
+
+    /// Whether `ip` has a name of the catalogue.
+    #[inline]
+    pub(super) fn is_vendor(&self, ip: IpAddr) -> bool {
+        self.has_vendors() && self.vendors.contains(&Addr::from_ip(ip))
+    }
+
+    /// Who is what, by what every host did.
+    fn find_roles(&self, analysis: &Analysis) -> Roles {
         let KnowledgeBase { catalogue, rules, site, .. } = self.base;
         let mut roles = RoleGather::new();
         self.each_flow(analysis, |view| {
             for (client, outside) in view.mapped() {
                 roles.mapped(client, outside, site);
             }
-            if self.may_tell_roles(view, vendors) {
+            if self.may_tell_roles(view) {
                 let facts = view.facts();
                 roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
             }
@@ -145,14 +159,14 @@ impl<'a> Naming<'a> {
     }
 
     /// Whether a flow can say anything of who is what in a first pass: all others need not be looked at closely.
-    fn may_tell_roles(&self, view: &FlowView<'_>, vendors: &HashSet<Addr, RandomState>) -> bool {
+    fn may_tell_roles(&self, view: &FlowView<'_>) -> bool {
         let (resp, port) = view.resp;
         let told = match port {
             853 | 554 | 8554 => true,
             80 | 443 | 8887 => self.base.site.inside(resp),
             _ => false,
         };
-        told || (!vendors.is_empty() && vendors.contains(&Addr::from_ip(resp)))
+        told || self.is_vendor(resp)
             || view.http().is_some_and(|http| {
                 let names = [http.host, http.authority.map(|(at, _)| at)];
                 names.iter().flatten().any(|at| !self.is_plain(view.shard_at, at.name, || view.text(at.name)))

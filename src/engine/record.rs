@@ -4,42 +4,44 @@ mod media;
 
 use std::borrow::Cow;
 
-use super::analysis::{FlowView, has_ports, is_one_sided};
-use super::learnt::{CertificateDetail, Dns, DnsExchange, Http, Mapped, Quic, SpokenDetail, Stun, StunDetail, Tls};
+use super::analysis::{FlowView, Identity, is_one_sided};
+use super::learnt::{
+    CertificateDetail, Dns, DnsExchange, Http, Mapped, Ntp, Quic, SpokenDetail, Stun, StunDetail, Tls,
+};
 use crate::classify::verdict::Verdict;
+use crate::classify::words::{Sub, Subs};
 use crate::decode::proto;
 use crate::event::{
-    DnsRecord, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, IceRecord, MessageRecord, Methods, Proxied,
-    QuicRecord, SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord, ViaProxy,
+    DnsRecord, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, IceRecord, MessageRecord, Methods,
+    NtpRecord, Proxied, QuicRecord, SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord, ViaProxy,
 };
 use crate::flow::NONE;
-use crate::flow::key::community_id;
-use crate::flow::tcp::{Tcp, Trouble};
+use crate::flow::tcp::Tcp;
+use crate::flow::trouble::Trouble;
 use crate::inspect::haproxy::Ends;
 use crate::inspect::message::Protocol;
 use crate::inspect::{dns, quic, stun, tls};
-use crate::time::seconds;
+use crate::time::{seconds, signed_seconds};
 
 impl<'a> FlowView<'a> {
     /// The record of a flow that is what `verdict` says.
     pub fn record(&self, verdict: &Verdict<'a>) -> FlowRecord<'a> {
-        let protocol = self.flow.proto();
-        let ports = has_ports(protocol);
+        let Identity { flow_id, community_id, src_ip, src_port, dest_ip, dest_port, proto, .. } = self.identity();
         let http = self.http();
         let dns = self.dns();
         FlowRecord {
             schema_version: SCHEMA_VERSION,
             event_type: "flow",
-            flow_id: self.id(),
-            community_id: Some(community_id(0, protocol, self.orig, self.resp)),
-            src_ip: self.orig.0,
-            src_port: ports.then_some(self.orig.1),
-            dest_ip: self.resp.0,
-            dest_port: ports.then_some(self.resp.1),
-            proto: proto::name(protocol).map_or_else(|| Cow::Owned(protocol.to_string()), Cow::Borrowed),
+            flow_id,
+            community_id: Some(community_id),
+            src_ip,
+            src_port,
+            dest_ip,
+            dest_port,
+            proto,
             vlan: self.flow.vlan.into_iter().filter(|id| *id != 0).collect(),
             tunnel: self.shard.table.tunnels(self.flow).names().collect(),
-            app_proto: self.app_proto(),
+            app_proto: self.app_proto(verdict.subclass),
             flow: self.flow_counts(),
             class: verdict.class,
             subclass: verdict.subclass.names().collect(),
@@ -58,19 +60,23 @@ impl<'a> FlowView<'a> {
             rtsp: self.message_record(Protocol::Rtsp),
             sip: self.message_record(Protocol::Sip),
             stun: self.stun().map(|s| self.stun_record(s)),
+            ntp: self.ntp().map(ntp_record),
             sctp: self.sctp_record(),
             rtp: self.rtp_record(),
             tcp: self.tcp.map(|t| self.tcp_record(t)),
         }
     }
 
-    /// What is spoken: the innermost that is known.
-    fn app_proto(&self) -> Option<&'static str> {
+    /// What is spoken: the innermost that is known. `subclass` tells what is within TLS or QUIC.
+    fn app_proto(&self, subclass: Subs) -> Option<&'static str> {
         if self.flow.learnt == NONE {
             return None;
         }
         if let Some(spoken) = self.spoken() {
             return Some(spoken.protocol.name());
+        }
+        if let Some(name) = self.encrypted_dns(subclass) {
+            return Some(name);
         }
         if self.quic().is_some() {
             return Some("quic");
@@ -83,8 +89,34 @@ impl<'a> FlowView<'a> {
             let websocket = upgrades.into_iter().any(|to| to.eq_ignore_ascii_case("websocket"));
             return Some(if websocket { "websocket" } else { "http" });
         }
-        let rest = [(self.dns().is_some(), "dns"), (self.stun().is_some(), "stun"), (self.has_ntp(), "ntp")];
+        let rest = [
+            (self.dns().is_some(), self.dns_flavour()),
+            (self.stun().is_some(), "stun"),
+            (self.ntp().is_some(), "ntp"),
+        ];
         rest.into_iter().find_map(|(seen, name)| seen.then_some(name))
+    }
+
+    /// Which of the protocols with DNS's message: their ports alone tell them apart.
+    fn dns_flavour(&self) -> &'static str {
+        match (self.flow.proto(), self.resp.1) {
+            (proto::UDP, 5353) => "mdns",
+            (proto::UDP, 5355) => "llmnr",
+            (proto::UDP, 137) => "netbios-ns",
+            _ => "dns",
+        }
+    }
+
+    /// Which way of DNS in TLS or QUIC it is, where a hello was seen. Over HTTPS it looks like any HTTP/2 or HTTP/3 but
+    /// for the server's name.
+    fn encrypted_dns(&self, subclass: Subs) -> Option<&'static str> {
+        let tls = self.tls().filter(|tls| !tls.dtls)?;
+        let web = |alpn: &str| matches!(alpn, "h2" | "h3") || alpn.starts_with("h3-");
+        let over_web = || tls.detail.as_ref().is_some_and(|d| d.alpn.iter().any(|alpn| web(alpn)));
+        [Sub::Dot, Sub::Doq, Sub::Doh]
+            .into_iter()
+            .find(|sub| subclass.has(*sub) && (*sub != Sub::Doh || over_web()))
+            .map(Sub::name)
     }
 
     fn message_record(&self, protocol: Protocol) -> Option<MessageRecord<'a>> {
@@ -152,8 +184,8 @@ impl<'a> FlowView<'a> {
             ja3: detail.and_then(|d| Fingerprints::of(&d.ja3)),
             cipher: (known.version != 0).then(|| tls::cipher_name(known.cipher)),
             resumed: known.resumed,
-            ech: known.ech.then_some("offered"),
-            alert: known.alert.map(|description| tls::Alert { level: 2, description }.name()),
+            ech: known.ech.name(),
+            alert: known.alert.as_ref().map(|alert| tls::Alert { level: 2, description: alert.description }.name()),
             sni_segments: (known.segments > 1).then_some(u32::from(known.segments)),
             ..detail.and_then(|d| d.certificate.as_deref()).map(certificate).unwrap_or_default()
         }
@@ -250,6 +282,20 @@ fn certificate(known: &CertificateDetail) -> TlsRecord<'_> {
         chain_length: Some(known.chain),
         self_signed: leaf.self_issued,
         ..TlsRecord::default()
+    }
+}
+
+fn ntp_record(known: &Ntp) -> NtpRecord<'_> {
+    NtpRecord {
+        requests: known.requests,
+        replies: known.replies,
+        stratum: known.server.map(|(stratum, _)| stratum),
+        unsynchronised: known.server.is_some_and(|(_, leap)| leap == 3),
+        kiss: known.kiss.as_deref().map(Cow::Borrowed),
+        client_ahead: known.client_ahead.map(signed_seconds),
+        server_ahead: known.server_ahead.map(signed_seconds),
+        offset: known.offset.map(signed_seconds),
+        delay: known.delay.map(signed_seconds),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One shard: the flows it owns, and all that their payload has told.
 
+use super::Config;
 use super::datagrams::{Piecewise, datagram};
 use super::hellos;
 use super::learn::{Context, Learner};
@@ -9,23 +10,22 @@ use super::streams::StreamTable;
 use crate::decode::{Packet, proto, tcp_flag};
 use crate::flow::key::Keyed;
 use crate::flow::tcp::Tcp;
-use crate::flow::{self, Flow, NONE, Table, Tracked};
-use crate::inspect::{Fact, tls::Alert};
+use crate::flow::{Flow, NONE, Table, Tracked};
 use crate::time::Timestamp;
 
 /// How far the inspection of a TCP connection has come.
 mod phase {
     // 0, where every connection begins: its streams are read, from the first payload on
-    /// Only an alert may still come in the clear.
-    pub const ALERTS: u8 = 1;
+    /// The hellos are done: only alerts are in the clear, and the lengths of records.
+    pub const RECORDS: u8 = 1;
     /// The client's hello was taken without streams, and the server's is to come.
     pub const ANSWER: u8 = 2;
     /// Nothing more is wanted.
     pub const DONE: u8 = crate::flow::INSPECTED;
 }
 
-/// How many more segments may bring an alert in the clear once the hellos are done.
-const ALERT_SEGMENTS: u8 = 8;
+/// How many more segments are looked at for their records once the hellos are done.
+const RECORD_SEGMENTS: u8 = 48;
 
 /// One shard.
 #[derive(Debug)]
@@ -49,10 +49,10 @@ pub struct Quote {
 
 impl Shard {
     /// An empty shard.
-    pub fn new(config: flow::Config, records: bool, secret: u64) -> Self {
+    pub fn new(config: &Config) -> Self {
         Shard {
-            table: Table::new(config, secret),
-            learner: Learner::new(records, secret),
+            table: Table::new(config.flow, config.secret),
+            learner: Learner::new(config),
             streams: StreamTable::default(),
             piecewise: Piecewise::default(),
         }
@@ -138,19 +138,19 @@ fn segment(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
 fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner, streams: &mut StreamTable) {
     let payload = cx.packet.payload(bytes);
     match cx.flow.phase {
-        phase::ALERTS => return late_alert(cx, payload, learner),
+        phase::RECORDS => return records(cx, payload, learner),
         phase::ANSWER => {
             if hellos::second(cx, tcp, payload, learner) {
-                (cx.flow.phase, cx.flow.tries) = (phase::ALERTS, 0);
-                return;
+                return records_from(cx, payload, learner);
             }
-            let (taken, named) = learner.tls_of(cx.flow).map_or((0, false), |tls| (tls.alone, tls.name != 0));
-            streams.open_after_hello(cx.flow, tcp.begins(), taken, named);
+            let Some(known) = learner.tls_of(cx.flow) else { return };
+            streams.open_after_hello(cx.flow, tcp.begins(), known);
             cx.flow.phase = 0;
         }
         _ if cx.flow.streams == NONE => {
             if !learner.records && hellos::first(cx, tcp, payload, learner) {
                 cx.flow.phase = phase::ANSWER;
+                learner.walk(cx, payload);
                 return;
             }
             streams.open(cx.flow, tcp.begins());
@@ -158,12 +158,18 @@ fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
         _ => {}
     }
     let finished = streams.segment(cx, payload, learner);
-    let hellos = is_past_hellos(cx.flow, learner);
-    if finished || hellos {
-        cx.flow.phase = if hellos { phase::ALERTS } else { phase::DONE };
-        cx.flow.tries = 0;
+    if finished || is_past_hellos(cx.flow, learner) {
         streams.release(cx.flow);
+        records_from(cx, payload, learner);
+    } else {
+        learner.walk(cx, payload);
     }
+}
+
+/// Turns to the records behind the hellos of TLS, if it is that; the segment at hand may hold the first.
+fn records_from(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
+    (cx.flow.phase, cx.flow.tries) = (phase::RECORDS, 0);
+    records(cx, payload, learner);
 }
 
 /// A connection is over: its streams are read to the end and let go.
@@ -198,13 +204,11 @@ fn is_tls13(version: u16) -> bool {
     version == 0x0304 || version >> 8 == 0x7f
 }
 
-/// A fatal alert in the clear is a record of its own: seven bytes at the start of a segment (RFC 8446 §5.1, §6).
-fn late_alert(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
-    if let Some(&[21, 3, _, 0, 2, level, description]) = payload.first_chunk::<7>() {
-        learner.learn(cx, Fact::Alert(Alert { level, description }));
-    }
+/// Looks at the records of a connection whose hellos are done, until nothing more is to be learnt from them.
+fn records(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
+    let enough = learner.walk(cx, payload).unwrap_or(true);
     cx.flow.tries = cx.flow.tries.saturating_add(1);
-    if cx.flow.tries >= ALERT_SEGMENTS {
+    if enough || cx.flow.tries >= RECORD_SEGMENTS {
         cx.flow.phase = phase::DONE;
     }
 }

@@ -1,6 +1,7 @@
 //! The payload of TCP connections: streams in order, probed, and read by the inspector that knows them.
 
 use super::learn::{Context, Learner, direction};
+use super::learnt::Tls;
 use crate::decode::Packet;
 use crate::flow::stream::{Limits, Shown, Stream, Taken};
 use crate::flow::{Flow, NONE, slab::Slab};
@@ -134,6 +135,11 @@ impl StreamTable {
         let before = streams.held;
         let (seq, wire_len) = (cx.packet.seq, cx.packet.payload_len);
         streams.show(cx, learner, |stream, reader| stream.segment(seq, payload, wire_len, &limits, reader));
+        if let Inspector::Tls(tls) = &mut streams.inspector
+            && learner.tls_of(cx.flow).is_some_and(|known| known.watched)
+        {
+            tls.want_certificates();
+        }
         let after = streams.memory();
         streams.held = after;
         let finished = streams.is_finished() || tight && streams.inspector.memory() > TIGHT.held;
@@ -151,9 +157,9 @@ impl StreamTable {
         self.open = self.open.saturating_add(1);
     }
 
-    /// Begins to read a connection whose originator's ClientHello was the first `taken` bytes of its data; `named`: it
-    /// asks for a server by name.
-    pub fn open_after_hello(&mut self, flow: &mut Flow, begins: [Option<u32>; 2], taken: u16, named: bool) {
+    /// Begins to read a connection whose originator's ClientHello, of which `known` tells, was a segment taken alone.
+    pub fn open_after_hello(&mut self, flow: &mut Flow, begins: [Option<u32>; 2], known: &Tls) {
+        let (taken, named, watched) = (known.alone, known.name != 0, known.watched);
         let client = usize::from(flow.flipped());
         let moved = |(side, begin): (usize, Option<u32>)| match begin {
             Some(seq) if side == client => Some(seq.wrapping_add(u32::from(taken))),
@@ -162,7 +168,11 @@ impl StreamTable {
         let [first, other] = begins;
         self.open(flow, [(0, first), (1, other)].map(moved));
         if let Some(streams) = self.streams.get_mut(flow.streams) {
-            streams.inspector = Inspector::Tls(TlsStream::after_client_hello(taken, named));
+            let mut tls = TlsStream::after_client_hello(taken, named);
+            if watched {
+                tls.want_certificates();
+            }
+            streams.inspector = Inspector::Tls(tls);
         }
     }
 

@@ -59,7 +59,8 @@ pub struct TlsRecord<'a> {
     /// Whether the session was resumed, where that shows.
     #[serde(skip_serializing_if = "is_false")]
     pub resumed: bool,
-    /// `grease` or `offered`: an encrypted ClientHello extension was there.
+    /// An encrypted ClientHello (RFC 9849): `offered` (real or a decoy, taken up or not: that does not show), `accepted` (the
+    /// server has taken it up), `outer` (refused or a decoy: what counts is what is told here).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ech: Option<&'static str>,
     /// The first fatal alert in the clear, by its name in RFC 8446 §6.
@@ -239,6 +240,38 @@ pub struct IceRecord {
     /// A pair of candidates was nominated.
     #[serde(skip_serializing_if = "is_false")]
     pub nominated: bool,
+}
+
+/// What NTP showed. Differences of clocks are of the last packet or exchange that tells them, in seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct NtpRecord<'a> {
+    /// Requests.
+    pub requests: u32,
+    /// Replies.
+    pub replies: u32,
+    /// How many clocks the server is from a reference clock (RFC 5905 §7.3); 0 with a kiss-o'-death.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stratum: Option<u8>,
+    /// The server says that its own clock is not set.
+    #[serde(skip_serializing_if = "is_false")]
+    pub unsynchronised: bool,
+    /// Why the server gives no time: `RATE`, `DENY` (RFC 5905 §7.4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kiss: Option<Cow<'a, str>>,
+    /// By how much the client's clock is ahead of the capture's. Absent where the client hides its clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ahead: Option<f64>,
+    /// By how much the server's clock is ahead of the capture's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_ahead: Option<f64>,
+    /// By how much the server's clock is ahead of the client's (RFC 5905 §8), out by half of `delay` at most, and by
+    /// the way from the client to where the capture was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<f64>,
+    /// The way from where the capture was made to the server and back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<f64>,
 }
 
 /// What SCTP showed.

@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{CaptureQuality, FlowRecord, MethodCounts, Methods, Stats};
+use super::{CaptureQuality, FindingRecord, FlowRecord, MethodCounts, Methods, SessionRecord, Stats};
 use crate::time::Timestamp;
 
 impl JsonSchema for Timestamp {
@@ -44,6 +44,8 @@ fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let records = [
         generator.subschema_for::<FlowRecord<'_>>(),
+        generator.subschema_for::<SessionRecord>(),
+        generator.subschema_for::<FindingRecord>(),
         generator.subschema_for::<CaptureQuality>(),
         generator.subschema_for::<Stats>(),
     ];

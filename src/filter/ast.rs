@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::text::Pattern;
-use crate::event::Class;
+use crate::event::word::words;
+use crate::event::{Class, Severity};
 
 /// An expression. As the parser builds them, `And` and `Or` hold two or more, none of which is of the same kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,30 +109,6 @@ impl Range {
     pub fn contains(self, number: u16) -> bool {
         (self.0..=self.1).contains(&number)
     }
-}
-
-/// Declares an enum of words, each with its text.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// Every value, in order.
-            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
-
-            /// Its text in an expression.
-            pub const fn text(self) -> &'static str {
-                match self { $($name::$variant => $text,)* }
-            }
-
-            /// The value of that text, ASCII case ignored.
-            pub fn parse(text: &str) -> Option<$name> {
-                $name::ALL.iter().copied().find(|v| v.text().eq_ignore_ascii_case(text))
-            }
-        }
-    };
 }
 
 words! {
@@ -251,18 +228,6 @@ words! {
         Eq "=",
         /// Not equal.
         Ne "!=",
-    }
-}
-
-words! {
-    /// How grave a finding is.
-    Severity {
-        /// Worth knowing.
-        Info "info",
-        /// Something works badly.
-        Warning "warning",
-        /// Something does not work.
-        Error "error",
     }
 }
 

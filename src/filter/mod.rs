@@ -35,7 +35,7 @@ mod text;
 use std::fmt;
 use std::str::FromStr;
 
-pub use ast::{End, Expr, HostPattern, Measure, Net, Op, Range, Severity, State, Term, TextKey};
+pub use ast::{End, Expr, HostPattern, Measure, Net, Op, Range, State, Term, TextKey};
 pub use text::{Pattern, Regex};
 
 use crate::event::FlowRecord;

@@ -1,14 +1,14 @@
 //! Numbers with units, as a filter writes them. Units are decimal; rates are in bits.
 
 use super::ast::Measure;
-use crate::text::units::{CONFIDENCE_WORDS, ConfidenceWord};
+use crate::event::Word;
 
 /// Reads a number of that measure into SI units; the error is a hint.
 pub(super) fn parse(measure: Measure, text: &str) -> Result<f64, &'static str> {
     if measure == Measure::Conf
-        && let Some(ConfidenceWord { least, .. }) = CONFIDENCE_WORDS.iter().find(|w| w.word.eq_ignore_ascii_case(text))
+        && let Some(word) = Word::parse(text)
     {
-        return Ok(*least);
+        return Ok(word.least());
     }
     let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

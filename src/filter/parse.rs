@@ -1,10 +1,10 @@
 //! From tokens to an expression.
 
-use super::ast::{End, Expr, HostPattern, Measure, Net, Op, Range, Severity, State, Term, TextKey};
+use super::ast::{End, Expr, HostPattern, Measure, Net, Op, Range, State, Term, TextKey};
 use super::lex::{Kind, PairOp, Token, Value, lex};
 use super::text::Pattern;
 use super::{Error, Span, number};
-use crate::event::Class;
+use crate::event::{Class, Severity};
 
 /// How deep parentheses and negations may nest.
 const DEPTH_MAX: usize = 64;
@@ -315,7 +315,7 @@ fn compare(key: &str, key_span: Span, op: PairOp, values: &[Value]) -> Result<Te
     };
     let Some(measure) = measure(key) else {
         let text = plain(value, "sev>=warn")?;
-        let severity = if text.eq_ignore_ascii_case("warn") { Some(Severity::Warning) } else { Severity::parse(text) };
+        let severity = Severity::meant(text);
         return severity
             .map(|s| Term::Severity(op, s))
             .ok_or_else(|| not_one_of("severity", text, value.span, Severity::ALL.iter().map(|s| s.text())));

@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod course;
 pub mod duplicate;
 pub mod history;
 pub mod index;
@@ -27,6 +28,7 @@ pub mod rtt;
 pub mod slab;
 pub mod stream;
 pub mod tcp;
+pub mod trouble;
 pub mod tunnels;
 pub mod wheel;
 
@@ -37,7 +39,7 @@ use duplicate::Duplicates;
 use index::Index;
 use key::{Endpoint, FlowKey, Keyed};
 use slab::Slab;
-use tcp::Tcp;
+use tcp::{Begun, TIMED_MOST, Tcp};
 use tunnels::TunnelRows;
 use wheel::Wheel;
 
@@ -179,6 +181,11 @@ impl Flow {
         self.flags ^= flag::FLIPPED;
     }
 
+    /// How it began, and what came of it.
+    pub const fn begun(&self) -> Begun {
+        Begun { at: self.first, frame: self.first_frame, payload: self.payload }
+    }
+
     /// A pair by side, put in order originator, responder.
     pub const fn oriented<T: Copy>(&self, pair: [T; 2]) -> [T; 2] {
         let [a, b] = pair;
@@ -258,6 +265,9 @@ impl Table {
         let duplicate = copy && flow.pkts != [0; 2];
         let second = forward != flow.is(flag::FIRST_FORWARD);
         let side = usize::from(second);
+        if packet.ts.since(flow.last) > TIMED_MOST {
+            stop_timing(&mut self.tcp, flow.tcp);
+        }
         count(flow, side, packet);
         let tcp = if packet.proto == proto::TCP && packet.transport { self.tcp.get_mut(flow.tcp) } else { None };
         let mut tracked = Tracked { number, second, duplicate, flow, tcp };
@@ -455,13 +465,22 @@ impl Tracked<'_> {
             *payload = payload.wrapping_add(u64::from(packet.payload_len));
         }
         let Some(tcp) = tcp else { return };
-        tcp.segment(*second, packet, options);
+        let new = tcp.segment(*second, packet, options);
         if tcp.log.troubles().is_some() {
             flow.flags |= flag::TROUBLED;
         }
-        if packet.payload_len > 0 {
-            tcp.rate(side, packet, flow.first, before, rates);
+        if packet.payload_len > 0 && new {
+            let begun = Begun { payload: before, ..flow.begun() };
+            tcp.data(side, packet, begun, rates);
         }
+    }
+}
+
+/// The flow with that connection, if it is one, was silent for longer than round trips are timed.
+#[cold]
+fn stop_timing(connections: &mut Slab<Tcp>, number: u32) {
+    if let Some(tcp) = connections.get_mut(number) {
+        tcp.stop_timing();
     }
 }
 

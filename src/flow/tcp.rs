@@ -4,11 +4,13 @@
 //! show an acknowledgement before the data, and may miss data that both ends have: holes are kept, and count as missed
 //! only once they are acknowledged, and no more when they are filled after all.
 
+use super::course::{Burst, Course, PAUSE};
 use super::history::{History, Side, conn_state};
 use super::rates::{Rates, Thresholds, WINDOW};
 use super::rtt::Rtt;
+use super::trouble::{Filled, Log};
 use crate::decode::{Packet, tcp_flag};
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 use crate::wire::Reader;
 
 /// Below this, in microseconds, a segment that does not advance was overtaken rather than sent again, where the round
@@ -17,8 +19,6 @@ const REORDERED: u32 = 3_000;
 /// After this many duplicate acknowledgements, within these microseconds, a segment sent again is a fast
 /// retransmission.
 const FAST: (u8, u32) = (2, 20_000);
-/// How many holes one direction keeps account of.
-const HOLES: usize = 4;
 
 /// Sequence-number comparison (RFC 9293 §3.4): how far `a` is ahead of `b`.
 #[inline(always)]
@@ -26,19 +26,11 @@ pub const fn ahead(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b) as i32
 }
 
-/// Bytes that were not captured.
-#[derive(Clone, Copy, Debug)]
-struct Hole {
-    start: u32,
-    end: u32,
-    /// The other side has acknowledged them, so they did exist.
-    missed: bool,
-    /// Only that acknowledgement told of them: no later byte of the same side was seen before.
-    foretold: bool,
-}
-
 /// A moment in microseconds, as is enough to tell the time between two of them that are less than an hour apart.
 type Micros = u32;
+
+/// After this much silence, in nanoseconds, moments from before it may not be told from later ones.
+pub const TIMED_MOST: u64 = 2_000 * SECOND;
 
 #[inline(always)]
 const fn micros(ts: Timestamp) -> Micros {
@@ -80,6 +72,10 @@ pub struct Half {
     timed_at: Micros,
     /// When it last repeated an acknowledgement.
     dup_ack_at: Micros,
+    /// When new payload of it last came; means nothing before there was any.
+    data_at: Micros,
+    /// Payload that it has sent since the other side last sent any.
+    turn: u32,
     /// Its maximum segment size option; 0 is none.
     pub mss: u16,
     /// Its window scale option; valid with [`known::SCALE`].
@@ -90,30 +86,15 @@ pub struct Half {
     pub side: Side,
 }
 
-/// What went wrong with the data of one side.
-#[derive(Clone, Debug, Default)]
-pub struct Trouble {
-    /// Retransmitted segments.
-    pub retransmissions: u32,
-    /// Segments that overtook others.
-    pub out_of_order: u32,
-    /// Zero windows that it announced.
-    pub zero_windows: u32,
-    /// Segments that filled the other's window.
-    pub window_full: u32,
-    /// Holes in its data.
-    pub gaps: u32,
-    /// Bytes in them.
-    pub missed: u64,
-    holes: [Option<Hole>; HOLES],
-}
-
-/// What late bytes were found to fill.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Filled {
-    Nothing,
-    Hole,
-    Foretold,
+/// How a flow began, and the payload of its sides so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    /// Its first packet.
+    pub at: Timestamp,
+    /// The first packet's frame.
+    pub frame: u64,
+    /// Bytes of payload, by side.
+    pub payload: [u64; 2],
 }
 
 /// A TCP connection.
@@ -127,43 +108,16 @@ pub struct Tcp {
     pub fin_by: Option<u8>,
     /// Who sent the first RST: 0, 1.
     pub rst_by: Option<u8>,
-    /// Payload rates over time, once there is more than one window of them.
-    rates: Option<Box<Rates>>,
+    /// How its payload came over time, once it has paused or is older than a window of rates.
+    course: Option<Box<Course>>,
     /// What happened.
     pub log: Log,
 }
 
-/// What happened on a connection, and what went wrong.
-#[derive(Clone, Debug, Default)]
-pub struct Log {
-    /// What happened, in letters.
-    pub history: History,
-    /// What went wrong with each side's data, once something has.
-    trouble: Option<Box<[Trouble; 2]>>,
-}
-
-impl Log {
-    /// What went wrong with the data of either side, if anything did.
-    pub fn troubles(&self) -> Option<&[Trouble; 2]> {
-        self.trouble.as_deref()
-    }
-
-    #[inline(always)]
-    fn known(&mut self, second: bool) -> Option<&mut Trouble> {
-        self.trouble.as_mut()?.get_mut(usize::from(second))
-    }
-
-    #[cold]
-    fn note_trouble(&mut self, second: bool, note: impl FnOnce(&mut Trouble)) {
-        let [first, other] = &mut **self.trouble.get_or_insert_default();
-        note(if second { other } else { first });
-    }
-}
-
 impl Tcp {
-    /// Takes a segment of side 1 (`second`) or 0, whose TCP options are `options`.
+    /// Takes a segment of side 1 (`second`) or 0, whose TCP options are `options`. True: it sends nothing again.
     #[inline]
-    pub fn segment(&mut self, second: bool, packet: &Packet, options: &[u8]) {
+    pub fn segment(&mut self, second: bool, packet: &Packet, options: &[u8]) -> bool {
         let [first, other] = &mut self.half;
         let (from, to) = if second { (other, first) } else { (first, other) };
         let sender = usize::from(second);
@@ -171,15 +125,20 @@ impl Tcp {
         if packet.has(tcp_flag::SYN) {
             from.options(options);
         }
+        let established = matches!(to.side, Side::Established | Side::Partial | Side::Closed);
         transition(from, to, packet);
         if packet.has(tcp_flag::FIN) {
             self.fin_by.get_or_insert(sender as u8);
         }
         if packet.has(tcp_flag::RST) {
             self.rst_by.get_or_insert(sender as u8);
+            if established {
+                self.log.note_reset(second, packet);
+            }
         }
+        let mut new = true;
         if packet.seq_len() > 0 || !from.has(known::NXT) {
-            from.sequence(to, packet, &self.rtt, &mut self.log, second);
+            new = from.sequence(to, packet, &self.rtt, &mut self.log, second);
         }
         if packet.has(tcp_flag::ACK) {
             if let Some(micros) = to.acknowledged(packet.ack, packet.ts, &mut self.log, !second) {
@@ -188,24 +147,92 @@ impl Tcp {
             from.acknowledges(to, packet);
         }
         from.announces(to, packet, &mut self.log, second);
+        new
     }
 
-    /// Counts a segment's payload, of side `sender`, for the rates of a flow that began at `start` and of whose sides
-    /// `before` bytes had come.
+    /// After a silence of [`TIMED_MOST`]: what was being timed is not timed any more.
+    pub fn stop_timing(&mut self) {
+        self.half.iter_mut().for_each(|half| half.known &= !known::TIMING);
+    }
+
+    /// Takes new payload of side `sender` into the course of a flow that began as `begun` says.
     #[inline(always)]
-    pub fn rate(&mut self, sender: usize, packet: &Packet, start: Timestamp, before: [u64; 2], by: &Thresholds) {
-        if let Some(rates) = &mut self.rates {
-            rates.add(sender, packet.payload_len, packet.ts, by);
-        } else if packet.ts.since(start) >= WINDOW {
-            let mut rates = Box::new(Rates::begun(start, before));
-            rates.add(sender, packet.payload_len, packet.ts, by);
-            self.rates = Some(rates);
+    pub fn data(&mut self, sender: usize, packet: &Packet, begun: Begun, by: &Thresholds) {
+        if self.course.is_none() && self.has_course(packet.ts, begun) {
+            self.begin_course(begun);
+        }
+        if let Some(course) = &mut self.course {
+            course.rates.add(sender, packet.payload_len, packet.ts, by);
+            course.add(sender, packet.ts, packet.frame, u64::from(packet.payload_len));
+        }
+        let [first, other] = &mut self.half;
+        let (from, to) = if sender == 0 { (first, other) } else { (other, first) };
+        from.data_at = micros(packet.ts);
+        from.turn = from.turn.saturating_add(packet.payload_len);
+        to.turn = 0;
+    }
+
+    /// Whether payload at `now` comes after a pause, or later than one window of rates.
+    #[inline(always)]
+    fn has_course(&self, now: Timestamp, begun: Begun) -> bool {
+        const PAUSE_MICROS: u32 = (PAUSE / 1000) as u32;
+        let paused = || {
+            let now = micros(now);
+            let [a, b] = &self.half;
+            let since = |half: &Half| now.wrapping_sub(half.data_at);
+            match begun.payload {
+                [0, 0] => false,
+                [_, 0] => since(a) >= PAUSE_MICROS,
+                [0, _] => since(b) >= PAUSE_MICROS,
+                _ => since(a).min(since(b)) >= PAUSE_MICROS,
+            }
+        };
+        now.since(begun.at) >= WINDOW || paused()
+    }
+
+    #[cold]
+    fn begin_course(&mut self, begun: Begun) {
+        let known = [self.early(0, begun), self.early(1, begun)];
+        self.course = Some(Box::new(Course::begun(Rates::begun(begun.at, begun.payload), known)));
+    }
+
+    /// The payload of a side before there was a course, as one burst: it came within [`WINDOW`].
+    fn early(&self, side: usize, begun: Begun) -> Option<Burst> {
+        let bytes = begun.payload.get(side).copied().filter(|bytes| *bytes > 0)?;
+        let passed = u64::from(self.half.get(side)?.data_at.wrapping_sub(micros(begun.at))).saturating_mul(1000);
+        // a keep-alive's byte is payload, but no data
+        let end = begun.at.after(if passed < WINDOW { passed } else { 0 });
+        Some(Burst::whole(begun.at, end, begun.frame, bytes))
+    }
+
+    /// The rates of a flow that began as `begun` says, `payload` being all there was, with all windows closed.
+    pub fn rates(&self, begun: Begun, by: &Thresholds) -> Rates {
+        let rates = self.course.as_ref().map(|course| course.rates);
+        rates.unwrap_or_else(|| Rates::begun(begun.at, begun.payload)).closed(by)
+    }
+
+    /// The bursts of a side's payload, in order; `begun.payload` being all there was.
+    pub fn bursts(&self, side: usize, begun: Begun) -> Vec<Burst> {
+        match &self.course {
+            Some(course) => course.bursts.get(side).cloned().unwrap_or_default(),
+            None => self.early(side, begun).into_iter().collect(),
         }
     }
 
-    /// The rates of a flow that began at `start`, and of whose sides `payload` bytes came, with all windows closed.
-    pub fn rates(&self, start: Timestamp, payload: [u64; 2], by: &Thresholds) -> Rates {
-        self.rates.as_deref().copied().unwrap_or_else(|| Rates::begun(start, payload)).closed(by)
+    /// Bytes of payload that each side has sent since the other last sent any.
+    pub fn turns(&self) -> [u32; 2] {
+        let [a, b] = &self.half;
+        [a.turn, b.turn]
+    }
+
+    /// Bytes of each side's data that the other has not acknowledged, where that can be known.
+    pub fn unacknowledged(&self) -> [Option<u32>; 2] {
+        let [a, b] = &self.half;
+        let left = |from: &Half, to: &Half| {
+            let known = from.has(known::NXT) && to.has(known::ACK);
+            known.then(|| u32::try_from(ahead(from.nxt, to.ack)).unwrap_or(0))
+        };
+        [left(a, b), left(b, a)]
     }
 
     /// Zeek's state of the connection; `flipped`: side 1 is the originator.
@@ -289,8 +316,8 @@ impl Half {
         }
     }
 
-    /// Accounts for the sequence numbers that a segment takes.
-    fn sequence(&mut self, to: &Half, packet: &Packet, rtt: &Rtt, log: &mut Log, second: bool) {
+    /// Accounts for the sequence numbers that a segment takes. False: they were sent before.
+    fn sequence(&mut self, to: &Half, packet: &Packet, rtt: &Rtt, log: &mut Log, second: bool) -> bool {
         let end = packet.seq.wrapping_add(packet.seq_len());
         if packet.has(tcp_flag::SYN) && !self.has(known::SYN) {
             self.isn = packet.seq;
@@ -300,7 +327,7 @@ impl Half {
             self.known |= known::NXT;
             self.advance(end, packet.ts);
             self.time(to, end, packet.ts);
-            return;
+            return true;
         }
         let jump = ahead(packet.seq, self.nxt);
         if jump >= 0 {
@@ -309,29 +336,33 @@ impl Half {
             }
             self.advance(end, packet.ts);
             self.time(to, end, packet.ts);
-            return;
+            return true;
         }
         let filled = log.known(second).map_or(Filled::Nothing, |t| t.fill(packet.seq, end));
         if filled == Filled::Nothing && self.is_keep_alive(packet) {
-            return;
+            return false;
         }
         // data whose acknowledgement the mirror showed first is as new as any
         let new = filled == Filled::Foretold
             || filled == Filled::Nothing && self.is_behind_probe(packet)
             || is_answered_syn(packet, &log.history, second);
+        let mut again = false;
         if !new {
             if self.is_overtaken(to, packet, end, rtt.path(), filled == Filled::Hole) {
                 log.note_trouble(second, |t| t.out_of_order = t.out_of_order.saturating_add(1));
             } else {
-                log.note_trouble(second, |t| t.retransmissions = t.retransmissions.saturating_add(1));
+                log.note_trouble(second, |t| t.repeats(packet));
                 log.history.note(second, b't');
                 // an acknowledgement would not say which of the two it is for (Karn)
                 self.known &= !known::TIMING;
+                again = filled == Filled::Nothing;
             }
         }
         if ahead(end, self.nxt) > 0 {
             self.advance(end, packet.ts);
+            return true;
         }
+        !again
     }
 
     /// Names a segment that does not begin with new data, as Wireshark does: only overtaken, or sent again. `rtt` is
@@ -439,8 +470,12 @@ impl Half {
     fn announces(&mut self, to: &Half, packet: &Packet, log: &mut Log, second: bool) {
         let control = tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
         if packet.window == 0 && packet.tcp_flags & control == 0 {
-            log.note_trouble(second, |t| t.zero_windows = t.zero_windows.saturating_add(1));
+            log.note_trouble(second, |t| t.closes(packet));
             log.history.note(second, b'w');
+        } else if self.is_closed()
+            && let Some(trouble) = log.known(second)
+        {
+            trouble.reopens(packet);
         }
         self.window = self.scaled(to, packet);
         // what a window is worth is only known from both SYNs
@@ -451,63 +486,6 @@ impl Half {
                 log.note_trouble(second, |t| t.window_full = t.window_full.saturating_add(1));
             }
         }
-    }
-}
-
-impl Trouble {
-    fn open(&mut self, start: u32, end: u32, foretold: bool) {
-        // with every place taken the oldest account is closed as it stands
-        if self.holes.iter().all(Option::is_some) {
-            self.holes.rotate_left(1);
-            if let Some(last) = self.holes.last_mut() {
-                *last = None;
-            }
-        }
-        if let Some(free) = self.holes.iter_mut().find(|h| h.is_none()) {
-            *free = Some(Hole { start, end, missed: false, foretold });
-        }
-    }
-
-    /// Holes below `ack` did exist: they count as missed. True if there are such.
-    fn acknowledge(&mut self, ack: u32) -> bool {
-        let before = self.gaps;
-        for hole in self.holes.iter_mut().flatten() {
-            if !hole.missed && ahead(ack, hole.end) >= 0 {
-                hole.missed = true;
-                self.gaps = self.gaps.saturating_add(1);
-                self.missed = self.missed.saturating_add(u64::from(hole.end.wrapping_sub(hole.start)));
-            }
-        }
-        self.gaps > before
-    }
-
-    /// Bytes from `start` to `end` have come after all. What they fill part of: a hole that only an acknowledgement
-    /// told of, or another.
-    fn fill(&mut self, start: u32, end: u32) -> Filled {
-        let mut filled = Filled::Nothing;
-        for slot in &mut self.holes {
-            let Some(hole) = slot else { continue };
-            let from = if ahead(start, hole.start) > 0 { start } else { hole.start };
-            let to = if ahead(end, hole.end) < 0 { end } else { hole.end };
-            if ahead(to, from) <= 0 {
-                continue;
-            }
-            filled = filled.max(if hole.foretold { Filled::Foretold } else { Filled::Hole });
-            if hole.missed {
-                self.missed = self.missed.saturating_sub(u64::from(to.wrapping_sub(from)));
-            }
-            // what came in the middle leaves only the larger rest: at worst a few missed bytes go uncounted
-            let (before, after) = (from.wrapping_sub(hole.start), hole.end.wrapping_sub(to));
-            if before == 0 && after == 0 {
-                self.gaps = self.gaps.saturating_sub(u32::from(hole.missed));
-                *slot = None;
-            } else if before >= after {
-                hole.end = from;
-            } else {
-                hole.start = to;
-            }
-        }
-        filled
     }
 }
 

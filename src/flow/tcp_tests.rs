@@ -1,6 +1,8 @@
 //! TCP, segment by segment.
 
 use super::*;
+use crate::flow::trouble::Trouble;
+use crate::time::{MILLISECOND, SECOND};
 use tcp_flag::{ACK, FIN, RST, SYN};
 
 const MSS: [u8; 8] = [2, 4, 5, 0xb4, 1, 3, 3, 7];
@@ -330,4 +332,61 @@ fn what_waits_for_the_window_tells_no_round_trip() {
     let later = w.1 + 5 * crate::time::SECOND;
     w.send(false, ACK, 101, 501, 1).send_at(later, true, ACK, 501, 102, 0);
     assert_eq!(w.0.rtt.p95(), Some(0.02));
+}
+
+#[test]
+fn where_a_side_stands_still_is_known() {
+    let mut w = Wire::handshake();
+    w.send(false, ACK, 101, 501, 1460);
+    for backoff in [1, 3, 7] {
+        w.send_at(w.1 + backoff * SECOND, false, ACK, 101, 501, 1460);
+    }
+    let repeated = w.trouble().standstill.unwrap().repeated;
+    assert_eq!((repeated.seq, repeated.len, repeated.times), (101, 1460, 3));
+    assert_eq!(w.0.unacknowledged(), [Some(1460), Some(0)]);
+    let mut w = Wire::handshake();
+    let closed = |tcp: &mut Tcp, at: u64, window: u16| {
+        let packet = Packet { ts: Timestamp(at), tcp_flags: ACK, seq: 101, ack: 501, window, ..Packet::default() };
+        tcp.segment(false, &packet, &[]);
+    };
+    for (at, window) in [(1, 0), (4, 0), (6, 10), (7, 0), (8, 10)] {
+        closed(&mut w.0, at * SECOND, window);
+    }
+    let trouble = w.trouble();
+    let longest = trouble.standstill.unwrap().closed;
+    assert_eq!((trouble.zero_windows, longest.since, longest.nanos), (3, Timestamp(SECOND), 5 * SECOND));
+}
+
+#[test]
+fn only_a_reset_of_what_was_established_is_kept() {
+    let mut w = Wire::default();
+    w.send(false, SYN, 100, 0, 0).send(true, RST | ACK, 0, 101, 0);
+    assert_eq!(w.0.log.reset, None);
+    let mut w = Wire::handshake();
+    w.send(true, RST, 501, 0, 0).send(false, RST, 101, 0, 0);
+    assert!(w.0.log.reset.as_deref().unwrap().second);
+}
+
+#[test]
+fn payload_is_told_in_bursts_once_it_pauses() {
+    let mut w = Wire::handshake();
+    let mut payload = [0u64; 2];
+    let mut data = |tcp: &mut Tcp, second: bool, millis: u64, bytes: u32| {
+        let packet = Packet { ts: Timestamp(millis * MILLISECOND), payload_len: bytes, ..Packet::default() };
+        let begun = Begun { at: Timestamp(0), frame: 1, payload };
+        tcp.data(usize::from(second), &packet, begun, &Thresholds::default());
+        payload[usize::from(second)] += u64::from(bytes);
+    };
+    data(&mut w.0, false, 20, 300);
+    data(&mut w.0, true, 40, 4000);
+    data(&mut w.0, false, 50, 80);
+    assert!(w.0.course.is_none());
+    assert_eq!(w.0.turns(), [80, 0]);
+    data(&mut w.0, true, 15_000, 1400);
+    data(&mut w.0, true, 15_010, 1400);
+    let begun = Begun { at: Timestamp(0), frame: 1, payload: [380, 6800] };
+    let sums = |side| w.0.bursts(side, begun).iter().map(|b| (b.end.0 / MILLISECOND, b.bytes)).collect::<Vec<_>>();
+    assert_eq!(sums(0), [(50, 380)]);
+    assert_eq!(sums(1), [(40, 4000), (15_010, 2800)]);
+    assert_eq!(w.0.turns(), [0, 2800]);
 }

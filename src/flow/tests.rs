@@ -55,6 +55,21 @@ fn the_originator_is_found_in_mid_stream() {
 }
 
 #[test]
+fn a_round_trip_longer_than_its_clock_is_none() {
+    for (minutes, timed) in [(30, true), (72, false)] {
+        let mut t = table();
+        track(&mut t, &packet(1, true, tcp_flag::SYN));
+        track(&mut t, &packet(2, false, tcp_flag::SYN | tcp_flag::ACK));
+        let asked = Packet { payload_len: 10, seq: 1002, ack: 2, ..packet(3, true, tcp_flag::ACK) };
+        track(&mut t, &asked);
+        let later = Packet { seq: 2, ack: 1012, ..packet(minutes * 60 * SECOND, false, tcp_flag::ACK) };
+        let number = track(&mut t, &later).0;
+        let rtt = t.tcp(t.flow(number).unwrap()).unwrap().rtt.p95();
+        assert_eq!(rtt.map(|rtt| rtt > 1.0), Some(timed), "{minutes} minutes: {rtt:?}");
+    }
+}
+
+#[test]
 fn a_port_used_again_is_another_flow() {
     let mut t = table();
     track(&mut t, &packet(1, true, tcp_flag::SYN));

@@ -71,6 +71,8 @@ pub enum Fact<'a> {
     HttpResponse(http::Response<'a>),
     /// A DNS message.
     Dns(dns::Message<'a>),
+    /// A message of NetBIOS's name service.
+    NetBiosName,
     /// A STUN message.
     Stun(stun::Message<'a>),
     /// A datagram inside STUN's or TURN's.

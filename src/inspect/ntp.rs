@@ -10,6 +10,9 @@ use crate::wire::Reader;
 /// The length of the header.
 const HEADER_LEN: usize = 48;
 
+/// The precision written by a client whose other fields say nothing of it.
+const HIDDEN_PRECISION: i8 = 0x20;
+
 /// Seconds from 1900-01-01, where era 0 of NTP begins, to the Unix epoch.
 const UNIX_EPOCH: u64 = 2_208_988_800;
 
@@ -46,6 +49,30 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// Whether it asks for the time: a client, or a peer that asks first (RFC 5905 §3).
+    pub const fn is_request(&self) -> bool {
+        matches!(self.mode, 1 | 3)
+    }
+
+    /// Whether it answers such a request.
+    pub const fn is_reply(&self) -> bool {
+        matches!(self.mode, 2 | 4)
+    }
+
+    /// Why the server gives no time: the four letters of a kiss-o'-death (RFC 5905 §7.4), without padding.
+    pub fn kiss(&self) -> Option<&str> {
+        let code = std::str::from_utf8(&self.reference_id).ok()?.trim_end_matches('\0');
+        let printable = !code.is_empty() && code.bytes().all(|b| b.is_ascii_graphic());
+        (self.is_reply() && self.stratum == 0 && printable).then_some(code)
+    }
+
+    /// When the packet left by its sender's own clock. `None` where that is not told, or where the stamp is a random
+    /// number: clients that keep their clock to themselves write a precision of 2^32 s
+    /// (draft-ietf-ntp-data-minimization).
+    pub fn sent(&self) -> Option<Timestamp> {
+        if self.precision == HIDDEN_PRECISION { None } else { moment(self.transmit) }
+    }
+
     /// Whether it is a control or private packet, of which only version and mode are read.
     pub const fn is_control(&self) -> bool {
         matches!(self.mode, 6 | 7)
@@ -131,6 +158,24 @@ mod tests {
         assert!(parse(&[0x16; 12]).unwrap().is_control());
         assert!(parse(&[0x16; 11]).is_none());
         assert!(parse(&[0x17; 8]).unwrap().is_control());
+    }
+
+    #[test]
+    fn a_server_says_why_it_gives_no_time() {
+        let mut bytes = request();
+        (bytes[0], bytes[1]) = (0x24, 0);
+        bytes[12..16].copy_from_slice(b"RATE");
+        assert_eq!(parse(&bytes).unwrap().kiss(), Some("RATE"));
+        bytes[1] = 1;
+        assert_eq!(parse(&bytes).unwrap().kiss(), None, "the letters of a reference clock");
+    }
+
+    #[test]
+    fn a_random_stamp_is_no_time() {
+        let mut bytes = request();
+        assert!(parse(&bytes).unwrap().sent().is_some());
+        bytes[3] = 0x20;
+        assert_eq!(parse(&bytes).unwrap().sent(), None);
     }
 
     proptest! {

@@ -82,6 +82,16 @@ impl Style {
         self.paint("36", text)
     }
 
+    /// What is well.
+    pub fn ok(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// What does not work.
+    pub fn error(self, text: &str) -> String {
+        self.paint("31", text)
+    }
+
     /// What to beware of.
     pub fn warning(self, text: &str) -> String {
         self.paint("33", text)

@@ -7,10 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use super::color::Style;
 use super::is_vendor;
 use super::summary::{ClassTotals, Summary, TopFlow};
+use super::verdict::verdict;
 use crate::decode::Undecoded;
-use crate::event::{Class, Rfc3339};
+use crate::event::{Class, Rfc3339, Word};
 use crate::text::safe::{safe, safe_name};
-use crate::text::units::{BitRate, Bytes, Count, Percent, Span, confidence_word, glyph};
+use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span, glyph};
 
 /// The lines that the summary keeps to, by showing fewer of the largest flows.
 const LINES: usize = 40;
@@ -19,7 +20,10 @@ const LABEL: usize = 10;
 
 /// Writes the summary.
 pub fn write_summary(mut writer: impl Write, summary: &Summary, style: Style) -> io::Result<()> {
-    let mut page = Page { lines: Vec::new(), style };
+    let mut page = Page { lines: verdict(summary, style), style };
+    if !page.lines.is_empty() {
+        page.blank();
+    }
     facts(&mut page, summary);
     classes(&mut page, summary);
     let notes = notes(summary);
@@ -62,15 +66,27 @@ impl Page {
     }
 
     fn warning(&mut self, text: &str) {
-        for (i, line) in wrap(text, self.style.width() - 2).into_iter().take(2).enumerate() {
-            let line = format!("{} {line}", if i == 0 { '⚠' } else { ' ' });
-            self.lines.push(self.style.warning(&line));
-        }
+        let mut lines = Vec::new();
+        push_wrapped(&mut lines, '⚠', text, self.style, Style::warning);
+        self.lines.extend(lines.into_iter().take(2));
+    }
+}
+
+/// Adds text behind a sign, wrapped beneath itself.
+pub(super) fn push_wrapped(
+    lines: &mut Vec<String>,
+    sign: char,
+    text: &str,
+    style: Style,
+    paint: fn(Style, &str) -> String,
+) {
+    for (i, line) in wrap(text, style.width() - 2).into_iter().enumerate() {
+        lines.push(paint(style, &format!("{} {line}", if i == 0 { sign } else { ' ' })));
     }
 }
 
 /// Breaks text at blanks into lines of at most `width` columns; a longer word is broken where it must.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in text.split(' ') {
@@ -126,29 +142,24 @@ fn facts(page: &mut Page, summary: &Summary) {
         let text = format!("{begin} to {end} UTC ({})", Span(last.since(first)));
         page.labelled("Time", &text);
     }
-    let mut read = format!("{}, {}", counted(quality.frames, "frame"), Bytes(quality.bytes));
+    let mut read = format!("{}, {}", Counted(quality.frames, "frame"), Bytes(quality.bytes));
     for link in &quality.link_types {
         let _ = write!(read, ", {}", safe(if link == "ETHERNET" { "Ethernet" } else { link }));
     }
-    let _ = write!(read, "; {}", counted(flows(summary), "flow"));
+    let _ = write!(read, "; {}", Counted(flows(summary), "flow"));
     let other = quality.undecoded.get(Undecoded::NotIp.name()).copied().unwrap_or(0);
     if other > 0 {
-        let _ = write!(read, "; {} not IP", counted(other, "frame"));
+        let _ = write!(read, "; {} not IP", Counted(other, "frame"));
     }
     let encrypted = quality.undecoded.get(Undecoded::Encrypted.name()).copied().unwrap_or(0);
     if encrypted > 0 {
-        let _ = write!(read, "; {} encrypted on the link", counted(encrypted, "frame"));
+        let _ = write!(read, "; {} encrypted on the link", Counted(encrypted, "frame"));
     }
     page.labelled("Read", &read);
     // Without any flow the next step says it better.
     if !quality.advice.is_empty() && !summary.classes.is_empty() {
         page.labelled("Quality", &safe(&quality.advice).to_string());
     }
-}
-
-/// `1 frame`, `12 034 frames`.
-fn counted(number: u64, thing: &str) -> String {
-    format!("{} {thing}{}", Count(number), if number == 1 { "" } else { "s" })
 }
 
 /// Date and time to the second.
@@ -223,7 +234,7 @@ fn hosts(totals: &ClassTotals, width: usize) -> String {
 
 fn confidences(totals: &ClassTotals, narrow: bool) -> String {
     let (least, most) = (totals.confidence_min, totals.confidence_max);
-    let word = confidence_word(least);
+    let word = Word::of(least).text();
     match (most - least).abs() < 0.005 {
         true if narrow => word.to_owned(),
         true => format!("{least:.2} {word}"),
@@ -296,7 +307,7 @@ fn flow_lines(flow: &TopFlow, style: Style) -> Vec<String> {
     };
     let (up, down) = (Bytes(flow.up).to_string(), Bytes(flow.down).to_string());
     let time = Span(flow.end.since(flow.start)).to_string();
-    let (sure, state) = (confidence_word(flow.confidence).to_owned(), state(flow).to_owned());
+    let (sure, state) = (Word::of(flow.confidence).text().to_owned(), state(flow).to_owned());
     let mut lines = vec![flow_row(style, &label(flow.class), &ends, [up, down, time, sure, state])];
     if let Some(responder) = below {
         lines.push(format!("{:<16}→ {}", "", left_ellipsis(&responder, style.width() - 18)));
@@ -355,10 +366,10 @@ fn notes(summary: &Summary) -> Vec<(&'static str, String)> {
     let reasons = reasons.filter_map(|reason| quality.undecoded.get_key_value(reason.name())).map(|(k, v)| (*k, *v));
     let undecoded: u64 = reasons.clone().map(|(_, n)| n).sum();
     if undecoded > 0 {
-        damage.push(format!("{} not decoded ({})", counted(undecoded, "frame"), tally(reasons)));
+        damage.push(format!("{} not decoded ({})", Counted(undecoded, "frame"), tally(reasons)));
     }
     if quality.cut_frames > 0 {
-        damage.push(format!("{} cut", counted(quality.cut_frames, "frame")));
+        damage.push(format!("{} cut", Counted(quality.cut_frames, "frame")));
     }
     if quality.missed_bytes > 0 {
         damage.push(format!("{} acknowledged but not captured", Bytes(quality.missed_bytes)));
@@ -366,7 +377,7 @@ fn notes(summary: &Summary) -> Vec<(&'static str, String)> {
     let drops = [quality.kernel_drops, quality.interface_drops, Some(quality.queue_drops)];
     let drops = drops.iter().flatten().fold(0, |sum: u64, n| sum.saturating_add(*n));
     if drops > 0 {
-        damage.push(format!("{} dropped", counted(drops, "frame")));
+        damage.push(format!("{} dropped", Counted(drops, "frame")));
     }
     if quality.duplicate_share >= 0.001 {
         damage.push(format!("{} mirrored twice", Percent(quality.duplicate_share)));
@@ -398,6 +409,11 @@ fn next_step(summary: &Summary) -> Option<&'static str> {
         return Some(
             "The capture is empty. Check that the mirror port was up, and that no capture filter kept everything \
              out; then capture again.",
+        );
+    }
+    if summary.classes.is_empty() && summary.quality.cut_frames == summary.quality.frames {
+        return Some(
+            "Every frame was cut before anything could be told of it. Capture again with whole frames (tcpdump -s 0).",
         );
     }
     if summary.classes.is_empty() {

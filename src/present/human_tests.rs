@@ -1,4 +1,5 @@
 use super::*;
+use crate::diagnose::Diagnosis;
 use crate::event::{CaptureQuality, Stats};
 use crate::present::sample;
 use crate::present::summary::SummaryBuilder;
@@ -22,6 +23,18 @@ fn text_in(summary: &Summary, columns: usize) -> String {
 #[test]
 fn a_busy_capture() {
     insta::assert_snapshot!(text(&sample::summary()));
+}
+
+#[test]
+fn what_is_wrong_is_said_first() {
+    let mut summary = sample::summary();
+    summary.diagnosis = Some(Diagnosis { findings: sample::findings(), ..Diagnosis::default() });
+    for columns in [80, 100] {
+        let text = text_in(&summary, columns);
+        assert!(text.starts_with("✗ Video from a1.us-west.u5fgb.com is being held back"), "{text}");
+        let (verdict, rest) = text.split_once("\n\n").unwrap();
+        assert!(!verdict.contains("CLASS") && rest.contains("CLASS"), "{text}");
+    }
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! JSON: one document, streamed.
 //!
 //! ```text
-//! {"schema_version":1,"capture_quality":{…},"stats":{…},"classes":[{…}],"flows":[{…},…]}
+//! {"schema_version":1,"capture_quality":{…},"stats":{…},"classes":[{…}],"flows":[{…},…],"sessions":[…],"findings":[…]}
 //! ```
 
 use std::io::{self, Write};
 
 use super::ndjson::write_json;
 use super::summary::ClassTotals;
+use crate::diagnose::Diagnosis;
 use crate::event::{CaptureQuality, FlowRecord, SCHEMA_VERSION, Stats};
 
 /// Writes the document: its head at once, then each flow as it is given.
@@ -42,9 +43,16 @@ impl<W: Write> Document<W> {
         write_json(&mut self.writer, record)
     }
 
-    /// Ends the document, flushes, and hands the writer back.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.writer.write_all(b"\n]}\n")?;
+    /// Ends the document with what was made of it, flushes, and hands the writer back.
+    pub fn finish(mut self, diagnosis: Option<&Diagnosis>) -> io::Result<W> {
+        self.writer.write_all(b"\n]")?;
+        if let Some(diagnosis) = diagnosis {
+            self.writer.write_all(b",\n\"sessions\":")?;
+            write_json(&mut self.writer, &diagnosis.sessions)?;
+            self.writer.write_all(b",\n\"findings\":")?;
+            write_json(&mut self.writer, &diagnosis.findings)?;
+        }
+        self.writer.write_all(b"}\n")?;
         self.writer.flush()?;
         Ok(self.writer)
     }
@@ -64,7 +72,12 @@ mod tests {
             for flow in &flows {
                 document.flow(flow).unwrap();
             }
-            let value: serde_json::Value = serde_json::from_slice(&document.finish().unwrap()).unwrap();
+            let diagnosis = Diagnosis { findings: sample::findings(), ..Diagnosis::default() };
+            let judged = flows.len() > 1;
+            let text = document.finish(judged.then_some(&diagnosis)).unwrap();
+            let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            assert_eq!(value["findings"].as_array().map(Vec::len), judged.then_some(diagnosis.findings.len()));
+            assert_eq!(value["sessions"].as_array().map(Vec::len), judged.then_some(0));
             assert_eq!(value["flows"].as_array().unwrap().len(), flows.len());
             assert_eq!(value["schema_version"], 1);
             assert_eq!(value["classes"][0]["class"], "relay");

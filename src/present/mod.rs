@@ -11,6 +11,7 @@ pub mod json;
 pub mod ndjson;
 pub mod report;
 pub mod summary;
+mod verdict;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-use crate::event::{CaptureQuality, FlowRecord, Stats};
+use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
 use crate::text::safe::is_unsafe;
 
 /// Writes records, each as one line. Nothing is held back here: what is written is whole lines, and when they leave
@@ -23,6 +23,16 @@ impl<W: Write> Ndjson<W> {
 
     /// A flow.
     pub fn flow(&mut self, record: &FlowRecord<'_>) -> io::Result<()> {
+        self.record(record)
+    }
+
+    /// An attempt to view.
+    pub fn session(&mut self, record: &SessionRecord) -> io::Result<()> {
+        self.record(record)
+    }
+
+    /// What was found wrong.
+    pub fn finding(&mut self, record: &FindingRecord) -> io::Result<()> {
         self.record(record)
     }
 
@@ -91,10 +101,12 @@ mod tests {
         let mut sink = Ndjson::new(Vec::new());
         sink.flow(&sample::relay()).unwrap();
         sink.flow(&sample::dns()).unwrap();
+        sink.session(&sample::session()).unwrap();
+        sample::findings().iter().try_for_each(|f| sink.finding(f)).unwrap();
         sink.capture_quality(&sample::quality()).unwrap();
         sink.stats(&Stats { event_type: "stats", frames: 3, ..Stats::default() }).unwrap();
         let text = String::from_utf8(sink.finish().unwrap()).unwrap();
-        assert_eq!(text.lines().count(), 4);
+        assert_eq!(text.lines().count(), 5 + sample::findings().len());
         assert!(!text.contains("null"));
         for line in text.lines() {
             serde_json::from_str::<serde_json::Value>(line).unwrap();

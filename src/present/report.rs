@@ -1,5 +1,6 @@
 //! A whole analysis, told in the form that is wanted.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use super::Format;
@@ -10,10 +11,11 @@ use super::json::Document;
 use super::ndjson::Ndjson;
 use super::summary::{Summary, SummaryBuilder};
 use crate::classify::words::Subs;
+use crate::diagnose::Diagnosis;
 use crate::engine::analysis::{Analysis, FlowView};
 use crate::engine::brief::Briefs;
 use crate::engine::naming::Naming;
-use crate::event::{CaptureQuality, Class, FlowRecord, Stats};
+use crate::event::{CaptureQuality, Class, FlowRecord, Severity, Stats};
 use crate::filter::Filter;
 
 /// All that a report tells.
@@ -31,71 +33,130 @@ pub struct Report<'a> {
     pub files: Vec<String>,
     /// Only flows that pass are told.
     pub filter: Option<&'a Filter>,
+    /// What is wrong, where that was asked. Of it only what concerns flows that pass is told.
+    pub diagnosis: Option<Diagnosis>,
 }
 
-/// Writes a report.
+/// What a report has told of faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The gravest claim.
+    pub worst: Option<Severity>,
+    /// The capture is too poor to judge by.
+    pub poor: bool,
+}
+
+impl Told {
+    fn of(diagnosis: Option<&Diagnosis>) -> Told {
+        let Some(diagnosis) = diagnosis else { return Told::default() };
+        let claims = diagnosis.findings.iter().filter(|f| f.is_claim());
+        Told { worst: claims.map(|f| f.severity).max(), poor: diagnosis.poor }
+    }
+}
+
+/// The flows that passed the filter; without one, all have.
+type Passed = Option<HashSet<u64>>;
+
+/// Writes a report, and says what it tells of faults.
 ///
 /// # Errors
 /// What writing gives; a closed pipe is [`io::ErrorKind::BrokenPipe`].
-pub fn write(mut out: impl Write, format: Format, report: Report<'_>, style: Style) -> io::Result<()> {
-    match format {
-        Format::Summary => write_summary(&mut out, &report.summary(), style)?,
+pub fn write(mut out: impl Write, format: Format, mut report: Report<'_>, style: Style) -> io::Result<Told> {
+    let told = match format {
+        Format::Summary => {
+            let summary = report.summary();
+            write_summary(&mut out, &summary, style)?;
+            Told::of(summary.diagnosis.as_ref())
+        }
         Format::Ndjson => {
             let mut sink = Ndjson::new(&mut out);
-            report.each_record(|record| sink.flow(record))?;
+            let passed = report.each_record(|record| sink.flow(record))?;
+            let diagnosis = report.diagnosis_of(&passed);
+            if let Some(diagnosis) = &diagnosis {
+                diagnosis.sessions.iter().try_for_each(|session| sink.session(session))?;
+                diagnosis.findings.iter().try_for_each(|finding| sink.finding(finding))?;
+            }
             sink.capture_quality(&report.quality)?;
             sink.stats(&report.stats)?;
             sink.finish()?;
+            Told::of(diagnosis.as_ref())
         }
         Format::Json => {
-            let classes =
-                report.summary_builder().finish(Vec::new(), report.quality.clone(), report.stats.clone()).classes;
+            let (builder, _) = report.summary_builder();
+            let classes = builder.finish(Vec::new(), report.quality.clone(), report.stats.clone()).classes;
             let mut sink = Document::begin(&mut out, &report.quality, &report.stats, &classes)?;
-            report.each_record(|record| sink.flow(record))?;
-            sink.finish()?;
+            let passed = report.each_record(|record| sink.flow(record))?;
+            let diagnosis = report.diagnosis_of(&passed);
+            sink.finish(diagnosis.as_ref())?;
+            Told::of(diagnosis.as_ref())
         }
         Format::Csv => {
             let mut sink = Csv::begin(&mut out)?;
-            report.each_record(|record| sink.flow(record))?;
+            let passed = report.each_record(|record| sink.flow(record))?;
             sink.finish()?;
+            Told::of(report.diagnosis_of(&passed).as_ref())
         }
-    }
-    out.flush()
+    };
+    out.flush()?;
+    Ok(told)
 }
 
 impl Report<'_> {
     /// Gives every flow that passes the filter, in the order of their first frames.
-    fn each_record(&self, mut take: impl FnMut(&FlowRecord<'_>) -> io::Result<()>) -> io::Result<()> {
+    fn each_record(&self, mut take: impl FnMut(&FlowRecord<'_>) -> io::Result<()>) -> io::Result<Passed> {
+        let mut passed = self.filter.map(|_| HashSet::new());
         for at in self.analysis.in_order() {
             let Some(view) = self.analysis.view(at, self.naming) else { continue };
             let record = view.record(&view.verdict(&view.facts()));
-            if self.filter.is_none_or(|f| f.matches(&record)) {
+            if self.passes(&record, &mut passed) {
                 take(&record)?;
             }
         }
-        Ok(())
+        Ok(passed)
     }
 
-    fn summary(self) -> Summary {
-        let mut summary = self.summary_builder().finish(self.files, self.quality, self.stats);
+    /// Whether a flow passes the filter; it is noted if it does.
+    fn passes(&self, record: &FlowRecord<'_>, passed: &mut Passed) -> bool {
+        let passes = self.filter.is_none_or(|f| f.matches(record));
+        if let Some(passed) = passed.as_mut().filter(|_| passes) {
+            passed.insert(record.flow_id);
+        }
+        passes
+    }
+
+    /// The diagnosis, as far as it concerns flows that have passed.
+    fn diagnosis_of(&mut self, passed: &Passed) -> Option<Diagnosis> {
+        let mut diagnosis = self.diagnosis.take()?;
+        if let Some(passed) = passed {
+            diagnosis.keep(|flow| passed.contains(&flow));
+        }
+        Some(diagnosis)
+    }
+
+    fn summary(mut self) -> Summary {
+        let (builder, passed) = self.summary_builder();
+        let diagnosis = self.diagnosis_of(&passed);
+        let mut summary = builder.finish(self.files, self.quality, self.stats);
+        summary.diagnosis = diagnosis;
         for top in summary.top.iter_mut().filter(|t| t.name.is_none()) {
             top.name = self.analysis.told_name(top.originator, top.responder, top.start).map(str::to_owned);
         }
         summary
     }
 
-    fn summary_builder(&self) -> SummaryBuilder {
+    fn summary_builder(&self) -> (SummaryBuilder, Passed) {
         let mut builder = SummaryBuilder::new();
+        let mut passed = self.filter.map(|_| HashSet::new());
         let (mut briefs, mut unknown) = (Briefs::new(self.naming), Vec::new());
         for shard in 0..u32::try_from(self.analysis.shards.len()).unwrap_or(0) {
             for view in self.analysis.views_of(shard, self.naming) {
-                self.add(&view, &mut briefs, &mut builder, &mut unknown);
+                self.add(&view, &mut briefs, &mut builder, &mut unknown, &mut passed);
             }
         }
         for (reasons, flows) in unknown {
             reasons.names().for_each(|reason| builder.unknown(reason, flows));
         }
-        builder
+        (builder, passed)
     }
 
     /// Adds a flow to a summary; the whole record, and even the whole verdict, is only made where it is needed.
@@ -105,10 +166,11 @@ impl Report<'_> {
         briefs: &mut Briefs,
         builder: &mut SummaryBuilder,
         unknown: &mut Vec<(Subs, u64)>,
+        passed: &mut Passed,
     ) {
-        if let Some(filter) = self.filter {
+        if self.filter.is_some() {
             let record = view.record(&view.verdict(&view.facts()));
-            if filter.matches(&record) {
+            if self.passes(&record, passed) {
                 builder.record(&record);
             }
             return;

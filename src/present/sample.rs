@@ -1,5 +1,8 @@
 //! Hand-made records for tests and benches.
 
+use crate::diagnose::draft::Draft;
+use crate::diagnose::rules::{Place, RuleId, Rules};
+use crate::engine::analysis::Identity;
 use crate::event::*;
 use crate::time::Timestamp;
 
@@ -119,6 +122,7 @@ pub fn flow(flow_id: u64, proto: &'static str) -> FlowRecord<'static> {
         rtsp: None,
         sip: None,
         stun: None,
+        ntp: None,
         sctp: None,
         rtp: None,
         tcp: None,
@@ -141,6 +145,58 @@ pub fn quality() -> CaptureQuality {
         warnings: vec!["site.pcapng ends within a block, at byte 38200000".into()],
         advice: "Good enough to judge: both directions were captured and little was lost.".into(),
         ..CaptureQuality::default()
+    }
+}
+
+/// Findings of every severity, and hints.
+pub fn findings() -> Vec<FindingRecord> {
+    let rules = Rules::embedded().unwrap();
+    let at = Timestamp(1_750_000_010_000_000_000);
+    let flow = |flow_id, proto: &'static str, dest_port| Identity {
+        flow_id,
+        community_id: "1:LQU9qZlK+B5F3KDmev6m5PMibrg=".into(),
+        src_ip: "192.168.1.50".parse().unwrap(),
+        src_port: Some(40_112),
+        dest_ip: "203.0.113.9".parse().unwrap(),
+        dest_port: Some(dest_port),
+        proto: proto.into(),
+        start: at,
+    };
+    let draft = |rule| Draft::new(&rules, rule, at, Timestamp(at.0 + 40_000_000_000));
+    let held = draft(RuleId::Cf1).lead(&flow(1, "TCP", 443)).host("a1.us-west.u5fgb.com").vantage(Vantage::ClientLan);
+    let held = held.say(Place::Seconds, 40).adjust(0.36).flows([4]).count(2);
+    let held = held.evidence("a request of 417 bytes, acknowledged at once", Some(31), Some(at));
+    let held = held.middlebox(Middlebox { ttl: Some(64), rtt: Some(0.000_8), ..Middlebox::default() });
+    let stun = draft(RuleId::D13).lead(&flow(2, "UDP", 3478)).host("stun.u5fgb.com");
+    let trickle = draft(RuleId::Cf3).lead(&flow(3, "TCP", 443)).say(Place::Seconds, 10).say(Place::Bytes, "1 B");
+    let copies = draft(RuleId::D21).say(Place::Share, "2.1 %");
+    [held, stun, copies, trickle].map(Draft::build).into()
+}
+
+/// A view that fell back to the relay.
+pub fn session() -> SessionRecord {
+    let at = |seconds: u64| Timestamp(1_750_000_000_000_000_000 + seconds * 1_000_000_000);
+    let step = |method, outcome, reason: &str, flow, start: Option<u64>| SessionStep {
+        method,
+        outcome,
+        reason: reason.into(),
+        flow_ids: flow,
+        start: start.map(at),
+        end: start.map(|s| at(s + 5)),
+    };
+    SessionRecord {
+        event_type: "session",
+        client: Some("198.51.100.7".parse().unwrap()),
+        recorder: None,
+        start: at(1),
+        end: at(60),
+        steps: vec![
+            step(Method::Direct, StepOutcome::NotTried, "no connection to a forwarded port was seen", vec![], None),
+            step(Method::P2p, StepOutcome::Failed, "STUN on UDP 3478 is not answered", vec![2], Some(1)),
+            step(Method::Relay, StepOutcome::Worked, "", vec![1, 4], Some(6)),
+        ],
+        bit_rate: Some(3_900_000.0),
+        interim: false,
     }
 }
 

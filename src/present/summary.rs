@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::Serialize;
 
 use super::name_of;
+use crate::diagnose::Diagnosis;
 use crate::event::{CaptureQuality, Class, FlowRecord, Stats};
 use crate::time::{Timestamp, seconds};
 
@@ -28,6 +29,8 @@ pub struct Summary {
     pub quality: CaptureQuality,
     /// Counts of the run.
     pub stats: Stats,
+    /// What is wrong, where that was asked.
+    pub diagnosis: Option<Diagnosis>,
     /// The classes that have flows, in the order of [`Class::ALL`].
     pub classes: Vec<ClassTotals>,
     /// The largest flows, largest first.
@@ -235,7 +238,8 @@ impl SummaryBuilder {
             totals
         };
         let classes = self.classes.into_iter().filter(|c| c.totals.flows > 0).map(finished).collect();
-        Summary { files, quality, stats, classes, top: self.top, unknown_reasons: self.unknown_reasons }
+        let (top, unknown_reasons) = (self.top, self.unknown_reasons);
+        Summary { files, quality, stats, diagnosis: None, classes, top, unknown_reasons }
     }
 }
 

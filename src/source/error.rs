@@ -197,6 +197,9 @@ pub enum Damage {
         /// The version's second number.
         minor: u16,
     },
+    /// A pcapng file that ends before it describes an interface: nothing can be in it.
+    #[error("it ends before any interface is described")]
+    NoInterfaces,
     /// More interfaces in a section than are kept.
     #[error("more than {limit} interfaces in one section")]
     Interfaces {
@@ -265,6 +268,11 @@ pub enum Problem {
     Error(SourceError),
     /// It is damaged; what could be read was given.
     Warning(Warning),
+    /// It is a file that another input is too; it is read once.
+    Repeated {
+        /// The path of the second.
+        path: Arc<str>,
+    },
 }
 
 impl Problem {
@@ -272,7 +280,7 @@ impl Problem {
     pub fn class(&self) -> Class {
         match self {
             Problem::Error(error) => error.class(),
-            Problem::Warning(_) => Class::Unreadable,
+            Problem::Warning(_) | Problem::Repeated { .. } => Class::Unreadable,
         }
     }
 }
@@ -282,6 +290,7 @@ impl std::fmt::Display for Problem {
         match self {
             Problem::Error(error) => error.fmt(f),
             Problem::Warning(warning) => warning.fmt(f),
+            Problem::Repeated { path } => write!(f, "{path}: given more than once; it is read once"),
         }
     }
 }

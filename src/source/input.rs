@@ -3,8 +3,9 @@
 //! Files are read in the order of their first frame's time, so that a ring of rotated captures comes out as it went
 //! in. A pipe keeps its place among the inputs: looking for its first frame would mean to wait for it.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ impl Source {
                 problems.push(Problem::Error(error));
             }
         }
+        once(&mut inputs, &mut problems);
         let progress = Progress {
             bytes_read: 0,
             bytes_total: inputs.iter().try_fold(0u64, |sum, input| Some(sum.saturating_add(input.size?))),
@@ -182,6 +184,20 @@ fn add_directory(path: &Path, inputs: &mut Vec<Input>, problems: &mut Vec<Proble
         return Err(SourceError::NoCaptures { path: Arc::clone(&name) });
     }
     Ok(())
+}
+
+/// Leaves of each file that was given twice, by whatever name, the first. Read again it would look as if the mirror
+/// had sent everything twice.
+fn once(inputs: &mut Vec<Input>, problems: &mut Vec<Problem>) {
+    let mut seen = HashSet::new();
+    inputs.retain(|input| {
+        let Some(metadata) = input.size.and_then(|_| fs::metadata(&input.path).ok()) else { return true };
+        let fresh = seen.insert((metadata.dev(), metadata.ino()));
+        if !fresh {
+            problems.push(Problem::Repeated { path: display_name(&input.path) });
+        }
+        fresh
+    });
 }
 
 /// The time of the first frame of the capture file at `path`, if it has one near its begin.

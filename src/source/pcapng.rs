@@ -137,6 +137,7 @@ pub(super) struct Sections {
     lost_between: Option<u64>,
     notes: Vec<(u64, Damage)>,
     noted: u64,
+    bare: bool,
 }
 
 /// What a packet block says of its frame.
@@ -159,12 +160,18 @@ impl Sections {
             lost_between: None,
             notes: Vec::new(),
             noted: 0,
+            bare: true,
         }
     }
 
     /// The oddities that did not stop the last walk, each with its offset in the bytes walked.
     pub(super) fn take_notes(&mut self) -> std::vec::Drain<'_, (u64, Damage)> {
         self.notes.drain(..)
+    }
+
+    /// Whether no interface was described yet.
+    pub(super) const fn is_bare(&self) -> bool {
+        self.bare
     }
 
     /// How many oddities were not told one by one.
@@ -275,6 +282,7 @@ impl Sections {
             _ => {}
         });
         facts.add_snaplen(snaplen);
+        self.bare = false;
         let link = LinkType(link);
         let (frames, interface_drops, kernel_drops) = (0, None, None);
         self.interfaces.push(Interface { link, snaplen, ticks, offset, frames, interface_drops, kernel_drops });

@@ -251,6 +251,7 @@ impl CaptureReader {
 
     /// Ends the capture if it is at its end: with `left` bytes of a record that stopped the walk as `stop` says.
     fn finish(&mut self, stop: &Stop, left: u64) -> bool {
+        let bare = matches!(&self.format, Format::Pcapng(sections) if sections.is_bare());
         let damage = match (stop, &self.end) {
             (Stop::Bad(damage), _) => {
                 // Nothing behind is looked at, so nothing more can be wrong with it.
@@ -260,7 +261,7 @@ impl CaptureReader {
             (_, None) => return false,
             (_, Some(RawEnd::Damage(damage))) => Some(damage.clone()),
             (_, Some(RawEnd::Error(_))) => None,
-            (_, Some(RawEnd::Clean)) if left == 0 => None,
+            (_, Some(RawEnd::Clean)) if left == 0 => bare.then_some(Damage::NoInterfaces),
             (Stop::Need(want) | Stop::Skip(want), _) => Some(Damage::CutRecord { want: *want, have: left }),
             (Stop::NeedHeader, _) => Some(Damage::CutRecordHeader),
         };

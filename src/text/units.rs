@@ -5,29 +5,6 @@ use std::fmt;
 use crate::event::Class;
 use crate::time::SECOND;
 
-/// A word for a range of confidence.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ConfidenceWord {
-    /// The word.
-    pub word: &'static str,
-    /// The least confidence, 0 to 1, that it stands for.
-    pub least: f64,
-}
-
-/// The words, strongest first.
-pub const CONFIDENCE_WORDS: [ConfidenceWord; 5] = [
-    ConfidenceWord { word: "certain", least: 0.95 },
-    ConfidenceWord { word: "high", least: 0.80 },
-    ConfidenceWord { word: "medium", least: 0.55 },
-    ConfidenceWord { word: "low", least: 0.30 },
-    ConfidenceWord { word: "guess", least: 0.0 },
-];
-
-/// The word for a confidence of 0 to 1.
-pub fn confidence_word(confidence: f64) -> &'static str {
-    CONFIDENCE_WORDS.iter().find(|w| confidence >= w.least).map_or("guess", |w| w.word)
-}
-
 /// The sign that stands before a class: the ways to view have their own, the others a blank.
 pub const fn glyph(class: Class) -> char {
     match class {
@@ -89,6 +66,15 @@ impl fmt::Display for Count {
     }
 }
 
+/// So many things: `1 frame`, `12 034 frames`.
+pub struct Counted(pub u64, pub &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", Count(self.0), self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
 /// Nanoseconds as a span: `31 ms`, `4.2 s`, `4 m 22 s`, `3 h 05 m`, `2 d 03 h`.
 pub struct Span(pub u64);
 
@@ -137,6 +123,7 @@ mod tests {
             [1, 999, 1000, 12_034, 1_234_567].map(|n| Count(n).to_string()).join("|"),
             "1|999|1 000|12 034|1 234 567"
         );
+        assert_eq!([Counted(1, "frame"), Counted(1000, "frame")].map(|c| c.to_string()), ["1 frame", "1 000 frames"]);
         assert_eq!(Percent(0.0031).to_string(), "0.3 %");
     }
 
@@ -154,13 +141,5 @@ mod tests {
         ] {
             assert_eq!(Span(nanos).to_string(), text);
         }
-    }
-
-    #[test]
-    fn words() {
-        assert_eq!(
-            [0.99, 0.95, 0.94, 0.55, 0.3, 0.0, f64::NAN].map(confidence_word).join(" "),
-            "certain certain high medium low guess guess"
-        );
     }
 }

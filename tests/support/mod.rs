@@ -258,6 +258,29 @@ pub fn pcap<'a>(link_type: u32, frames: impl IntoIterator<Item = (u64, &'a [u8])
     file
 }
 
+/// The records of the flows in these Ethernet frames, each with its time in nanoseconds, as the program tells them.
+///
+/// # Panics
+/// If the program fails.
+pub fn flows<'a>(frames: impl IntoIterator<Item = (u64, &'a [u8])>) -> Vec<serde_json::Value> {
+    let mut program = assert_cmd::Command::cargo_bin("relayscope").unwrap();
+    let run = program.args(["analyze", "--ndjson", "-"]).write_stdin(pcap(1, frames)).unwrap();
+    let lines = run.stdout.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    let records = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap());
+    records.filter(|record| record["event_type"] == "flow").collect()
+}
+
+/// The record of the one flow in these frames, `step` nanoseconds apart.
+///
+/// # Panics
+/// If the program fails, or there is another number of flows.
+pub fn only(frames: &[Vec<u8>], step: u64) -> serde_json::Value {
+    let times = (0..).map(|n| 1_700_000_000_000_000_000 + n * step);
+    let mut flows = flows(times.zip(frames.iter().map(Vec::as_slice)));
+    assert_eq!(flows.len(), 1, "{flows:#?}");
+    flows.remove(0)
+}
+
 /// Every frame of a capture: its time in nanoseconds, its link type, its bytes.
 pub fn frames(reader: &mut CaptureReader) -> Vec<(u64, LinkType, Vec<u8>)> {
     let (mut chunk, mut frames) = (Chunk::default(), Vec::new());
@@ -269,7 +292,7 @@ pub fn frames(reader: &mut CaptureReader) -> Vec<(u64, LinkType, Vec<u8>)> {
 }
 
 /// The bytes behind a big-endian length of two bytes.
-fn vec16(bytes: &[u8]) -> Vec<u8> {
+pub fn vec16(bytes: &[u8]) -> Vec<u8> {
     [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
 }
 
@@ -279,19 +302,33 @@ fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[22, 3, 1][..], &vec16(&message)].concat()
 }
 
+/// Extensions of a hello, by number and body.
+fn extensions(list: &[(u16, &[u8])]) -> Vec<u8> {
+    vec16(&list.iter().flat_map(|(kind, body)| [&kind.to_be_bytes()[..], &vec16(body)].concat()).collect::<Vec<_>>())
+}
+
 /// A TLS record with a ClientHello that asks for `name`, and has `padding` bytes of the padding extension (RFC 7685).
 pub fn client_hello(name: &str, padding: usize) -> Vec<u8> {
-    let entry = [&[0][..], &vec16(name.as_bytes())].concat();
-    let sni = [&[0, 0][..], &vec16(&vec16(&entry))].concat();
-    let extensions = [&[0, 21][..], &vec16(&vec![0; padding]), &[0, 43, 0, 3, 2, 3, 4], &sni].concat();
-    let body = [&[3, 3][..], &[9; 32], &[0], &vec16(&[0x13, 1, 0xc0, 0x2f]), &[1, 0], &vec16(&extensions)].concat();
+    client_hello_with(name, &[(21, &vec![0; padding])])
+}
+
+/// A TLS record with a ClientHello that asks for `name` and has further extensions, by number and body.
+pub fn client_hello_with(name: &str, further: &[(u16, &[u8])]) -> Vec<u8> {
+    let sni = vec16(&[&[0][..], &vec16(name.as_bytes())].concat());
+    let list = extensions(&[further, &[(43, &[2, 3, 4]), (0, &sni)]].concat());
+    let body = [&[3, 3][..], &[9; 32], &[0], &vec16(&[0x13, 1, 0xc0, 0x2f]), &[1, 0], &list].concat();
     handshake(1, &body)
 }
 
 /// A TLS record with a ServerHello of version 1.3 or 1.2.
 pub fn server_hello(tls13: bool) -> Vec<u8> {
-    let extensions: &[u8] = if tls13 { &[0, 43, 0, 2, 3, 4] } else { &[] };
-    handshake(2, &[&[3, 3][..], &[7; 32], &[0, 0x13, 1, 0], &vec16(extensions)].concat())
+    let chosen: &[(u16, &[u8])] = &[(43, &[3, 4])];
+    server_hello_with([7; 32], if tls13 { chosen } else { &[] })
+}
+
+/// A TLS record with a ServerHello of that random and these extensions, by number and body.
+pub fn server_hello_with(random: [u8; 32], list: &[(u16, &[u8])]) -> Vec<u8> {
+    handshake(2, &[&[3, 3][..], &random, &[0, 0x13, 1, 0], &extensions(list)].concat())
 }
 
 /// A TLS record of application data with `n` bytes in it.

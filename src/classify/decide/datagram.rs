@@ -16,9 +16,26 @@ pub(super) fn dns<'a>(case: &Case<'a, '_>) -> Option<Claim<'a>> {
     claim.subs = match (f.proto, case.port) {
         (TCP, 53) => Subs::of(Sub::Tcp53),
         (UDP, 53) => Subs::of(Sub::Udp53),
+        (UDP, 5353) => Subs::of(Sub::Mdns),
+        (UDP, 5355) => Subs::of(Sub::Llmnr),
+        (UDP, 137) => Subs::of(Sub::NetbiosNs),
         _ => Subs::NONE,
     };
-    claim.flags = Flags::NONE.with_if(!matches!(case.port, 53 | 5353 | 5355), Flag::UnusualPort);
+    claim.flags = Flags::NONE.with_if(!matches!(case.port, 53 | 137 | 5353 | 5355), Flag::UnusualPort);
+    Some(claim)
+}
+
+/// DNS in TLS or in QUIC, by what the client offers to speak or by the port that is kept for it.
+pub(super) fn dns_offered<'a>(case: &Case<'a, '_>) -> Option<Claim<'a>> {
+    let (f, frame) = (case.facts, case.facts.dns_offered?);
+    let (sub, what) = if f.proto == UDP {
+        (Sub::Doq, "ClientHello for DNS over QUIC")
+    } else {
+        (Sub::Dot, "ClientHello for DNS over TLS")
+    };
+    let mut claim = Claim::new(Class::Dns, Tier::E2, case.know.rules.confidence.proof, What::Proof(what), Some(frame));
+    claim.subs = Subs::of(sub);
+    claim.flags = Flags::NONE.with(Flag::EncryptedDns).with_if(case.port != 853, Flag::UnusualPort);
     Some(claim)
 }
 
@@ -135,6 +152,7 @@ pub(super) fn by_port<'a>(case: &Case<'a, '_>) -> Option<Claim<'a>> {
         (UDP, 53) => (Class::Dns, Sub::Udp53, "is DNS's"),
         (TCP, 53) => (Class::Dns, Sub::Tcp53, "is DNS's"),
         (TCP, 853) => (Class::Dns, Sub::Dot, "is DNS over TLS's"),
+        (UDP, 853) => (Class::Dns, Sub::Doq, "is DNS over QUIC's"),
         (TCP | UDP, 443) if resolver => (Class::Dns, Sub::Doh, "of a public resolver"),
         (UDP, 123) => (Class::Ntp, Sub::Other, "is NTP's"),
         _ => return None,
@@ -142,6 +160,6 @@ pub(super) fn by_port<'a>(case: &Case<'a, '_>) -> Option<Claim<'a>> {
     let what = What::Port { proto: f.proto, port: f.resp.1, role };
     let mut claim = Claim::new(class, Tier::E6, c.role, what, Some(f.first_frame));
     claim.subs = Subs::of(sub);
-    claim.flags = Flags::NONE.with_if(matches!(sub, Sub::Dot | Sub::Doh), Flag::EncryptedDns);
+    claim.flags = Flags::NONE.with_if(matches!(sub, Sub::Dot | Sub::Doq | Sub::Doh), Flag::EncryptedDns);
     Some(claim)
 }

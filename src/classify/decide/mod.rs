@@ -80,6 +80,7 @@ pub fn classify<'a>(facts: &FlowFacts<'a>, knowledge: &Knowledge<'a>) -> Verdict
 fn ask_every_rule<'a>(facts: &FlowFacts<'a>, knowledge: &Knowledge<'a>) -> Verdict<'a> {
     let case = Case::new(facts, knowledge);
     let claim = datagram::dns(&case)
+        .or_else(|| datagram::dns_offered(&case))
         .or_else(|| datagram::stun(&case))
         .or_else(|| datagram::ntp(&case))
         .or_else(|| named::named(&case))

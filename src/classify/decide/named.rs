@@ -1,6 +1,6 @@
 //! Rules on names: storage, control services, updates, relay.
 
-use super::super::facts::TCP;
+use super::super::facts::{TCP, UDP};
 use super::super::roles::Role;
 use super::super::rules::Relay;
 use super::super::verdict::{Tier, What};
@@ -23,8 +23,11 @@ pub(super) fn named<'a>(case: &Case<'a, '_>) -> Option<Claim<'a>> {
         Class::VendorOther => one_label(case, &opinion, &mut claim),
         Class::S3 if opinion.host.subs.has(Sub::UnknownBucket) => path_style(case, &mut claim),
         Class::Dns => {
-            let dot = case.port == 853;
-            claim.subs = Subs::of(if dot { Sub::Dot } else { Sub::Doh });
+            claim.subs = Subs::of(match (case.facts.proto, case.port) {
+                (UDP, 853) => Sub::Doq,
+                (_, 853) => Sub::Dot,
+                _ => Sub::Doh,
+            });
             claim.flags = claim.flags.with(Flag::EncryptedDns);
         }
         _ => {}

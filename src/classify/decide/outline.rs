@@ -46,6 +46,8 @@ pub mod mark {
     pub const RESP_PUBLIC: u32 = 1 << 22;
     /// It carries a name that says nothing: under ECH it is the provider's.
     pub const HIDDEN: u32 = 1 << 23;
+    /// Its ClientHello offers to speak DNS.
+    pub const DNS_OFFERED: u32 = 1 << 24;
 }
 
 /// `bit` if `yes`.
@@ -98,6 +100,7 @@ impl Sketch {
             | of_names([f.sni, f.quic_sni].iter().any(Option::is_some), f.ech)
             | when(f.http_host.is_some() || f.cert_name.is_some(), mark::NAMED)
             | when(f.ech, mark::ECH)
+            | when(f.dns_offered.is_some(), mark::DNS_OFFERED)
             | when(f.dns.is_some(), mark::DNS)
             | when(f.ntp.is_some(), mark::NTP)
             | when(f.dtls.is_some(), mark::DTLS)

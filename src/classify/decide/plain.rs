@@ -61,6 +61,7 @@ fn has_evidence(f: &FlowFacts<'_>) -> bool {
         || f.quic_sni.is_some()
         || f.cert_name.is_some()
         || f.ech
+        || f.dns_offered.is_some()
         || f.rtp != 0
         || f.media_datagrams != 0
         || matches!(f.resp.1, 53 | 123 | 554 | 853 | 2001 | 3478 | 3479 | 8531 | 8554)

@@ -374,6 +374,7 @@ prop_compose! {
         (f.message_http, f.dns, f.ntp) = (bit(5).then_some(1), (bit(6) && bit(7)).then_some(1), (bit(8) && bit(9)).then_some(1));
         f.stun = bit(10).then_some(StunFacts { frame: 1, ice: bit(11), requests: [counts[0], counts[1]],
             success: counts[2], channel_data: counts[3] / 29, turn: bit(12) });
+        f.dns_offered = (bit(1) && bit(2) && bit(3)).then_some(1);
         (f.dtls, f.sctp, f.rtsp) = (bit(13).then_some(1), bit(14).then_some(1), (bit(15) && bit(0)).then_some(1));
         (f.rtp, f.media_datagrams) = (counts[4], counts[5]);
         f.rates = Rates { video_windows: [counts[6], 0], bursts: [counts[7], 0] };
@@ -437,6 +438,7 @@ mod plain {
                 let bit = |n: u8| bits >> n & 1 == 1;
                 (f.midstream, f.one_sided, f.cut, f.established) = (bit(0), bit(1), bit(2), bit(3));
                 f.ech = bit(4) && bit(5);
+                f.dns_offered = (bit(3) && bit(4) && bit(5)).then_some(9);
                 f.message_http = (bit(6) && bit(5)).then_some(7);
                 f.stun = (bit(7) && bit(5)).then(|| StunFacts { frame: 8, success: 1, ..StunFacts::default() });
                 f.rates.video_windows = [windows, 0];
@@ -517,6 +519,7 @@ mod outline {
                     }
                     6 => (f.dtls, f.media_datagrams) = (at_frame, media),
                     7 => f.rates.video_windows = [media, 0],
+                    8 => f.dns_offered = at_frame,
                     _ => {}
                 }
                 f

@@ -17,15 +17,16 @@ impl Learner {
         let (frame, records) = (cx.packet.frame, self.records);
         let Some(tls) = self.tls_for(cx.flow) else { return };
         let (named, dtls) = (tls.name != 0, tls.dtls);
+        let whole = records || tls.watched;
         let known = tls.detail.as_ref().is_some_and(|d| d.host.is_some() || d.certificate.is_some());
-        if known || (named || dtls) && !records {
+        if known || (named || dtls) && !whole {
             return;
         }
         let Some(der) = chain.next() else { return };
         // an association's certificate is made for the moment (RFC 8827 §6.5), and names nobody
         let host = if named || dtls { None } else { x509::host(der) };
         let host = host.map(|host| NameAt { name: self.strings.keep(&host), frame });
-        let leaf = if records { x509::Certificate::parse(der) } else { None };
+        let leaf = if whole { x509::Certificate::parse(der) } else { None };
         let Some(tls) = self.tls_for(cx.flow).filter(|_| host.is_some() || leaf.is_some()) else { return };
         let detail = tls.detail.get_or_insert_default();
         detail.host = host;

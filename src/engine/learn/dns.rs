@@ -27,7 +27,13 @@ impl Learner {
         }
     }
 
-    fn keep_name(&mut self, name: &dns::Name<'_>) -> u32 {
+    /// A message that asks or answers as DNS does, and of which nothing but that is kept.
+    pub(super) fn netbios_name(&mut self, cx: &mut Context<'_>) {
+        let make = || Dns { frame: cx.packet.frame, ..Dns::default() };
+        part(&mut self.parts, &mut cx.flow.learnt, Kind::Dns, &mut self.dns, make);
+    }
+
+    pub(super) fn keep_name(&mut self, name: &dns::Name<'_>) -> u32 {
         let mut buffer = [0; dns::NAME_MAX];
         if let Some(plain) = name.in_place().and_then(|wire| dns::plain_text(wire, &mut buffer)) {
             return self.strings.keep(plain);
@@ -49,6 +55,7 @@ impl Learner {
     fn dns_query(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
         let (records, ts) = (self.records, cx.packet.ts);
         for question in message.questions() {
+            self.note_asked(cx, message.id, &question);
             let qname = name_digest(&question.name);
             let name = if records { self.keep_name(&question.name) } else { strings::OMITTED };
             let Some(dns) = self.known_dns(cx.flow) else { return };
@@ -78,13 +85,20 @@ impl Learner {
         let (question, answers) = message.question_and_answers();
         let (asked_for, qtype) = (question.map(|q| q.name), question.map(|q| q.qtype));
         self.keep_addresses(cx, answers, asked_for);
-        let digest = asked_for.map(|name| name_digest(&name));
+        let question = question.map(|q| (name_digest(&q.name), q.qtype));
         let Some(dns) = self.known_dns(cx.flow) else { return };
-        // without a question only the id tells, and what multicast DNS sends has none (RFC 6762 §18.1)
-        let answers = |p: &PendingQuery| digest.map_or(message.id != 0, |q| q == p.qname);
+        // a response repeats the question that it answers (RFC 5452 §4.2); without one only the id tells, and what
+        // multicast DNS sends has none (RFC 6762 §18.1)
+        let answers = |p: &PendingQuery| question.map_or(message.id != 0, |q| q == (p.qname, p.qtype));
         let asked = dns.pending.iter().position(|p| p.id == message.id && answers(p));
         let query = asked.map(|at| dns.pending.remove(at));
         self.counts.dns_exchanges = self.counts.dns_exchanges.wrapping_add(u64::from(query.is_some()));
+        if let Some(query) = query {
+            self.note_resolver(cx, query.ts);
+        }
+        if let Some(name) = &asked_for {
+            self.note_answered(cx, message, name);
+        }
         if !self.records {
             return;
         }

@@ -29,9 +29,9 @@ impl Learner {
 
     /// Counts a datagram of DTLS.
     pub fn count_dtls(&mut self, cx: &mut Context<'_>) {
-        let frame = cx.packet.frame;
+        let (frame, second, ts) = (cx.packet.frame, cx.second, cx.packet.ts);
         if let Some(media) = self.media_of(cx.flow) {
-            media.datagrams = media.datagrams.saturating_add(1);
+            media.count(second, ts);
             if media.dtls == 0 {
                 media.dtls = frame;
             }

@@ -201,7 +201,9 @@ fn request<'a>(line: &'a [u8], fields: &Fields<'a>, inner: bool) -> Option<Reque
         user_agent: fields.user_agent,
         expect: fields.expect,
         upgrade: fields.upgrade,
+        via: fields.via,
         proxy_authorization: fields.proxy_authorization,
+        basic_authorization: fields.basic_authorization,
         inner,
     })
 }
@@ -258,6 +260,7 @@ struct Fields<'a> {
     expect: Option<&'a [u8]>,
     upgrade: Option<&'a [u8]>,
     proxy_authorization: bool,
+    basic_authorization: bool,
     server: Option<&'a [u8]>,
     via: Option<&'a [u8]>,
     location: Option<&'a [u8]>,
@@ -299,6 +302,10 @@ impl<'a> Fields<'a> {
             10 if is(b"connection") => &mut self.connection,
             10 if is(b"user-agent") => &mut self.user_agent,
             12 if is(b"content-type") => &mut self.content_type,
+            13 if is(b"authorization") => {
+                self.basic_authorization |= value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "));
+                return;
+            }
             14 if is(b"content-length") => &mut self.content_length,
             17 if is(b"transfer-encoding") => {
                 for coding in value.split(|&b| b == b',').map(<[u8]>::trim_ascii) {

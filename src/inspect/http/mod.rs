@@ -68,8 +68,12 @@ pub struct Request<'a> {
     pub expect: Option<&'a [u8]>,
     /// `Upgrade`.
     pub upgrade: Option<&'a [u8]>,
+    /// `Via`.
+    pub via: Option<&'a [u8]>,
     /// Whether there is a `Proxy-Authorization`; what it says is nobody's business.
     pub proxy_authorization: bool,
+    /// Whether there are credentials that anyone on the way can read (RFC 7617); what they are is nobody's business.
+    pub basic_authorization: bool,
     /// Found at the start of another message's body (`message/http`).
     pub inner: bool,
 }
@@ -189,7 +193,9 @@ mod tests {
             user_agent: None,
             expect: None,
             upgrade: None,
+            via: None,
             proxy_authorization: false,
+            basic_authorization: false,
             inner: false,
         };
         assert_eq!(request("CONNECT", "x.example:443").authority_form(), Some((&b"x.example"[..], 443)));

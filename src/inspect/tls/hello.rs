@@ -43,13 +43,18 @@ pub enum Form {
     SslV2,
 }
 
-/// Whether an encrypted ClientHello was offered. A real one and a greased one look alike from outside.
+/// What a ClientHello shows of an encrypted one in it. A real one and a decoy look alike from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ech {
-    /// It was not.
+    /// There is none.
     None,
-    /// The extension of RFC 9849 is there, or that of its forerunner, encrypted SNI.
+    /// The forerunner, encrypted SNI, is there.
+    Esni,
+    /// The extension of RFC 9849 is there.
     Offered,
+    /// It is there with an empty `enc`: the hello goes on with the keys of a first one, which the server has taken up
+    /// (RFC 9849 §6.1.5). A decoy is repeated as it was (§6.2.1).
+    Continued,
 }
 
 /// A ClientHello.
@@ -79,7 +84,9 @@ pub struct ClientHello<'a> {
 struct Found<'a> {
     server_name: Option<&'a [u8]>,
     supported_versions: Option<&'a [u8]>,
-    ech: bool,
+    ech: Option<&'a [u8]>,
+    esni: bool,
+    alpn: Option<&'a [u8]>,
 }
 
 impl<'a> ClientHello<'a> {
@@ -225,9 +232,23 @@ impl<'a> ClientHello<'a> {
         self.extension(extension::EC_POINT_FORMATS).map_or(&[], |b| list(b, Width::One))
     }
 
-    /// Whether an encrypted ClientHello, or its forerunner encrypted SNI, was offered.
+    /// What shows of an encrypted ClientHello, or of its forerunner encrypted SNI.
     pub fn ech(&self) -> Ech {
-        if self.found.ech { Ech::Offered } else { Ech::None }
+        match self.found.ech {
+            Some(extension) if is_continued(extension) => Ech::Continued,
+            Some(_) => Ech::Offered,
+            None if self.found.esni => Ech::Esni,
+            None => Ech::None,
+        }
+    }
+
+    /// Whether it offers to speak DNS by its application protocols: over TLS (RFC 7858, registered as `dot`) or over
+    /// QUIC (`doq`, RFC 9250 §4.1.1, and its drafts).
+    #[inline]
+    pub fn offers_dns(&self) -> bool {
+        let Some(names) = self.found.alpn else { return false };
+        let mut names = Names { rest: Reader::new(list(names, Width::Two)) };
+        names.any(|name| name == b"dot" || name == b"doq" || name.starts_with(b"doq-i"))
     }
 
     /// Whether a pre-shared key is offered (RFC 8446 §4.2.11): a TLS 1.3 resumption, mostly.
@@ -322,6 +343,12 @@ impl<'a> ServerHello<'a> {
     /// Whether the pre-shared key was accepted: a TLS 1.3 resumption.
     pub fn has_psk(&self) -> bool {
         self.extension(extension::PRE_SHARED_KEY).is_some()
+    }
+
+    /// Whether it says anything of an encrypted ClientHello: a HelloRetryRequest may, and has refused it otherwise
+    /// (RFC 9849 §6.1.4).
+    pub fn has_ech(&self) -> bool {
+        self.extension(extension::ECH).is_some()
     }
 
     /// Whether it is a HelloRetryRequest: a second ClientHello follows.
@@ -451,7 +478,9 @@ fn survey(extensions: &[u8]) -> (bool, Found<'_>) {
         match kind {
             extension::SERVER_NAME => found.server_name = found.server_name.or(Some(bytes)),
             extension::SUPPORTED_VERSIONS => found.supported_versions = found.supported_versions.or(Some(bytes)),
-            extension::ECH | extension::ESNI => found.ech = true,
+            extension::ALPN => found.alpn = found.alpn.or(Some(bytes)),
+            extension::ECH => found.ech = found.ech.or(Some(bytes)),
+            extension::ESNI => found.esni = true,
             _ => {}
         }
         if bytes.len() < usize::from(n) {
@@ -459,6 +488,13 @@ fn survey(extensions: &[u8]) -> (bool, Found<'_>) {
         }
     }
     (true, found)
+}
+
+/// Whether the extension of an encrypted ClientHello, an outer one, has no `enc` (RFC 9849 §5).
+fn is_continued(extension: &[u8]) -> bool {
+    let mut r = Reader::new(extension);
+    // type 0, the suite's two numbers, the configuration's id
+    r.u8() == Ok(0) && r.skip(5).is_ok() && r.u16() == Ok(0)
 }
 
 /// Whether a hello of this form can carry this version field.

@@ -12,6 +12,7 @@ mod ciphers;
 mod hello;
 mod names;
 mod records;
+pub mod walk;
 pub mod whole;
 
 pub use chain::Chain;

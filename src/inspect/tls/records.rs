@@ -158,8 +158,14 @@ impl TlsStream {
 
     /// One that tells the server's certificates even where the client has asked for it by name.
     pub fn with_certificates() -> Self {
-        let half = || Half { always: true, ..Half::default() };
-        TlsStream { orig: half(), resp: half() }
+        let mut stream = TlsStream::default();
+        stream.want_certificates();
+        stream
+    }
+
+    /// From here on, tells the certificates of either side even where the client has asked for the server by name.
+    pub fn want_certificates(&mut self) {
+        (self.orig.always, self.resp.always) = (true, true);
     }
 
     fn halves(&mut self, direction: Direction) -> (&mut Half, &Half) {

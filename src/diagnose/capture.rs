@@ -1,0 +1,198 @@
+//! What the capture itself is worth (D-21 to D-24): said first, and a bound to how sure the rest can be.
+
+use super::draft::Draft;
+use super::rules::{Place, RuleId, Rules};
+use crate::decode::Undecoded;
+use crate::event::{CaptureQuality, FindingRecord, Kind};
+use crate::text::units::{Bytes, Count, Counted, Percent};
+use crate::time::Timestamp;
+
+/// Everything that is wrong with the capture.
+pub fn findings(quality: &CaptureQuality, rules: &Rules) -> Vec<FindingRecord> {
+    let (Some(first), Some(last)) = (quality.first, quality.last) else { return Vec::new() };
+    let found = [one_sided, drops, cut, duplicates].map(|rule| rule(quality, rules, first, last));
+    found.into_iter().flatten().collect()
+}
+
+/// Whether the kind is about the capture and not about the network.
+pub const fn is_about_capture(kind: Kind) -> bool {
+    matches!(kind, Kind::SpanDuplicates | Kind::SpanOneSided | Kind::CaptureDrops | Kind::CaptureTruncated)
+}
+
+/// Whether the capture is too poor to judge by: one direction only, much of it lost, or most of it cut.
+pub fn is_poor(quality: &CaptureQuality, rules: &Rules) -> bool {
+    let at = &rules.settings.capture;
+    let lost = share(dropped(quality), quality.frames.saturating_add(dropped(quality)));
+    is_one_sided(quality, rules)
+        || (quality.missed_share > at.poor_missed_share && quality.missed_bytes as f64 >= at.missed_bytes)
+        || lost > at.poor_missed_share
+        || share(quality.cut_frames, quality.frames) > at.poor_cut_share
+}
+
+/// What to do about the capture, in a sentence or two.
+pub fn advice(quality: &CaptureQuality, rules: &Rules) -> String {
+    let (at, sentences) = (&rules.settings.capture, &rules.sentences);
+    if quality.frames == 0 {
+        return sentences.empty.clone();
+    }
+    if let Some(worst) = findings(quality, rules).into_iter().find(FindingRecord::is_claim) {
+        return format!("{}. {}", worst.title, worst.advice);
+    }
+    let encrypted = quality.undecoded.get(Undecoded::Encrypted.name()).copied().unwrap_or(0);
+    let text = if share(encrypted, quality.frames) > at.encrypted_share {
+        &sentences.encrypted
+    } else if share(quality.undecoded.values().sum(), quality.frames) > at.undecoded_share {
+        &sentences.unreadable
+    } else {
+        &sentences.sound
+    };
+    text.clone()
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// Frames that were dropped before they reached the capture, as far as it says.
+fn dropped(quality: &CaptureQuality) -> u64 {
+    let drops = [quality.kernel_drops, quality.interface_drops, Some(quality.queue_drops)];
+    drops.into_iter().flatten().fold(0, u64::saturating_add)
+}
+
+/// Whether the mirror shows one direction only, and in more connections than chance would have it.
+fn is_one_sided(quality: &CaptureQuality, rules: &Rules) -> bool {
+    let at = &rules.settings.capture;
+    quality.one_sided_share > at.one_sided_share && quality.one_sided_flows as f64 >= at.one_sided_flows
+}
+
+fn one_sided(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestamp) -> Option<FindingRecord> {
+    let at = &rules.settings.capture;
+    if quality.one_sided_share <= at.one_sided_share {
+        return None;
+    }
+    let draft = Draft::new(rules, RuleId::D22, first, last);
+    let draft = if is_one_sided(quality, rules) { draft } else { draft.base(at.few) };
+    let flows = format!(
+        "one direction is missing of {}, {} of those that carry data",
+        Counted(quality.one_sided_flows, "TCP flow"),
+        Percent(quality.one_sided_share)
+    );
+    let draft = draft.say(Place::Share, Percent(quality.one_sided_share)).count(quality.one_sided_flows);
+    Some(draft.evidence(flows, None, None).build())
+}
+
+fn drops(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestamp) -> Option<FindingRecord> {
+    let at = &rules.settings.capture;
+    let dropped = dropped(quality);
+    let missed = quality.missed_share > at.missed_share;
+    if dropped == 0 && !missed {
+        return None;
+    }
+    let mut draft = Draft::new(rules, RuleId::D23, first, last).count(dropped.max(1));
+    let frames = Counted(dropped, "frame").to_string();
+    if dropped > 0 {
+        draft = draft.evidence(format!("{frames} dropped, by the capture's own count"), None, None);
+    } else if (quality.missed_bytes as f64) < at.missed_bytes {
+        draft = draft.base(at.few);
+    }
+    if missed {
+        let missed = format!(
+            "{} that TCP acknowledged are not in the capture, {} of the payload",
+            Bytes(quality.missed_bytes),
+            Percent(quality.missed_share)
+        );
+        draft = draft.evidence(missed, None, None);
+    }
+    let lost = if missed { format!("{} of the payload", Percent(quality.missed_share)) } else { frames };
+    Some(draft.say(Place::Share, lost).build())
+}
+
+fn cut(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestamp) -> Option<FindingRecord> {
+    let share = share(quality.cut_frames, quality.frames);
+    let cut = format!("{} of {} cut short", Count(quality.cut_frames), Counted(quality.frames, "frame"));
+    (share > rules.settings.capture.cut_share).then(|| {
+        let draft = Draft::new(rules, RuleId::D24, first, last).count(quality.cut_frames);
+        draft.say(Place::Share, Percent(share)).evidence(cut, None, None).build()
+    })
+}
+
+fn duplicates(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestamp) -> Option<FindingRecord> {
+    let (at, share) = (&rules.settings.capture, quality.duplicate_share);
+    (share > at.duplicate_share).then(|| {
+        let copies = format!("mirror copies are {} of {}", Percent(share), Counted(quality.frames, "frame"));
+        let draft = Draft::new(rules, RuleId::D21, first, last);
+        let few = share * (quality.frames as f64) < at.duplicate_frames;
+        let draft = if few { draft.base(at.few) } else { draft };
+        draft.say(Place::Share, Percent(share)).evidence(copies, None, None).build()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quality() -> CaptureQuality {
+        CaptureQuality {
+            frames: 1000,
+            first: Some(Timestamp(5)),
+            last: Some(Timestamp(9)),
+            kernel_drops: Some(0),
+            duplicate_share: 0.01,
+            one_sided_share: 0.5,
+            one_sided_flows: 30,
+            missed_bytes: 10_000,
+            missed_share: 0.005,
+            cut_frames: 10,
+            ..CaptureQuality::default()
+        }
+    }
+
+    /// Rules and confidences of what is found, and whether the capture is poor.
+    fn told(change: impl Fn(&mut CaptureQuality)) -> (Vec<(&'static str, f64)>, bool) {
+        let rules = Rules::embedded().unwrap();
+        let mut quality = quality();
+        change(&mut quality);
+        let found = findings(&quality, &rules);
+        assert!(found.iter().all(|f| (f.first, f.last) == (Timestamp(5), Timestamp(9)) && !f.evidence.is_empty()));
+        (found.into_iter().map(|f| (f.rule, f.confidence)).collect(), is_poor(&quality, &rules))
+    }
+
+    #[test]
+    fn what_is_told_and_what_nearly_is() {
+        assert_eq!(told(|_| ()), (vec![], false));
+        assert_eq!(told(|q| q.duplicate_share = 0.011), (vec![("D-21", 0.95)], false));
+        assert_eq!(told(|q| q.one_sided_share = 0.51), (vec![("D-22", 0.9)], true));
+        assert_eq!(told(|q| (q.one_sided_share, q.one_sided_flows) = (1.0, 2)), (vec![("D-22", 0.5)], false));
+        assert_eq!(told(|q| q.missed_share = 0.006), (vec![("D-23", 0.95)], false));
+        assert_eq!(told(|q| q.missed_share = 0.06), (vec![("D-23", 0.95)], true));
+        assert_eq!(told(|q| (q.missed_share, q.missed_bytes) = (0.06, 9_999)), (vec![("D-23", 0.5)], false));
+        assert_eq!(told(|q| (q.duplicate_share, q.frames) = (0.09, 100)), (vec![("D-24", 0.98), ("D-21", 0.5)], false));
+        assert_eq!(told(|q| q.kernel_drops = Some(1)), (vec![("D-23", 0.95)], false));
+        assert_eq!(told(|q| q.queue_drops = 100), (vec![("D-23", 0.95)], true));
+        assert_eq!(told(|q| q.cut_frames = 11), (vec![("D-24", 0.98)], false));
+        assert_eq!(told(|q| q.cut_frames = 501), (vec![("D-24", 0.98)], true));
+        assert_eq!(told(|q| (q.one_sided_share, q.first) = (1.0, None)).0, vec![]);
+    }
+
+    #[test]
+    fn what_to_do_about_it() {
+        let rules = Rules::embedded().unwrap();
+        let told = |change: fn(&mut CaptureQuality)| {
+            let mut quality = quality();
+            change(&mut quality);
+            advice(&quality, &rules)
+        };
+        assert_eq!(told(|_| ()), "The capture is sound: both directions, no notable loss.");
+        assert!(told(|q| q.frames = 0).starts_with("There are no frames in this capture"));
+        assert!(told(|q| q.duplicate_share = 0.5).ends_with("Mirror one VLAN or one direction of one port only."));
+        let several = told(|q| (q.duplicate_share, q.one_sided_share, q.kernel_drops) = (0.5, 0.9, Some(1)));
+        assert!(
+            several.starts_with("The mirror shows one direction only, in 90 % of the connections. Set"),
+            "{several}"
+        );
+        assert!(told(|q| _ = q.undecoded.insert(Undecoded::Encrypted.name(), 501)).starts_with("Most frames are encr"));
+        assert!(told(|q| _ = q.undecoded.insert(Undecoded::NotIp.name(), 901)).starts_with("Almost nothing in this"));
+        // a hint is no reason to blame the capture
+        assert!(told(|q| (q.one_sided_share, q.one_sided_flows) = (1.0, 1)).starts_with("The capture is sound"));
+    }
+}

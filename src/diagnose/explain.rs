@@ -1,0 +1,96 @@
+//! The text of `relayscope explain` for a rule, or for a kind of finding.
+
+use std::collections::HashMap;
+
+use super::rules::{Place, Rule, RuleId, Rules, fill};
+use crate::classify::explain::{field, list};
+use crate::event::{Kind, Mode};
+
+/// What is known of `topic`, a rule or a kind of finding, ASCII case ignored. `None`: it is no such thing.
+pub fn explain(topic: &str, rules: &Rules) -> Option<String> {
+    if let Some(id) = RuleId::parse(topic) {
+        return Some(rule_text(rules.rule(id)));
+    }
+    Kind::parse(topic).map(|kind| kind_text(kind, rules))
+}
+
+fn kind_text(kind: Kind, rules: &Rules) -> String {
+    let mut out = format!("{}\n", kind.text());
+    for rule in rules.iter().filter(|rule| rule.speaks_as(kind)) {
+        let text = &rule.text;
+        field(&mut out, text.id.text(), &format!("{}{}. {}", modes(rule), text.severity.text(), text.meaning));
+        field(&mut out, "", &format!("Advice: {}", open(&text.advice)));
+    }
+    field(&mut out, "more", "`relayscope explain RULE` has a rule's thresholds, guards and sources");
+    out
+}
+
+/// The modes that a rule speaks in, as a beginning: `nxdomain, refused: `.
+fn modes(rule: &Rule) -> String {
+    let mut modes: Vec<Mode> = rule.text.mode.into_iter().chain(rule.text.modes.keys().copied()).collect();
+    modes.sort();
+    let names: Vec<_> = modes.into_iter().map(Mode::text).collect();
+    if names.is_empty() { String::new() } else { format!("{}: ", names.join(", ")) }
+}
+
+fn rule_text(rule: &Rule) -> String {
+    let text = &rule.text;
+    let mut out = format!("{}\n", text.id.text());
+    let kinds: Vec<_> = [text.kind].iter().chain(&text.also).map(|kind| kind.text()).collect();
+    field(&mut out, "kind", &format!("{}{}", modes(rule), kinds.join(", ")));
+    field(&mut out, "severity", text.severity.text());
+    field(&mut out, "meaning", &text.meaning);
+    field(&mut out, "says", &open(&text.title));
+    field(&mut out, "advice", &open(&text.advice));
+    let mut modes: Vec<_> = text.modes.iter().collect();
+    modes.sort_by_key(|(mode, _)| **mode);
+    for (mode, said) in modes {
+        field(&mut out, mode.text(), &format!("{}. {}", open(&said.title), open(&said.advice)));
+    }
+    let thresholds: Vec<_> = rule.settings.iter().map(|s| format!("{} = {}: {}", s.name, s.value, s.reason)).collect();
+    list(&mut out, "thresholds", &thresholds);
+    list(&mut out, "guards", &text.guards);
+    field(&mut out, "disproved", &format!("if {}", open(&text.disproved_if)));
+    field(&mut out, "sources", &text.sources.join("; "));
+    // the second is a threshold where there is any; the first is the base confidence
+    if let Some(one) = rule.settings.get(1).or(rule.settings.first()) {
+        let (family, name, value) = (rule.family, &one.name, one.value);
+        let set = format!("in the file of --catalogue: [diagnosis.{family}] {name} = {{ value = {value} }}");
+        field(&mut out, "set again", &set);
+    }
+    out
+}
+
+/// A text with its places as `<host>`.
+fn open(text: &str) -> String {
+    let places: HashMap<_, _> = Place::ALL.iter().map(|place| (*place, format!("<{}>", place.text()))).collect();
+    fill(text, &places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_and_kind_has_a_text_of_short_lines() {
+        let rules = Rules::embedded().unwrap();
+        let topics = RuleId::ALL.iter().map(|id| id.text()).chain(Kind::ALL.iter().map(|kind| kind.text()));
+        for topic in topics {
+            let text = explain(topic, &rules).unwrap();
+            assert!(text.lines().all(|l| l.chars().count() <= crate::classify::catalog::WIDTH), "{text}");
+        }
+        assert_eq!(explain("CF-13", &rules), None);
+        assert_eq!(explain("relay", &rules), None);
+    }
+
+    #[test]
+    fn a_rule_tells_what_it_goes_by() {
+        let rules = Rules::embedded().unwrap();
+        insta::assert_snapshot!(explain("d-2", &rules).unwrap());
+        let user = "[stall]\nfirst_byte_seconds.value = 15".parse().unwrap();
+        let told = explain("CF-1", &Rules::with_user(user).unwrap()).unwrap();
+        assert!(told.contains("first_byte_seconds = 15: ") && told.contains("Video from <host>"), "{told}");
+        assert!(explain("content-filter-stall", &rules).unwrap().contains("\n  CF-5 "));
+        assert!(explain("allowlist-gap", &rules).unwrap().contains("\n  D-37 "));
+    }
+}

@@ -1,0 +1,429 @@
+//! Names that do not resolve, or not to the cloud: D-1 to D-5 and D-38.
+//!
+//! What counts is how the search for a name ended: a client that is refused by one resolver and told by the next has
+//! found it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::draft::Draft;
+use super::rules::{Place, RuleId};
+use super::scene::{Scene, is_served, nanos};
+use crate::classify::host::HostMatch;
+use crate::classify::site::is_public;
+use crate::classify::words::{Flag, Sub};
+use crate::engine::case::{Case, DnsCase, ResolverCase, is_core};
+use crate::engine::learnt::turn;
+use crate::event::{Class, FindingRecord, Mode};
+use crate::time::Timestamp;
+
+/// Types of questions that lead to an address (RFC 1035 §3.2.2, RFC 3596 §2.1, RFC 9460 §9).
+mod qtype {
+    pub const A: u16 = 1;
+    pub const AAAA: u16 = 28;
+    pub const HTTPS: u16 = 65;
+}
+
+/// Response codes (RFC 1035 §4.1.1).
+mod rcode {
+    pub const SERVFAIL: u16 = 2;
+    pub const NXDOMAIN: u16 = 3;
+    pub const REFUSED: u16 = 5;
+}
+
+/// What is wrong with names.
+pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let mut found: Vec<FindingRecord> = failed(scene).iter().map(|failure| tell(scene, failure)).collect();
+    found.extend(slow(scene));
+    found.extend(bypassed(scene));
+    found.extend(misprints(scene));
+    found
+}
+
+/// Everything that one client did to find one name.
+struct Lookup<'a> {
+    client: IpAddr,
+    name: &'a str,
+    host: HostMatch,
+    asked: Vec<&'a DnsCase>,
+}
+
+impl<'a> Lookup<'a> {
+    /// The questions that decide: those for IPv4, where there are any, since hardly a host lives by IPv6 alone.
+    fn deciding(&self) -> impl Iterator<Item = &'a DnsCase> + Clone {
+        let v4 = self.asked.iter().any(|dns| dns.qtype == qtype::A);
+        self.asked.clone().into_iter().filter(move |dns| !v4 || dns.qtype == qtype::A)
+    }
+
+    /// The last question that was answered by an address.
+    fn resolved(&self) -> Option<&'a DnsCase> {
+        self.deciding().filter(|dns| dns.answer.is_some() && !dns.addresses.is_empty()).last()
+    }
+}
+
+/// How the search for a name failed.
+#[derive(Clone, Debug)]
+pub(super) struct Failure<'a> {
+    /// The first question that failed: it leads.
+    pub lead: &'a DnsCase,
+    /// The last that did.
+    pub last: Timestamp,
+    /// All that did.
+    pub all: Vec<&'a DnsCase>,
+    /// In which way.
+    pub mode: Mode,
+    /// The address that was told, where one was.
+    pub answer: Option<IpAddr>,
+    /// How sure it is.
+    pub confidence: f64,
+    rule: RuleId,
+}
+
+/// Names of the allow-list that a client of the system could not find.
+pub(super) fn failed<'a>(scene: &Scene<'a>) -> Vec<Failure<'a>> {
+    let lookups = lookups(scene);
+    let sinks = Sinks::of(scene, &lookups);
+    let of = |lookup: &Lookup<'a>| {
+        denied(scene, lookup).or_else(|| unanswered(scene, lookup)).or_else(|| sinks.sinkhole(scene, lookup))
+    };
+    lookups.iter().filter_map(of).collect()
+}
+
+/// Addresses that a DNS filter gives in place of the vendor's.
+pub(super) fn sinkholes(scene: &Scene<'_>) -> BTreeSet<IpAddr> {
+    failed(scene).iter().filter_map(|failure| failure.answer).collect()
+}
+
+fn lookups<'a>(scene: &Scene<'a>) -> Vec<Lookup<'a>> {
+    let system = scene.system();
+    let mut found: BTreeMap<(IpAddr, &str), Lookup<'a>> = BTreeMap::new();
+    for dns in &scene.cases.dns {
+        let leads = matches!(dns.qtype, qtype::A | qtype::AAAA | qtype::HTTPS);
+        if !leads || !system.contains(&dns.client) || !scene.is_listed(&dns.host) {
+            continue;
+        }
+        let fresh = || Lookup { client: dns.client, name: &dns.name, host: dns.host, asked: Vec::new() };
+        found.entry((dns.client, &dns.name)).or_insert_with(fresh).asked.push(dns);
+    }
+    found.into_values().collect()
+}
+
+/// D-2: the resolver says no.
+fn denied<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>> {
+    let resolved = lookup.resolved().map(|dns| dns.first.ts);
+    let after = |dns: &&DnsCase| resolved.is_none_or(|then| dns.first.ts > then);
+    let code = |dns: &DnsCase| dns.answer.map(|(_, code)| code);
+    let all: Vec<&DnsCase> = lookup.deciding().filter(after).filter(|dns| mode_of(code(dns)).is_some()).collect();
+    let (lead, last) = (*all.first()?, *all.last()?);
+    let mode = mode_of(code(last))?;
+    let names = &scene.rules.settings.names;
+    let lone = mode == Mode::Servfail && lookup.asked.iter().filter(|dns| mode_of(code(dns)).is_some()).count() < 2;
+    let elsewhere = mode == Mode::Servfail && is_found_by_others(scene, lookup, last);
+    let wildcard = lookup
+        .host
+        .entry(&scene.base.catalogue)
+        .is_some_and(|entry| entry.pattern.starts_with("*.") && entry.class == Class::VendorOther);
+    let less = if wildcard { names.optional } else { 0.0 };
+    let confidence = if lone || elsewhere { names.doubtful } else { names.d_2 - less };
+    Some(Failure { lead, last: last.last, all, mode, answer: None, rule: RuleId::D2, confidence })
+}
+
+fn mode_of(code: Option<u16>) -> Option<Mode> {
+    match code? {
+        rcode::NXDOMAIN => Some(Mode::Nxdomain),
+        rcode::REFUSED => Some(Mode::Refused),
+        rcode::SERVFAIL => Some(Mode::Servfail),
+        _ => None,
+    }
+}
+
+/// Whether the same resolver has told the name's address to another client since.
+fn is_found_by_others(scene: &Scene<'_>, lookup: &Lookup<'_>, last: &DnsCase) -> bool {
+    scene.cases.dns.iter().any(|dns| {
+        dns.client != lookup.client
+            && dns.resolver == last.resolver
+            && dns.name == lookup.name
+            && !dns.addresses.is_empty()
+            && dns.first.ts > last.first.ts
+    })
+}
+
+/// D-1: asked again and again, and no answer of any kind.
+fn unanswered<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>> {
+    let names = &scene.rules.settings.names;
+    let answered = lookup.asked.iter().filter(|dns| dns.answer.is_some()).map(|dns| dns.first.ts).max();
+    let waited = |dns: &DnsCase| scene.cases.last.since(dns.first.ts) >= nanos(names.unanswered_seconds);
+    let open = |dns: &&DnsCase| dns.answer.is_none() && answered.is_none_or(|then| dns.first.ts > then) && waited(dns);
+    // some resolvers never answer for IPv6: once a name was found, that says nothing
+    let all: Vec<&DnsCase> = match lookup.resolved() {
+        Some(_) => lookup.deciding().filter(open).collect(),
+        None => lookup.asked.iter().copied().filter(open).collect(),
+    };
+    let lead = *all.first()?;
+    let last = all.iter().map(|dns| dns.last).max()?;
+    let times: u64 = all.iter().map(|dns| u64::from(dns.times)).sum();
+    let in_need = last.since(lead.first.ts) >= nanos(names.again_seconds);
+    if (times as f64) < names.unanswered_queries || !in_need || !hears(scene, lookup.client) {
+        return None;
+    }
+    let confidence = names.d_1;
+    Some(Failure { lead, last, all, mode: Mode::Unanswered, answer: None, rule: RuleId::D1, confidence })
+}
+
+/// Whether the capture would show what comes back to a client: nothing speaks against it.
+fn hears(scene: &Scene<'_>, client: IpAddr) -> bool {
+    !scene.is_one_sided() && !scene.of_client(client).any(|case| case.one_sided && case.payload != [0, 0])
+}
+
+/// What makes an address one of a filter's.
+struct Sinks<'a> {
+    /// The names that each address was told for.
+    names: BTreeMap<IpAddr, BTreeSet<&'a str>>,
+    /// Addresses at which the vendor's services answer.
+    served: BTreeSet<IpAddr>,
+    /// Addresses from which pages or refusals come, or which clients do not trust.
+    odd: BTreeSet<IpAddr>,
+}
+
+impl<'a> Sinks<'a> {
+    fn of(scene: &Scene<'a>, lookups: &[Lookup<'a>]) -> Self {
+        let mut names: BTreeMap<IpAddr, BTreeSet<&'a str>> = BTreeMap::new();
+        for dns in lookups.iter().flat_map(|lookup| &lookup.asked) {
+            for address in &dns.addresses {
+                names.entry(*address).or_default().insert(&dns.name);
+            }
+        }
+        let to = |wanted: &dyn Fn(&Case) -> bool| {
+            scene.cases.flows.iter().filter(|case| case.is_tcp() && wanted(case)).map(|case| case.resp.0).collect()
+        };
+        Sinks { names, served: to(&is_served), odd: to(&is_odd) }
+    }
+
+    /// D-3: the last that a client was told is no address of the vendor's.
+    fn sinkhole(&self, scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>> {
+        let last = lookup.resolved()?;
+        let confidences = last.addresses.iter().map(|address| self.confidence(scene, last, *address));
+        let confidence = confidences.collect::<Option<Vec<f64>>>()?.into_iter().fold(f64::INFINITY, f64::min);
+        let same = |dns: &&DnsCase| dns.answer.is_some() && dns.addresses == last.addresses;
+        let all: Vec<&DnsCase> = lookup.deciding().filter(same).collect();
+        let (lead, answer) = (*all.first()?, last.addresses.first().copied());
+        Some(Failure { lead, last: last.last, all, mode: Mode::Sinkhole, answer, rule: RuleId::D3, confidence })
+    }
+
+    /// How sure it is that an address is a filter's; `None`: nothing speaks for it.
+    fn confidence(&self, scene: &Scene<'a>, told: &DnsCase, address: IpAddr) -> Option<f64> {
+        let names = &scene.rules.settings.names;
+        if address.is_unspecified() || address.is_loopback() {
+            return Some(names.d_3);
+        }
+        if self.served.contains(&address) {
+            return None;
+        }
+        let shared = self.is_shared(scene, address);
+        if scene.base.site.inside(address) {
+            // where the whole cloud has private addresses, as in a laboratory, one more says nothing
+            let elsewhere = self.names.keys().any(|other| is_public(*other) && !scene.base.site.inside(*other));
+            let own = address == told.resolver || shared || elsewhere;
+            return Some(if own { names.d_3 } else { names.doubtful });
+        }
+        let kept = told.ttl.is_none_or(|ttl| f64::from(ttl) > names.sinkhole_ttl);
+        match (shared, self.odd.contains(&address), kept) {
+            (false, ..) | (true, false, true) => None,
+            (true, true, _) => Some(names.d_3),
+            (true, false, false) => Some(names.doubtful),
+        }
+    }
+
+    /// Whether so many names have that address that no service explains it, and of more than one domain.
+    fn is_shared(&self, scene: &Scene<'_>, address: IpAddr) -> bool {
+        let Some(names) = self.names.get(&address) else { return false };
+        let domains: BTreeSet<&str> = names.iter().map(|name| domain(name)).collect();
+        names.len() as f64 >= scene.rules.settings.names.sinkhole_names && domains.len() > 1
+    }
+}
+
+/// The last two labels of a name.
+pub(super) fn domain(name: &str) -> &str {
+    let start = name.rmatch_indices('.').nth(1).map_or(0, |(at, _)| at.saturating_add(1));
+    name.get(start..).unwrap_or(name)
+}
+
+/// Whether a page or a refusal came instead of the service, or a certificate that the client would not have.
+fn is_odd(case: &Case) -> bool {
+    let page = |turn: &crate::engine::case::TurnCase| {
+        turn.turn.marks & turn::PAGE != 0 || matches!(turn.turn.status, 300..=303 | 307 | 308 | 400..=499)
+    };
+    let refused = case.tcp.as_ref().is_some_and(|tcp| tcp.state == "REJ");
+    let distrusted = case.tls.as_ref().is_some_and(|tls| tls.alert.is_some());
+    refused || distrusted || case.http.as_ref().is_some_and(|http| http.turns.iter().any(page))
+}
+
+fn tell(scene: &Scene<'_>, failure: &Failure<'_>) -> FindingRecord {
+    let Failure { lead, mode, .. } = failure;
+    let times = failure.all.iter().map(|dns| u64::from(dns.times)).sum();
+    let mut draft = Draft::new(scene.rules, failure.rule, lead.first.ts, failure.last)
+        .base(failure.confidence)
+        .lead(&lead.identity)
+        .flows(failure.all.iter().map(|dns| dns.identity.flow_id))
+        .mode(*mode)
+        .host(&lead.name)
+        .count(times)
+        .say(Place::Resolver, lead.resolver);
+    if let Some(answer) = failure.answer {
+        draft = draft.say(Place::Answer, answer);
+    }
+    let text = format!("{} asks {} for {}", lead.client, lead.resolver, lead.name);
+    draft = draft.evidence(text, Some(lead.first.frame), Some(lead.first.ts));
+    let text = match (lead.answer, failure.answer) {
+        (Some((seen, _)), Some(answer)) => (format!("the answer is {answer}"), seen),
+        (Some((seen, _)), None) => (format!("the answer is {}", mode.text().to_uppercase()), seen),
+        (None, _) => {
+            let seconds = failure.last.since(lead.first.ts) as f64 / 1e9;
+            let text = format!("asked {times} times over {seconds:.1} s, without an answer");
+            return draft.evidence(text, None, Some(failure.last)).build();
+        }
+    };
+    draft.evidence(text.0, Some(text.1.frame), Some(text.1.ts)).build()
+}
+
+/// D-4: a resolver takes long.
+fn slow(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let (names, system) = (&scene.rules.settings.names, scene.system());
+    let mut found = Vec::new();
+    for known in scene.cases.resolvers.iter().filter(|known| system.contains(&known.client)) {
+        if (known.times.len() as f64) < names.slow_answers {
+            continue;
+        }
+        let mut times = known.times.clone();
+        times.sort_by(f64::total_cmp);
+        // what two ways through the network take is not the resolver's: one to it, one from there to whom it asks
+        let way = 2.0 * way(scene, known.client);
+        let [half, high] = [0.5, 0.95].map(|share| at_share(&times, share) - way);
+        let often = times.iter().filter(|time| **time - way > names.slow_p95_seconds).count() as f64;
+        let rarely = high > names.slow_p95_seconds && often >= names.slow_times;
+        let own = |dns: &&DnsCase| (dns.client, dns.resolver) == (known.client, known.resolver);
+        let Some(lead) = scene.cases.dns.iter().find(own).filter(|_| half > names.slow_median_seconds || rarely) else {
+            continue;
+        };
+        found.push(tell_slow(scene, known, lead, &times));
+    }
+    found
+}
+
+fn tell_slow(scene: &Scene<'_>, known: &ResolverCase, lead: &DnsCase, times: &[f64]) -> FindingRecord {
+    let [half, high] = [0.5, 0.95].map(|share| at_share(times, share));
+    let own = scene.cases.dns.iter().filter(|dns| (dns.client, dns.resolver) == (known.client, known.resolver));
+    let text = format!("of {} answers half took {half:.2} s or more, the slowest twentieth {high:.2} s", times.len());
+    Draft::new(scene.rules, RuleId::D4, lead.first.ts, own.clone().map(|dns| dns.last).max().unwrap_or(lead.last))
+        .lead(&lead.identity)
+        .flows(own.map(|dns| dns.identity.flow_id))
+        .say(Place::Resolver, known.resolver)
+        .say(Place::Seconds, format!("{half:.2}"))
+        .count(u64::from(known.answers))
+        .evidence(text, Some(known.first.frame), Some(known.first.ts))
+        .build()
+}
+
+/// The value below which that share of sorted numbers lies.
+fn at_share(sorted: &[f64], share: f64) -> f64 {
+    let at = (sorted.len() as f64 * share).ceil() as usize;
+    sorted.get(at.saturating_sub(1)).copied().unwrap_or(0.0)
+}
+
+/// What a round trip out of the site takes a client at best, in seconds; 0 where none was seen.
+fn way(scene: &Scene<'_>, client: IpAddr) -> f64 {
+    let outward = scene.of_client(client).filter(|case| !case.inside[1]);
+    let best = outward.filter_map(|case| case.tcp.as_ref()?.rtt_min).fold(f64::INFINITY, f64::min);
+    if best.is_finite() { best } else { 0.0 }
+}
+
+/// D-5: a recorder asks another resolver than its network has.
+fn bypassed(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let recorders: BTreeSet<IpAddr> = recorders(scene);
+    let mut found: Vec<FindingRecord> = recorders.iter().filter_map(|client| asks_elsewhere(scene, *client)).collect();
+    let secret = |case: &&Case| {
+        let hidden = case.subs.has(Sub::Dot) || case.subs.has(Sub::Doh);
+        case.class == Class::Dns && hidden && case.established && recorders.contains(&case.orig.0)
+    };
+    found.extend(scene.cases.flows.iter().filter(secret).map(|case| {
+        let how = if case.subs.has(Sub::Dot) { "TLS" } else { "HTTPS" };
+        let text = format!("{} asks {} over {how}", case.orig.0, case.resp.0);
+        Draft::new(scene.rules, RuleId::D5, case.first(), case.last)
+            .lead(&case.identity)
+            .say(Place::Resolver, case.host.clone().unwrap_or_else(|| case.resp.0.to_string()))
+            .evidence(text, Some(case.first_frame), Some(case.first()))
+            .build()
+    }));
+    found
+}
+
+/// What is a recorder, by its flows; a host of the system that nobody logs in from counts as one here.
+fn recorders(scene: &Scene<'_>) -> BTreeSet<IpAddr> {
+    let sure = scene.cases.flows.iter().filter(|case| case.recorders[0]).map(|case| case.orig.0);
+    let viewers: BTreeSet<IpAddr> =
+        scene.cases.dns.iter().filter(|dns| dns.host.class == Class::Login).map(|dns| dns.client).collect();
+    let asked = scene.cases.dns.iter().filter(|dns| is_core(dns.host.class, dns.host.subs)).map(|dns| dns.client);
+    sure.chain(asked.filter(|client| !viewers.contains(client))).collect()
+}
+
+fn asks_elsewhere(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
+    let inside = |ip: IpAddr| scene.base.site.inside(ip);
+    let resolvers = || scene.cases.resolvers.iter();
+    // who answers others is a resolver itself, and asks its own upstream
+    if !inside(client) || resolvers().any(|known| known.resolver == client) {
+        return None;
+    }
+    let own: Vec<&ResolverCase> = resolvers().filter(|known| known.client == client).collect();
+    let neighbours =
+        || resolvers().filter(|known| known.client != client && inside(known.client) && inside(known.resolver));
+    let foreign = |known: &&&ResolverCase| {
+        let alone = resolvers().all(|other| other.client == client || other.resolver != known.resolver);
+        !inside(known.resolver) && alone
+    };
+    let names = &scene.rules.settings.names;
+    let [used] = own.as_slice() else { return None };
+    let used = Some(used).filter(foreign).filter(|known| f64::from(known.answers) >= names.bypass_queries)?;
+    let network = neighbours().next()?;
+    let count = neighbours().map(|known| known.client).collect::<BTreeSet<_>>().len();
+    let lead = scene.cases.dns.iter().find(|dns| (dns.client, dns.resolver) == (client, used.resolver))?;
+    let text = format!("{} of its neighbours ask{} {}", count, if count == 1 { "s" } else { "" }, network.resolver);
+    let less = if count == 1 { names.lone_neighbour } else { 0.0 };
+    Some(
+        Draft::new(scene.rules, RuleId::D5, lead.first.ts, scene.cases.last.min(lead.last))
+            .lead(&lead.identity)
+            .say(Place::Resolver, used.resolver)
+            .count(u64::from(used.answers))
+            .adjust(-less)
+            .evidence(format!("{client} asks {}", used.resolver), Some(lead.first.frame), Some(lead.first.ts))
+            .evidence(text, Some(network.first.frame), Some(network.first.ts))
+            .build(),
+    )
+}
+
+/// D-38: a name that the vendor's list misspells.
+fn misprints(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let mut found = Vec::new();
+    let mut told: BTreeSet<(IpAddr, &str)> = BTreeSet::new();
+    for dns in scene.cases.dns.iter().filter(|dns| dns.host.flags.has(Flag::TypoHost)) {
+        if !told.insert((dns.client, &dns.name)) {
+            continue;
+        }
+        let text = format!("{} asks for {}", dns.client, dns.name);
+        let draft = Draft::new(scene.rules, RuleId::D38, dns.first.ts, dns.last).lead(&dns.identity).host(&dns.name);
+        found.push(draft.evidence(text, Some(dns.first.frame), Some(dns.first.ts)).build());
+    }
+    for case in scene.cases.flows.iter().filter(|case| case.flags.has(Flag::TypoHost)) {
+        let name = case.host.as_deref().unwrap_or_default();
+        if !told.insert((case.orig.0, name)) {
+            continue;
+        }
+        let draft = Draft::new(scene.rules, RuleId::D38, case.first(), case.last).lead(&case.identity).host(name);
+        let text = format!("{} connects to {name}", case.orig.0);
+        found.push(draft.evidence(text, Some(case.first_frame), Some(case.first())).build());
+    }
+    found
+}
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod tests;

@@ -1,0 +1,249 @@
+//! Attempts to connect that came to nothing, and whether that is somebody's doing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::super::names;
+use super::super::scene::{Scene, nanos};
+use super::became;
+use crate::classify::host::HostMatch;
+use crate::engine::case::Case;
+use crate::engine::learnt::Icmp;
+use crate::event::Mode;
+use crate::time::Timestamp;
+
+/// All that one client tried towards one name and port, in vain.
+#[derive(Clone, Debug)]
+pub(super) struct Attempts<'a> {
+    pub client: IpAddr,
+    pub host: &'a str,
+    pub known: HostMatch,
+    pub port: u16,
+    /// In the order of their first packets; at least one.
+    pub all: Vec<&'a Case>,
+    /// There was a connection before.
+    pub worked: bool,
+}
+
+/// Attempts that somebody's doing keeps from coming to anything.
+#[derive(Clone, Debug)]
+pub(super) struct Blocked<'a> {
+    pub attempts: Attempts<'a>,
+    pub mode: Mode,
+    pub confidence: f64,
+    lead: &'a Case,
+}
+
+/// Whether a flow is a TCP connection that was asked for and not made, as far as the mirror can tell.
+pub(super) fn is_vain(case: &Case) -> bool {
+    let state = case.tcp.as_ref().map_or("", |tcp| tcp.state);
+    case.is_tcp() && !case.midstream && !case.established && !case.one_sided && matches!(state, "S0" | "REJ")
+}
+
+/// How often a SYN was sent, mirror copies left out.
+pub(super) fn syns(case: &Case) -> u64 {
+    case.pkts[0].saturating_sub(case.duplicates).max(1)
+}
+
+fn is_refused(case: &Case) -> bool {
+    case.tcp.as_ref().is_some_and(|tcp| tcp.state == "REJ")
+}
+
+/// What a client of the system is kept from connecting to.
+pub(super) fn blocked<'a>(scene: &Scene<'a>) -> Vec<Blocked<'a>> {
+    let all = all(scene);
+    let sinks = names::sinkholes(scene);
+    let genuine = |attempts: &&Attempts<'a>| attempts.all.iter().all(|case| !sinks.contains(&case.resp.0));
+    all.iter().filter(genuine).filter_map(|attempts| attempts.judge(scene, &all)).collect()
+}
+
+fn all<'a>(scene: &Scene<'a>) -> Vec<Attempts<'a>> {
+    let system = scene.system();
+    let mut found: BTreeMap<(IpAddr, &str, u16), Attempts<'a>> = BTreeMap::new();
+    for case in scene.cases.flows.iter().filter(|case| is_vain(case) && case.via_proxy.is_none()) {
+        let (client, port) = (case.orig.0, case.resp.1);
+        let Some(host) = case.host.as_deref().filter(|_| system.contains(&client)) else { continue };
+        let known = scene.base.catalogue.look_up(host);
+        let documented =
+            known.entry(&scene.base.catalogue).map_or(port == 443, |entry| entry.documents(case.proto, port));
+        if !documented || !scene.is_listed(&known) {
+            continue;
+        }
+        let fresh = || Attempts { client, host, known, port, all: Vec::new(), worked: false };
+        found.entry((client, host, port)).or_insert_with(fresh).all.push(case);
+    }
+    let mut found: Vec<Attempts<'a>> = found.into_values().collect();
+    found.iter_mut().for_each(|attempts| attempts.forget_what_worked(scene));
+    found.retain(|attempts| !attempts.all.is_empty());
+    found
+}
+
+impl<'a> Attempts<'a> {
+    pub fn last(&self) -> Timestamp {
+        self.all.iter().map(|case| case.last).max().unwrap_or_default()
+    }
+
+    fn first(&self) -> Timestamp {
+        self.all.first().map(|case| case.first()).unwrap_or_default()
+    }
+
+    /// How often it was tried: a SYN is a try.
+    pub fn tries(&self) -> u64 {
+        self.all.iter().map(|case| syns(case)).sum()
+    }
+
+    /// Leaves out the attempts before the last connection that was made: it did get through then. The other version of
+    /// IP, whose addresses are others, counts as well, and a proxy that was asked for the name.
+    fn forget_what_worked(&mut self, scene: &Scene<'_>) {
+        let Attempts { client, host, port, .. } = *self;
+        let mine = |case: &&Case| {
+            let other_version = case.orig.0.is_ipv4() != client.is_ipv4() && case.inside[0];
+            case.is_tcp()
+                && case.established
+                && case.host.as_deref() == Some(host)
+                && case.port() == port
+                && (case.orig.0 == client || other_version)
+        };
+        if let Some(made) = scene.cases.flows.iter().filter(mine).map(|case| case.first()).max() {
+            self.worked = true;
+            self.all.retain(|case| case.first() > made);
+        }
+    }
+
+    /// Whether these attempts are blocked, and how sure that is.
+    fn judge(&self, scene: &Scene<'a>, all: &[Attempts<'a>]) -> Option<Blocked<'a>> {
+        let reach = &scene.rules.settings.reach;
+        let of = |mode, confidence, lead| Some(Blocked { attempts: self.clone(), mode, confidence, lead });
+        if let Some(case) = self.all.iter().copied().find(|case| case.icmp.is_some_and(is_prohibition)) {
+            return of(Mode::Icmp, reach.told, case);
+        }
+        let lead = *self.all.first()?;
+        let long = self.last().since(self.first()) >= nanos(reach.syn_seconds);
+        let enough = |times: u64| times as f64 >= reach.syns && long;
+        if self.is_outage(scene, all) {
+            return enough(self.tries()).then_some(()).and_then(|()| of(Mode::Drop, reach.doubtful, lead));
+        }
+        let refused: Vec<&Case> = self.all.iter().copied().filter(|case| is_refused(case)).collect();
+        if refused.len().saturating_mul(2) >= self.all.len() {
+            let lead = *refused.first()?;
+            let confidence = match Refusal::of(scene, &refused) {
+                Refusal::Near => reach.d_6,
+                Refusal::Own => reach.doubtful,
+                Refusal::Unclear if enough(refused.iter().map(|case| case.pkts[1]).sum()) => reach.d_6,
+                Refusal::Unclear => reach.doubtful,
+            };
+            return of(Mode::Rst, confidence, lead);
+        }
+        if !enough(self.tries()) {
+            return None;
+        }
+        match self.all.iter().copied().find(|case| case.icmp.is_some_and(is_unreachable)) {
+            Some(case) => of(Mode::Icmp, reach.unreachable, case),
+            None => of(Mode::Drop, reach.d_6, lead),
+        }
+    }
+
+    /// Whether the line as a whole was down: what had worked does no more, and nothing else comes in at the time.
+    fn is_outage(&self, scene: &Scene<'_>, all: &[Attempts<'_>]) -> bool {
+        let (from, to) = (self.first(), self.last());
+        let at_the_time =
+            |other: &&Attempts<'_>| other.client == self.client && other.first() <= to && other.last() >= from;
+        let came = |case: &Case| {
+            !case.inside[1] && case.pkts[1] > 0 && case.established && case.first() <= to && case.last > from
+        };
+        all.iter().filter(at_the_time).any(|other| other.worked) && !scene.of_client(self.client).any(came)
+    }
+}
+
+/// Who refuses.
+enum Refusal {
+    /// Somebody nearer than the server.
+    Near,
+    /// The server itself, as it seems.
+    Own,
+    Unclear,
+}
+
+impl Refusal {
+    /// By the way that refusals have come, against what has come from the server, or else from others out there.
+    fn of(scene: &Scene<'_>, refused: &[&Case]) -> Refusal {
+        let reach = &scene.rules.settings.reach;
+        let Some(case) = refused.first() else { return Refusal::Unclear };
+        let out = |other: &&Case| other.is_tcp() && other.established && !other.inside[1] && other.ttl[1] != 0;
+        let others: Vec<&Case> = scene.of_client(case.orig.0).filter(out).collect();
+        let of_server: Vec<&Case> = others.iter().copied().filter(|other| other.resp.0 == case.resp.0).collect();
+        let peers = if of_server.is_empty() { others } else { of_server };
+        let hops: BTreeSet<u8> = peers.iter().map(|other| other.ttl[1]).collect();
+        let trips = || peers.iter().filter_map(|other| other.tcp.as_ref()?.rtt_min);
+        let usual = trips().fold(f64::INFINITY, f64::min);
+        let own = refused.iter().map(|case| trip(case)).fold(f64::INFINITY, f64::min);
+        let telling = usual.is_finite() && usual >= reach.near_seconds;
+        let fresh = matches!(case.ttl[1], 64 | 128 | 255) && !case.inside[1];
+        match (hops.is_empty(), hops.contains(&case.ttl[1])) {
+            (true, _) => Refusal::Unclear,
+            (_, false) if fresh => Refusal::Near,
+            _ if telling && own < usual * reach.near_share => Refusal::Near,
+            (_, true) => Refusal::Own,
+            (_, false) => Refusal::Unclear,
+        }
+    }
+}
+
+/// How long a refusal took, in seconds.
+fn trip(case: &Case) -> f64 {
+    let measured = case.tcp.as_ref().and_then(|tcp| tcp.rtt_min);
+    measured.unwrap_or_else(|| case.last.since(case.first()) as f64 / 1e9)
+}
+
+/// Whether a router says that it may not: administratively prohibited, or for a port that it does not let through
+/// (RFC 792, RFC 1812 §5.2.7.1, RFC 4443 §3.1). To a SYN a host itself answers with RST, not with ICMP.
+fn is_prohibition(icmp: Icmp) -> bool {
+    match icmp.from.mapped_ip() {
+        IpAddr::V4(_) => icmp.kind == 3 && matches!(icmp.code, 3 | 9 | 10 | 13),
+        IpAddr::V6(_) => icmp.kind == 1 && matches!(icmp.code, 1 | 4 | 5 | 6),
+    }
+}
+
+/// Whether a router says that it knows no way, or that nobody is there.
+fn is_unreachable(icmp: Icmp) -> bool {
+    match icmp.from.mapped_ip() {
+        IpAddr::V4(_) => icmp.kind == 3 && matches!(icmp.code, 0 | 1 | 6 | 7 | 11 | 12),
+        IpAddr::V6(_) => icmp.kind == 1 && matches!(icmp.code, 0 | 2 | 3),
+    }
+}
+
+impl<'a> Blocked<'a> {
+    /// The first attempt.
+    pub fn lead(&self) -> &'a Case {
+        self.attempts.all.first().copied().unwrap_or(self.lead)
+    }
+
+    /// A connection of the same client to the same name on another port, which the vendor lists as well.
+    pub fn other_port(&self, scene: &Scene<'a>) -> Option<&'a Case> {
+        let Attempts { client, host, port, .. } = self.attempts;
+        super::reached(scene, client).find(|case| case.host.as_deref() == Some(host) && case.resp.1 != port)
+    }
+
+    /// Who has spoken, and in which frame.
+    pub fn router(&self) -> Option<(IpAddr, u64)> {
+        let icmp = self.lead.icmp.filter(|_| self.mode == Mode::Icmp)?;
+        Some((icmp.from.mapped_ip(), icmp.frame))
+    }
+
+    /// What it has said.
+    pub fn told(&self) -> String {
+        match self.lead.icmp {
+            Some(icmp) => format!("{} says by ICMP: type {}, code {}", icmp.from.mapped_ip(), icmp.kind, icmp.code),
+            None => String::new(),
+        }
+    }
+
+    /// What was tried and became of it.
+    pub fn text(&self) -> String {
+        let Attempts { client, port, .. } = self.attempts;
+        let seconds = self.attempts.last().since(self.attempts.first()) as f64 / 1e9;
+        let (tries, lead) = (self.attempts.tries(), self.lead());
+        let became = became(self.mode);
+        format!("{client} tries {} port {port} {tries} times over {seconds:.1} s: {became}", lead.resp.0)
+    }
+}

@@ -1,0 +1,71 @@
+//! D-20: clients that come in by the site's own address, and are not let in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::super::draft::Draft;
+use super::super::rules::RuleId;
+use super::super::scene::{Scene, nanos};
+use super::attempts::{is_vain, syns};
+use crate::classify::words::Sub;
+use crate::engine::case::Case;
+use crate::event::{Class, FindingRecord};
+
+/// Ports that are not answered.
+pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    if scene.is_one_sided() {
+        return Vec::new();
+    }
+    let mut tried: BTreeMap<(IpAddr, IpAddr, u16), Vec<&Case>> = BTreeMap::new();
+    for case in scene.cases.flows.iter().filter(|case| case.class == Class::Direct && is_vain(case)) {
+        tried.entry((case.orig.0, case.resp.0, case.resp.1)).or_default().push(case);
+    }
+    tried.values().filter_map(|all| broken(scene, all)).collect()
+}
+
+fn broken(scene: &Scene<'_>, all: &[&Case]) -> Option<FindingRecord> {
+    let reach = &scene.rules.settings.reach;
+    let (lead, last) = (*all.first()?, all.iter().map(|case| case.last).max()?);
+    let opened = |case: &Case| case.established && case.resp == lead.resp && case.last >= lead.first();
+    let tries: u64 = all.iter().map(|case| syns(case)).sum();
+    let long = last.since(lead.first()) >= nanos(reach.syn_seconds);
+    if scene.cases.flows.iter().any(opened) || (tries as f64) < reach.syns || !long {
+        return None;
+    }
+    let confidence = if is_known(scene, lead) { reach.d_20 } else { stranger(scene, lead)? };
+    let refused = all.iter().filter(|case| case.pkts[1] > 0).count();
+    let became = if refused > 0 { "refused" } else { "never answered" };
+    let seconds = last.since(lead.first()) as f64 / 1e9;
+    let (from, to) = (lead.orig.0, lead.resp);
+    let text = format!("{from} tries {} port {} {tries} times over {seconds:.1} s: {became}", to.0, to.1);
+    let mut draft = Draft::new(scene.rules, RuleId::D20, lead.first(), last)
+        .lead(&lead.identity)
+        .flows(all.iter().map(|case| case.identity.flow_id))
+        .base(confidence)
+        .count(tries)
+        .evidence(text, Some(lead.first_frame), Some(lead.first()));
+    if lead.subs.has(Sub::Hairpin) {
+        let text = format!("{from} is inside, and {} is this site's own address outside", to.0);
+        draft = draft.evidence(text, None, None);
+    }
+    Some(draft.build())
+}
+
+/// Whether who comes is of the system, or comes by a way that the user has named.
+fn is_known(scene: &Scene<'_>, case: &Case) -> bool {
+    let site = &scene.base.site;
+    case.inside[0]
+        || scene.system().contains(&case.orig.0)
+        || site.direct_ports.contains(&case.resp.1)
+        || site.wan.contains(&case.resp.0)
+}
+
+/// How sure it is that a stranger is a client: whoever looks for open ports tries several, and comes in company.
+fn stranger(scene: &Scene<'_>, case: &Case) -> Option<f64> {
+    let reach = &scene.rules.settings.reach;
+    let inward = || scene.cases.flows.iter().filter(|other| other.is_tcp() && other.resp.0 == case.resp.0);
+    let strangers: BTreeSet<IpAddr> =
+        inward().filter(|other| is_vain(other) && !is_known(scene, other)).map(|other| other.orig.0).collect();
+    let looks_around = inward().any(|other| other.orig.0 == case.orig.0 && other.class != Class::Direct);
+    ((strangers.len() as f64) < reach.strangers && !looks_around).then_some(reach.stranger)
+}

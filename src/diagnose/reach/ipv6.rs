@@ -1,0 +1,72 @@
+//! D-35: IPv6 that leads nowhere, so that each connection loses time before it is made over IPv4.
+
+use std::net::IpAddr;
+
+use super::super::draft::Draft;
+use super::super::rules::{Place, RuleId};
+use super::super::scene::{Scene, nanos};
+use super::attempts::is_vain;
+use crate::engine::case::{Case, is_core};
+use crate::event::FindingRecord;
+
+/// Clients whose IPv6 fails.
+pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    if scene.is_one_sided() {
+        return Vec::new();
+    }
+    let mut clients: Vec<IpAddr> = fallbacks(scene).map(|(six, _)| six.orig.0).collect();
+    clients.sort();
+    clients.dedup();
+    clients.into_iter().filter_map(|client| broken(scene, client)).collect()
+}
+
+/// Connections to the vendor that were tried over IPv6 in vain, each with the one over IPv4 that was then made.
+fn fallbacks<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (&'a Case, &'a Case)> {
+    let (flows, reach) = (&scene.cases.flows, &scene.rules.settings.reach);
+    let (least, most) = (nanos(reach.fallback_seconds), nanos(reach.fallback_within_seconds));
+    let vain = |case: &&Case| {
+        case.orig.0.is_ipv6()
+            && is_vain(case)
+            && case.pkts[1] == 0
+            && is_core(case.class, case.subs)
+            && case.host.is_some()
+    };
+    flows.iter().filter(vain).filter_map(move |six| {
+        let instead = |four: &&Case| {
+            let later = four.first().since(six.first());
+            four.orig.0.is_ipv4()
+                && four.established
+                && four.host == six.host
+                && four.resp.1 == six.resp.1
+                && four.first() > six.first()
+                && (least..most).contains(&later)
+        };
+        Some((six, flows.iter().find(instead)?))
+    })
+}
+
+fn broken(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
+    let reach = &scene.rules.settings.reach;
+    let works = |case: &Case| case.is_tcp() && case.established && !case.inside[1];
+    let all: Vec<(&Case, &Case)> = fallbacks(scene).filter(|(six, _)| six.orig.0 == client).collect();
+    if (all.len() as f64) < reach.fallbacks || scene.of_client(client).any(works) {
+        return None;
+    }
+    let (lead, _) = *all.first()?;
+    let (last, _) = *all.last()?;
+    let lost = all.iter().map(|(six, four)| four.first().since(six.first()) as f64 / 1e9);
+    let mean = lost.sum::<f64>() / all.len() as f64;
+    let mut draft = Draft::new(scene.rules, RuleId::D35, lead.first(), last.last)
+        .lead(&lead.identity)
+        .flows(all.iter().map(|(six, _)| six.identity.flow_id))
+        .say(Place::Seconds, format!("{mean:.1}"))
+        .count(all.len() as u64);
+    for (six, four) in all.iter().take(3) {
+        let name = six.host.as_deref().unwrap_or("the server");
+        let text = format!("{name} is tried at {} and not answered", six.resp.0);
+        draft = draft.evidence(text, Some(six.first_frame), Some(six.first()));
+        let text = format!("and then reached at {}", four.resp.0);
+        draft = draft.evidence(text, Some(four.first_frame), Some(four.first()));
+    }
+    Some(draft.build())
+}

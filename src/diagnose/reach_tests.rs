@@ -1,0 +1,211 @@
+use super::super::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, dns, found, tcp, told, unanswered};
+use super::*;
+use crate::classify::words::Subs;
+use crate::engine::case::Direction;
+use crate::engine::learnt::Icmp;
+
+const API: &str = "restapi.gp4f.com";
+const API_ADDRESS: &str = "203.0.113.20";
+const LSF: &str = "lsf.u5fgb.com";
+const WAN: &str = "198.51.100.7";
+
+/// What is said, each with mode, host and how sure.
+fn said(flows: Vec<Case>) -> Vec<(String, String, f64)> {
+    let short = |finding: FindingRecord| {
+        let mode = finding.mode.map_or("", Mode::text);
+        (format!("{}/{mode}", finding.kind.text()), finding.host.unwrap_or_default(), finding.confidence)
+    };
+    found(flows, Vec::new(), detect).into_iter().map(short).collect()
+}
+
+fn one(kind: &str, host: &str, sure: f64) -> (String, String, f64) {
+    (kind.into(), host.into(), sure)
+}
+
+fn relay(number: u64, first: f64, last: f64) -> Case {
+    tcp(number, RECORDER, RELAY, Class::Relay, RELAY_NAME, first, last)
+}
+
+fn api(number: u64, first: f64, last: f64) -> Case {
+    tcp(number, RECORDER, API_ADDRESS, Class::Api, API, first, last)
+}
+
+fn on_80(mut case: Case) -> Case {
+    case.resp.1 = 80;
+    case.identity.dest_port = Some(80);
+    case
+}
+
+/// A connection that was refused at once, by a RST with that time to live.
+fn refused(mut case: Case, trip: f64, ttl: u8) -> Case {
+    case = unanswered(case, 1);
+    (case.pkts[1], case.ttl[1], case.last) = (1, ttl, at(0.0).after(0));
+    case.last = case.first().after((trip * 1e9) as u64);
+    let tcp = case.tcp.as_mut().unwrap();
+    (tcp.state, tcp.rst_by, tcp.rtt_min) = ("REJ", Some(Direction::Resp), Some(trip));
+    case
+}
+
+#[test]
+fn silence_is_a_drop() {
+    let [found] = &found(vec![unanswered(relay(1, 5.0, 12.0), 4)], vec![], detect)[..] else { panic!() };
+    assert_eq!((found.mode, found.confidence, found.rule, found.count), (Some(Mode::Drop), 0.9, "D-6", 4));
+    assert_eq!((found.first, found.flow_start, found.dest_port), (at(5.0), Some(at(5.0)), Some(443)));
+    // a client that opens a new connection each time
+    let tries = |count: u64| (0..count).map(|n| unanswered(relay(n + 1, n as f64 * 2.0, n as f64 * 2.0), 1)).collect();
+    assert_eq!(said(tries(3)), [one("tcp-blocked/drop", RELAY_NAME, 0.9)]);
+    assert!(said(tries(2)).is_empty());
+    // the capture or the client ends too early, or it is asked for on a port that nobody needs
+    assert!(said(vec![unanswered(relay(1, 5.0, 6.0), 3)]).is_empty());
+    assert!(said(vec![on_80(unanswered(api(1, 5.0, 12.0), 4))]).is_empty());
+    let mut foreign = unanswered(relay(1, 5.0, 12.0), 4);
+    foreign.host = Some("cdn.example.net".into());
+    assert!(said(vec![foreign]).is_empty());
+    let mut copies = unanswered(relay(1, 5.0, 12.0), 4);
+    copies.duplicates = 2;
+    assert!(said(vec![copies]).is_empty());
+}
+
+#[test]
+fn who_gets_through_in_the_end_is_not_blocked() {
+    let vain = || unanswered(relay(1, 5.0, 12.0), 4);
+    assert!(said(vec![vain(), relay(2, 13.0, 20.0)]).is_empty());
+    // through a proxy, or over the other version of IP
+    let mut proxied = relay(2, 13.0, 20.0);
+    (proxied.via_proxy, proxied.resp.1) = (Some(443), 3128);
+    assert!(said(vec![vain(), proxied]).is_empty());
+    let mut six = vain();
+    (six.orig.0, six.resp.0) = ("2001:db8::50".parse().unwrap(), "2001:db8:1::10".parse().unwrap());
+    assert!(said(vec![six, relay(2, 13.0, 20.0)]).is_empty());
+    // another client does not count, and what worked once may be blocked later
+    let other = tcp(2, VIEWER, RELAY, Class::Relay, RELAY_NAME, 13.0, 20.0);
+    assert_eq!(said(vec![vain(), other]).len(), 1);
+    let alive = api(3, 1.0, 30.0);
+    let later = said(vec![relay(2, 1.0, 3.0), vain(), alive]);
+    assert!(later.contains(&one("tcp-blocked/drop", RELAY_NAME, 0.9)), "{later:?}");
+    // unless nothing at all comes in any more
+    assert_eq!(said(vec![relay(2, 1.0, 3.0), vain()]), [one("tcp-blocked/drop", RELAY_NAME, 0.5)]);
+}
+
+#[test]
+fn refusals_and_who_makes_them() {
+    // from next door, where the servers are ten hops away
+    let near = said(vec![api(9, 1.0, 30.0), refused(relay(1, 5.0, 5.0), 0.0003, 64)]);
+    assert_eq!(near[0], one("tcp-blocked/rst", RELAY_NAME, 0.9));
+    // as far away as the servers: their own, perhaps, and once may be a restart
+    let own = |n: u64| refused(relay(n, n as f64 * 3.0, 0.0), 0.02, 52);
+    assert_eq!(said(vec![api(9, 1.0, 30.0), own(1), own(2), own(3)])[0].2, 0.5);
+    // nothing to compare with
+    let unknown = |n: u64| refused(relay(n, n as f64 * 3.0, 0.0), 0.0003, 63);
+    assert_eq!(said(vec![unknown(1), unknown(2), unknown(3)]), [one("tcp-blocked/rst", RELAY_NAME, 0.9)]);
+    assert_eq!(said(vec![unknown(1)])[0].2, 0.5);
+}
+
+#[test]
+fn a_router_says_so() {
+    let rejected = |code| {
+        let mut case = unanswered(relay(1, 5.0, 5.0), 1);
+        let from = crate::decode::Addr::from_ip("192.168.1.1".parse().unwrap());
+        case.icmp = Some(Icmp { from, kind: 3, code, frame: 2 });
+        case
+    };
+    let [found] = &found(vec![rejected(13)], vec![], detect)[..] else { panic!() };
+    assert_eq!((found.mode, found.confidence), (Some(Mode::Icmp), 0.98));
+    assert_eq!(
+        found.title,
+        format!("{RECORDER} cannot reach {RELAY_NAME} on TCP port 443: 192.168.1.1 says that it is prohibited")
+    );
+    assert_eq!(found.evidence[1].frame, Some(2));
+    assert!(said(vec![rejected(1)]).is_empty());
+    let mut again = rejected(1);
+    (again.pkts[0], again.last) = (4, at(12.0));
+    assert_eq!(said(vec![again]), [one("tcp-blocked/icmp", RELAY_NAME, 0.75)]);
+}
+
+#[test]
+fn one_port_or_one_name() {
+    // 80 is closed, 443 is open
+    let [found] = &found(vec![relay(9, 1.0, 30.0), on_80(unanswered(relay(1, 5.0, 12.0), 4))], vec![], detect)[..]
+    else {
+        panic!()
+    };
+    assert_eq!((found.rule, found.severity, found.confidence), ("D-34", Severity::Warning, 0.85));
+    // one name of several: a gap
+    let lsf = |n, first, last| tcp(n, RECORDER, "203.0.113.23", Class::LsfControl, LSF, first, last);
+    let gap = said(vec![api(9, 1.0, 30.0), unanswered(lsf(1, 5.0, 12.0), 4)]);
+    assert_eq!(gap, [one("tcp-blocked/drop", LSF, 0.9), one("allowlist-gap/", LSF, 0.85)]);
+    // all names on one port: not a gap, though the relay answers on the other
+    let port =
+        said(vec![on_80(relay(9, 1.0, 30.0)), unanswered(lsf(1, 5.0, 12.0), 4), unanswered(api(2, 5.0, 12.0), 4)]);
+    assert!(port.iter().all(|(kind, ..)| kind == "tcp-blocked/drop") && port.len() == 2, "{port:?}");
+}
+
+#[test]
+fn storage_alone() {
+    let name = "oe-prod-media.s3.us-west-2.amazonaws.com";
+    let mut s3 = unanswered(tcp(1, RECORDER, "203.0.113.30", Class::S3, name, 5.0, 12.0), 4);
+    s3.subs = Subs::of(Sub::Vendor);
+    let [blocked, gap] = &found(vec![api(9, 1.0, 30.0), s3.clone()], vec![], detect)[..] else { panic!() };
+    assert_eq!((blocked.kind, blocked.severity), (Kind::TcpBlocked, Severity::Warning));
+    assert_eq!((gap.kind, gap.confidence, gap.first), (Kind::S3Blocked, 0.85, at(5.0)));
+    assert_eq!(said(vec![s3]).len(), 1);
+}
+
+#[test]
+fn a_name_that_is_denied_is_a_gap_where_others_pass() {
+    let denied = || dns(1, RECORDER, RELAY_NAME, 5.0, Some((0.01, 3)));
+    let gap = found(vec![api(9, 1.0, 30.0)], vec![denied()], detect);
+    assert_eq!(gap.iter().map(|f| (f.kind, f.flow_start)).collect::<Vec<_>>(), [(Kind::AllowlistGap, Some(at(5.0)))]);
+    assert!(gap[0].advice.contains("TCP 443"), "{}", gap[0].advice);
+    assert!(found(vec![], vec![denied()], detect).is_empty());
+    // what a filter's own address refuses is the filter's doing
+    let sunk = told(dns(1, RECORDER, RELAY_NAME, 5.0, Some((0.01, 0))), "192.168.1.1");
+    let vain = unanswered(tcp(2, RECORDER, "192.168.1.1", Class::Relay, RELAY_NAME, 6.0, 14.0), 4);
+    let sunk = found(vec![vain, api(9, 1.0, 30.0)], vec![sunk], detect);
+    assert!(sunk.iter().all(|f| f.kind == Kind::AllowlistGap), "{sunk:?}");
+}
+
+/// A client that comes to the site's address outside.
+fn inward(number: u64, from: &str, first: f64, last: f64) -> Case {
+    let mut case = unanswered(tcp(number, from, WAN, Class::Direct, "", first, last), 4);
+    (case.host, case.subs) = (None, Subs::of(if case.inside[0] { Sub::Hairpin } else { Sub::Inbound }));
+    case
+}
+
+#[test]
+fn nobody_lets_a_client_in() {
+    let [found] = &found(vec![inward(1, VIEWER, 5.0, 12.0)], vec![], detect)[..] else { panic!() };
+    assert_eq!((found.kind, found.confidence, found.first), (Kind::DirectBroken, 0.9, at(5.0)));
+    assert!(found.evidence[1].text.contains("inside"));
+    let from_outside = |n| inward(n, &format!("192.0.2.{n}"), 5.0, 12.0);
+    assert_eq!(said(vec![from_outside(1)]), [one("direct-broken/", "", 0.65)]);
+    // the noise of the Internet, one who tries other ports too, and a port that is open after all
+    assert!(said((1..=3).map(from_outside).collect()).is_empty());
+    let mut other = from_outside(1);
+    (other.class, other.resp.1) = (Class::Unknown, 22);
+    assert!(said(vec![from_outside(1), other]).is_empty());
+    let mut open = tcp(9, "192.0.2.9", WAN, Class::Direct, "", 20.0, 30.0);
+    open.host = None;
+    assert!(said(vec![from_outside(1), open]).is_empty());
+}
+
+#[test]
+fn ipv6_that_leads_nowhere() {
+    let six = |n: u64, first: f64| {
+        let mut case = unanswered(relay(n, first, first + 2.0), 2);
+        (case.orig.0, case.resp.0) = ("2001:db8::50".parse().unwrap(), "2001:db8:1::10".parse().unwrap());
+        case.identity.src_ip = case.orig.0;
+        case
+    };
+    let twice = || vec![six(1, 5.0), relay(2, 9.0, 12.0), six(3, 50.0), relay(4, 54.0, 60.0)];
+    let [found] = &found(twice(), vec![], detect)[..] else { panic!() };
+    assert_eq!((found.kind, found.confidence, found.first, found.count), (Kind::BrokenIpv6, 0.85, at(5.0), 2));
+    assert!(found.title.contains("loses 4.0 s"), "{}", found.title);
+    assert!(said(vec![six(1, 5.0), relay(2, 9.0, 12.0)]).is_empty());
+    // both were tried at once, and IPv4 was quicker
+    assert!(said(vec![six(1, 5.0), relay(2, 5.05, 12.0), six(3, 50.0), relay(4, 50.05, 60.0)]).is_empty());
+    // IPv6 does work
+    let mut works = six(5, 70.0);
+    works.established = true;
+    assert!(said([twice(), vec![works]].concat()).is_empty());
+}

@@ -1,0 +1,125 @@
+//! What detectors look at: the cases of a capture, and what is known beside them.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::rules::Rules;
+use crate::classify::host::HostMatch;
+use crate::classify::words::{Flag, Sub};
+use crate::engine::case::{Case, Cases, is_core};
+use crate::engine::learnt::turn;
+use crate::engine::naming::KnowledgeBase;
+use crate::event::{CaptureQuality, Class, Vantage};
+use crate::time::{SECOND, Timestamp};
+
+/// Everything that a detector may ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The flows of the system, and its DNS.
+    pub cases: &'a Cases,
+    /// Texts and thresholds.
+    pub rules: &'a Rules,
+    /// The catalogue, and what the user says of the site.
+    pub base: &'a KnowledgeBase,
+    /// What the capture is worth.
+    pub quality: &'a CaptureQuality,
+}
+
+impl<'a> Scene<'a> {
+    /// The flows that `client` originated.
+    pub fn of_client(&self, client: IpAddr) -> impl Iterator<Item = &'a Case> + Clone {
+        self.cases.flows.iter().filter(move |case| case.orig.0 == client)
+    }
+
+    /// The flows to the vendor's own services.
+    pub fn core(&self) -> impl Iterator<Item = &'a Case> {
+        self.cases.flows.iter().filter(|case| is_core(case.class, case.subs))
+    }
+
+    /// The hosts of the system: who asks for the vendor's own names, or speaks to them.
+    pub fn system(&self) -> BTreeSet<IpAddr> {
+        let asked = self.cases.dns.iter().filter(|dns| is_core(dns.host.class, dns.host.subs)).map(|dns| dns.client);
+        asked.chain(self.core().map(|case| case.orig.0)).collect()
+    }
+
+    /// Whether a name is on the vendor's allow-list, its storage included, as it is spelt.
+    pub fn is_listed(&self, host: &HostMatch) -> bool {
+        let row = host.entry(&self.base.catalogue).is_some_and(|entry| entry.listed);
+        (row || host.class == Class::S3 && host.subs.has(Sub::Vendor)) && !host.flags.has(Flag::TypoHost)
+    }
+
+    /// Whether the mirror shows one direction only, so that silence says nothing.
+    pub fn is_one_sided(&self) -> bool {
+        self.quality.one_sided_share > self.rules.settings.capture.one_sided_share
+    }
+
+    /// Where the capture stands in the path of a flow to the relay: on whose side, and inside that site's address
+    /// translation or out. `None` where the flow does not show whose side it is.
+    pub fn vantage(&self, case: &Case) -> Option<Vantage> {
+        let [inside, _] = case.inside;
+        match (self.is_recorder_side(case)?, inside) {
+            (true, true) => Some(Vantage::RecorderLan),
+            (true, false) => Some(Vantage::RecorderWan),
+            (false, true) => Some(Vantage::ClientLan),
+            (false, false) => Some(Vantage::ClientWan),
+        }
+    }
+
+    /// Whether a flow to the relay is the recorder's (true) or a viewer's (false).
+    pub fn is_recorder_side(&self, case: &Case) -> Option<bool> {
+        let marks = case.http.iter().flat_map(|http| &http.turns).fold(0, |all, turn| all | turn.turn.marks);
+        if marks & turn::SENDS_MESSAGE != 0 {
+            return Some(true);
+        }
+        if marks & turn::MESSAGE != 0 {
+            return Some(false);
+        }
+        if case.subs.has(Sub::VideoUp) {
+            return Some(true);
+        }
+        if case.subs.has(Sub::VideoDown) {
+            return Some(false);
+        }
+        // who logs in to look is a viewer, who reports to the API's device side by itself a recorder
+        let client = case.orig.0;
+        let mut own = self.of_client(client).filter(|other| is_core(other.class, other.subs));
+        if own.clone().any(|other| other.class == Class::Login) {
+            return Some(false);
+        }
+        if case.recorders == [true, false] {
+            return Some(true);
+        }
+        own.any(|other| other.class == Class::Licensing || other.subs.has(Sub::VideoUp)).then_some(true)
+    }
+}
+
+/// Whether the server has done what it is there for: behind a finished handshake both sides have spoken, or a request
+/// was answered well, by more than a page.
+pub fn is_served(case: &Case) -> bool {
+    let [asked, answered] = case.payload;
+    if !case.established || asked == 0 || answered == 0 {
+        return false;
+    }
+    match (&case.tls, &case.http) {
+        // the client's first record of TLS 1.3 ends its handshake
+        (Some(tls), _) => {
+            let own = if tls.version >= 0x0304 { 2 } else { 1 };
+            tls.version != 0 && tls.alert.is_none() && tls.flight.is_some_and(|flight| flight.client >= own)
+        }
+        (None, Some(http)) => http.turns.iter().any(|turn| {
+            let page = turn.turn.marks & turn::PAGE != 0;
+            matches!(turn.turn.status, 200..=299 | 304) && !page
+        }),
+        (None, None) => true,
+    }
+}
+
+/// Nanoseconds of a threshold in seconds.
+pub fn nanos(seconds: f64) -> u64 {
+    if seconds > 0.0 { (seconds * SECOND as f64) as u64 } else { 0 }
+}
+
+/// Whether two moments are within so many seconds of each other.
+pub fn within(a: Timestamp, b: Timestamp, seconds: f64) -> bool {
+    a.0.abs_diff(b.0) <= nanos(seconds)
+}

@@ -1,0 +1,99 @@
+//! Every threshold of the diagnosis, typed. Values and reasons stand in `rules/*.toml`; a field that is called like a
+//! rule is that rule's base confidence.
+
+use serde::Deserialize;
+
+use crate::classify::settings::settings;
+
+settings!(
+    /// A box on the way holds video back.
+    Stall: f64 {
+        cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_9, cf_10, cf_12, request_bytes, first_byte_seconds, give_up_seconds,
+        header_bytes, ticket_bytes, body_bytes, body_seconds, sibling_answer_seconds,
+        sibling_within_seconds, sibling, attempts, attempts_within_seconds, repeated, alone, heartbeat,
+        idle_bps, trickle_segments, trickle_bytes, trickle_gap_seconds_min, trickle_gap_seconds_max,
+        trickle_variation, trickle_growth, trickle_bps, plateau_bps_min, plateau_bps_max,
+        plateau_after_seconds, baseline_bps, baseline_factor, baseline_rate, then_release, release_bytes, release_bytes_least,
+        release_seconds, release_silence_seconds, release_factor, backlog_share, at_end_seconds, at_end,
+        limit_share, at_limit, zero_window_seconds, zero_window_bytes, far_receiver, cycle_lives,
+        cycle_life_share, cycle_bytes_share, cycle_timer_share, cycle_timer, legs_bytes, legs_share,
+        legs_seconds, lag_share, pool_stalled, pool_seconds, near_rtt_seconds, far_rtt_seconds, sign,
+        signs_max, loss_share, timeout_seconds, swallowed,
+    }
+);
+settings!(
+    /// A box on the way refuses.
+    Refused: f64 {
+        cf_7, cf_8, cf_11, d_28, d_29, d_33, sealed, refusal_seconds, upload_bytes, gets, continue_seconds,
+        closes,
+    }
+);
+settings!(
+    /// Names do not resolve.
+    Names: f64 {
+        d_1, d_2, d_3, d_4, d_5, d_38, unanswered_queries, again_seconds, unanswered_seconds, doubtful, optional,
+        sinkhole_names, sinkhole_ttl, slow_median_seconds, slow_p95_seconds, slow_times, slow_answers,
+        lone_neighbour, bypass_queries,
+    }
+);
+settings!(
+    /// Connections are not made.
+    Reach: f64 {
+        d_6, d_20, d_34, d_35, d_36, d_37, syns, syn_seconds, told, unreachable, doubtful, near_share, near_seconds,
+        stranger, strangers, fallback_seconds, fallback_within_seconds, fallbacks, siblings,
+    }
+);
+settings!(
+    /// TLS fails in its beginning.
+    Tls: f64 {
+        d_7, d_8, d_9, d_10, d_11, doubtful, reset_seconds, think_seconds, foreign_hops, injected, resets, hello_tries,
+        hello_bytes, two_issuers, distrusted, sealed, sealed_alert, sealed_alerts, alike_hosts, again_seconds,
+        skew_seconds,
+    }
+);
+settings!(
+    /// Peer-to-peer.
+    P2p: f64 {
+        d_13, d_14, d_15, d_16, d_17, d_18, d_19, d_32, stun_seconds, stun_requests, check_seconds,
+        mappings, outside_seen, media_gap_seconds, consent_seconds, fallback_seconds, relay_seconds,
+    }
+);
+settings!(
+    /// The capture itself.
+    Capture: f64 {
+        d_21, d_22, d_23, d_24, few, duplicate_share, duplicate_frames, one_sided_share, one_sided_flows,
+        missed_share, missed_bytes, cut_share, encrypted_share, undecoded_share, poor_missed_share,
+        poor_cut_share, poor_cap,
+    }
+);
+settings!(
+    /// The network is slow, full or lossy.
+    Path: f64 {
+        d_25, d_26, d_27, full_share, full_within_seconds, full_seconds, rtt_factor, rtt_more_seconds,
+        full_loss_share, loss_share, timeouts_per_minute, rtt_p95_seconds, jitter_seconds, full_size_bytes,
+        full_size_tries, samples,
+    }
+);
+settings!(
+    /// The recorder's own set-up.
+    Recorder: f64 {
+        d_12, d_30, d_31, d_39, d_40, d_41, ntp_requests, ntp_seconds, watch_seconds, baseline_bps,
+        baseline_least, baseline_most, reconnects, reconnect_seconds, region_rtt_factor, macs, mac_changes,
+    }
+);
+
+/// The settings of all families.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Settings {
+    pub stall: Stall,
+    pub refused: Refused,
+    pub names: Names,
+    pub reach: Reach,
+    pub tls: Tls,
+    pub p2p: P2p,
+    pub capture: Capture,
+    pub path: Path,
+    pub recorder: Recorder,
+}

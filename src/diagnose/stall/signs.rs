@@ -1,0 +1,129 @@
+//! What else speaks for a box in between, or for the network, beside the silence itself.
+
+use std::net::IpAddr;
+
+use super::silence::{Answer, answer_of};
+use crate::diagnose::scene::{Scene, nanos};
+use crate::engine::case::{Case, Direction, is_core};
+use crate::event::Middlebox;
+use crate::time::Timestamp;
+
+/// Times to live that hosts send with: seen like that, no router lies between.
+const FRESH: [u8; 3] = [64, 128, 255];
+
+/// The signs of a box right behind the mirror.
+#[derive(Clone, Debug, Default)]
+pub struct Signs {
+    /// What they add to a confidence.
+    pub weight: f64,
+    /// Each in words.
+    pub told: Vec<String>,
+    /// What is known of the box.
+    pub middlebox: Middlebox,
+}
+
+/// The signs of a box between the originator and what the responder's address stands for.
+pub fn signs(scene: &Scene<'_>, case: &Case) -> Signs {
+    let settings = &scene.rules.settings.stall;
+    let mut signs = Signs::default();
+    let rtt = case.tcp.as_ref().and_then(|tcp| tcp.rtt_min);
+    let far = !case.inside.get(1).copied().unwrap_or(true);
+    if let Some(rtt) = rtt.filter(|rtt| far && *rtt < settings.near_rtt_seconds && others_are_far(scene, case)) {
+        signs.add(settings.sign, format!("a round trip of {:.1} ms to an address on the Internet", rtt * 1e3));
+        signs.middlebox.rtt = Some(rtt);
+    }
+    if let Some(ttl) = from_next_door(case, Direction::Resp).filter(|_| far) {
+        signs.add(settings.sign, format!("its packets come with a time to live of {ttl}: no router lies between"));
+        signs.middlebox.ttl = Some(ttl);
+    }
+    if let Some(via) = case.http.iter().flat_map(|http| &http.turns).find_map(|turn| turn.via.clone()) {
+        signs.add(settings.sign, format!("a proxy names itself: Via: {via}"));
+        signs.middlebox.via = Some(via);
+    }
+    signs.middlebox.issuer = case.tls.as_ref().and_then(|tls| tls.issuer.clone());
+    signs.weight = signs.weight.min(settings.signs_max);
+    signs
+}
+
+impl Signs {
+    fn add(&mut self, weight: f64, told: String) {
+        self.weight += weight;
+        self.told.push(told);
+    }
+}
+
+/// The time to live of a side whose packets have passed no router.
+pub fn from_next_door(case: &Case, side: Direction) -> Option<u8> {
+    let [orig, resp] = case.ttl;
+    Some(if side == Direction::Orig { orig } else { resp }).filter(|ttl| FRESH.contains(ttl))
+}
+
+/// Whether other hosts of the cloud are farther away than a box could be.
+fn others_are_far(scene: &Scene<'_>, case: &Case) -> bool {
+    let far = scene.rules.settings.stall.far_rtt_seconds;
+    let others =
+        scene.of_client(case.orig.0).filter(|other| other.resp.0 != case.resp.0 && is_core(other.class, other.subs));
+    others.filter_map(|other| other.tcp.as_ref()?.rtt_min).any(|rtt| rtt > far)
+}
+
+/// A connection of the same client to another service of the vendor that was answered around `when`: menus load.
+pub fn sibling<'a>(scene: &Scene<'a>, case: &Case, when: Timestamp) -> Option<&'a Case> {
+    let settings = &scene.rules.settings.stall;
+    let near = nanos(settings.sibling_within_seconds);
+    scene.of_client(case.orig.0).find(|other| {
+        other.identity.flow_id != case.identity.flow_id
+            && is_core(other.class, other.subs)
+            && other.last.after(near) >= when
+            && other.first() <= when.after(near)
+            && was_answered(scene, other)
+    })
+}
+
+/// Whether a connection's requests were answered, and soon.
+fn was_answered(scene: &Scene<'_>, case: &Case) -> bool {
+    let settings = &scene.rules.settings.stall;
+    let Some(tcp) = case.tcp.as_ref().filter(|_| case.established) else { return false };
+    if answer_of(case, settings) != Answer::Whole {
+        return false;
+    }
+    let soon = |asked: Timestamp, answered: Timestamp| answered.since(asked) <= nanos(settings.sibling_answer_seconds);
+    match (&case.tls, &case.http) {
+        (None, Some(http)) => {
+            http.turns.iter().any(|turn| turn.turn.asked.zip(turn.turn.answered).is_some_and(|(a, b)| soon(a.ts, b.ts)))
+        }
+        (Some(tls), _) => {
+            tls.flight.is_some()
+                && super::silence::silences(tcp, case.last, settings.sibling_answer_seconds)
+                    .iter()
+                    .all(|s| !s.asked || s.next.is_none())
+        }
+        (None, None) => false,
+    }
+}
+
+/// Why the network may be to blame, or the capture: then nothing is said of the connection.
+pub fn is_troubled(scene: &Scene<'_>, case: &Case) -> bool {
+    let settings = &scene.rules.settings.stall;
+    let Some(tcp) = &case.tcp else { return true };
+    if case.one_sided || case.cut {
+        return true;
+    }
+    let share = |side: usize| {
+        let trouble = tcp.trouble.get(side)?;
+        let pkts = case.pkts.get(side).copied()?.max(1);
+        let lost = trouble.missed > 0
+            || (trouble.retransmissions > 1 && f64::from(trouble.retransmissions) / pkts as f64 >= settings.loss_share);
+        Some(lost)
+    };
+    [0, 1].into_iter().filter_map(share).any(|lost| lost)
+}
+
+/// The connections of `client` to the same host as `case`, it included, that began within the time of one attempt to
+/// view and its repetitions.
+pub fn attempts<'a>(scene: &Scene<'a>, case: &Case, client: IpAddr) -> Vec<&'a Case> {
+    let near = nanos(scene.rules.settings.stall.attempts_within_seconds);
+    let same = |other: &&Case| {
+        other.class == case.class && other.host == case.host && other.first().0.abs_diff(case.first().0) <= near
+    };
+    scene.of_client(client).filter(same).collect()
+}

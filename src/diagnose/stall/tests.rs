@@ -1,0 +1,195 @@
+//! Holds and what looks like them, on the viewer's side and the recorder's.
+
+use super::*;
+use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, clear, found, seen, tcp};
+use crate::engine::case::{Case, Direction};
+use crate::engine::learnt::{Flight, Turn, turn};
+use crate::event::{Class, Mode};
+use crate::flow::course::{Burst, Course};
+use crate::flow::rates::Rates;
+use crate::flow::trouble::Closed;
+use crate::time::SECOND;
+
+const VIEW: u32 = turn::GET;
+const STREAM: u32 = turn::GET | turn::MESSAGE | turn::ENDLESS;
+
+/// A viewer's connection to the relay in the clear: asked at `first`, with these pieces of payload from the relay, each
+/// `(second, bytes)`, and open until `last`.
+fn view(number: u64, first: f64, last: f64, turn: Turn, pieces: &[(f64, u64)]) -> Case {
+    let case = tcp(number, VIEWER, RELAY, Class::Relay, RELAY_NAME, first, last);
+    with_pieces(clear(case, &[turn]), first, pieces)
+}
+
+fn with_pieces(mut case: Case, asked: f64, pieces: &[(f64, u64)]) -> Case {
+    let mut course = Course::begun(Rates::default(), [None, None]);
+    for (second, bytes) in pieces {
+        course.add(1, at(*second), (*second * 10.0) as u64, *bytes);
+    }
+    let [_, resp] = course.bursts;
+    case.payload = [300, pieces.iter().map(|(_, bytes)| bytes).sum()];
+    let tcp = case.tcp.as_mut().unwrap();
+    tcp.bursts = [vec![Burst::whole(at(asked), at(asked), 1, 300)], resp];
+    tcp.turns = [if pieces.is_empty() { 300 } else { 0 }, case.payload[1] as u32];
+    case
+}
+
+fn asked(first: f64) -> Turn {
+    Turn { asked: Some(seen(first, 4)), marks: VIEW, ..Turn::default() }
+}
+
+fn headed(first: f64, head: f64) -> Turn {
+    Turn { answered: Some(seen(head, 5)), status: 200, marks: STREAM, ..asked(first) }
+}
+
+/// Menus that load.
+fn menu() -> Case {
+    let mut case = tcp(900, VIEWER, "203.0.113.20", Class::Api, "restapi.gp4f.com", 1.0, 3.0);
+    case.tls.as_mut().unwrap().flight =
+        Some(Flight { client: 2, answers: [250, 250, 900, 0, 0, 0], answered: 3, asked: seen(1.1, 2), first: 53 });
+    case.tcp.as_mut().unwrap().turns = [0, 1400];
+    case
+}
+
+/// Video at `rate` bytes a second from one second to another.
+fn video(from: f64, to: f64, rate: u64) -> Vec<(f64, u64)> {
+    let frames = ((to - from) * 15.0) as u64;
+    (0..frames).map(|n| (from + n as f64 / 15.0, if n % 30 == 0 { rate * 8 / 18 } else { rate / 18 })).collect()
+}
+
+fn modes(flows: Vec<Case>) -> Vec<(Option<Mode>, f64)> {
+    found(flows, Vec::new(), detect).into_iter().map(|finding| (finding.mode, finding.confidence)).collect()
+}
+
+#[test]
+fn one_silent_wait_is_a_hint_and_three_beside_menus_that_load_are_a_claim() {
+    let one = |n: u64| view(n, 5.0 + n as f64 * 20.0, 24.0 + n as f64 * 20.0, asked(5.0 + n as f64 * 20.0), &[]);
+    let [(mode, alone)] = modes(vec![menu(), one(0)])[..] else { panic!() };
+    assert!(mode == Some(Mode::BufferAll) && alone < 0.55, "{alone}");
+    let three = modes(vec![menu(), one(0), one(1), one(2)]);
+    assert!(three.len() == 3 && three.iter().all(|(_, sure)| *sure >= 0.75), "{three:?}");
+}
+
+#[test]
+fn what_a_relay_or_a_late_source_does_is_no_hold() {
+    let late = [vec![(17.0, 300)], video(17.1, 40.0, 60_000)].concat();
+    let gone = Turn { answered: Some(seen(35.0, 9)), status: 504, marks: VIEW, ..asked(5.0) };
+    let short = view(3, 5.0, 12.0, asked(5.0), &[]);
+    for case in [
+        view(1, 5.0, 40.0, headed(5.0, 17.0), &late),
+        view(2, 5.0, 35.1, gone, &[(35.0, 400)]),
+        short,
+        view(4, 5.0, 40.0, headed(5.0, 5.1), &video(5.1, 40.0, 60_000)),
+    ] {
+        let number = case.identity.flow_id;
+        let mut case = case;
+        case.tcp.as_mut().unwrap().fin_by = Some(Direction::Orig);
+        assert_eq!(modes(vec![menu(), case]), [], "case {number}");
+    }
+    let empty = modes(vec![menu(), view(5, 5.0, 40.0, headed(5.0, 5.1), &[(5.1, 300)])]);
+    assert!(empty.iter().all(|(_, sure)| *sure < 0.55), "a camera that never starts: {empty:?}");
+}
+
+#[test]
+fn a_backlog_at_once_was_held() {
+    for rate in [20_000, 60_000, 500_000] {
+        let held: u64 = rate * 14;
+        let burst: Vec<(f64, u64)> = (0..50).map(|n| (19.0 + n as f64 * 0.03, held / 50)).collect();
+        let pieces = [burst, video(20.6, 40.0, rate)].concat();
+        let [(mode, sure)] = modes(vec![view(1, 5.0, 40.0, headed(5.0, 19.0), &pieces)])[..] else { panic!("{rate}") };
+        assert!(mode == Some(Mode::HoldRelease) && sure >= 0.8, "{rate}: {sure}");
+    }
+    let at_end: Vec<(f64, u64)> = (0..50).map(|n| (35.0 + n as f64 * 0.02, 20_000)).collect();
+    let mut case = view(1, 5.0, 36.1, headed(5.0, 35.0), &at_end);
+    case.tcp.as_mut().unwrap().fin_by = Some(Direction::Resp);
+    let [(mode, sure)] = modes(vec![case])[..] else { panic!() };
+    assert!(mode == Some(Mode::HoldRelease) && sure >= 0.9, "{sure}");
+}
+
+#[test]
+fn drops_by_a_timer_are_a_trickle() {
+    let drops = |pause: f64, growth: f64| {
+        let mut gap = pause;
+        let mut now = 7.0;
+        (0..6)
+            .map(|_| {
+                let piece = (now, 1);
+                now += gap;
+                gap *= growth;
+                piece
+            })
+            .collect::<Vec<_>>()
+    };
+    for pieces in [drops(10.0, 1.0), drops(3.0, 1.0), drops(1.5, 2.0)] {
+        let end = pieces.last().unwrap().0 + 5.0;
+        let [(mode, sure)] = modes(vec![menu(), view(1, 5.0, end, asked(5.0), &pieces)])[..] else { panic!() };
+        assert!(mode == Some(Mode::Trickle) && sure >= 0.55, "{sure}");
+    }
+    let irregular = [(7.0, 1), (8.1, 1), (19.0, 1), (22.0, 1), (49.0, 1)];
+    assert!(
+        modes(vec![menu(), view(1, 5.0, 50.0, asked(5.0), &irregular)])
+            .iter()
+            .all(|(mode, _)| *mode != Some(Mode::Trickle))
+    );
+}
+
+#[test]
+fn session_tickets_are_no_answer_and_a_head_behind_them_is() {
+    let sealed = |answers: &[u16], since: u32| {
+        let mut case = tcp(1, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 45.0);
+        let mut flight = Flight { client: 2, first: 53, asked: seen(5.1, 3), ..Flight::default() };
+        answers.iter().for_each(|length| _ = flight.answer(*length));
+        case.tls.as_mut().unwrap().flight = Some(flight);
+        case.tcp.as_mut().unwrap().turns = [0, since];
+        modes(vec![menu(), case])
+    };
+    assert_eq!(sealed(&[250, 250], 510).len(), 1);
+    assert_eq!(sealed(&[], 0).len(), 1);
+    assert_eq!(sealed(&[250, 250, 310], 825), []);
+    assert_eq!(sealed(&[1200], 1205), []);
+}
+
+#[test]
+fn a_window_that_closes_next_door_is_a_wall_and_far_away_is_not() {
+    let wall = |ttl: u8, reopened: bool| {
+        let mut case = tcp(1, RECORDER, RELAY, Class::Relay, RELAY_NAME, 5.0, 60.0);
+        case.ttl = [64, ttl];
+        case.payload = [400_000, 0];
+        let tcp = case.tcp.as_mut().unwrap();
+        let mut sent = vec![Burst::whole(at(5.0), at(15.0), 1, 400_000)];
+        if reopened {
+            sent.push(Burst::whole(at(50.0), at(60.0), 1, 400_000));
+        }
+        tcp.bursts = [sent, Vec::new()];
+        tcp.trouble[1].closed = Closed { since: at(15.0), frame: 70, nanos: 30 * SECOND };
+        modes(vec![case])
+    };
+    let sure = |found: Vec<(Option<Mode>, f64)>| match found[..] {
+        [(Some(Mode::ZeroWindow), sure)] => sure,
+        _ => panic!("{found:?}"),
+    };
+    assert!(sure(wall(64, false)) >= 0.7);
+    assert!(sure(wall(51, false)) < 0.55);
+    assert!(sure(wall(64, true)) < 0.55);
+}
+
+#[test]
+fn uploads_cut_alike_without_an_answer_are_a_cycle() {
+    let upload = |n: u64, age: f64, answered: bool| {
+        let first = 10.0 + n as f64 * 40.0;
+        let turn = Turn {
+            answered: answered.then(|| seen(first + age, 9)),
+            status: if answered { 200 } else { 0 },
+            marks: turn::POST | turn::SENDS_MESSAGE,
+            ..asked(first)
+        };
+        let mut case = clear(tcp(n + 1, RECORDER, RELAY, Class::Relay, RELAY_NAME, first, first + age), &[turn]);
+        case.payload = [300_000, 0];
+        let tcp = case.tcp.as_mut().unwrap();
+        (tcp.fin_by, tcp.turns) = (Some(Direction::Resp), [300_000, 0]);
+        case
+    };
+    let cut = modes((0..3).map(|n| upload(n, 30.0, false)).collect());
+    assert!(matches!(cut[..], [(Some(Mode::UploadSwallow), sure)] if sure >= 0.65), "{cut:?}");
+    assert_eq!(modes((0..3).map(|n| upload(n, 30.0, true)).collect()), []);
+    assert_eq!(modes((0..3).map(|n| upload(n, 5.0 + n as f64 * 9.0, false)).collect()), []);
+}

@@ -1,0 +1,206 @@
+//! The viewer's side of a hold: nothing comes, or drops, or all of it late and at once (CF-1 to CF-4).
+
+use super::signs::{Signs, attempts, is_troubled, sibling, signs};
+use super::silence::{Answer, Release, Silence, Trickle, answer_of, end_of, is_poll, release, silences, trickle};
+use crate::diagnose::draft::Draft;
+use crate::diagnose::rules::{Place, RuleId};
+use crate::diagnose::scene::{Scene, nanos};
+use crate::engine::case::{Case, Direction, TcpCase};
+use crate::engine::learnt::Seen;
+use crate::event::{Class, FindingRecord, HINT};
+use crate::text::units::{BitRate, Bytes};
+use crate::time::{Timestamp, seconds};
+
+/// All holds that the viewers' side shows.
+pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let candidates = scene.cases.flows.iter().filter(|case| is_candidate(scene, case));
+    candidates.filter_map(|case| judge(scene, case)).collect()
+}
+
+/// Whether a connection may bring video to a viewer from afar.
+fn is_candidate(scene: &Scene<'_>, case: &Case) -> bool {
+    let carries = case.http.as_ref().is_some_and(|http| http.message_http.is_some());
+    (matches!(case.class, Class::Relay | Class::Direct) || carries)
+        && case.established
+        && scene.is_recorder_side(case) != Some(true)
+        && !is_troubled(scene, case)
+}
+
+/// What one connection shows, the surest first: a release, a trickle, a silence.
+fn judge(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.stall;
+    let tcp = case.tcp.as_ref()?;
+    let end = end_of(case, scene.cases.last);
+    if let Some((from, found)) = released(scene, tcp, end) {
+        let asked = Seen { ts: from.from, frame: from.frame };
+        let dripped = trickled(scene, case, tcp, asked, settings.then_release);
+        return Some(dripped.unwrap_or_else(|| of_release(scene, case, from, &found)));
+    }
+    let asked = match answer_of(case, settings) {
+        Answer::Nothing(asked) | Answer::Perhaps(asked) => asked,
+        Answer::Head(asked, head, bytes) => return after_head(scene, case, asked, head, bytes, end),
+        Answer::Whole | Answer::Unknown => return None,
+    };
+    trickled(scene, case, tcp, asked, 0.0).or_else(|| nothing_came(scene, case, tcp, asked, end))
+}
+
+/// A hold whose end brought what was held.
+fn released(scene: &Scene<'_>, tcp: &TcpCase, end: Timestamp) -> Option<(Silence, Release)> {
+    let settings = &scene.rules.settings.stall;
+    // what was paused by its own receiver was not held on the way
+    let [orig, _] = &tcp.trouble;
+    let paused = |silence: &Silence| {
+        orig.closed.nanos > 0
+            && orig.closed.since < silence.until
+            && orig.closed.since.after(orig.closed.nanos) >= silence.from
+    };
+    let over = tcp.fin_by.is_some() || tcp.rst_by.is_some();
+    let held = silences(tcp, end, settings.trickle_gap_seconds_min);
+    held.iter().filter(|silence| silence.asked && !paused(silence)).find_map(|silence| {
+        // drops in between do not end a hold
+        let rest = held.iter().filter(|later| later.from >= silence.from).filter_map(|later| later.next);
+        rest.take_while(|burst| burst.start.since(silence.from) <= nanos(settings.attempts_within_seconds))
+            .find_map(|burst| {
+                release(silence.from, &burst, over && end.since(burst.end) <= nanos(settings.at_end_seconds), settings)
+            })
+            .map(|found| (*silence, found))
+    })
+}
+
+fn of_release(scene: &Scene<'_>, case: &Case, from: Silence, found: &Release) -> FindingRecord {
+    let settings = &scene.rules.settings.stall;
+    let sender_ended = case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by == Some(Direction::Resp));
+    let ended = found.rate.is_none() && sender_ended;
+    let rate =
+        found.rate.map_or_else(String::new, |rate| format!(", and the stream goes on at {}", BitRate(rate * 8.0)));
+    let text = format!("{} arrive at once after {:.0} s{rate}", Bytes(found.backlog as u64), found.held);
+    let draft = start(scene, case, RuleId::Cf4, from.from, found.at, &signs(scene, case))
+        .say(Place::Seconds, format!("{:.0}", found.held))
+        .say(Place::Bytes, Bytes(found.backlog as u64))
+        .evidence("the request, or the last byte before the silence", some_frame(from.frame), Some(from.from))
+        .evidence(text, some_frame(found.frame), Some(found.at));
+    if ended { draft.adjust(settings.at_end).build() } else { draft.build() }
+}
+
+/// A trickle behind a request that was not answered; `more` is what speaks for it beside.
+fn trickled(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, more: f64) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.stall;
+    let (drops, _) = trickle(tcp, asked.ts, settings)?;
+    let signs = signs(scene, case);
+    let draft = start(scene, case, RuleId::Cf3, asked.ts, drops.first, &signs)
+        .say(Place::Seconds, format!("{:.0}", drops.pause))
+        .say(Place::Bytes, Bytes(drops.bytes / u64::from(drops.drops.max(1))))
+        .evidence("the request, acknowledged", some_frame(asked.frame), Some(asked.ts))
+        .evidence(of_drops(&drops), some_frame(drops.frame), Some(drops.first));
+    let draft = support(scene, case, asked.ts, alike(scene, case).len(), draft);
+    let rate = drops.bytes as f64 * 8.0 / (drops.pause * f64::from(drops.drops)).max(1.0);
+    let factor = settings.baseline_factor;
+    let is_baseline = rate >= settings.baseline_bps / factor && rate <= settings.baseline_bps * factor;
+    Some(draft.adjust(more).adjust(if is_baseline { -settings.baseline_rate } else { signs.weight }).build())
+}
+
+fn of_drops(drops: &Trickle) -> String {
+    let mean = drops.bytes / u64::from(drops.drops.max(1));
+    format!("{} pieces of about {mean} bytes, one every {:.1} s", drops.drops, drops.pause)
+}
+
+/// Nothing has come in answer to a request: for long enough in one attempt, or in several that were given up.
+fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end: Timestamp) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.stall;
+    let waited = end.since(asked.ts);
+    let alike = alike(scene, case);
+    let together = alike.iter().map(|(_, waited)| *waited).sum::<u64>();
+    if waited < nanos(settings.give_up_seconds) || waited.max(together) < nanos(settings.first_byte_seconds) {
+        return None;
+    }
+    let signs = signs(scene, case);
+    let draft = start(scene, case, RuleId::Cf1, asked.ts, asked.ts.after(waited), &signs)
+        .say(Place::Seconds, format!("{:.0}", seconds(waited)))
+        .evidence("the request, acknowledged", some_frame(asked.frame), Some(asked.ts))
+        .evidence(format!("no answer in {:.0} s", seconds(waited)), None, Some(asked.ts.after(waited)));
+    let draft = support(scene, case, asked.ts, alike.len(), draft).adjust(signs.weight);
+    let draft = if alike.len() < 2 { draft.adjust(-settings.alone) } else { draft };
+    let draft = if is_poll(tcp, end) { draft.adjust(-settings.heartbeat) } else { draft };
+    let unsure = matches!(answer_of(case, settings), Answer::Perhaps(_));
+    Some(if unsure { draft.at_most(HINT) } else { draft }.build())
+}
+
+/// A head has come, and no picture.
+fn after_head(
+    scene: &Scene<'_>,
+    case: &Case,
+    asked: Seen,
+    head: Seen,
+    bytes: u64,
+    end: Timestamp,
+) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.stall;
+    let waited = end.since(head.ts);
+    if bytes as f64 >= settings.body_bytes || waited < nanos(settings.body_seconds) {
+        return None;
+    }
+    let draft = start(scene, case, RuleId::Cf2, asked.ts, end, &signs(scene, case))
+        .say(Place::Seconds, format!("{:.0}", seconds(waited)))
+        .evidence("the request", some_frame(asked.frame), Some(asked.ts))
+        .evidence("the answer's head", some_frame(head.frame), Some(head.ts))
+        .evidence(format!("{bytes} bytes behind it in {:.0} s", seconds(waited)), None, Some(end));
+    let tries = alike(scene, case).len();
+    let draft = support(scene, case, asked.ts, tries, draft);
+    let repeated = tries as f64 >= settings.attempts && sibling(scene, case, asked.ts).is_some();
+    Some(if repeated { draft } else { draft.at_most(HINT) }.build())
+}
+
+/// A finding about a connection, with what is known of the box.
+fn start<'r>(
+    scene: &Scene<'r>,
+    case: &Case,
+    rule: RuleId,
+    first: Timestamp,
+    last: Timestamp,
+    signs: &Signs,
+) -> Draft<'r> {
+    let mut draft = Draft::new(scene.rules, rule, first, last).lead(&case.identity).middlebox(signs.middlebox.clone());
+    if let Some(host) = &case.host {
+        draft = draft.host(host);
+    }
+    if let Some(vantage) = scene.vantage(case) {
+        draft = draft.vantage(vantage);
+    }
+    signs.told.iter().fold(draft, |draft, sign| draft.evidence(sign.clone(), some_frame(case.first_frame), None))
+}
+
+/// What supports a hold: the same client's other services answer, and the same silence in `tries` attempts.
+fn support<'r>(scene: &Scene<'r>, case: &Case, when: Timestamp, tries: usize, mut draft: Draft<'r>) -> Draft<'r> {
+    let settings = &scene.rules.settings.stall;
+    if let Some(other) = sibling(scene, case, when) {
+        let name = other.host.as_deref().unwrap_or("another service");
+        let text = format!("meanwhile {name} answers the same client: menus load");
+        draft = draft.adjust(settings.sibling).evidence(text, some_frame(other.first_frame), Some(other.first()));
+    }
+    if tries as f64 >= settings.attempts {
+        draft = draft.adjust(settings.repeated).evidence(format!("{tries} attempts, all alike"), None, None);
+    }
+    draft
+}
+
+/// The attempts of the same client to reach the same host in which nothing came either, each with the nanoseconds that
+/// it waited.
+fn alike<'a>(scene: &Scene<'a>, case: &Case) -> Vec<(&'a Case, u64)> {
+    let settings = &scene.rules.settings.stall;
+    let waited = |other: &Case| {
+        let asked = match answer_of(other, settings) {
+            Answer::Nothing(asked) | Answer::Perhaps(asked) => asked.ts,
+            Answer::Head(_, head, bytes) if (bytes as f64) < settings.body_bytes => head.ts,
+            Answer::Head(..) | Answer::Whole | Answer::Unknown => return None,
+        };
+        let waited = end_of(other, scene.cases.last).since(asked);
+        (waited >= nanos(settings.give_up_seconds)).then_some(waited)
+    };
+    let all = attempts(scene, case, case.orig.0).into_iter().filter(|other| !is_troubled(scene, other));
+    all.filter_map(|other| Some((other, waited(other)?))).collect()
+}
+
+/// A frame, where one is known.
+fn some_frame(frame: u64) -> Option<u64> {
+    (frame != 0).then_some(frame)
+}

@@ -1,0 +1,279 @@
+//! What goes wrong in the beginning of TLS: D-7 to D-11.
+
+mod authorities;
+mod clock;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::draft::Draft;
+use super::reach::Gap;
+use super::rules::{Place, RuleId};
+use super::scene::{Scene, is_served, within};
+use crate::engine::case::{Case, Direction, ResetCase, TlsCase};
+use crate::event::{FindingRecord, Middlebox};
+use crate::inspect::tls::Alert;
+
+/// TLS 1.3 (RFC 8446 §4.2.1): from here on certificates and later alerts are encrypted.
+const TLS13: u16 = 0x0304;
+/// The length of an encrypted alert in TLS 1.3, in bytes: two of its own, its type, and a tag of 16 (RFC 8446 §5.2, §6).
+const SEALED_ALERT: u16 = 19;
+/// Alerts that are no faults, `close_notify` and `user_canceled` (RFC 8446 §6.1).
+const CLOSE: u8 = 0;
+const CANCELED: u8 = 90;
+
+/// What is wrong with TLS.
+pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let mut found = Vec::new();
+    for attempts in attempts(scene).values() {
+        found.extend(cut(scene, attempts));
+        found.extend(lost(scene, attempts));
+        found.extend(alerted(scene, attempts));
+        found.extend(sealed(scene, attempts));
+    }
+    found.extend(authorities::detect(scene));
+    found.extend(clock::detect(scene));
+    found
+}
+
+/// A TLS connection to a name of the vendor's list.
+#[derive(Clone, Copy, Debug)]
+struct Attempt<'a> {
+    case: &'a Case,
+    tls: &'a TlsCase,
+    host: &'a str,
+}
+
+/// All of them, by client and name, in the order of their first packets.
+fn attempts<'a>(scene: &Scene<'a>) -> BTreeMap<(IpAddr, &'a str), Vec<Attempt<'a>>> {
+    let mut found: BTreeMap<(IpAddr, &str), Vec<Attempt<'a>>> = BTreeMap::new();
+    for case in scene.cases.flows.iter().filter(|case| case.is_tcp() && !case.one_sided) {
+        let (Some(tls), Some(host)) = (case.tls.as_ref(), case.host.as_deref()) else { continue };
+        if !tls.dtls && scene.is_listed(&scene.base.catalogue.look_up(host)) {
+            found.entry((case.orig.0, host)).or_default().push(Attempt { case, tls, host });
+        }
+    }
+    found
+}
+
+/// Whether a later connection of the same client to the same name did what it is there for.
+fn is_served_later(attempts: &[Attempt<'_>], than: &Case) -> bool {
+    attempts.iter().any(|later| later.case.first() > than.first() && is_served(later.case))
+}
+
+impl<'a> Attempt<'a> {
+    /// The reset that came in the place of the server's answer, and whether another than the server has sent it.
+    fn reset(&self, scene: &Scene<'_>) -> Option<(ResetCase, bool)> {
+        let tls = &scene.rules.settings.tls;
+        let tcp = self.case.tcp.as_ref()?;
+        let reset = tcp.reset?;
+        let side = if reset.by == Direction::Orig { self.case.ttl[0] } else { self.case.ttl[1] };
+        let foreign = side != 0 && f64::from(reset.ttl.abs_diff(side)) > tls.foreign_hops;
+        // one round trip for the handshake, one for the hello, and what a client needs to make it
+        let limit = 2.0 * tcp.rtt_min.unwrap_or(0.0) + tls.think_seconds + tls.reset_seconds;
+        let soon = within(reset.seen.ts, self.case.first(), limit);
+        let unanswered = self.case.payload[1] == 0 && self.tls.version == 0 && reset.by == Direction::Resp;
+        // what the server sends to a connection that is gone may still come after a foreign reset
+        let overtaken = foreign && !is_served(self.case);
+        (self.case.established && soon && (unanswered || overtaken)).then_some((reset, foreign))
+    }
+
+    /// Whether the ClientHello was sent again and again, and never acknowledged.
+    fn is_lost(&self, scene: &Scene<'_>) -> bool {
+        let Some(tcp) = self.case.tcp.as_ref().filter(|_| self.case.established && self.case.payload[1] == 0) else {
+            return false;
+        };
+        let unacknowledged = tcp.unacknowledged[0].is_some_and(|bytes| bytes > 0);
+        f64::from(tcp.trouble[0].repeated.times) >= scene.rules.settings.tls.hello_tries && unacknowledged
+    }
+
+    /// Whether the client has answered the server's part of a TLS 1.3 handshake by an encrypted alert, and left.
+    fn is_refused_in_secret(&self) -> bool {
+        let left = self
+            .case
+            .tcp
+            .as_ref()
+            .is_some_and(|tcp| tcp.fin_by == Some(Direction::Orig) || tcp.rst_by == Some(Direction::Orig));
+        let refuses = |flight: crate::engine::learnt::Flight| {
+            flight.client == 1 && flight.first == SEALED_ALERT && flight.answered == 0
+        };
+        self.tls.version == TLS13 && left && self.tls.flight.is_some_and(refuses)
+    }
+}
+
+/// D-7: cut as soon as the name is read.
+fn cut(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
+    let tls = &scene.rules.settings.tls;
+    let cuts: Vec<(Attempt<'_>, ResetCase, bool)> = attempts
+        .iter()
+        .filter_map(|attempt| attempt.reset(scene).map(|(reset, foreign)| (*attempt, reset, foreign)))
+        .collect();
+    let (lead, reset, _) = *cuts.first()?;
+    let foreign = cuts.iter().find(|(.., foreign)| *foreign);
+    if foreign.is_none() && is_served_later(attempts, lead.case) {
+        return None;
+    }
+    let passes =
+        scene.of_client(lead.case.orig.0).find(|case| case.host.as_deref() != Some(lead.host) && is_served(case));
+    let often = cuts.len() as f64 >= tls.resets;
+    let confidence = match cuts.len() {
+        _ if foreign.is_some() || often && passes.is_some() => tls.injected,
+        1 => tls.doubtful,
+        _ => tls.d_7,
+    };
+    let last = cuts.last().map_or(lead.case.last, |(_, reset, _)| reset.seen.ts);
+    let text = format!(
+        "the connection is reset {:.3} s after it was asked for, the ClientHello unanswered",
+        seconds(lead.case, reset)
+    );
+    let mut draft = Draft::new(scene.rules, RuleId::D7, reset.seen.ts, last)
+        .lead(&lead.case.identity)
+        .flows(cuts.iter().map(|(attempt, ..)| attempt.case.identity.flow_id))
+        .host(lead.host)
+        .base(confidence)
+        .count(cuts.len() as u64)
+        .evidence(format!("a ClientHello asks for {}", lead.host), Some(lead.tls.hello_frame), None)
+        .evidence(text, Some(reset.seen.frame), Some(reset.seen.ts));
+    if let Some((other, reset, _)) = foreign {
+        let side = usize::from(reset.by == Direction::Resp);
+        let usual = other.case.ttl.get(side).copied().unwrap_or(0);
+        let text = format!(
+            "its time to live is {}, that of the genuine packets {usual}: somebody else has sent it",
+            reset.ttl
+        );
+        let box_ = Middlebox { ttl: Some(reset.ttl), ..Middlebox::default() };
+        draft = draft.middlebox(box_).evidence(text, Some(reset.seen.frame), Some(reset.seen.ts));
+    }
+    if let Some(case) = passes {
+        let text = format!("TLS to {} passes", case.host.as_deref().unwrap_or("another host"));
+        draft = draft.evidence(text, Some(case.first_frame), Some(case.first()));
+    }
+    Some(draft.build())
+}
+
+fn seconds(case: &Case, reset: ResetCase) -> f64 {
+    reset.seen.ts.since(case.first()) as f64 / 1e9
+}
+
+/// D-37 of names that are cut off.
+pub(super) fn gaps(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let of = |attempts: &Vec<Attempt<'_>>| {
+        let finding = cut(scene, attempts).filter(FindingRecord::is_claim)?;
+        let (lead, reset) = attempts.iter().find_map(|a| Some((a, a.reset(scene)?.0)))?;
+        let gap = Gap {
+            client: lead.case.orig.0,
+            host: lead.host,
+            known: scene.base.catalogue.look_up(lead.host),
+            port: lead.case.port(),
+            lead: &lead.case.identity,
+            first: finding.first,
+            last: finding.last,
+            frame: reset.seen.frame,
+        };
+        gap.tell(scene, finding.confidence, &format!("TLS to {} is reset as soon as the name is read", lead.host))
+    };
+    attempts(scene).values().filter_map(of).collect()
+}
+
+/// D-8: the hello is swallowed.
+fn lost(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
+    let tls = &scene.rules.settings.tls;
+    let lost: Vec<&Attempt<'_>> = attempts.iter().filter(|attempt| attempt.is_lost(scene)).collect();
+    let lead = *lost.first()?;
+    if is_served_later(attempts, lead.case) {
+        return None;
+    }
+    let (client, length) = (lead.case.orig.0, lead.case.payload[0]);
+    let last = lost.last().map_or(lead.case.last, |attempt| attempt.case.last);
+    let others = || scene.of_client(client).filter(|case| case.host.as_deref() != Some(lead.host) && is_served(case));
+    // a hello that fills a packet may be too long for the path: long ones must pass elsewhere
+    let long = length as f64 >= tls.hello_bytes && !others().any(|case| case.payload[0] as f64 > 4.0 * tls.hello_bytes);
+    // what once worked and does no more, while nothing else passes, is a line that is down
+    let worked = attempts.iter().any(|earlier| earlier.case.first() < lead.case.first() && is_served(earlier.case));
+    let down = worked && !others().any(|case| case.first() <= last && case.last > lead.case.first());
+    let trouble = lead.case.tcp.as_ref().map(|tcp| tcp.trouble[0]).unwrap_or_default();
+    let text = format!(
+        "the ClientHello of {length} bytes is sent {} times and never acknowledged",
+        u64::from(trouble.repeated.times).saturating_add(1)
+    );
+    let began =
+        lead.case.tcp.as_ref().and_then(|tcp| tcp.bursts[0].first()).map_or(lead.case.first(), |burst| burst.start);
+    let draft = Draft::new(scene.rules, RuleId::D8, began, last)
+        .lead(&lead.case.identity)
+        .flows(lost.iter().map(|attempt| attempt.case.identity.flow_id))
+        .host(lead.host)
+        .count(lost.len() as u64)
+        .at_most(if long || down { tls.doubtful } else { 1.0 })
+        .evidence("the connection is accepted", Some(lead.case.first_frame), Some(lead.case.first()))
+        .evidence(text, Some(trouble.repeated.frame), Some(trouble.repeated.first));
+    Some(match others().next() {
+        Some(case) => {
+            let text = format!("TLS to {} passes", case.host.as_deref().unwrap_or("another host"));
+            draft.evidence(text, Some(case.first_frame), Some(case.first())).build()
+        }
+        None => draft.build(),
+    })
+}
+
+/// D-10: one side ends the handshake and says why.
+fn alerted(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
+    let tls = &scene.rules.settings.tls;
+    let alerts: Vec<_> = attempts
+        .iter()
+        .filter_map(|a| Some((a, a.tls.alert?)))
+        .filter(|(_, (alert, _))| !matches!(alert.description, CLOSE | CANCELED))
+        .collect();
+    let (lead, (alert, by)) = *alerts.first()?;
+    let (last, (newest, _)) = *alerts.last()?;
+    // clients try again with less, and that is how versions are agreed on
+    let agreed =
+        |later: &Attempt<'_>| is_served(later.case) && within(later.case.first(), alert.seen.ts, tls.again_seconds);
+    if alerts.len() == 1 && attempts.iter().any(agreed) || is_served_later(attempts, last.case) && alerts.len() == 1 {
+        return None;
+    }
+    let who = if by == Direction::Orig {
+        lead.case.orig.0.to_string()
+    } else {
+        format!("the server at {}", lead.case.resp.0)
+    };
+    let name = Alert { level: 2, description: alert.description }.name();
+    Some(
+        Draft::new(scene.rules, RuleId::D10, alert.seen.ts, newest.seen.ts)
+            .lead(&lead.case.identity)
+            .flows(alerts.iter().map(|(attempt, _)| attempt.case.identity.flow_id))
+            .host(lead.host)
+            .count(alerts.len() as u64)
+            .say(Place::Alert, &name)
+            .evidence(format!("{who} says {name}"), Some(alert.seen.frame), Some(alert.seen.ts))
+            .build(),
+    )
+}
+
+/// D-10 where it is TLS 1.3: the client leaves by an encrypted alert, time after time.
+fn sealed(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
+    let tls = &scene.rules.settings.tls;
+    let refused: Vec<&Attempt<'_>> = attempts.iter().filter(|attempt| attempt.is_refused_in_secret()).collect();
+    let lead = *refused.first()?;
+    if is_served_later(attempts, lead.case) {
+        return None;
+    }
+    let flight = lead.tls.flight?;
+    let once = (refused.len() as f64) < tls.sealed_alerts;
+    let text =
+        "the client answers the server's part of the handshake by one record as long as an encrypted alert, and leaves";
+    Some(
+        Draft::new(scene.rules, RuleId::D10, flight.asked.ts, refused.last().map_or(lead.case.last, |a| a.case.last))
+            .lead(&lead.case.identity)
+            .flows(refused.iter().map(|attempt| attempt.case.identity.flow_id))
+            .host(lead.host)
+            .count(refused.len() as u64)
+            .base(if once { tls.doubtful } else { tls.sealed_alert })
+            .say(Place::Alert, "an encrypted alert of the client")
+            .evidence(text, Some(flight.asked.frame), Some(flight.asked.ts))
+            .build(),
+    )
+}
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;

@@ -1,0 +1,137 @@
+//! D-9: certificates that a box on the way has made.
+//!
+//! An issuer that nobody knows is no proof: recorders and laboratories have authorities of their own. What counts is an
+//! issuer that says what it is, two issuers for one name, or a client that will not have it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::super::draft::Draft;
+use super::super::rules::{Place, RuleId};
+use super::super::scene::Scene;
+use super::{Attempt, attempts};
+use crate::engine::case::Direction;
+use crate::event::{FindingRecord, Middlebox};
+
+/// Alerts by which a client refuses a certificate for who made it (RFC 8446 §6.2).
+mod alert {
+    pub const BAD_CERTIFICATE: u8 = 42;
+    pub const CERTIFICATE_UNKNOWN: u8 = 46;
+    pub const UNKNOWN_CA: u8 = 48;
+}
+
+/// Why a certificate is held for a box's.
+struct Reason {
+    confidence: f64,
+    product: Option<String>,
+    text: String,
+}
+
+/// Names whose certificates are not their own.
+pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let all = attempts(scene);
+    let every: Vec<Attempt<'_>> = all.values().flatten().copied().collect();
+    let mut found = Vec::new();
+    for attempts in all.values() {
+        let made = attempts.iter().filter_map(|attempt| Some((attempt, reason(scene, attempt, &every)?)));
+        let mut by_issuer: BTreeMap<&str, Vec<(&Attempt<'_>, Reason)>> = BTreeMap::new();
+        for (attempt, reason) in made {
+            by_issuer.entry(attempt.tls.issuer.as_deref().unwrap_or_default()).or_default().push((attempt, reason));
+        }
+        found.extend(by_issuer.iter().filter_map(|(issuer, made)| tell(scene, issuer, made)));
+        found.extend(sealed(scene, attempts));
+    }
+    found
+}
+
+/// Why an attempt's certificate is a box's, if anything says so.
+fn reason(scene: &Scene<'_>, attempt: &Attempt<'_>, every: &[Attempt<'_>]) -> Option<Reason> {
+    let (tls, known) = (&scene.rules.settings.tls, &scene.rules.authorities);
+    let issuer = attempt.tls.issuer.as_deref()?;
+    if known.is_public(issuer) {
+        return None;
+    }
+    if let Some(product) = known.product(issuer) {
+        let text = format!("the certificate is issued by `{issuer}`, as such boxes call themselves");
+        return Some(Reason { confidence: tls.d_9, product: Some(product.to_owned()), text });
+    }
+    let public = |other: &&Attempt<'_>| {
+        other.host == attempt.host && other.tls.issuer.as_deref().is_some_and(|issuer| known.is_public(issuer))
+    };
+    if let Some(other) = every.iter().find(public) {
+        let usual = other.tls.issuer.as_deref().unwrap_or_default();
+        let text = format!("the certificate is issued by `{issuer}`, and on another connection by `{usual}`");
+        return Some(Reason { confidence: tls.two_issuers, product: None, text });
+    }
+    // an authority that is taken elsewhere is the vendor's own, or one that this network has agreed on
+    let taken = |other: &Attempt<'_>| other.tls.issuer.as_deref() == Some(issuer) && other.tls.alert.is_none();
+    if !is_distrusted(attempt) || every.iter().any(taken) {
+        return None;
+    }
+    let text = format!("the certificate is issued by `{issuer}`, and the client does not trust it");
+    Some(Reason { confidence: tls.distrusted, product: None, text })
+}
+
+fn is_distrusted(attempt: &Attempt<'_>) -> bool {
+    attempt.tls.alert.is_some_and(|(seen, by)| {
+        let refuses =
+            matches!(seen.description, alert::BAD_CERTIFICATE | alert::CERTIFICATE_UNKNOWN | alert::UNKNOWN_CA);
+        refuses && by == Direction::Orig
+    })
+}
+
+fn tell(scene: &Scene<'_>, issuer: &str, made: &[(&Attempt<'_>, Reason)]) -> Option<FindingRecord> {
+    let (lead, _) = made.first()?;
+    let (_, why) = made.iter().max_by(|(_, a), (_, b)| a.confidence.total_cmp(&b.confidence))?;
+    let (case, last) = (lead.case, made.last().map_or(lead.case.last, |(attempt, _)| attempt.case.last));
+    let rtt = case.tcp.as_ref().and_then(|tcp| tcp.rtt_min);
+    let ttl = Some(case.ttl[1]).filter(|ttl| *ttl != 0);
+    let middlebox =
+        Middlebox { ttl, rtt, issuer: Some(issuer.to_owned()), product: why.product.clone(), ..Middlebox::default() };
+    Some(
+        Draft::new(scene.rules, RuleId::D9, case.first(), last)
+            .lead(&case.identity)
+            .flows(made.iter().map(|(attempt, _)| attempt.case.identity.flow_id))
+            .host(lead.host)
+            .base(why.confidence)
+            .count(made.len() as u64)
+            .middlebox(middlebox)
+            .say(Place::Issuer, issuer)
+            .evidence(why.text.clone(), Some(lead.tls.hello_frame), Some(case.first()))
+            .build(),
+    )
+}
+
+/// In TLS 1.3 the certificate is hidden. A client that leaves by an encrypted alert each time, where the server's
+/// packets come from next door and others' do not, has been shown one that it does not trust.
+fn sealed(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
+    let tls = &scene.rules.settings.tls;
+    let refused: Vec<&Attempt<'_>> = attempts.iter().filter(|attempt| attempt.is_refused_in_secret()).collect();
+    let lead = *refused.first()?;
+    if super::is_served_later(attempts, lead.case) {
+        return None;
+    }
+    let near = matches!(lead.case.ttl[1], 64 | 128 | 255) && !lead.case.inside[1];
+    let farther = |client: IpAddr| {
+        let out = scene.of_client(client).filter(|case| case.established && !case.inside[1]);
+        out.into_iter().any(|case| case.ttl[1] != 0 && case.ttl[1] != lead.case.ttl[1])
+    };
+    let sure = near && farther(lead.case.orig.0) && refused.len() as f64 >= tls.alike_hosts;
+    let flight = lead.tls.flight?;
+    let text = "the client leaves by an encrypted alert, right behind the certificate";
+    let mut draft =
+        Draft::new(scene.rules, RuleId::D9, lead.case.first(), refused.last().map_or(lead.case.last, |a| a.case.last))
+            .lead(&lead.case.identity)
+            .flows(refused.iter().map(|attempt| attempt.case.identity.flow_id))
+            .host(lead.host)
+            .base(if sure { tls.sealed } else { tls.doubtful })
+            .count(refused.len() as u64)
+            .say(Place::Issuer, "an authority that the client does not trust")
+            .evidence(text, Some(flight.asked.frame), Some(flight.asked.ts));
+    if near {
+        let text =
+            format!("the server's packets have a time to live of {}: they come from next door", lead.case.ttl[1]);
+        draft = draft.evidence(text, Some(lead.case.first_frame), Some(lead.case.first()));
+    }
+    Some(draft.build())
+}

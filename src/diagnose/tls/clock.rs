@@ -1,0 +1,105 @@
+//! D-11: a client whose clock is wrong, by what it says of certificates and by the dates it writes.
+//!
+//! The `Date` of a server out there is set against the clock of the capture only: it tells how far to trust that.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::super::draft::Draft;
+use super::super::rules::{Place, RuleId};
+use super::super::scene::Scene;
+use super::{Attempt, attempts};
+use crate::engine::case::{Case, Direction};
+use crate::engine::learnt::AlertSeen;
+use crate::event::FindingRecord;
+use crate::time::SECOND;
+
+/// `certificate_expired` (RFC 8446 §6.2).
+const EXPIRED: u8 = 45;
+/// Steps of time zones, in seconds: a device that writes its local time for UTC is off by so much, its clock right.
+const ZONE: i64 = 900;
+
+/// Clients whose clocks are wrong.
+pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let mut found: Vec<FindingRecord> =
+        attempts(scene).values().flatten().filter_map(|attempt| by_certificate(scene, attempt)).collect();
+    found.extend(by_dates(scene));
+    found
+}
+
+/// Seconds by which the capture's own clock is behind, by the dates of servers out there: the middle one, if any.
+fn capture_skew(scene: &Scene<'_>) -> Option<i64> {
+    let out = scene.cases.flows.iter().filter(|case| !case.inside[1]).filter_map(|case| case.http.as_ref());
+    let mut skews: Vec<i64> =
+        out.flat_map(|http| &http.turns).filter_map(|turn| turn.turn.skew.map(i64::from)).collect();
+    skews.sort_unstable();
+    skews.get(skews.len() / 2).copied()
+}
+
+/// A client calls a certificate expired, or not valid yet, that holds at this moment.
+fn by_certificate(scene: &Scene<'_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
+    let (alert, by) = attempt.tls.alert?;
+    let [from, until] = attempt.tls.valid?;
+    if alert.description != EXPIRED || by != Direction::Orig {
+        return None;
+    }
+    let AlertSeen { seen, .. } = alert;
+    let now = i64::try_from(seen.ts.0 / SECOND).ok()?.saturating_add(capture_skew(scene).unwrap_or(0));
+    let least = now.saturating_sub(from).min(until.saturating_sub(now));
+    if (least as f64) < scene.rules.settings.tls.skew_seconds {
+        return None;
+    }
+    let text = "the client calls a certificate expired that holds for the time of this capture";
+    Some(
+        Draft::new(scene.rules, RuleId::D11, seen.ts, attempt.case.last)
+            .lead(&attempt.case.identity)
+            .say(Place::Seconds, format!("more than {least}"))
+            .evidence(text, Some(seen.frame), Some(seen.ts))
+            .build(),
+    )
+}
+
+/// What recorders write as the date into their own responses.
+fn by_dates(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let tls = &scene.rules.settings.tls;
+    let mut dated: BTreeMap<IpAddr, Vec<(&Case, i64)>> = BTreeMap::new();
+    for case in scene.cases.flows.iter().filter(|case| case.recorders[1] && case.is_tcp()) {
+        let turns = case.http.iter().flat_map(|http| &http.turns);
+        let skews = turns.filter_map(|turn| Some((case, i64::from(turn.turn.skew?))));
+        dated.entry(case.resp.0).or_default().extend(skews);
+    }
+    let capture = capture_skew(scene);
+    let mut found = Vec::new();
+    for (recorder, dates) in &dated {
+        let Some((lead, skew)) = dates.first() else { continue };
+        let skew = skew.saturating_sub(capture.unwrap_or(0));
+        if dates
+            .iter()
+            .any(|(_, each)| each.saturating_sub(capture.unwrap_or(0)).unsigned_abs() as f64 <= tls.skew_seconds)
+        {
+            continue;
+        }
+        let rest = skew.rem_euclid(ZONE);
+        let zone = rest <= 5 || rest >= ZONE - 5;
+        let checked = if capture.is_some() {
+            "by servers outside the capture's clock is right"
+        } else {
+            "nothing tells whether the capture's clock is right"
+        };
+        found.push(
+            Draft::new(scene.rules, RuleId::D11, lead.first(), dates.last().map_or(lead.last, |(case, _)| case.last))
+                .lead(&lead.identity)
+                .say(Place::Client, recorder)
+                .say(Place::Seconds, skew.unsigned_abs())
+                .count(dates.len() as u64)
+                .at_most(if zone { tls.doubtful } else { 1.0 })
+                .evidence(
+                    format!("its responses are dated {skew} s off; {checked}"),
+                    Some(lead.first_frame),
+                    Some(lead.first()),
+                )
+                .build(),
+        );
+    }
+    found
+}

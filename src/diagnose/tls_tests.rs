@@ -1,0 +1,195 @@
+use super::super::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, clear, found, reset, seen, tcp};
+use super::*;
+use crate::engine::learnt::{AlertSeen, Flight, Turn};
+use crate::event::{Class, Kind};
+use crate::flow::trouble::Repeated;
+
+const API: &str = "restapi.gp4f.com";
+const LAB: &str = "O=A Private Trust, CN=Its Root";
+const AMAZON: &str = "C=US, O=Amazon, CN=Amazon RSA 2048 M02";
+
+/// What is said, each with its host and how sure.
+fn said(flows: Vec<Case>) -> Vec<(Kind, String, f64)> {
+    let short = |finding: FindingRecord| (finding.kind, finding.host.unwrap_or_default(), finding.confidence);
+    found(flows, Vec::new(), detect).into_iter().map(short).collect()
+}
+
+fn one(kind: Kind, host: &str, sure: f64) -> Vec<(Kind, String, f64)> {
+    vec![(kind, host.to_owned(), sure)]
+}
+
+fn relay(number: u64, first: f64) -> Case {
+    tcp(number, RECORDER, RELAY, Class::Relay, RELAY_NAME, first, first + 9.0)
+}
+
+fn api(number: u64, first: f64) -> Case {
+    tcp(number, RECORDER, "203.0.113.20", Class::Api, API, first, first + 9.0)
+}
+
+/// A connection on which nothing came back to the hello.
+fn hello_only(mut case: Case) -> Case {
+    case.payload[1] = 0;
+    let (tls, tcp) = (case.tls.as_mut().unwrap(), case.tcp.as_mut().unwrap());
+    (tls.version, tls.flight) = (0, None);
+    tcp.bursts[1].clear();
+    tcp.unacknowledged = [Some(700), Some(0)];
+    case
+}
+
+fn cut_off(number: u64, first: f64, ttl: u8) -> Case {
+    reset(hello_only(relay(number, first)), Direction::Resp, first + 0.04, ttl)
+}
+
+#[test]
+fn a_name_that_is_cut_off() {
+    // the server's own packets have 52 left
+    let [found] = &found(vec![cut_off(1, 5.0, 63)], vec![], detect)[..] else { panic!() };
+    assert_eq!(
+        (found.kind, found.confidence, found.first, found.flow_start),
+        (Kind::SniReset, 0.95, at(5.04), Some(at(5.0)))
+    );
+    assert_eq!(found.middlebox.as_ref().and_then(|b| b.ttl), Some(63));
+    assert_eq!(said(vec![cut_off(1, 5.0, 52)]), one(Kind::SniReset, RELAY_NAME, 0.5));
+    let thrice = || (1..=3).map(|n| cut_off(n, n as f64 * 5.0, 53)).collect::<Vec<_>>();
+    assert_eq!(said(thrice()), one(Kind::SniReset, RELAY_NAME, 0.8));
+    assert_eq!(said([thrice(), vec![api(9, 1.0)]].concat()), one(Kind::SniReset, RELAY_NAME, 0.95));
+    // it works in the end, it comes too late, the client itself leaves, or the server had answered
+    assert!(said([thrice(), vec![relay(9, 30.0)]].concat()).is_empty());
+    assert!(said(vec![reset(hello_only(relay(1, 5.0)), Direction::Resp, 9.0, 52)]).is_empty());
+    assert!(said(vec![reset(hello_only(relay(1, 5.0)), Direction::Orig, 5.04, 64)]).is_empty());
+    assert!(said(vec![reset(relay(1, 5.0), Direction::Resp, 5.04, 52)]).is_empty());
+}
+
+#[test]
+fn what_comes_after_a_foreign_reset_does_not_excuse_it() {
+    let mut case = reset(relay(1, 5.0), Direction::Resp, 5.04, 41);
+    case.tls.as_mut().unwrap().flight = None;
+    assert_eq!(said(vec![case]), one(Kind::SniReset, RELAY_NAME, 0.95));
+}
+
+fn swallowed(number: u64, first: f64, times: u16, bytes: u64) -> Case {
+    let mut case = hello_only(relay(number, first));
+    case.payload[0] = bytes;
+    let trouble = &mut case.tcp.as_mut().unwrap().trouble[0];
+    trouble.repeated = Repeated { times, first: at(first + 0.3), frame: 77, ..Repeated::default() };
+    case
+}
+
+#[test]
+fn a_hello_that_is_lost() {
+    let [found] = &found(vec![swallowed(1, 5.0, 5, 520)], vec![], detect)[..] else { panic!() };
+    assert_eq!((found.kind, found.confidence, found.first), (Kind::ClientHelloLost, 0.75, at(5.0)));
+    assert!(found.evidence[1].text.contains("520 bytes is sent 6 times"));
+    assert!(said(vec![swallowed(1, 5.0, 2, 520)]).is_empty());
+    assert!(said(vec![swallowed(1, 5.0, 5, 520), relay(2, 20.0)]).is_empty());
+    // a long one may be too long for the path, unless long packets pass
+    assert_eq!(said(vec![swallowed(1, 5.0, 5, 1_800)])[0].2, 0.5);
+    let mut long = api(9, 1.0);
+    long.payload[0] = 50_000;
+    assert_eq!(said(vec![long, swallowed(1, 5.0, 5, 1_800)]), one(Kind::ClientHelloLost, RELAY_NAME, 0.75));
+    // what worked and does no more, while nothing comes in at all, is the line
+    assert_eq!(said(vec![relay(2, 1.0), swallowed(1, 50.0, 5, 520)])[0].2, 0.5);
+}
+
+/// A handshake that `by` ends by an alert, after a certificate of `issuer`.
+fn refused(mut case: Case, by: Direction, description: u8, issuer: &str) -> Case {
+    let alert = AlertSeen { description, second: by == Direction::Resp, seen: seen(7.0, 70) };
+    let tls = case.tls.as_mut().unwrap();
+    (tls.version, tls.alert, tls.flight, tls.issuer) = (0x0303, Some((alert, by)), None, Some(issuer.to_owned()));
+    case
+}
+
+fn issued(mut case: Case, issuer: &str) -> Case {
+    let tls = case.tls.as_mut().unwrap();
+    (tls.version, tls.issuer) = (0x0303, Some(issuer.to_owned()));
+    case
+}
+
+#[test]
+fn one_side_says_why() {
+    let expired = |n| refused(api(n, 5.0), Direction::Orig, 45, LAB);
+    let [found] = &found(vec![expired(1), expired(2)], vec![], detect)[..] else { panic!() };
+    assert_eq!((found.kind, found.confidence, found.first, found.count), (Kind::TlsAlert, 0.95, at(7.0), 2));
+    assert_eq!(found.title, "TLS with restapi.gp4f.com fails: certificate_expired");
+    // versions are agreed on, and close_notify is none
+    assert!(said(vec![refused(api(1, 5.0), Direction::Resp, 70, LAB), api(2, 8.0)]).is_empty());
+    assert!(said(vec![refused(api(1, 5.0), Direction::Orig, 0, LAB)]).is_empty());
+}
+
+#[test]
+fn an_alert_inside_tls_1_3() {
+    let leaves = |n: u64, length: u16| {
+        let mut case = api(n, n as f64 * 10.0);
+        let asked = seen(n as f64 * 10.0 + 0.1, n);
+        case.tls.as_mut().unwrap().flight = Some(Flight { client: 1, first: length, asked, ..Flight::default() });
+        case.tcp.as_mut().unwrap().fin_by = Some(Direction::Orig);
+        case
+    };
+    let said_of = |length| said(vec![leaves(1, length), leaves(2, length)]);
+    assert_eq!(said_of(19)[0], (Kind::TlsAlert, API.to_owned(), 0.7));
+    assert_eq!(said_of(19)[1], (Kind::TlsIntercepted, API.to_owned(), 0.5));
+    assert!(said_of(53).is_empty());
+    assert!(said(vec![leaves(1, 19), leaves(2, 19), api(5, 60.0)]).is_empty());
+    // from next door, where others are far away
+    let near = |n| {
+        let mut case = leaves(n, 19);
+        case.ttl[1] = 64;
+        case
+    };
+    let all = said(vec![near(1), near(2), near(3), relay(9, 1.0)]);
+    assert!(all.contains(&(Kind::TlsIntercepted, API.to_owned(), 0.6)), "{all:?}");
+}
+
+#[test]
+fn who_reads_along() {
+    let filter = "O=Example School, CN=Filter Inspection CA";
+    assert_eq!(said(vec![issued(relay(1, 5.0), filter)]), one(Kind::TlsIntercepted, RELAY_NAME, 0.95));
+    let fortinet = issued(relay(1, 5.0), "C=US, O=Fortinet, OU=Certificate Authority, CN=FG100F");
+    let [found] = &found(vec![fortinet], vec![], detect)[..] else { panic!() };
+    assert_eq!(found.middlebox.as_ref().and_then(|b| b.product.as_deref()), Some("Fortinet FortiGate"));
+    // nobody knows it, which says nothing
+    assert!(said(vec![issued(relay(1, 5.0), LAB), issued(api(2, 5.0), AMAZON)]).is_empty());
+    // two issuers of one name
+    let other = issued(tcp(2, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 20.0), AMAZON);
+    assert_eq!(said(vec![issued(relay(1, 5.0), LAB), other]), one(Kind::TlsIntercepted, RELAY_NAME, 0.9));
+    // the client does not trust it; elsewhere it is trusted
+    let distrusted = || refused(relay(1, 5.0), Direction::Orig, 48, LAB);
+    let kinds = |flows| said(flows).into_iter().map(|(kind, ..)| kind).collect::<Vec<_>>();
+    assert_eq!(kinds(vec![distrusted()]), [Kind::TlsAlert, Kind::TlsIntercepted]);
+    assert_eq!(kinds(vec![distrusted(), issued(api(2, 5.0), LAB)]), [Kind::TlsAlert]);
+    assert_eq!(kinds(vec![refused(relay(1, 5.0), Direction::Orig, 48, AMAZON)]), [Kind::TlsAlert]);
+}
+
+#[test]
+fn a_clock_that_is_wrong() {
+    let now = (at(7.0).0 / crate::time::SECOND) as i64;
+    let expired = |until| {
+        let mut case = refused(api(1, 5.0), Direction::Orig, 45, LAB);
+        case.tls.as_mut().unwrap().valid = Some([now - 90_000, until]);
+        said(vec![case]).into_iter().map(|(kind, ..)| kind).collect::<Vec<_>>()
+    };
+    assert_eq!(expired(now + 90_000), [Kind::TlsAlert, Kind::ClockSkew]);
+    assert_eq!(expired(now - 10), [Kind::TlsAlert]);
+    // by what a recorder writes itself
+    let dated = |skew: i32| {
+        let turn = Turn {
+            asked: Some(seen(5.0, 1)),
+            answered: Some(seen(5.1, 2)),
+            status: 200,
+            skew: Some(skew),
+            ..Turn::default()
+        };
+        let mut case = clear(tcp(1, VIEWER, RECORDER, Class::LocalIp, "", 5.0, 9.0), &[turn]);
+        case.recorders = [false, true];
+        case
+    };
+    let [wrong] = &found(vec![dated(4_000)], vec![], detect)[..] else { panic!() };
+    assert_eq!((wrong.kind, wrong.confidence), (Kind::ClockSkew, 0.7));
+    assert_eq!(wrong.title, "The clock of 192.168.1.50 is wrong by 4000 s");
+    assert!(said(vec![dated(200)]).is_empty());
+    // a time zone, perhaps; and a capture whose own clock is wrong
+    assert_eq!(said(vec![dated(-7_200)])[0].2, 0.5);
+    let turn = Turn { status: 200, skew: Some(4_001), ..Turn::default() };
+    let outside = clear(api(2, 5.0), &[turn]);
+    assert!(said(vec![dated(4_000), outside]).is_empty());
+}

@@ -1,0 +1,56 @@
+//! What passes behind the hellos of TLS: alerts in the clear, and the lengths of the first encrypted records.
+
+use super::{Context, Kind, Learner};
+use crate::engine::learnt::{Flight, Seen, Tls};
+use crate::inspect::tls::Alert;
+use crate::inspect::tls::walk::{Header, Walk};
+
+/// Content types (RFC 8446 §5.1).
+mod content {
+    pub const ALERT: u8 = 21;
+    pub const APPLICATION_DATA: u8 = 23;
+}
+
+impl Learner {
+    /// Takes the payload of a connection whose ClientHello is known; `None` if it is not. True: there is nothing more to
+    /// learn from it.
+    pub fn walk(&mut self, cx: &Context<'_>, payload: &[u8]) -> Option<bool> {
+        let tls = self.tls.get_mut(self.parts.get(cx.flow.learnt, Kind::Tls))?;
+        if tls.hello_frame == 0 || tls.dtls {
+            return None;
+        }
+        let (seen, second) = (cx.seen(), cx.second);
+        let client = second == cx.flow.flipped();
+        let (seq, length) = (cx.packet.seq, cx.packet.payload_len);
+        let mut walk = *tls.walks.get(usize::from(second))?;
+        if walk == Walk::Unknown {
+            // the hello has ended with this segment, or the answer begins with it
+            walk = Walk::At(if client { seq.wrapping_add(length) } else { seq });
+        }
+        let mut enough = false;
+        walk.segment(seq, payload, length, &mut |header| enough |= note(tls, header, client, second, seen));
+        if let Some(slot) = tls.walks.get_mut(usize::from(second)) {
+            *slot = walk;
+        }
+        Some(enough || tls.walks.iter().all(|walk| *walk == Walk::Lost))
+    }
+}
+
+/// Takes a record. True: nothing more is wanted.
+fn note(tls: &mut Tls, header: Header, client: bool, second: bool, seen: Seen) -> bool {
+    match header {
+        Header { kind: content::ALERT, length: 2, begins: Some([level, description]) } => {
+            let alert = Alert { level, description };
+            tls.note_alert(alert, second, seen);
+            alert.is_fatal()
+        }
+        Header { kind: content::APPLICATION_DATA, length, .. } if client => {
+            tls.flight.get_or_insert_with(Box::<Flight>::default).ask(length, seen);
+            false
+        }
+        Header { kind: content::APPLICATION_DATA, length, .. } => {
+            tls.flight.as_mut().is_some_and(|flight| flight.answer(length))
+        }
+        _ => false,
+    }
+}

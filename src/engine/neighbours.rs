@@ -1,0 +1,86 @@
+//! Who claims which address on the local network.
+
+use std::net::Ipv4Addr;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+use super::learnt::Seen;
+use crate::decode::arp::Claim;
+
+/// How many addresses are kept.
+const MAX_ADDRESSES: usize = 1 << 12;
+/// How many stations are told apart for one address.
+const MAX_STATIONS: usize = 4;
+
+/// A station that claims an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Station {
+    /// Its hardware address.
+    pub mac: [u8; 6],
+    /// Its first claim.
+    pub first: Seen,
+    /// Its newest claim.
+    pub last: Seen,
+}
+
+/// Who claims one address.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// The stations, in the order of their first claims.
+    pub stations: SmallVec<[Station; 1]>,
+    /// How often the claim went from one station to another.
+    pub changes: u32,
+    latest: [u8; 6],
+}
+
+/// The claims to all addresses.
+#[derive(Clone, Debug, Default)]
+pub struct Neighbours {
+    claims: HashMap<Ipv4Addr, Claims, RandomState>,
+}
+
+impl Neighbours {
+    /// Takes a claim.
+    pub fn claim(&mut self, claim: Claim, seen: Seen) {
+        if self.claims.len() >= MAX_ADDRESSES && !self.claims.contains_key(&claim.ip) {
+            return;
+        }
+        let claims = self.claims.entry(claim.ip).or_default();
+        let changed = !claims.stations.is_empty() && claims.latest != claim.mac;
+        claims.changes = claims.changes.saturating_add(u32::from(changed));
+        claims.latest = claim.mac;
+        if let Some(station) = claims.stations.iter_mut().find(|station| station.mac == claim.mac) {
+            station.last = seen;
+        } else if claims.stations.len() < MAX_STATIONS {
+            claims.stations.push(Station { mac: claim.mac, first: seen, last: seen });
+        }
+    }
+
+    /// The addresses that more than one station claims, in order.
+    pub fn contested(&self) -> Vec<(Ipv4Addr, &Claims)> {
+        let mut all: Vec<_> =
+            self.claims.iter().filter(|(_, c)| c.stations.len() > 1).map(|(ip, claims)| (*ip, claims)).collect();
+        all.sort_unstable_by_key(|(ip, _)| *ip);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_two_claim_is_contested() {
+        let mut neighbours = Neighbours::default();
+        let claim = |mac: u8, ip: u8| Claim { mac: [2, 0, 0, 0, 0, mac], ip: Ipv4Addr::new(10, 0, 0, ip) };
+        for (frame, (mac, ip)) in [(1, 9), (2, 8), (1, 9), (3, 9), (1, 9)].into_iter().enumerate() {
+            neighbours.claim(claim(mac, ip), Seen { frame: frame as u64, ..Seen::default() });
+        }
+        let contested = neighbours.contested();
+        let [(ip, claims)] = contested[..] else { panic!("{contested:?}") };
+        assert_eq!((ip.octets()[3], claims.stations.len(), claims.changes), (9, 2, 2));
+        assert_eq!(claims.stations[0].last.frame, 4);
+    }
+}

@@ -1,0 +1,439 @@
+//! What was found wrong, and how attempts to view went.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::word::words;
+use super::{is_false, is_zero};
+use crate::time::Timestamp;
+
+words! {
+    /// How grave a finding is.
+    #[derive(Serialize, Deserialize)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    #[serde(rename_all = "kebab-case")]
+    Severity {
+        /// Worth knowing.
+        Info "info",
+        /// Something works badly.
+        Warning "warning",
+        /// Something does not work.
+        Error "error",
+    }
+}
+
+impl Severity {
+    /// The severity that people mean by a word: its text, or `warn`.
+    pub fn meant(text: &str) -> Option<Severity> {
+        if text.eq_ignore_ascii_case("warn") { Some(Severity::Warning) } else { Severity::parse(text) }
+    }
+}
+
+words! {
+    /// What a finding says is wrong.
+    #[derive(Serialize, Deserialize)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    #[serde(rename_all = "kebab-case")]
+    #[allow(missing_docs)]
+    Kind {
+        ContentFilterStall "content-filter-stall",
+        PostRefused "post-refused",
+        BlockPage "block-page",
+        ProxyAuthRequired "proxy-auth-required",
+        ProxyUnsuitable "proxy-unsuitable",
+        TlsIntercepted "tls-intercepted",
+        TlsAlert "tls-alert",
+        SniReset "sni-reset",
+        ClientHelloLost "client-hello-lost",
+        DnsBlocked "dns-blocked",
+        DnsSlow "dns-slow",
+        DnsBypassed "dns-bypassed",
+        TcpBlocked "tcp-blocked",
+        StunUnanswered "stun-unanswered",
+        P2pFailed "p2p-failed",
+        P2pFallback "p2p-fallback",
+        SymmetricNat "symmetric-nat",
+        Cgnat "cgnat",
+        LsfMissed "lsf-missed",
+        DirectBroken "direct-broken",
+        UplinkSaturated "uplink-saturated",
+        LossyPath "lossy-path",
+        PmtuBlackhole "pmtu-blackhole",
+        RecorderUnregistered "recorder-unregistered",
+        WrongRegion "wrong-region",
+        ClockSkew "clock-skew",
+        NtpBlocked "ntp-blocked",
+        S3Blocked "s3-blocked",
+        AllowlistGap "allowlist-gap",
+        TypoHost "typo-host",
+        BrokenIpv6 "broken-ipv6",
+        RemoteAssistOpen "remote-assist-open",
+        CleartextExposure "cleartext-exposure",
+        AddressConflict "address-conflict",
+        SpanDuplicates "span-duplicates",
+        SpanOneSided "span-one-sided",
+        CaptureDrops "capture-drops",
+        CaptureTruncated "capture-truncated",
+    }
+}
+
+words! {
+    /// What narrows a kind down.
+    #[derive(Serialize, Deserialize)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    #[serde(rename_all = "kebab-case")]
+    Mode {
+        /// A stall: nothing arrives.
+        BufferAll "buffer-all",
+        /// A stall: drops arrive, to keep the client waiting.
+        Trickle "trickle",
+        /// A stall: all of it arrives, late and at once.
+        HoldRelease "hold-release",
+        /// A stall: an upload is taken in and not passed on.
+        UploadSwallow "upload-swallow",
+        /// A stall: the receiver's window closes and stays closed.
+        ZeroWindow "zero-window",
+        /// DNS: the name does not exist, it says.
+        Nxdomain "nxdomain",
+        /// DNS: the resolver refuses.
+        Refused "refused",
+        /// DNS: the resolver fails.
+        Servfail "servfail",
+        /// DNS: the answer leads elsewhere.
+        Sinkhole "sinkhole",
+        /// DNS: no answer.
+        Unanswered "unanswered",
+        /// TCP: no answer.
+        Drop "drop",
+        /// TCP: a reset.
+        Rst "rst",
+        /// TCP: a router's word.
+        Icmp "icmp",
+        /// An upload: `Expect: 100-continue` is not met.
+        Expect "expect",
+    }
+}
+
+words! {
+    /// How sure a finding is, in a word. In the order of certainty.
+    #[derive(Serialize)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    #[serde(rename_all = "kebab-case")]
+    Word {
+        /// Below 0.30.
+        Guess "guess",
+        /// At least 0.30.
+        Low "low",
+        /// At least 0.55.
+        Medium "medium",
+        /// At least 0.80.
+        High "high",
+        /// At least 0.95.
+        Certain "certain",
+    }
+}
+
+impl Word {
+    /// The least confidence, 0 to 1, that the word stands for.
+    pub const fn least(self) -> f64 {
+        match self {
+            Word::Guess => 0.0,
+            Word::Low => 0.30,
+            Word::Medium => CLAIM,
+            Word::High => 0.80,
+            Word::Certain => CERTAIN,
+        }
+    }
+
+    /// The word for a confidence of 0 to 1.
+    pub fn of(confidence: f64) -> Word {
+        Word::ALL.iter().rev().copied().find(|w| confidence >= w.least()).unwrap_or(Word::Guess)
+    }
+}
+
+/// From this confidence on a finding is a claim; below it is a hint.
+pub const CLAIM: f64 = 0.55;
+/// The most that a hint is worth.
+pub const HINT: f64 = CLAIM - 0.01;
+/// From this confidence on a finding is certain; a stall only where both sides of the box were captured.
+pub const CERTAIN: f64 = 0.95;
+
+words! {
+    /// How a finding stands, where it is told as things happen.
+    #[derive(Serialize)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    #[serde(rename_all = "kebab-case")]
+    State {
+        /// It is new.
+        Raised "raised",
+        /// More is known of it.
+        Updated "updated",
+        /// What it is about is over.
+        Ended "ended",
+        /// It has proved otherwise.
+        Withdrawn "withdrawn",
+    }
+}
+
+words! {
+    /// Where the capture stands in the path of a flow: `recorder - site filter - relay - client filter - client`.
+    #[derive(Serialize)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    #[serde(rename_all = "kebab-case")]
+    Vantage {
+        /// Between the recorder and its site's filter.
+        RecorderLan "recorder-lan",
+        /// Outside the filter of the recorder's site.
+        RecorderWan "recorder-wan",
+        /// Between the client and its site's filter.
+        ClientLan "client-lan",
+        /// Outside the filter of the client's site.
+        ClientWan "client-wan",
+        /// On both sides of the box.
+        BothLegs "both-legs",
+    }
+}
+
+/// One thing that was found, and why.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FindingRecord {
+    /// `finding`.
+    #[cfg_attr(test, schemars(extend("const" = "finding")))]
+    pub event_type: &'static str,
+    /// Derived from the leading flow, rule and kind; the same in every run.
+    pub id: String,
+    /// What is wrong.
+    pub kind: Kind,
+    /// More closely.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// The rule that found it: `CF-1`, `D-6`.
+    pub rule: &'static str,
+    /// How grave it is.
+    pub severity: Severity,
+    /// How sure it is, 0 to 1. Below 0.55 it is a hint and no claim.
+    #[cfg_attr(test, schemars(range(min = 0, max = 1)))]
+    pub confidence: f64,
+    /// The same in a word.
+    pub word: Word,
+    /// How it stands; only where things are told as they happen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// When it was first seen.
+    pub first: Timestamp,
+    /// When it was last seen.
+    pub last: Timestamp,
+    /// How many times.
+    pub count: u64,
+    /// The first packet of the leading flow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow_start: Option<Timestamp>,
+    /// The flows that it is about, the leading one first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flow_ids: Vec<u64>,
+    /// Flows that the list has no room for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub flow_ids_omitted: u64,
+    /// The leading flow's originator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub src_ip: Option<IpAddr>,
+    /// Its port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub src_port: Option<u16>,
+    /// The leading flow's responder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dest_ip: Option<IpAddr>,
+    /// Its port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dest_port: Option<u16>,
+    /// The leading flow's protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proto: Option<Cow<'static, str>>,
+    /// The leading flow's community id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub community_id: Option<String>,
+    /// The host that it is about, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Where the capture stood.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vantage: Option<Vantage>,
+    /// What is known of the box in between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub middlebox: Option<Middlebox>,
+    /// What is wrong, in one sentence.
+    pub title: String,
+    /// Who must change what.
+    pub advice: String,
+    /// What shows it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<FindingEvidence>,
+    /// Evidence that the list has no room for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub evidence_omitted: u64,
+    /// What would show that it is wrong.
+    pub disproved_if: String,
+    /// The documents and lines that the rule rests on.
+    pub source: String,
+}
+
+impl FindingRecord {
+    /// Whether it is sure enough to be a claim; else it is a hint.
+    pub fn is_claim(&self) -> bool {
+        self.confidence >= CLAIM
+    }
+}
+
+/// One observation that a finding rests on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FindingEvidence {
+    /// In words.
+    pub text: String,
+    /// The frame that shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame: Option<u64>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
+}
+
+/// What is known of a box between the two ends.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Middlebox {
+    /// The hops that its packets had left when they came (IPv4 TTL, IPv6 hop limit).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u8>,
+    /// Its round trip in the handshake, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtt: Option<f64>,
+    /// What it says of itself in HTTP (`Via` and its kin).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
+    /// Who issued the certificates that it shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// What it may be; a hint that no confidence rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+    /// What else is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+words! {
+    /// A way to view a recorder.
+    #[derive(Serialize)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    #[serde(rename_all = "kebab-case")]
+    Method {
+        /// Straight to a forwarded port.
+        Direct "direct",
+        /// LAN Smart Forwarding.
+        Lsf "lsf",
+        /// Peer to peer.
+        P2p "p2p",
+        /// Through the vendor's relay.
+        Relay "relay",
+    }
+}
+
+words! {
+    /// What became of a step.
+    #[derive(Serialize)]
+    #[cfg_attr(test, derive(schemars::JsonSchema))]
+    #[serde(rename_all = "kebab-case")]
+    StepOutcome {
+        /// Video ran this way.
+        Worked "worked",
+        /// It was tried in vain.
+        Failed "failed",
+        /// There was no sign of a try.
+        NotTried "not-tried",
+        /// The capture does not tell.
+        Unclear "unclear",
+    }
+}
+
+/// One attempt to view, as a story.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SessionRecord {
+    /// `session`.
+    #[cfg_attr(test, schemars(extend("const" = "session")))]
+    pub event_type: &'static str,
+    /// Who views, where the capture shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<IpAddr>,
+    /// Whose video it is, where the capture shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorder: Option<IpAddr>,
+    /// Its first packet.
+    pub start: Timestamp,
+    /// Its last.
+    pub end: Timestamp,
+    /// The ways that were tried, in order.
+    pub steps: Vec<SessionStep>,
+    /// The rate that video reached, in bits per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bit_rate: Option<f64>,
+    /// It had not ended when this was written.
+    #[serde(skip_serializing_if = "is_false")]
+    pub interim: bool,
+}
+
+/// One way that was tried.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SessionStep {
+    /// The way.
+    pub method: Method,
+    /// What became of it.
+    pub outcome: StepOutcome,
+    /// Why.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Its flows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flow_ids: Vec<u64>,
+    /// Its first packet; a way that was not tried has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// Its last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_told_as_they_are_typed() {
+        fn same<T: Serialize + Copy>(all: &[T], text: impl Fn(T) -> &'static str) {
+            for value in all {
+                assert_eq!(serde_json::to_string(value).unwrap(), format!("\"{}\"", text(*value)));
+            }
+        }
+        same(Severity::ALL, Severity::text);
+        same(Kind::ALL, Kind::text);
+        same(Mode::ALL, Mode::text);
+        same(Word::ALL, Word::text);
+        same(State::ALL, State::text);
+        same(Vantage::ALL, Vantage::text);
+        same(Method::ALL, Method::text);
+        same(StepOutcome::ALL, StepOutcome::text);
+        assert_eq!(Severity::meant("Warn"), Some(Severity::Warning));
+        assert!(Severity::Error > Severity::Warning && Severity::Warning > Severity::Info);
+    }
+
+    #[test]
+    fn words_of_confidence() {
+        let words = [0.99, 0.95, 0.94, 0.80, 0.55, 0.54, 0.3, 0.0, f64::NAN].map(|c| Word::of(c).text());
+        assert_eq!(words.join(" "), "certain certain high high medium low low guess guess");
+    }
+}

@@ -1,0 +1,250 @@
+//! What goes wrong on a connection: holes, repeats, closed windows, resets.
+//!
+//! A mirror may miss data that both ends have: holes are kept, and count as missed only once they are acknowledged, and
+//! no more when they are filled after all.
+
+use super::history::History;
+use super::tcp::ahead;
+use crate::decode::Packet;
+use crate::time::Timestamp;
+
+/// How many holes one direction keeps account of.
+const HOLES: usize = 4;
+
+/// Bytes that were not captured.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    start: u32,
+    end: u32,
+    /// The other side has acknowledged them, so they did exist.
+    missed: bool,
+    /// Only that acknowledgement told of them: no later byte of the same side was seen before.
+    foretold: bool,
+}
+
+/// What went wrong with the data of one side.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble {
+    /// Retransmitted segments.
+    pub retransmissions: u32,
+    /// Segments that overtook others.
+    pub out_of_order: u32,
+    /// Zero windows that it announced.
+    pub zero_windows: u32,
+    /// Segments that filled the other's window.
+    pub window_full: u32,
+    /// Holes in its data.
+    pub gaps: u32,
+    /// Bytes in them.
+    pub missed: u64,
+    holes: [Option<Hole>; HOLES],
+    /// Where it stood still, once it did.
+    pub standstill: Option<Box<Standstill>>,
+}
+
+/// Where one side stood still: it repeated data without end, or kept its window closed.
+#[derive(Clone, Debug, Default)]
+pub struct Standstill {
+    /// The segment that it repeated most often.
+    pub repeated: Repeated,
+    repeating: Repeated,
+    /// When it last repeated data.
+    pub last_repeat: Timestamp,
+    /// The longest time that it kept its window closed.
+    pub closed: Closed,
+    closing: Option<Closed>,
+}
+
+/// Data sent again and again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repeated {
+    /// Its sequence number.
+    pub seq: u32,
+    /// Its payload, in bytes.
+    pub len: u32,
+    /// How often it was repeated.
+    pub times: u16,
+    /// The first repeat.
+    pub first: Timestamp,
+    /// The first repeat's frame.
+    pub frame: u64,
+}
+
+/// A window of zero, from the first segment that announced it to the next with room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// When it was announced.
+    pub since: Timestamp,
+    /// In which frame.
+    pub frame: u64,
+    /// For how long it held, in nanoseconds; up to the last segment that confirmed it, where none opened it again.
+    pub nanos: u64,
+}
+
+impl Standstill {
+    fn repeat(&mut self, packet: &Packet) {
+        self.last_repeat = packet.ts;
+        let same = self.repeating.times > 0 && self.repeating.seq == packet.seq;
+        if same {
+            self.repeating.times = self.repeating.times.saturating_add(1);
+        } else {
+            let (seq, len) = (packet.seq, packet.payload_len);
+            self.repeating = Repeated { seq, len, times: 1, first: packet.ts, frame: packet.frame };
+        }
+        if self.repeating.times > self.repeated.times {
+            self.repeated = self.repeating;
+        }
+    }
+
+    fn close(&mut self, packet: &Packet) {
+        let open = Closed { since: packet.ts, frame: packet.frame, nanos: 0 };
+        let closing = self.closing.get_or_insert(open);
+        closing.nanos = packet.ts.since(closing.since);
+        if closing.nanos >= self.closed.nanos {
+            self.closed = *closing;
+        }
+    }
+
+    fn open(&mut self, packet: &Packet) {
+        let Some(mut closing) = self.closing.take() else { return };
+        closing.nanos = packet.ts.since(closing.since);
+        if closing.nanos >= self.closed.nanos {
+            self.closed = closing;
+        }
+    }
+}
+
+/// The first RST of a connection that had been established.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// When it came.
+    pub ts: Timestamp,
+    /// In which frame.
+    pub frame: u64,
+    /// Its time to live: another than its side's other packets have, where somebody in between sent it.
+    pub ttl: u8,
+    /// Side 1 is its sender, by its addresses.
+    pub second: bool,
+}
+
+/// What late bytes were found to fill.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Filled {
+    Nothing,
+    Hole,
+    Foretold,
+}
+
+/// What happened on a connection, and what went wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// What happened, in letters.
+    pub history: History,
+    /// What went wrong with each side's data, once something has.
+    trouble: Option<Box<[Trouble; 2]>>,
+    /// The first RST, if the connection had been established.
+    pub reset: Option<Box<Reset>>,
+}
+
+impl Log {
+    /// What went wrong with the data of either side, if anything did.
+    pub fn troubles(&self) -> Option<&[Trouble; 2]> {
+        self.trouble.as_deref()
+    }
+
+    #[inline(always)]
+    pub(super) fn known(&mut self, second: bool) -> Option<&mut Trouble> {
+        self.trouble.as_mut()?.get_mut(usize::from(second))
+    }
+
+    /// Keeps the first RST.
+    #[cold]
+    pub(super) fn note_reset(&mut self, second: bool, packet: &Packet) {
+        let Packet { ts, frame, ttl, .. } = *packet;
+        self.reset.get_or_insert_with(|| Box::new(Reset { ts, frame, ttl, second }));
+    }
+
+    #[cold]
+    pub(super) fn note_trouble(&mut self, second: bool, note: impl FnOnce(&mut Trouble)) {
+        let [first, other] = &mut **self.trouble.get_or_insert_default();
+        note(if second { other } else { first });
+    }
+}
+
+impl Trouble {
+    /// Data was sent again.
+    pub(super) fn repeats(&mut self, packet: &Packet) {
+        self.retransmissions = self.retransmissions.saturating_add(1);
+        if packet.payload_len > 0 {
+            self.standstill.get_or_insert_default().repeat(packet);
+        }
+    }
+
+    /// Its side takes nothing more for now.
+    pub(super) fn closes(&mut self, packet: &Packet) {
+        self.zero_windows = self.zero_windows.saturating_add(1);
+        self.standstill.get_or_insert_default().close(packet);
+    }
+
+    /// Its side has room.
+    pub(super) fn reopens(&mut self, packet: &Packet) {
+        if let Some(standstill) = &mut self.standstill {
+            standstill.open(packet);
+        }
+    }
+
+    pub(super) fn open(&mut self, start: u32, end: u32, foretold: bool) {
+        // with every place taken the oldest account is closed as it stands
+        if self.holes.iter().all(Option::is_some) {
+            self.holes.rotate_left(1);
+            if let Some(last) = self.holes.last_mut() {
+                *last = None;
+            }
+        }
+        if let Some(free) = self.holes.iter_mut().find(|h| h.is_none()) {
+            *free = Some(Hole { start, end, missed: false, foretold });
+        }
+    }
+
+    /// Holes below `ack` did exist: they count as missed. True if there are such.
+    pub(super) fn acknowledge(&mut self, ack: u32) -> bool {
+        let before = self.gaps;
+        for hole in self.holes.iter_mut().flatten() {
+            if !hole.missed && ahead(ack, hole.end) >= 0 {
+                hole.missed = true;
+                self.gaps = self.gaps.saturating_add(1);
+                self.missed = self.missed.saturating_add(u64::from(hole.end.wrapping_sub(hole.start)));
+            }
+        }
+        self.gaps > before
+    }
+
+    /// Bytes from `start` to `end` have come after all. What they fill part of: a hole that only an acknowledgement
+    /// told of, or another.
+    pub(super) fn fill(&mut self, start: u32, end: u32) -> Filled {
+        let mut filled = Filled::Nothing;
+        for slot in &mut self.holes {
+            let Some(hole) = slot else { continue };
+            let from = if ahead(start, hole.start) > 0 { start } else { hole.start };
+            let to = if ahead(end, hole.end) < 0 { end } else { hole.end };
+            if ahead(to, from) <= 0 {
+                continue;
+            }
+            filled = filled.max(if hole.foretold { Filled::Foretold } else { Filled::Hole });
+            if hole.missed {
+                self.missed = self.missed.saturating_sub(u64::from(to.wrapping_sub(from)));
+            }
+            // what came in the middle leaves only the larger rest: at worst a few missed bytes go uncounted
+            let (before, after) = (from.wrapping_sub(hole.start), hole.end.wrapping_sub(to));
+            if before == 0 && after == 0 {
+                self.gaps = self.gaps.saturating_sub(u32::from(hole.missed));
+                *slot = None;
+            } else if before >= after {
+                hole.end = from;
+            } else {
+                hole.start = to;
+            }
+        }
+        filled
+    }
+}

@@ -1,0 +1,115 @@
+//! Record headers in passing: kinds and lengths of what is encrypted, without putting a stream together.
+//!
+//! RFC 8446 §5.1 and RFC 5246 §6.2.1. Limits: a direction whose records begin where none is seen to begin (a segment
+//! was lost or overtaken, a header lies across two segments) is followed no further. Refused: what is no record header
+//! of major version 3, or longer than any record may be.
+
+use crate::wire::Reader;
+
+/// The longest record that is believed, in bytes: TLS 1.2's limit with room for what senders add to it.
+const RECORD_MAX: u16 = (1 << 14) + 2048;
+
+/// A record's header, and the two bytes behind it where they are in the same segment: an alert in the clear is those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The content type.
+    pub kind: u8,
+    /// Bytes behind the header.
+    pub length: u16,
+    /// The first two of them.
+    pub begins: Option<[u8; 2]>,
+}
+
+/// Where one direction's next record begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Walk {
+    /// Not known yet.
+    #[default]
+    Unknown,
+    /// At that sequence number.
+    At(u32),
+    /// It was lost.
+    Lost,
+}
+
+impl Walk {
+    /// Tells `found` every header in a segment whose payload begins at `seq` and is `wire_len` bytes on the wire, of which
+    /// `payload` was captured. A segment sent again tells nothing new.
+    pub fn segment(&mut self, seq: u32, payload: &[u8], wire_len: u32, found: &mut dyn FnMut(Header)) {
+        while let Walk::At(next) = *self {
+            let offset = next.wrapping_sub(seq);
+            if offset.cast_signed() < 0 {
+                // the segment lies behind where the next record begins: what is between was not seen
+                *self = Walk::Lost;
+                return;
+            }
+            if offset >= wire_len {
+                return;
+            }
+            *self = Walk::Lost;
+            let Some((header, end)) = header(payload, offset) else { return };
+            found(header);
+            *self = Walk::At(seq.wrapping_add(end));
+        }
+    }
+}
+
+/// The header at `offset`, and the offset of the next.
+fn header(payload: &[u8], offset: u32) -> Option<(Header, u32)> {
+    let mut r = Reader::new(payload);
+    r.skip(offset as usize).ok()?;
+    let &[kind @ 20..=24, 3, 0..=4, high, low] = r.array::<5>().ok()? else { return None };
+    let length = u16::from_be_bytes([high, low]);
+    if length > RECORD_MAX {
+        return None;
+    }
+    let begins = r.array::<2>().ok().copied().filter(|_| length >= 2);
+    Some((Header { kind, length, begins }, offset.checked_add(5)?.checked_add(u32::from(length))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record(kind: u8, length: usize) -> Vec<u8> {
+        let mut bytes = vec![kind, 3, 3];
+        bytes.extend((length as u16).to_be_bytes());
+        bytes.extend(std::iter::repeat_n(9, length));
+        bytes
+    }
+
+    #[test]
+    fn lengths_come_across_segments_and_repeats_say_nothing() {
+        let stream: Vec<u8> = [record(23, 250), record(23, 3000), record(21, 2)].concat();
+        let mut walk = Walk::At(u32::MAX - 100);
+        let mut seen = Vec::new();
+        let mut at = 0;
+        for piece in stream.chunks(1000) {
+            let seq = (u32::MAX - 100).wrapping_add(at);
+            for _ in 0..2 {
+                walk.segment(seq, piece, 1000.min(piece.len() as u32), &mut |h| seen.push((h.kind, h.length)));
+            }
+            at += piece.len() as u32;
+        }
+        assert_eq!(seen, [(23, 250), (23, 3000), (21, 2)]);
+    }
+
+    #[test]
+    fn what_was_lost_is_not_guessed() {
+        let mut walk = Walk::At(100);
+        walk.segment(200, &record(23, 10), 15, &mut |_| panic!("a hole lies before it"));
+        assert_eq!(walk, Walk::Lost);
+        let mut walk = Walk::At(100);
+        walk.segment(100, &[23, 3, 3], 3, &mut |_| panic!("half a header"));
+        assert_eq!(walk, Walk::Lost);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_do_no_harm(start: u32, seq: u32, bytes in proptest::collection::vec(any::<u8>(), 0..200), more in 0u32..9000) {
+            let mut walk = Walk::At(start);
+            walk.segment(seq, &bytes, bytes.len() as u32 + more, &mut |_| {});
+        }
+    }
+}
