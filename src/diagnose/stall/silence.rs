@@ -199,6 +199,13 @@ pub struct Trickle {
     pub pause: f64,
 }
 
+impl Trickle {
+    /// The mean size of a drop, in bytes.
+    pub fn mean(&self) -> u64 {
+        self.bytes.checked_div(u64::from(self.drops)).unwrap_or(0)
+    }
+}
+
 /// The drops among the responder's bursts from `from` on, if they come with a rhythm; and what came behind them.
 pub fn trickle(tcp: &TcpCase, from: Timestamp, settings: &Stall) -> Option<(Trickle, Option<Burst>)> {
     let [orig, resp] = &tcp.bursts;
@@ -256,6 +263,7 @@ pub fn varies_less_than(values: &[f64], share: f64) -> bool {
 pub fn is_poll(tcp: &TcpCase, end: Timestamp) -> bool {
     const SMALL: u64 = 64 << 10;
     let answered = silences(tcp, end, 2.0).into_iter().filter(|s| s.asked);
-    let small = answered.filter(|s| s.next.is_some_and(|next| next.bytes / u64::from(next.parts.max(1)) < SMALL));
+    let small =
+        answered.filter(|s| s.next.is_some_and(|next| next.bytes < SMALL.saturating_mul(u64::from(next.parts))));
     small.count() >= 2
 }

@@ -89,7 +89,7 @@ fn trickled(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, more: f6
     let signs = signs(scene, case);
     let draft = start(scene, case, RuleId::Cf3, asked.ts, drops.first, &signs)
         .say(Place::Seconds, format!("{:.0}", drops.pause))
-        .say(Place::Bytes, Bytes(drops.bytes / u64::from(drops.drops.max(1))))
+        .say(Place::Bytes, Bytes(drops.mean()))
         .evidence("the request, acknowledged", some_frame(asked.frame), Some(asked.ts))
         .evidence(of_drops(&drops), some_frame(drops.frame), Some(drops.first));
     let draft = support(scene, case, asked.ts, alike(scene, case).len(), draft);
@@ -100,7 +100,7 @@ fn trickled(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, more: f6
 }
 
 fn of_drops(drops: &Trickle) -> String {
-    let mean = drops.bytes / u64::from(drops.drops.max(1));
+    let mean = drops.mean();
     format!("{} pieces of about {mean} bytes, one every {:.1} s", drops.drops, drops.pause)
 }
 
