@@ -36,7 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("diagnose", &["engine", "text", "event", "classify", "flow", "decode::Undecoded", "time"]),
+    ("diagnose", &["engine", "text", "event", "classify", "inspect::tls", "flow", "decode::Undecoded", "time"]),
     ("pipeline", &["engine", "source", "flow"]),
     ("present", &["decode::Undecoded", "diagnose", "engine", "filter", "text", "event", "classify", "time"]),
     ("exit", &[]),
