@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use self::attempts::{Attempts, Blocked};
 use super::draft::Draft;
 use super::rules::{Place, RuleId};
-use super::scene::Scene;
+use super::scene::{Scene, is_served};
 use super::{names, tls};
 use crate::classify::host::HostMatch;
 use crate::classify::words::Sub;
@@ -88,13 +88,10 @@ fn reached<'a>(scene: &Scene<'a>, client: IpAddr) -> impl Iterator<Item = &'a Ca
     scene.of_client(client).filter(|case| is_core(case.class, case.subs)).filter(reached)
 }
 
-/// Names of the vendor's, other than `host`, that a client has got through to.
+/// Names of the vendor's, other than `host`, that do for a client what they are there for.
 fn siblings<'a>(scene: &Scene<'a>, client: IpAddr, host: &str) -> BTreeSet<&'a str> {
-    reached(scene, client)
-        .filter(|case| case.class != Class::S3)
-        .filter_map(|case| case.host.as_deref())
-        .filter(|name| *name != host)
-        .collect()
+    let serve = |case: &&Case| case.class != Class::S3 && is_served(case);
+    reached(scene, client).filter(serve).filter_map(|case| case.host.as_deref()).filter(|name| *name != host).collect()
 }
 
 fn is_storage(known: &HostMatch) -> bool {

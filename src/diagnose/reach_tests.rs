@@ -134,6 +134,10 @@ fn one_port_or_one_name() {
     let lsf = |n, first, last| tcp(n, RECORDER, "203.0.113.23", Class::LsfControl, LSF, first, last);
     let gap = said(vec![api(9, 1.0, 30.0), unanswered(lsf(1, 5.0, 12.0), 4)]);
     assert_eq!(gap, [one("tcp-blocked/drop", LSF, 0.9), one("allowlist-gap/", LSF, 0.85)]);
+    // a sibling that is accepted and then gets nowhere is none
+    let mut cut = api(9, 1.0, 30.0);
+    (cut.tls.as_mut().unwrap().version, cut.payload[1]) = (0, 0);
+    assert_eq!(said(vec![cut, unanswered(lsf(1, 5.0, 12.0), 4)]), [one("tcp-blocked/drop", LSF, 0.9)]);
     // all names on one port: not a gap, though the relay answers on the other
     let port =
         said(vec![on_80(relay(9, 1.0, 30.0)), unanswered(lsf(1, 5.0, 12.0), 4), unanswered(api(2, 5.0, 12.0), 4)]);
@@ -184,6 +188,12 @@ fn nobody_lets_a_client_in() {
     let mut other = from_outside(1);
     (other.class, other.resp.1) = (Class::Unknown, 22);
     assert!(said(vec![from_outside(1), other]).is_empty());
+    // outside the gateway nothing tells that the address is the site's, but that it speaks to the cloud
+    let mut unnamed = from_outside(1);
+    unnamed.class = Class::Unknown;
+    assert!(said(vec![unnamed.clone()]).is_empty());
+    let speaks = tcp(9, WAN, RELAY, Class::Relay, RELAY_NAME, 1.0, 30.0);
+    assert_eq!(said(vec![speaks, unnamed]), [one("direct-broken/", "", 0.65)]);
     let mut open = tcp(9, "192.0.2.9", WAN, Class::Direct, "", 20.0, 30.0);
     open.host = None;
     assert!(said(vec![from_outside(1), open]).is_empty());

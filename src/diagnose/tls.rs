@@ -186,8 +186,9 @@ fn lost(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     let (client, length) = (lead.case.orig.0, lead.case.payload[0]);
     let last = lost.last().map_or(lead.case.last, |attempt| attempt.case.last);
     let others = || scene.of_client(client).filter(|case| case.host.as_deref() != Some(lead.host) && is_served(case));
-    // a hello that fills a packet may be too long for the path: long ones must pass elsewhere
-    let long = length as f64 >= tls.hello_bytes && !others().any(|case| case.payload[0] as f64 > 4.0 * tls.hello_bytes);
+    // a hello that fills a packet may be too long for the path, unless others as long have passed
+    let passed = || others().filter(|case| case.tls.is_some()).any(|case| case.payload[0] >= length);
+    let long = length as f64 >= tls.hello_bytes && !passed();
     // what once worked and does no more, while nothing else passes, is a line that is down
     let worked = attempts.iter().any(|earlier| earlier.case.first() < lead.case.first() && is_served(earlier.case));
     let down = worked && !others().any(|case| case.first() <= last && case.last > lead.case.first());

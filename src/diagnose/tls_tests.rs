@@ -1,5 +1,6 @@
 use super::super::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, clear, found, reset, seen, tcp};
 use super::*;
+use crate::engine::case::NtpCase;
 use crate::engine::learnt::{AlertSeen, Flight, Turn};
 use crate::event::{Class, Kind};
 use crate::flow::trouble::Repeated;
@@ -85,7 +86,7 @@ fn a_hello_that_is_lost() {
     // a long one may be too long for the path, unless long packets pass
     assert_eq!(said(vec![swallowed(1, 5.0, 5, 1_800)])[0].2, 0.5);
     let mut long = api(9, 1.0);
-    long.payload[0] = 50_000;
+    long.payload[0] = 1_900;
     assert_eq!(said(vec![long, swallowed(1, 5.0, 5, 1_800)]), one(Kind::ClientHelloLost, RELAY_NAME, 0.75));
     // what worked and does no more, while nothing comes in at all, is the line
     assert_eq!(said(vec![relay(2, 1.0), swallowed(1, 50.0, 5, 520)])[0].2, 0.5);
@@ -138,6 +139,28 @@ fn an_alert_inside_tls_1_3() {
     };
     let all = said(vec![near(1), near(2), near(3), relay(9, 1.0)]);
     assert!(all.contains(&(Kind::TlsIntercepted, API.to_owned(), 0.6)), "{all:?}");
+}
+
+#[test]
+fn requests_for_the_time() {
+    let day = 86_400_000_000_000i64;
+    let asks = |n: u64, client_ahead: i64, server_ahead: Option<i64>| {
+        let mut case = tcp(n, RECORDER, "203.0.113.41", Class::Ntp, "1.cctv.pool.ntp.org", n as f64, n as f64 + 0.1);
+        (case.proto, case.tcp, case.tls) = (17, None, None);
+        case.ntp = Some(NtpCase { client_ahead: Some(client_ahead), server_ahead });
+        case
+    };
+    // the relay makes the recorder one of the system
+    let said =
+        |asked: Vec<Case>| said([asked, vec![relay(99, 1.0)]].concat()).into_iter().map(|f| f.2).collect::<Vec<_>>();
+    assert_eq!(said(vec![asks(1, day, Some(0))]), [0.85]);
+    assert_eq!(said(vec![asks(1, -day, None)]), [0.7]);
+    assert!(said(vec![asks(1, day / 1_000, Some(0))]).is_empty());
+    // the capture's clock, a clock that has been set, and numbers that are no times
+    assert!(said(vec![asks(1, day, Some(day))]).is_empty());
+    assert!(said(vec![asks(1, day, Some(0)), asks(2, 0, Some(0))]).is_empty());
+    assert_eq!(said(vec![asks(1, 400 * day, Some(0)), asks(2, -900 * day, Some(0))]), [0.5]);
+    assert_eq!(said(vec![asks(1, 400 * day, Some(0)), asks(2, 400 * day, Some(0))]), [0.85]);
 }
 
 #[test]

@@ -87,6 +87,7 @@ pub struct Case {
     pub tls: Option<TlsCase>,
     pub http: Option<HttpCase>,
     pub stun: Option<StunCase>,
+    pub ntp: Option<NtpCase>,
     pub media: Option<MediaCase>,
 }
 
@@ -180,6 +181,14 @@ pub struct TurnCase {
     pub turn: Turn,
     pub via: Option<String>,
     pub server: Option<String>,
+}
+
+/// The clocks that NTP of one flow shows, in nanoseconds by which they are ahead of the capture's.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct NtpCase {
+    pub client_ahead: Option<i64>,
+    pub server_ahead: Option<i64>,
 }
 
 /// STUN of one flow.
@@ -429,6 +438,7 @@ impl FlowView<'_> {
             tls: self.tls_case(),
             http: self.http_case(),
             stun: self.stun_case(),
+            ntp: self.ntp().map(|ntp| NtpCase { client_ahead: ntp.client_ahead, server_ahead: ntp.server_ahead }),
             media: self.media().map(|media| MediaCase {
                 dtls: media.dtls != 0,
                 sctp: media.detail.as_ref().is_some_and(|d| d.sctp != 0),

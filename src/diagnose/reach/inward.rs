@@ -7,6 +7,8 @@ use super::super::draft::Draft;
 use super::super::rules::RuleId;
 use super::super::scene::{Scene, nanos};
 use super::attempts::{is_vain, syns};
+use crate::classify::catalogue::{PortDirection, PortEntry};
+use crate::classify::site::is_public;
 use crate::classify::words::Sub;
 use crate::engine::case::Case;
 use crate::event::{Class, FindingRecord};
@@ -17,10 +19,24 @@ pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
         return Vec::new();
     }
     let mut tried: BTreeMap<(IpAddr, IpAddr, u16), Vec<&Case>> = BTreeMap::new();
-    for case in scene.cases.flows.iter().filter(|case| case.class == Class::Direct && is_vain(case)) {
+    let system = scene.system();
+    for case in scene.cases.flows.iter().filter(|case| is_vain(case) && is_inward(scene, &system, case)) {
         tried.entry((case.orig.0, case.resp.0, case.resp.1)).or_default().push(case);
     }
     tried.values().filter_map(|all| broken(scene, all)).collect()
+}
+
+/// Whether somebody from outside, or from inside by the outside, comes for a port that clients come for: to a recorder,
+/// or where the mirror stands outside, to the address from which the site speaks to the cloud.
+fn is_inward(scene: &Scene<'_>, system: &BTreeSet<IpAddr>, case: &Case) -> bool {
+    let (site, port) = (&scene.base.site, case.resp.1);
+    let asks = |entry: &PortEntry| {
+        entry.direction == PortDirection::In && entry.ports.iter().any(|ports| ports.covers(case.proto, port))
+    };
+    let wanted = || site.direct_ports.contains(&port) || scene.base.catalogue.ports.iter().any(asks);
+    let outside = |ip: IpAddr| is_public(ip) && !site.inside(ip);
+    let own = || system.contains(&case.resp.0) && outside(case.resp.0) && outside(case.orig.0);
+    case.class == Class::Direct || own() && wanted()
 }
 
 fn broken(scene: &Scene<'_>, all: &[&Case]) -> Option<FindingRecord> {
@@ -66,6 +82,7 @@ fn stranger(scene: &Scene<'_>, case: &Case) -> Option<f64> {
     let inward = || scene.cases.flows.iter().filter(|other| other.is_tcp() && other.resp.0 == case.resp.0);
     let strangers: BTreeSet<IpAddr> =
         inward().filter(|other| is_vain(other) && !is_known(scene, other)).map(|other| other.orig.0).collect();
-    let looks_around = inward().any(|other| other.orig.0 == case.orig.0 && other.class != Class::Direct);
+    let system = scene.system();
+    let looks_around = inward().any(|other| other.orig.0 == case.orig.0 && !is_inward(scene, &system, other));
     ((strangers.len() as f64) < reach.strangers && !looks_around).then_some(reach.stranger)
 }

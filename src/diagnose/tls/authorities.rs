@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::super::draft::Draft;
 use super::super::rules::{Place, RuleId};
 use super::super::scene::Scene;
-use super::{Attempt, attempts};
+use super::{Attempt, TLS13, attempts};
 use crate::engine::case::Direction;
 use crate::event::{FindingRecord, Middlebox};
 
@@ -102,11 +102,14 @@ fn tell(scene: &Scene<'_>, issuer: &str, made: &[(&Attempt<'_>, Reason)]) -> Opt
     )
 }
 
-/// In TLS 1.3 the certificate is hidden. A client that leaves by an encrypted alert each time, where the server's
-/// packets come from next door and others' do not, has been shown one that it does not trust.
+/// In TLS 1.3 the certificate is hidden. A client that leaves by an alert about it, or by an encrypted one, each time,
+/// where the server's packets come from next door and others' do not, has been shown one that it does not trust.
 fn sealed(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     let tls = &scene.rules.settings.tls;
-    let refused: Vec<&Attempt<'_>> = attempts.iter().filter(|attempt| attempt.is_refused_in_secret()).collect();
+    let unseen = |attempt: &&Attempt<'_>| {
+        attempt.is_refused_in_secret() || attempt.tls.version >= TLS13 && is_distrusted(attempt)
+    };
+    let refused: Vec<&Attempt<'_>> = attempts.iter().filter(unseen).collect();
     let lead = *refused.first()?;
     if super::is_served_later(attempts, lead.case) {
         return None;
@@ -117,8 +120,8 @@ fn sealed(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> 
         out.into_iter().any(|case| case.ttl[1] != 0 && case.ttl[1] != lead.case.ttl[1])
     };
     let sure = near && farther(lead.case.orig.0) && refused.len() as f64 >= tls.alike_hosts;
-    let flight = lead.tls.flight?;
-    let text = "the client leaves by an encrypted alert, right behind the certificate";
+    let seen = lead.tls.alert.map(|(alert, _)| alert.seen).or(lead.tls.flight.map(|flight| flight.asked))?;
+    let text = "the client leaves by an alert, right behind the certificate";
     let mut draft =
         Draft::new(scene.rules, RuleId::D9, lead.case.first(), refused.last().map_or(lead.case.last, |a| a.case.last))
             .lead(&lead.case.identity)
@@ -127,7 +130,7 @@ fn sealed(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> 
             .base(if sure { tls.sealed } else { tls.doubtful })
             .count(refused.len() as u64)
             .say(Place::Issuer, "an authority that the client does not trust")
-            .evidence(text, Some(flight.asked.frame), Some(flight.asked.ts));
+            .evidence(text, Some(seen.frame), Some(seen.ts));
     if near {
         let text =
             format!("the server's packets have a time to live of {}: they come from next door", lead.case.ttl[1]);

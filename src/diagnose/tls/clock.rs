@@ -1,4 +1,5 @@
-//! D-11: a client whose clock is wrong, by what it says of certificates and by the dates it writes.
+//! D-11: a client whose clock is wrong, by its NTP requests, by what it says of certificates, and by the dates it
+//! writes.
 //!
 //! The `Date` of a server out there is set against the clock of the capture only: it tells how far to trust that.
 
@@ -18,13 +19,51 @@ use crate::time::SECOND;
 const EXPIRED: u8 = 45;
 /// Steps of time zones, in seconds: a device that writes its local time for UTC is off by so much, its clock right.
 const ZONE: i64 = 900;
+/// Nanoseconds in a second.
+const NANOS: i64 = 1_000_000_000;
 
 /// Clients whose clocks are wrong.
 pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let mut found: Vec<FindingRecord> =
         attempts(scene).values().flatten().filter_map(|attempt| by_certificate(scene, attempt)).collect();
     found.extend(by_dates(scene));
+    found.extend(scene.system().into_iter().filter_map(|client| by_requests(scene, client)));
     found
+}
+
+/// What a client's requests for the time say that it is, set against the servers' replies or the capture's clock.
+fn by_requests(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
+    let tls = &scene.rules.settings.tls;
+    let capture = capture_skew(scene);
+    let skew = |case: &Case| {
+        let ntp = case.ntp?;
+        let right = ntp.server_ahead.map(|nanos| nanos / NANOS).or(capture).unwrap_or(0);
+        Some((ntp.client_ahead? / NANOS).saturating_sub(right))
+    };
+    let told: Vec<(&Case, i64)> = scene.of_client(client).filter_map(|case| Some((case, skew(case)?))).collect();
+    let (lead, seconds) = *told.first()?;
+    let far = |seconds: i64| seconds.unsigned_abs() as f64;
+    // a clock that is right in the end has been set
+    if told.iter().any(|(_, seconds)| far(*seconds) < tls.skew_seconds) {
+        return None;
+    }
+    let agreed = told.iter().skip(1).any(|(_, other)| far(other.saturating_sub(seconds)) < tls.skew_seconds);
+    let random = far(seconds) > tls.skew_plausible_seconds && !agreed;
+    let checked = lead.ntp.is_some_and(|ntp| ntp.server_ahead.is_some());
+    let against = if checked { "the server's reply" } else { "the capture's clock" };
+    let way = if seconds < 0 { "behind" } else { "ahead of" };
+    let text = format!("a request for the time is stamped {} s {way} {against}", seconds.unsigned_abs());
+    Some(
+        Draft::new(scene.rules, RuleId::D11, lead.first(), told.last().map_or(lead.last, |(case, _)| case.last))
+            .lead(&lead.identity)
+            .flows(told.iter().map(|(case, _)| case.identity.flow_id))
+            .say(Place::Seconds, seconds.unsigned_abs())
+            .count(told.len() as u64)
+            .adjust(if checked { tls.skew_checked } else { 0.0 })
+            .at_most(if random { tls.doubtful } else { 1.0 })
+            .evidence(text, Some(lead.first_frame), Some(lead.first()))
+            .build(),
+    )
 }
 
 /// Seconds by which the capture's own clock is behind, by the dates of servers out there: the middle one, if any.
