@@ -243,7 +243,7 @@ impl<'a> Sinks<'a> {
 }
 
 /// The last two labels of a name.
-pub(super) fn domain(name: &str) -> &str {
+fn domain(name: &str) -> &str {
     let start = name.rmatch_indices('.').nth(1).map_or(0, |(at, _)| at.saturating_add(1));
     name.get(start..).unwrap_or(name)
 }

@@ -112,18 +112,12 @@ fn gap_of_block(scene: &Scene<'_>, block: &Blocked<'_>, all: &[Blocked<'_>]) -> 
     gap.tell(scene, block.confidence, &block.text())
 }
 
-/// The same of what cannot be found: one for each domain.
+/// The same of what cannot be found.
 fn gaps_of_names(scene: &Scene<'_>) -> Vec<FindingRecord> {
-    let mut failed = names::failed(scene);
-    // the relay's name first: the video hangs on it
-    failed.sort_by_key(|failure| (failure.lead.host.class != Class::Relay, failure.lead.first.frame));
-    let mut told = BTreeSet::new();
     let mut found = Vec::new();
-    for failure in failed {
+    for failure in names::failed(scene) {
         let lead = failure.lead;
-        let storage = is_storage(&lead.host);
-        if !is_core(lead.host.class, lead.host.subs) || !told.insert((lead.client, storage, names::domain(&lead.name)))
-        {
+        if !is_core(lead.host.class, lead.host.subs) {
             continue;
         }
         let ports = lead.host.entry(&scene.base.catalogue).map(|entry| &entry.ports);

@@ -61,6 +61,12 @@ fn is_served_later(attempts: &[Attempt<'_>], than: &Case) -> bool {
     attempts.iter().any(|later| later.case.first() > than.first() && is_served(later.case))
 }
 
+/// TLS connections of a client to other names than `host` that did what they are there for.
+fn served_others<'a>(scene: &Scene<'a>, client: IpAddr, host: &str) -> impl Iterator<Item = &'a Case> {
+    let other = move |case: &&Case| case.tls.is_some() && case.host.as_deref() != Some(host) && is_served(case);
+    scene.of_client(client).filter(other)
+}
+
 impl<'a> Attempt<'a> {
     /// The reset that came in the place of the server's answer, and whether another than the server has sent it.
     fn reset(&self, scene: &Scene<'_>) -> Option<(ResetCase, bool)> {
@@ -113,8 +119,7 @@ fn cut(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     if foreign.is_none() && is_served_later(attempts, lead.case) {
         return None;
     }
-    let passes =
-        scene.of_client(lead.case.orig.0).find(|case| case.host.as_deref() != Some(lead.host) && is_served(case));
+    let passes = served_others(scene, lead.case.orig.0, lead.host).next();
     let often = cuts.len() as f64 >= tls.resets;
     let confidence = match cuts.len() {
         _ if foreign.is_some() || often && passes.is_some() => tls.injected,
@@ -183,16 +188,17 @@ fn lost(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     if is_served_later(attempts, lead.case) {
         return None;
     }
-    let (client, length) = (lead.case.orig.0, lead.case.payload[0]);
+    let client = lead.case.orig.0;
     let last = lost.last().map_or(lead.case.last, |attempt| attempt.case.last);
-    let others = || scene.of_client(client).filter(|case| case.host.as_deref() != Some(lead.host) && is_served(case));
+    let others = || served_others(scene, client, lead.host);
+    let trouble = lead.case.tcp.as_ref().map(|tcp| tcp.trouble[0]).unwrap_or_default();
+    let length = trouble.repeated.len;
     // a hello that fills a packet may be too long for the path, unless others as long have passed
-    let passed = || others().filter(|case| case.tls.is_some()).any(|case| case.payload[0] >= length);
-    let long = length as f64 >= tls.hello_bytes && !passed();
+    let passed = || others().any(|case| case.payload[0] >= u64::from(length));
+    let long = f64::from(length) >= tls.hello_bytes && !passed();
     // what once worked and does no more, while nothing else passes, is a line that is down
     let worked = attempts.iter().any(|earlier| earlier.case.first() < lead.case.first() && is_served(earlier.case));
     let down = worked && !others().any(|case| case.first() <= last && case.last > lead.case.first());
-    let trouble = lead.case.tcp.as_ref().map(|tcp| tcp.trouble[0]).unwrap_or_default();
     let text = format!(
         "the ClientHello of {length} bytes is sent {} times and never acknowledged",
         u64::from(trouble.repeated.times).saturating_add(1)

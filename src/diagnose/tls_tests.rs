@@ -68,11 +68,12 @@ fn what_comes_after_a_foreign_reset_does_not_excuse_it() {
     assert_eq!(said(vec![case]), one(Kind::SniReset, RELAY_NAME, 0.95));
 }
 
-fn swallowed(number: u64, first: f64, times: u16, bytes: u64) -> Case {
+/// A hello of so many bytes, sent again `times` times in vain.
+fn swallowed(number: u64, first: f64, times: u16, bytes: u32) -> Case {
     let mut case = hello_only(relay(number, first));
-    case.payload[0] = bytes;
+    case.payload[0] = u64::from(bytes) * (u64::from(times) + 1);
     let trouble = &mut case.tcp.as_mut().unwrap().trouble[0];
-    trouble.repeated = Repeated { times, first: at(first + 0.3), frame: 77, ..Repeated::default() };
+    trouble.repeated = Repeated { times, len: bytes, first: at(first + 0.3), frame: 77, ..Repeated::default() };
     case
 }
 
