@@ -55,7 +55,7 @@ settings!(
     /// Peer-to-peer.
     P2p: f64 {
         d_13, d_14, d_15, d_16, d_17, d_18, d_19, d_32, stun_seconds, stun_requests, check_seconds,
-        check_requests, mappings, outside_seen, media_gap_seconds, consent_seconds, fallback_seconds, relay_seconds,
+        check_requests, twice, mappings, outside_seen, media_gap_seconds, consent_seconds, fallback_seconds, relay_seconds,
     }
 );
 settings!(
@@ -77,8 +77,8 @@ settings!(
 settings!(
     /// The recorder's own set-up.
     Recorder: f64 {
-        d_12, d_30, d_31, d_39, d_40, d_41, moved_once, moved_seconds, ntp_requests, ntp_seconds,
-        watch_seconds, baseline_bps, baseline_least, baseline_most, reconnects, reconnect_seconds, region_rtt_factor, macs, mac_changes,
+        d_12, d_30, d_31, d_39, d_40, d_41, moved_once, moved_seconds, in_order, life_seconds,
+        ntp_requests, ntp_seconds, watch_seconds, baseline_bps, baseline_least, baseline_most, reconnects, reconnect_seconds, region_rtt_factor, macs, mac_changes,
     }
 );
 

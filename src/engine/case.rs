@@ -35,6 +35,8 @@ pub struct Cases {
     pub dns: Vec<DnsCase>,
     /// How resolvers answered, in the order of first answers.
     pub resolvers: Vec<ResolverCase>,
+    /// Addresses of the captured link, as ARP shows them, in order.
+    pub on_link: Vec<IpAddr>,
     /// Addresses that several stations claim.
     pub contested: Vec<(IpAddr, Claims)>,
     /// The first frame's time.
@@ -288,6 +290,7 @@ impl Analysis {
         let mut cases = Cases {
             first: self.totals.first.unwrap_or_default(),
             last: self.totals.last,
+            on_link: self.totals.neighbours.addresses().into_iter().map(IpAddr::V4).collect(),
             contested: self
                 .totals
                 .neighbours

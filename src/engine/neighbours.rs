@@ -58,6 +58,13 @@ impl Neighbours {
         }
     }
 
+    /// All addresses that any station claims: those of the captured link, in order.
+    pub fn addresses(&self) -> Vec<Ipv4Addr> {
+        let mut all: Vec<_> = self.claims.keys().copied().collect();
+        all.sort_unstable();
+        all
+    }
+
     /// The addresses that more than one station claims, in order.
     pub fn contested(&self) -> Vec<(Ipv4Addr, &Claims)> {
         let mut all: Vec<_> =
@@ -80,6 +87,7 @@ mod tests {
         }
         let contested = neighbours.contested();
         let [(ip, claims)] = contested[..] else { panic!("{contested:?}") };
+        assert_eq!(neighbours.addresses().iter().map(|ip| ip.octets()[3]).collect::<Vec<_>>(), [8, 9]);
         assert_eq!((ip.octets()[3], claims.stations.len(), claims.changes), (9, 2, 2));
         assert_eq!(claims.stations[0].last.frame, 4);
     }

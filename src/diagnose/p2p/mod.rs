@@ -229,21 +229,27 @@ fn is_shared(ip: IpAddr) -> bool {
     matches!(ip.to_canonical(), IpAddr::V4(ip) if ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64)
 }
 
-/// D-32: outside the site's router its address is one that a provider shares out; or the user's word is, or differs
-/// from what STUN says.
+/// D-32: outside the site's router its address is one that a provider shares out, or a private one; or the user says
+/// so.
 fn shared_address(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let flows = scene.core().filter(|case| case.established || case.stun.is_some());
-    let shared: Vec<&Case> = flows.filter(|case| is_shared(case.orig.0) && is_public(case.resp.0)).collect();
+    let outbound: Vec<&Case> = flows.filter(|case| is_private(case.orig.0) && is_public(case.resp.0)).collect();
     let mut findings: Vec<FindingRecord> = Vec::new();
-    for client in clients(shared.iter().copied()) {
-        let Some(case) = shared.iter().find(|case| case.orig.0 == client) else { continue };
-        let text = format!("{client} comes from behind a router, and is of 100.64.0.0/10");
-        let draft = Draft::new(scene.rules, RuleId::D32, case.first(), case.last)
-            .lead(&case.identity)
-            .say(Place::Answer, client)
-            .evidence(text, Some(case.first_frame), Some(case.first()));
-        let routed = case.ttl[0] != 0 && !is_first_hop(case.ttl[0]);
-        findings.push(if routed { draft } else { draft.at_most(0.5) }.build());
+    for client in clients(outbound.iter().copied()) {
+        let own = || outbound.iter().filter(|case| case.orig.0 == client);
+        let Some(case) = own().next() else { continue };
+        let routed = own().any(|case| case.ttl[0] != 0 && !is_first_hop(case.ttl[0]));
+        let draft = Draft::new(scene.rules, RuleId::D32, case.first(), case.last).lead(&case.identity);
+        let draft = match (is_shared(client), routed) {
+            (true, true) => draft,
+            (true, false) => draft.at_most(0.5),
+            // it is here, and its packets come from behind it: a router that translates
+            (false, true) if scene.cases.on_link.contains(&client) => draft.base(scene.rules.settings.p2p.twice),
+            (false, _) => continue,
+        };
+        let text = format!("{client} is no public address, and its packets have passed a router before");
+        let draft = draft.say(Place::Answer, client).evidence(text, Some(case.first_frame), Some(case.first()));
+        findings.push(draft.build());
     }
     if findings.is_empty() {
         findings.extend(shared_by_word(scene));

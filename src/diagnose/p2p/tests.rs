@@ -1,6 +1,7 @@
 use super::*;
 use crate::classify::words::Subs;
-use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, found, media, stun, tcp, udp};
+use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, found, found_among, media, stun, tcp, udp};
+use crate::engine::case::Cases;
 use crate::event::Kind;
 
 const STUN: &str = "203.0.113.40";
@@ -129,4 +130,14 @@ fn a_shared_address_outside_the_router_is_told() {
     assert!(from(64, "100.64.7.2")[0].2 < 0.55);
     assert_eq!(from(63, "100.128.7.2"), []);
     assert_eq!(from(63, RECORDER), []);
+    // on the captured link, and not the origin of its packets: it translates
+    let on_link = |ttl: u8| {
+        let mut case = works("10.77.0.2");
+        case.ttl[0] = ttl;
+        let on_link = vec![case.orig.0];
+        let cases = Cases { flows: vec![case], on_link, ..Cases::default() };
+        found_among(cases, detect).iter().map(|f| (f.rule, f.confidence)).collect::<Vec<_>>()
+    };
+    assert_eq!(on_link(63), [("D-32", 0.6)]);
+    assert_eq!(on_link(64), []);
 }

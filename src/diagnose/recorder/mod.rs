@@ -161,12 +161,26 @@ fn was_at_work(scene: &Scene<'_>, ip: IpAddr, then: Timestamp) -> bool {
     })
 }
 
-/// D-41: two network cards go on claiming the address of a recorder or of a client.
+/// Whether an address is the one that gateways of a host's network usually have: the first, or the last.
+fn is_gateway(ip: IpAddr, host: IpAddr) -> bool {
+    match (ip, host) {
+        (IpAddr::V4(ip), IpAddr::V4(host)) => {
+            let ([a, b, c, last], [d, e, f, _]) = (ip.octets(), host.octets());
+            [a, b, c] == [d, e, f] && matches!(last, 1 | 254)
+        }
+        _ => false,
+    }
+}
+
+/// D-41: two network cards go on claiming the address of a recorder, a client or their gateway.
 fn contested(scene: &Scene<'_>, ip: IpAddr, claims: &Claims) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.recorder;
     let stations: Vec<&Station> = claims.stations.iter().filter(|station| !is_shared_mac(station)).collect();
     let concerns = |case: &Case| [case.orig.0, case.resp.0].contains(&ip);
-    let known = scene.base.site.recorders.contains(&ip) || scene.cases.flows.iter().any(concerns);
+    let known = scene.base.site.recorders.contains(&ip)
+        || scene.cases.flows.iter().any(concerns)
+        || scene.cases.dns.iter().any(|dns| dns.resolver == ip)
+        || scene.cases.flows.iter().any(|case| is_gateway(ip, case.orig.0));
     let second = stations.iter().map(|station| station.first).nth(1)?;
     let to_and_fro = f64::from(claims.changes) >= settings.mac_changes;
     if !known || (stations.len() as f64) < settings.macs || !(to_and_fro || was_at_work(scene, ip, second.ts)) {

@@ -15,6 +15,9 @@ const IDLE: u64 = 2 * SECOND;
 /// A heartbeat repeated so often without an answer is dead.
 const REPEATS: u16 = 2;
 
+/// Bytes below which what stays without an answer is no request but TLS's goodbye.
+const GOODBYE: u32 = 64;
+
 /// How one standing connection died.
 #[derive(Clone, Copy)]
 struct Death<'c> {
@@ -32,7 +35,8 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     recorders.extend(scene.cases.flows.iter().filter(|case| case.recorders[0]).map(|case| case.orig.0));
     recorders.sort_unstable();
     recorders.dedup();
-    let judge = |recorder| unstable(scene, recorder).or_else(|| missing(scene, recorder));
+    let judge =
+        |recorder| unstable(scene, recorder).or_else(|| restless(scene, recorder)).or_else(|| missing(scene, recorder));
     recorders.into_iter().filter_map(judge).collect()
 }
 
@@ -88,6 +92,43 @@ fn unstable(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     }
     let text = format!("a box on the way may forget connections that are idle for {:.0} s", seconds(shortest));
     Some(draft.evidence(text, None, None).build())
+}
+
+/// Whether a connection worked, ended in good order and soon, and nothing that was asked on it stayed without an answer.
+fn is_short_life(scene: &Scene<'_>, case: &Case) -> bool {
+    let settings = &scene.rules.settings.recorder;
+    let life = case.last.since(case.first());
+    let in_order = case.tcp.as_ref().is_some_and(|tcp| {
+        let [unanswered, _] = tcp.turns;
+        tcp.fin_by.is_some() && tcp.reset.is_none() && unanswered < GOODBYE
+    });
+    let worked = case.payload.iter().all(|n| *n > 0) && !case.midstream;
+    in_order && worked && (IDLE..nanos(settings.life_seconds)).contains(&life)
+}
+
+/// The connection is ended in good order again and again, and there is no other.
+fn restless(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.recorder;
+    let lives: Vec<&Case> = standing(scene, recorder).filter(|case| is_short_life(scene, case)).collect();
+    let (first, last) = (*lives.first()?, *lives.last()?);
+    let alone = lives.windows(2).all(|pair| matches!(pair, [a, b] if b.first() >= a.last));
+    let others = standing(scene, recorder)
+        .filter(|case| !is_short_life(scene, case) && case.first() < last.first() && case.last > first.last);
+    let quick = last.first().since(first.last) <= nanos(settings.reconnect_seconds);
+    if (lives.len() as f64) <= settings.reconnects || !alone || !quick || others.count() > 0 {
+        return None;
+    }
+    let mut draft = Draft::new(scene.rules, RuleId::D30, first.last, last.last)
+        .about(first)
+        .flows(lives.iter().map(|case| case.identity.flow_id))
+        .say(Place::Client, recorder)
+        .base(settings.in_order)
+        .count(lives.len() as u64);
+    for case in &lives {
+        let text = format!("the connection is ended after {:.0} s", seconds(case.last.since(case.first())));
+        draft = draft.evidence(text, Some(case.first_frame), Some(case.last));
+    }
+    Some(draft.build())
 }
 
 /// A recorder that is there all the time and has no connection to the relay.

@@ -1,8 +1,7 @@
 use super::*;
 use crate::classify::words::Subs;
-use crate::diagnose::rules::Rules;
 use crate::diagnose::testcases::{
-    RECORDER, RELAY, RELAY_NAME, VIEWER, at, burst, clear, found, seen, tcp, udp, unanswered,
+    RECORDER, RELAY, RELAY_NAME, VIEWER, at, burst, clear, found, found_among, seen, tcp, udp, unanswered,
 };
 use crate::engine::case::Cases;
 use crate::engine::learnt::Turn;
@@ -60,12 +59,27 @@ fn a_connection_that_dies_again_and_again_is_unstable() {
     assert_eq!(told((1..=3).map(|n| dying(n, n as f64 * 20.0, n as f64 * 20.0 + 0.5)).collect()), []);
     // over an hour and more
     assert_eq!(told((1..=3).map(|n| dying(n, n as f64 * 900.0, n as f64 * 900.0 + 8.0)).collect()), []);
-    let ends = |n: u64| {
-        let mut case = tcp(n, RECORDER, RELAY, Class::Relay, RELAY_NAME, n as f64 * 20.0, n as f64 * 20.0 + 15.0);
-        case.tcp.as_mut().unwrap().fin_by = Some(crate::engine::case::Direction::Resp);
+}
+
+#[test]
+fn a_connection_that_is_ended_and_made_again_all_the_time_is_unstable() {
+    let life = |n: u64, seconds: f64| {
+        let first = n as f64 * 20.0;
+        let mut case = tcp(n, RECORDER, RELAY, Class::Relay, RELAY_NAME, first, first + seconds);
+        let tcp = case.tcp.as_mut().unwrap();
+        (tcp.fin_by, tcp.turns) = (Some(crate::engine::case::Direction::Resp), [24, 0]);
         case
     };
-    assert_eq!(told((1..=5).map(ends).collect()), []);
+    let lives = |count: u64, seconds: f64| (2..2 + count).map(|n| life(n, seconds)).collect::<Vec<_>>();
+    assert_eq!(told(lives(4, 15.0)), [(Kind::RecorderUnregistered, "D-30", 0.6, at(55.0))]);
+    assert_eq!(told(lives(3, 15.0)), []);
+    // each is done with its errand, and the standing connection is another
+    assert_eq!(told([lives(4, 15.0), vec![works(RECORDER, 120.0)]].concat()), []);
+    assert_eq!(told(lives(4, 0.4)), []);
+    // what was asked last was never answered: another fault
+    let mut silent = lives(4, 15.0);
+    silent.iter_mut().for_each(|case| case.tcp.as_mut().unwrap().turns[0] = 900);
+    assert_eq!(told(silent), []);
 }
 
 #[test]
@@ -130,9 +144,9 @@ fn a_login_in_the_clear_from_outside_is_told() {
     assert_eq!(told(vec![relayed]), []);
 }
 
-/// What is made of two stations that claim the recorder's address, of which `second` comes with so many changes, so many
+/// What is made of two stations that claim an address, of which `second` comes with so many changes, so many
 /// seconds after the recorder last spoke.
-fn claimed(second: [u8; 6], changes: u32, silent: f64) -> Vec<(&'static str, f64)> {
+fn claimed(address: &str, second: [u8; 6], changes: u32, silent: f64) -> Vec<(&'static str, f64)> {
     let mut claims = Claims::default();
     claims.changes = changes;
     for (mac, at) in [([2, 0, 0, 0, 0, 1], 1.0), (second, 10.0 + silent)] {
@@ -140,22 +154,20 @@ fn claimed(second: [u8; 6], changes: u32, silent: f64) -> Vec<(&'static str, f64
     }
     let mut flow = works(RECORDER, 10.0);
     flow.tcp.as_mut().unwrap().bursts[0] = burst(0.0, 10.0, 900);
-    let ip = flow.orig.0;
-    let rules = Rules::embedded().unwrap();
-    let cases =
-        Cases { flows: vec![flow], contested: vec![(ip, claims)], first: at(0.0), last: at(60.0), ..Cases::default() };
-    let base = crate::engine::naming::KnowledgeBase::new(None, crate::classify::site::Site::default()).unwrap();
-    let quality = crate::event::CaptureQuality::default();
-    let found = detect(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality });
-    found.iter().map(|f| (f.rule, f.confidence)).collect()
+    let contested = vec![(address.parse().unwrap(), claims)];
+    let cases = Cases { flows: vec![flow], contested, ..Cases::default() };
+    found_among(cases, detect).iter().map(|f| (f.rule, f.confidence)).collect()
 }
 
 #[test]
 fn an_address_that_two_go_on_claiming_is_contested() {
     let other = [2, 0, 0, 0, 0, 9];
-    assert_eq!(claimed(other, 3, 300.0), [("D-41", 0.9)]);
-    assert_eq!(claimed(other, 1, 5.0), [("D-41", 0.7)]);
+    assert_eq!(claimed(RECORDER, other, 3, 300.0), [("D-41", 0.9)]);
+    assert_eq!(claimed(RECORDER, other, 1, 5.0), [("D-41", 0.7)]);
+    assert_eq!(claimed("192.168.1.1", other, 3, 5.0), [("D-41", 0.9)]);
+    assert_eq!(claimed("192.168.1.1", other, 1, 5.0), []);
+    assert_eq!(claimed("192.168.1.77", other, 3, 5.0), []);
     // the recorder may have been exchanged; two routers may share the address
-    assert_eq!(claimed(other, 1, 300.0), []);
-    assert_eq!(claimed([0, 0, 0x5e, 0, 1, 7], 3, 5.0), []);
+    assert_eq!(claimed(RECORDER, other, 1, 300.0), []);
+    assert_eq!(claimed(RECORDER, [0, 0, 0x5e, 0, 1, 7], 3, 5.0), []);
 }
