@@ -116,13 +116,22 @@ fn cut(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestam
     })
 }
 
+/// Whether the capture was taken at every interface of a machine at once: such captures have Linux' cooked headers.
+fn is_of_every_interface(quality: &CaptureQuality) -> bool {
+    !quality.link_types.is_empty() && quality.link_types.iter().all(|link| link.starts_with("LINUX_SLL"))
+}
+
 fn duplicates(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestamp) -> Option<FindingRecord> {
     let (at, share) = (&rules.settings.capture, quality.duplicate_share);
     (share > at.duplicate_share).then(|| {
         let copies = format!("mirror copies are {} of {}", Percent(share), Counted(quality.frames, "frame"));
         let draft = Draft::new(rules, RuleId::D21, first, last);
         let few = share * (quality.frames as f64) < at.duplicate_frames;
-        let draft = if few { draft.base(at.few) } else { draft };
+        let draft = match (is_of_every_interface(quality), few) {
+            (true, _) => draft.base(at.every_interface),
+            (false, true) => draft.base(at.few),
+            (false, false) => draft,
+        };
         draft.say(Place::Share, Percent(share)).evidence(copies, None, None).build()
     })
 }
@@ -161,6 +170,11 @@ mod tests {
     fn what_is_told_and_what_nearly_is() {
         assert_eq!(told(|_| ()), (vec![], false));
         assert_eq!(told(|q| q.duplicate_share = 0.011), (vec![("D-21", 0.95)], false));
+        let every_interface = |q: &mut CaptureQuality| {
+            q.duplicate_share = 0.4;
+            q.link_types = vec!["LINUX_SLL2".into()];
+        };
+        assert_eq!(told(every_interface), (vec![("D-21", 0.4)], false));
         assert_eq!(told(|q| q.one_sided_share = 0.51), (vec![("D-22", 0.9)], true));
         assert_eq!(told(|q| (q.one_sided_share, q.one_sided_flows) = (1.0, 2)), (vec![("D-22", 0.5)], false));
         assert_eq!(told(|q| q.missed_share = 0.006), (vec![("D-23", 0.95)], false));
