@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::draft::Draft;
 use super::rules::{Place, RuleId};
-use super::scene::{Scene, is_served, nanos};
+use super::scene::{Scene, nanos};
 use crate::classify::host::HostMatch;
 use crate::classify::site::is_public;
 use crate::classify::words::{Flag, Sub};
@@ -196,7 +196,7 @@ impl<'a> Sinks<'a> {
         let to = |wanted: &dyn Fn(&Case) -> bool| {
             scene.cases.flows.iter().filter(|case| case.is_tcp() && wanted(case)).map(|case| case.resp.0).collect()
         };
-        Sinks { names, served: to(&is_served), odd: to(&is_odd) }
+        Sinks { names, served: to(&Case::is_served), odd: to(&is_odd) }
     }
 
     /// D-3: the last that a client was told is no address of the vendor's.

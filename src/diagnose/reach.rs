@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use self::attempts::{Attempts, Blocked};
 use super::draft::Draft;
 use super::rules::{Place, RuleId};
-use super::scene::{Scene, is_served};
+use super::scene::Scene;
 use super::{names, tls};
 use crate::classify::host::HostMatch;
 use crate::classify::words::Sub;
@@ -84,14 +84,18 @@ fn tell(scene: &Scene<'_>, block: &Blocked<'_>, all: &[Blocked<'_>]) -> FindingR
 
 /// The vendor's services that a client has got through to.
 fn reached<'a>(scene: &Scene<'a>, client: IpAddr) -> impl Iterator<Item = &'a Case> {
-    let reached = |case: &&Case| case.established && case.is_tcp() && case.via_proxy.is_none() && case.host.is_some();
-    scene.of_client(client).filter(|case| is_core(case.class, case.subs)).filter(reached)
+    scene.of_client(client).filter(|case| is_reached(case))
+}
+
+fn is_reached(case: &Case) -> bool {
+    let connected = case.established && case.is_tcp() && case.via_proxy.is_none() && case.host.is_some();
+    connected && is_core(case.class, case.subs)
 }
 
 /// Names of the vendor's, other than `host`, that do for a client what they are there for.
 fn siblings<'a>(scene: &Scene<'a>, client: IpAddr, host: &str) -> BTreeSet<&'a str> {
-    let serve = |case: &&Case| case.class != Class::S3 && is_served(case);
-    reached(scene, client).filter(serve).filter_map(|case| case.host.as_deref()).filter(|name| *name != host).collect()
+    let serve = |case: &&Case| is_reached(case) && case.class != Class::S3;
+    scene.served(client).filter(serve).filter_map(|case| case.host.as_deref()).filter(|name| *name != host).collect()
 }
 
 fn is_storage(known: &HostMatch) -> bool {

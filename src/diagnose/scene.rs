@@ -25,10 +25,24 @@ pub struct Scene<'a> {
     pub quality: &'a CaptureQuality,
 }
 
+/// How many of a client's flows before and after one are its neighbourhood: more than one attempt to view makes, and few
+/// enough to look through for each of very many.
+const REACH: usize = 128;
+
 impl<'a> Scene<'a> {
     /// The flows that `client` originated.
     pub fn of_client(&self, client: IpAddr) -> impl Iterator<Item = &'a Case> + Clone {
-        self.cases.flows.iter().filter(move |case| case.orig.0 == client)
+        self.cases.of_client(client)
+    }
+
+    /// The flows of `client` whose servers did what they are there for.
+    pub fn served(&self, client: IpAddr) -> impl Iterator<Item = &'a Case> + Clone {
+        self.cases.served(client)
+    }
+
+    /// What the originator of a flow did before and after, the flow itself included.
+    pub fn around(&self, case: &Case) -> impl Iterator<Item = &'a Case> + Clone {
+        self.cases.around(case, REACH)
     }
 
     /// The flows to the vendor's own services.
@@ -81,36 +95,11 @@ impl<'a> Scene<'a> {
             return Some(false);
         }
         // who logs in to look is a viewer, who reports to the API's device side by itself a recorder
-        let client = case.orig.0;
-        let mut own = self.of_client(client).filter(|other| is_core(other.class, other.subs));
-        if own.clone().any(|other| other.class == Class::Login) {
+        let client = self.cases.clients.get(&case.orig.0)?;
+        if client.logs_in {
             return Some(false);
         }
-        if case.recorders == [true, false] {
-            return Some(true);
-        }
-        own.any(|other| other.class == Class::Licensing || other.subs.has(Sub::VideoUp)).then_some(true)
-    }
-}
-
-/// Whether the server has done what it is there for: behind a finished handshake both sides have spoken, or a request
-/// was answered well, by more than a page.
-pub fn is_served(case: &Case) -> bool {
-    let [asked, answered] = case.payload;
-    if !case.established || asked == 0 || answered == 0 {
-        return false;
-    }
-    match (&case.tls, &case.http) {
-        // the client's first record of TLS 1.3 ends its handshake
-        (Some(tls), _) => {
-            let own = if tls.version >= 0x0304 { 2 } else { 1 };
-            tls.version != 0 && tls.alert.is_none() && tls.flight.is_some_and(|flight| flight.client >= own)
-        }
-        (None, Some(http)) => http.turns.iter().any(|turn| {
-            let page = turn.turn.marks & turn::PAGE != 0;
-            matches!(turn.turn.status, 200..=299 | 304) && !page
-        }),
-        (None, None) => true,
+        (case.recorders == [true, false] || client.reports).then_some(true)
     }
 }
 

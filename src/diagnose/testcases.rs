@@ -215,7 +215,7 @@ pub(crate) fn found(
 /// The same of cases of every kind. Without flows the capture lasts ten minutes.
 pub(crate) fn found_among(cases: Cases, detector: impl Fn(&Scene<'_>) -> Vec<FindingRecord>) -> Vec<FindingRecord> {
     let last = cases.flows.iter().map(|case| case.last).max().unwrap_or_else(|| at(600.0));
-    let cases = Cases { first: at(0.0), last, ..cases };
+    let cases = Cases { first: at(0.0), last, ..cases }.indexed();
     let rules = Rules::embedded().unwrap();
     let base = KnowledgeBase::new(None, Site::default()).unwrap();
     let quality = CaptureQuality::default();

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::draft::Draft;
 use super::reach::Gap;
 use super::rules::{Place, RuleId};
-use super::scene::{Scene, is_served, within};
+use super::scene::{Scene, within};
 use crate::engine::case::{Case, Direction, ResetCase, TlsCase};
 use crate::event::{FindingRecord, Middlebox};
 use crate::inspect::tls::Alert;
@@ -58,13 +58,12 @@ fn attempts<'a>(scene: &Scene<'a>) -> BTreeMap<(IpAddr, &'a str), Vec<Attempt<'a
 
 /// Whether a later connection of the same client to the same name did what it is there for.
 fn is_served_later(attempts: &[Attempt<'_>], than: &Case) -> bool {
-    attempts.iter().any(|later| later.case.first() > than.first() && is_served(later.case))
+    attempts.iter().any(|later| later.case.first() > than.first() && later.case.is_served())
 }
 
 /// TLS connections of a client to other names than `host` that did what they are there for.
 fn served_others<'a>(scene: &Scene<'a>, client: IpAddr, host: &str) -> impl Iterator<Item = &'a Case> {
-    let other = move |case: &&Case| case.tls.is_some() && case.host.as_deref() != Some(host) && is_served(case);
-    scene.of_client(client).filter(other)
+    scene.served(client).filter(move |case| case.tls.is_some() && case.host.as_deref() != Some(host))
 }
 
 impl<'a> Attempt<'a> {
@@ -80,7 +79,7 @@ impl<'a> Attempt<'a> {
         let soon = within(reset.seen.ts, self.case.first(), limit);
         let unanswered = self.case.payload[1] == 0 && self.tls.version == 0 && reset.by == Direction::Resp;
         // what the server sends to a connection that is gone may still come after a foreign reset
-        let overtaken = foreign && !is_served(self.case);
+        let overtaken = foreign && !self.case.is_served();
         (self.case.established && soon && (unanswered || overtaken)).then_some((reset, foreign))
     }
 
@@ -197,7 +196,7 @@ fn lost(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     let passed = || others().any(|case| case.payload[0] >= u64::from(length));
     let long = f64::from(length) >= tls.hello_bytes && !passed();
     // what once worked and does no more, while nothing else passes, is a line that is down
-    let worked = attempts.iter().any(|earlier| earlier.case.first() < lead.case.first() && is_served(earlier.case));
+    let worked = attempts.iter().any(|earlier| earlier.case.first() < lead.case.first() && earlier.case.is_served());
     let down = worked && !others().any(|case| case.first() <= last && case.last > lead.case.first());
     let text = format!(
         "the ClientHello of {length} bytes is sent {} times and never acknowledged",
@@ -234,7 +233,7 @@ fn alerted(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord>
     let (last, (newest, _)) = *alerts.last()?;
     // clients try again with less, and that is how versions are agreed on
     let agreed =
-        |later: &Attempt<'_>| is_served(later.case) && within(later.case.first(), alert.seen.ts, tls.again_seconds);
+        |later: &Attempt<'_>| later.case.is_served() && within(later.case.first(), alert.seen.ts, tls.again_seconds);
     if alerts.len() == 1 && attempts.iter().any(agreed) || is_served_later(attempts, last.case) && alerts.len() == 1 {
         return None;
     }

@@ -6,10 +6,10 @@
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use super::analysis::{Analysis, FlowView, Identity};
-use super::learnt::{AlertSeen, Asked, Flight, Icmp, Seen, Turn};
+use super::learnt::{AlertSeen, Asked, Flight, Icmp, Seen, Turn, turn};
 use super::naming::Naming;
 use super::neighbours::Claims;
 use crate::classify::host::HostMatch;
@@ -45,6 +45,21 @@ pub struct Cases {
     pub last: Timestamp,
     /// Flows that there was no room for.
     pub omitted: u64,
+    /// What each host has originated; put down by [`Cases::indexed`].
+    pub clients: HashMap<IpAddr, Client, RandomState>,
+}
+
+/// What one host has originated.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// The places of its flows, in the order of their first frames.
+    pub flows: Vec<usize>,
+    /// Those of them whose servers did what they are there for.
+    pub served: Vec<usize>,
+    /// It logs in, as people do who want to look.
+    pub logs_in: bool,
+    /// It asks for licences or sends video, as recorders do by themselves.
+    pub reports: bool,
 }
 
 /// One flow.
@@ -253,6 +268,46 @@ pub struct ResolverCase {
     pub times: Vec<f64>,
 }
 
+impl Cases {
+    /// These cases with their clients put down, so that nobody need look through all flows for those of one host.
+    pub fn indexed(mut self) -> Self {
+        self.clients.clear();
+        for (at, case) in self.flows.iter().enumerate() {
+            let client = self.clients.entry(case.orig.0).or_default();
+            client.flows.push(at);
+            if case.is_served() {
+                client.served.push(at);
+            }
+            client.logs_in |= case.class == Class::Login;
+            client.reports |=
+                case.class == Class::Licensing || is_core(case.class, case.subs) && case.subs.has(Sub::VideoUp);
+        }
+        self
+    }
+
+    /// The flows that `client` originated.
+    pub fn of_client(&self, client: IpAddr) -> impl Iterator<Item = &Case> + Clone {
+        let flows = self.clients.get(&client).map(|client| &client.flows[..]).unwrap_or_default();
+        flows.iter().filter_map(|at| self.flows.get(*at))
+    }
+
+    /// Those of them whose servers did what they are there for.
+    pub fn served(&self, client: IpAddr) -> impl Iterator<Item = &Case> + Clone {
+        let flows = self.clients.get(&client).map(|client| &client.served[..]).unwrap_or_default();
+        flows.iter().filter_map(|at| self.flows.get(*at))
+    }
+
+    /// The flows that the originator of `case` began before and after it, itself included, at most `reach` either way.
+    pub fn around(&self, case: &Case, reach: usize) -> impl Iterator<Item = &Case> + Clone {
+        let flows = self.clients.get(&case.orig.0).map(|client| &client.flows[..]).unwrap_or_default();
+        let is_before = |at: &usize| self.flows.get(*at).is_some_and(|other| other.first_frame < case.first_frame);
+        let own = flows.partition_point(is_before);
+        let from = own.saturating_sub(reach);
+        let near = flows.get(from..).unwrap_or_default().iter().take(reach.saturating_mul(2));
+        near.filter_map(|at| self.flows.get(*at))
+    }
+}
+
 impl Case {
     /// Whether it is TCP.
     pub const fn is_tcp(&self) -> bool {
@@ -262,6 +317,27 @@ impl Case {
     /// When its first packet came.
     pub const fn first(&self) -> Timestamp {
         self.identity.start
+    }
+
+    /// Whether the server has done what it is there for: behind a finished handshake both sides have spoken, or a request
+    /// was answered well, by more than a page.
+    pub fn is_served(&self) -> bool {
+        let [asked, answered] = self.payload;
+        if !self.established || asked == 0 || answered == 0 {
+            return false;
+        }
+        match (&self.tls, &self.http) {
+            // the client's first record of TLS 1.3 ends its handshake
+            (Some(tls), _) => {
+                let own = if tls.version >= 0x0304 { 2 } else { 1 };
+                tls.version != 0 && tls.alert.is_none() && tls.flight.is_some_and(|flight| flight.client >= own)
+            }
+            (None, Some(http)) => http.turns.iter().any(|turn| {
+                let page = turn.turn.marks & turn::PAGE != 0;
+                matches!(turn.turn.status, 200..=299 | 304) && !page
+            }),
+            (None, None) => true,
+        }
     }
 
     /// The port that is meant: the one asked of a proxy, else the responder's.
@@ -305,7 +381,7 @@ impl Analysis {
         if !involved.is_empty() {
             self.add_flows(naming, &involved, &mut cases);
         }
-        cases
+        cases.indexed()
     }
 
     /// The hosts that are of the system: those in touch with the vendor's cloud, and what is a recorder.

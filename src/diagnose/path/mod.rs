@@ -111,9 +111,9 @@ fn black_hole(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     // where any of its neighbours got long segments through, the path takes them
     let gets_through = |other: &&Case| {
         let bulk = other.payload.get(side).is_some_and(|n| *n as f64 > settings.full_size_bytes * 10.0);
-        (other.orig.0, other.resp.0) == (case.orig.0, case.resp.0) && bulk && !is_swallowed(scene, other, side)
+        other.resp.0 == case.resp.0 && bulk && !is_swallowed(scene, other, side)
     };
-    if scene.cases.flows.iter().any(|other| gets_through(&other)) {
+    if scene.around(case).any(|other| gets_through(&other)) {
         return None;
     }
     let mss = tcp.mss.iter().copied().filter(|mss| *mss > 0).min();
@@ -174,7 +174,7 @@ fn fills_uplink(scene: &Scene<'_>, case: &Case) -> bool {
 
 /// The shortest round trip between the two ends of a flow, in seconds: one that begins in a queue knows none itself.
 fn least_rtt(scene: &Scene<'_>, case: &Case) -> Option<f64> {
-    let same = scene.of_client(case.orig.0).filter(|other| other.resp.0 == case.resp.0);
+    let same = scene.around(case).filter(|other| other.resp.0 == case.resp.0);
     same.filter_map(|other| other.tcp.as_ref()?.rtt_min).min_by(f64::total_cmp)
 }
 

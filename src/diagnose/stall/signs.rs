@@ -1,7 +1,5 @@
 //! What else speaks for a box in between, or for the network, beside the silence itself.
 
-use std::net::IpAddr;
-
 use super::silence::{Answer, answer_of};
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction, is_core};
@@ -61,8 +59,7 @@ pub fn from_next_door(case: &Case, side: Direction) -> Option<u8> {
 /// Whether other hosts of the cloud are farther away than a box could be.
 fn others_are_far(scene: &Scene<'_>, case: &Case) -> bool {
     let far = scene.rules.settings.stall.far_rtt_seconds;
-    let others =
-        scene.of_client(case.orig.0).filter(|other| other.resp.0 != case.resp.0 && is_core(other.class, other.subs));
+    let others = scene.around(case).filter(|other| other.resp.0 != case.resp.0 && is_core(other.class, other.subs));
     others.filter_map(|other| other.tcp.as_ref()?.rtt_min).any(|rtt| rtt > far)
 }
 
@@ -70,7 +67,7 @@ fn others_are_far(scene: &Scene<'_>, case: &Case) -> bool {
 pub fn sibling<'a>(scene: &Scene<'a>, case: &Case, when: Timestamp) -> Option<&'a Case> {
     let settings = &scene.rules.settings.stall;
     let near = nanos(settings.sibling_within_seconds);
-    scene.of_client(case.orig.0).find(|other| {
+    scene.around(case).find(|other| {
         other.identity.flow_id != case.identity.flow_id
             && is_core(other.class, other.subs)
             && other.last.after(near) >= when
@@ -118,12 +115,12 @@ pub fn is_troubled(scene: &Scene<'_>, case: &Case) -> bool {
     [0, 1].into_iter().filter_map(share).any(|lost| lost)
 }
 
-/// The connections of `client` to the same host as `case`, it included, that began within the time of one attempt to
-/// view and its repetitions.
-pub fn attempts<'a>(scene: &Scene<'a>, case: &Case, client: IpAddr) -> Vec<&'a Case> {
+/// The connections of the same client to the same host as `case`, it included, that began within the time of one attempt
+/// to view and its repetitions.
+pub fn attempts<'a>(scene: &Scene<'a>, case: &Case) -> Vec<&'a Case> {
     let near = nanos(scene.rules.settings.stall.attempts_within_seconds);
     let same = |other: &&Case| {
         other.class == case.class && other.host == case.host && other.first().0.abs_diff(case.first().0) <= near
     };
-    scene.of_client(client).filter(same).collect()
+    scene.around(case).filter(same).collect()
 }

@@ -196,7 +196,7 @@ fn alike<'a>(scene: &Scene<'a>, case: &Case) -> Vec<(&'a Case, u64)> {
         let waited = end_of(other, scene.cases.last).since(asked);
         (waited >= nanos(settings.give_up_seconds)).then_some(waited)
     };
-    let all = attempts(scene, case, case.orig.0).into_iter().filter(|other| !is_troubled(scene, other));
+    let all = attempts(scene, case).into_iter().filter(|other| !is_troubled(scene, other));
     all.filter_map(|other| Some((other, waited(other)?))).collect()
 }
 
