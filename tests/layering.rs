@@ -101,6 +101,26 @@ fn only_the_edges_touch_the_system() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A threshold that no detector reads would be told by `explain`, and mean nothing.
+#[test]
+fn every_threshold_is_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/diagnose");
+    let settings = fs::read_to_string(root.join("settings.rs")).unwrap();
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    let code: String = files.iter().map(|path| split_tests(path).0).collect();
+    let tables = settings.split(": f64 {").skip(1).filter_map(|table| table.split('}').next());
+    let names = tables.flat_map(|table| table.split(',')).map(str::trim).filter(|name| !name.is_empty());
+    // what is called like a rule is its confidence, which every finding begins with
+    let is_rule = |name: &&str| {
+        name.strip_prefix("cf_").or(name.strip_prefix("d_")).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let is_word = |after: &str| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let is_read = |name: &str| code.split(&format!(".{name}")).skip(1).any(is_word);
+    let unread: Vec<&str> = names.filter(|name| !is_rule(name) && !is_read(name)).collect();
+    assert!(unread.is_empty(), "no detector reads {}", unread.join(", "));
+}
+
 #[test]
 fn no_row_imports_what_stands_above_it() {
     for (at, (name, allowed)) in MAY_IMPORT.iter().enumerate() {

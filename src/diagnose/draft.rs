@@ -122,9 +122,9 @@ impl<'r> Draft<'r> {
         self
     }
 
-    /// Where the capture stood.
-    pub fn vantage(mut self, vantage: Vantage) -> Self {
-        self.finding.vantage = Some(vantage);
+    /// Where the capture stood, if that shows.
+    pub fn vantage(mut self, vantage: Option<Vantage>) -> Self {
+        self.finding.vantage = vantage.or(self.finding.vantage);
         self
     }
 

@@ -8,17 +8,15 @@ use crate::classify::settings::settings;
 settings!(
     /// A box on the way holds video back.
     Stall: f64 {
-        cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_9, cf_10, cf_12, request_bytes, first_byte_seconds, give_up_seconds,
-        header_bytes, ticket_bytes, body_bytes, body_seconds, sibling_answer_seconds,
-        sibling_within_seconds, sibling, attempts, attempts_within_seconds, repeated, alone, heartbeat,
-        idle_bps, trickle_segments, trickle_bytes, trickle_gap_seconds_min, trickle_gap_seconds_max,
-        trickle_variation, trickle_growth, trickle_bps, plateau_bps_min, plateau_bps_max,
-        plateau_after_seconds, baseline_bps, baseline_factor, baseline_rate, then_release, release_bytes, release_bytes_least,
+        cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_9, cf_10, cf_12, first_byte_seconds, give_up_seconds,
+        ticket_bytes, body_bytes, body_seconds, sibling_answer_seconds, sibling_within_seconds, sibling,
+        attempts, attempts_within_seconds, repeated, alone, heartbeat, trickle_segments, trickle_bytes,
+        trickle_gap_seconds_min, trickle_gap_seconds_max, trickle_variation, trickle_growth, trickle_bps,
+        baseline_bps, baseline_factor, baseline_rate, then_release, release_bytes, release_bytes_least,
         release_seconds, release_silence_seconds, release_factor, backlog_share, at_end_seconds, at_end,
-        limit_share, at_limit, zero_window_seconds, zero_window_bytes, far_receiver, cycle_lives,
-        cycle_life_share, cycle_bytes_share, cycle_timer_share, cycle_timer, legs_bytes, legs_share,
-        legs_seconds, lag_share, pool_stalled, pool_seconds, near_rtt_seconds, far_rtt_seconds, sign,
-        signs_max, loss_share, timeout_seconds, swallowed,
+        zero_window_seconds, zero_window_bytes, far_receiver, cycle_lives, cycle_life_share,
+        cycle_bytes_share, cycle_timer_share, cycle_timer, near_rtt_seconds, far_rtt_seconds, sign, signs_max,
+        loss_share,
     }
 );
 settings!(
@@ -69,16 +67,16 @@ settings!(
 settings!(
     /// The network is slow, full or lossy.
     Path: f64 {
-        d_25, d_26, d_27, full_share, full_within_seconds, full_seconds, rtt_factor, rtt_more_seconds,
-        full_loss_share, loss_share, timeouts_per_minute, rtt_p95_seconds, jitter_seconds, full_size_bytes,
+        d_25, d_26, d_27, full_seconds, rtt_factor, rtt_more_seconds, loss_share, full_size_bytes,
         full_size_tries, samples, repeats,
     }
 );
 settings!(
     /// The recorder's own set-up.
     Recorder: f64 {
-        d_12, d_30, d_31, d_39, d_40, d_41, moved_once, moved_seconds, in_order, life_seconds,
-        ntp_requests, ntp_seconds, watch_seconds, baseline_bps, baseline_least, baseline_most, reconnects, reconnect_seconds, region_rtt_factor, macs, mac_changes,
+        d_12, d_30, d_31, d_39, d_40, d_41, moved_once, moved_seconds, in_order, life_seconds, ntp_requests,
+        ntp_seconds, watch_seconds, reconnects, reconnect_seconds, region_rtt_factor, macs,
+        mac_changes,
     }
 );
 

@@ -163,7 +163,8 @@ pub fn findings() -> Vec<FindingRecord> {
         start: at,
     };
     let draft = |rule| Draft::new(&rules, rule, at, Timestamp(at.0 + 40_000_000_000));
-    let held = draft(RuleId::Cf1).lead(&flow(1, "TCP", 443)).host("a1.us-west.u5fgb.com").vantage(Vantage::ClientLan);
+    let held =
+        draft(RuleId::Cf1).lead(&flow(1, "TCP", 443)).host("a1.us-west.u5fgb.com").vantage(Some(Vantage::ClientLan));
     let held = held.say(Place::Seconds, 40).adjust(0.36).flows([4]).count(2);
     let held = held.evidence("a request of 417 bytes, acknowledged at once", Some(31), Some(at));
     let held = held.middlebox(Middlebox { ttl: Some(64), rtt: Some(0.000_8), ..Middlebox::default() });

@@ -213,9 +213,7 @@ fn missed(scene: &Scene<'_>, up: &Case, view: &Case) -> Option<FindingRecord> {
     if !known && !are_near(recorder, client) {
         draft = draft.at_most(0.5);
     }
-    if let Some(vantage) = scene.vantage(view) {
-        draft = draft.vantage(vantage);
-    }
+    draft = draft.vantage(scene.vantage(view));
     Some(draft.build())
 }
 

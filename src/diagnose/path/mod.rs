@@ -70,9 +70,7 @@ fn lossy(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
             format!("round trips take {:.0} ms at best, and {:.0} ms or less 19 times in 20", low * 1e3, high * 1e3);
         draft = draft.evidence(text, None, None);
     }
-    if let Some(vantage) = scene.vantage(case) {
-        draft = draft.vantage(vantage);
-    }
+    draft = draft.vantage(scene.vantage(case));
     Some(draft.build())
 }
 
@@ -199,9 +197,7 @@ fn saturated(scene: &Scene<'_>, full: &[&Case]) -> Option<FindingRecord> {
         );
         draft = draft.evidence(text, Some(case.first_frame), Some(case.first()));
     }
-    if let Some(vantage) = scene.vantage(first) {
-        draft = draft.vantage(vantage);
-    }
+    draft = draft.vantage(scene.vantage(first));
     Some(draft.build())
 }
 

@@ -166,14 +166,7 @@ fn refused_upload(scene: &Scene<'_>, (client, host): (IpAddr, &str), talk: &[Tol
     if !refused.iter().any(|told| firm(*told)) && refused.len() < 2 {
         draft = draft.at_most(settings.sealed);
     }
-    Some(with_evidence(with_vantage(scene, draft, first.case), "POST", &refused).build())
-}
-
-fn with_vantage<'r>(scene: &Scene<'_>, draft: Draft<'r>, case: &Case) -> Draft<'r> {
-    match scene.vantage(case) {
-        Some(vantage) => draft.vantage(vantage),
-        None => draft,
-    }
+    Some(with_evidence(draft.vantage(scene.vantage(first.case)), "POST", &refused).build())
 }
 
 fn with_evidence<'r>(mut draft: Draft<'r>, what: &str, told: &[Told<'_>]) -> Draft<'r> {
@@ -210,7 +203,7 @@ fn cut_upload(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
     for sign in signs.told {
         draft = draft.evidence(sign, None, None);
     }
-    Some(with_vantage(scene, draft, told.case).build())
+    Some(draft.vantage(scene.vantage(told.case)).build())
 }
 
 /// How long a client that has sent a head with `Expect` sends nothing more, in nanoseconds, and whether it then did.
@@ -262,7 +255,7 @@ fn refused_expectation(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRe
         let frame = told.turn.turn.asked.map(|seen| seen.frame);
         draft = draft.evidence("the client asks whether to go on, and gets no answer", frame, Some(told.asked()));
     }
-    Some(with_evidence(with_vantage(scene, draft, first.case), "the expectation", &failed).build())
+    Some(with_evidence(draft.vantage(scene.vantage(first.case)), "the expectation", &failed).build())
 }
 
 /// CF-11: a view is answered with a refusal, and a box speaks.
@@ -291,7 +284,7 @@ fn refused_content(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord
     if shown || !firm {
         draft = draft.at_most(settings.sealed);
     }
-    Some(with_evidence(with_vantage(scene, draft, first.case), "GET", &refused).build())
+    Some(with_evidence(draft.vantage(scene.vantage(first.case)), "GET", &refused).build())
 }
 
 /// What clients asked of a proxy, for hosts of the vendor, by client and proxy.

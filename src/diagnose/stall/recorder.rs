@@ -50,17 +50,12 @@ fn closed_window(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let went_on = behind.map(|burst| burst.bytes).sum::<u64>() as f64 >= settings.zero_window_bytes;
     let text = format!("the window closes after {} and stays closed for {:.0} s", Bytes(taken), seconds(closed.nanos));
     let mut draft = Draft::new(scene.rules, RuleId::Cf5, closed.since, closed.since.after(closed.nanos))
-        .lead(&case.identity)
+        .about(case)
         .middlebox(signs.middlebox)
         .say(Place::Seconds, format!("{:.0}", seconds(closed.nanos)))
         .say(Place::Bytes, Bytes(taken))
         .evidence(text, Some(closed.frame), Some(closed.since));
-    if let Some(host) = &case.host {
-        draft = draft.host(host);
-    }
-    if let Some(vantage) = scene.vantage(case) {
-        draft = draft.vantage(vantage);
-    }
+    draft = draft.vantage(scene.vantage(case));
     draft = signs.told.into_iter().fold(draft, |draft, sign| draft.evidence(sign, Some(case.first_frame), None));
     if !near || went_on {
         draft = draft.adjust(-settings.far_receiver);
@@ -122,7 +117,7 @@ fn cycle(scene: &Scene<'_>, lives: &[&Case]) -> Option<FindingRecord> {
     let round =
         [30.0, 60.0, 120.0, 300.0, 600.0].iter().any(|timer| (age / timer - 1.0).abs() <= settings.cycle_timer_share);
     let mut draft = Draft::new(scene.rules, RuleId::Cf6, first.first(), last.last)
-        .lead(&first.identity)
+        .about(first)
         .flows(lives.iter().map(|case| case.identity.flow_id))
         .mode(Mode::UploadSwallow)
         .count(lives.len() as u64)
@@ -130,12 +125,7 @@ fn cycle(scene: &Scene<'_>, lives: &[&Case]) -> Option<FindingRecord> {
         // views of one length, one after the other, end so as well
         .at_most(HINT)
         .adjust(if round { settings.cycle_timer } else { 0.0 });
-    if let Some(host) = &first.host {
-        draft = draft.host(host);
-    }
-    if let Some(vantage) = scene.vantage(first) {
-        draft = draft.vantage(vantage);
-    }
+    draft = draft.vantage(scene.vantage(first));
     for case in lives {
         let text = format!(
             "after {:.1} s and {} the other end closes without an answer",

@@ -159,13 +159,8 @@ fn start<'r>(
     last: Timestamp,
     signs: &Signs,
 ) -> Draft<'r> {
-    let mut draft = Draft::new(scene.rules, rule, first, last).lead(&case.identity).middlebox(signs.middlebox.clone());
-    if let Some(host) = &case.host {
-        draft = draft.host(host);
-    }
-    if let Some(vantage) = scene.vantage(case) {
-        draft = draft.vantage(vantage);
-    }
+    let mut draft = Draft::new(scene.rules, rule, first, last).about(case).middlebox(signs.middlebox.clone());
+    draft = draft.vantage(scene.vantage(case));
     signs.told.iter().fold(draft, |draft, sign| draft.evidence(sign.clone(), some_frame(case.first_frame), None))
 }
 
