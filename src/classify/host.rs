@@ -78,7 +78,7 @@ pub struct HostIndex {
 
 /// A first look at a name, by how it ends: most names are told apart from all that any pattern covers by their last
 /// bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FirstLook {
     bits: [u64; 64],
     /// A pattern is too short to tell by its end.
@@ -92,24 +92,33 @@ impl Default for FirstLook {
 }
 
 impl FirstLook {
-    /// Names that end as `base` does are worth a closer look.
+    /// Names that end as `base` does are worth a closer look, in text and on the wire.
     pub(crate) fn note(&mut self, base: &str) {
-        match End::of(base) {
-            Some(End { at, bit }) => self.bits.iter_mut().skip(at).take(1).for_each(|word| *word |= bit),
-            None => self.every = true,
+        let wire = wire(base);
+        for end in [base.as_bytes(), &wire].map(End::of) {
+            match end {
+                Some(End { at, bit }) => self.bits.iter_mut().skip(at).take(1).for_each(|word| *word |= bit),
+                None => self.every = true,
+            }
         }
     }
 
     /// Whether any pattern may cover a name that ends so.
     #[inline(always)]
-    fn may_cover(&self, end: Option<End>) -> bool {
+    pub(crate) fn may_cover(&self, end: Option<End>) -> bool {
         self.every || end.is_some_and(|end| self.bits.get(end.at).is_some_and(|word| word & end.bit != 0))
     }
 }
 
+/// A name as DNS spells it: a byte of length before each label (RFC 1035 §3.1), without the root's at the end.
+fn wire(name: &str) -> Vec<u8> {
+    let label = |label: &str| [&[u8::try_from(label.len()).unwrap_or(0)], label.as_bytes()].concat();
+    name.split('.').flat_map(label).collect()
+}
+
 /// How a name ends, as a place among a [`FirstLook`]'s bits.
 #[derive(Clone, Copy, Debug)]
-struct End {
+pub(crate) struct End {
     at: usize,
     bit: u64,
 }
@@ -117,10 +126,10 @@ struct End {
 impl End {
     /// From the last eight bytes of a name, whatever their case; `None` of a shorter name.
     #[inline(always)]
-    fn of(name: &str) -> Option<End> {
+    pub(crate) fn of(name: &[u8]) -> Option<End> {
         // setting bit 5 makes letters lower-case and leaves digits, dots and hyphens as they are
         const LOWER: u64 = 0x2020_2020_2020_2020;
-        let end = u64::from_le_bytes(*name.as_bytes().last_chunk::<8>()?) | LOWER;
+        let end = u64::from_le_bytes(*name.last_chunk::<8>()?) | LOWER;
         let place = end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
         Some(End { at: (place >> 6) as usize, bit: 1 << (place & 63) })
     }
@@ -307,7 +316,7 @@ fn lower(text: &str) -> Cow<'_, str> {
 impl Catalogue {
     /// What `name` says. It may be anything: what is no host name is of no entry.
     pub fn look_up(&self, name: &str) -> HostMatch {
-        let end = End::of(name.strip_suffix('.').unwrap_or(name));
+        let end = End::of(name.strip_suffix('.').unwrap_or(name).as_bytes());
         let listed = self.index.first_look.may_cover(end);
         let storage = self.s3_ends.may_cover(end);
         let resolver = self.resolver_names.first_look.may_cover(end);

@@ -13,9 +13,9 @@ use crate::time::{MILLISECOND, Timestamp};
 
 /// How far apart two copies may be, in nanoseconds.
 pub const WINDOW: u64 = MILLISECOND;
-/// Rows of remembered packets, and packets a row: several times what a mirror at 10 Gbit/s shows one of 64 shards in
+/// Rows of remembered packets, and packets a row: several times what a mirror at 10 Gbit/s shows one of 16 shards in
 /// [`WINDOW`].
-const ROWS: usize = 64;
+const ROWS: usize = 256;
 const WAYS: usize = 2;
 
 /// A packet that was seen: its signature, of which the last 16 bits say which way it came, and when.

@@ -9,8 +9,9 @@ use crate::decode::{Addr, Packet, proto};
 
 /// How many logical shards the flows are spread over, whatever the number of threads.
 ///
-/// Enough that 32 threads have work, few enough that an idle one costs nothing worth naming.
-pub const SHARDS: usize = 64;
+/// Enough that as many threads as one reader can feed have work; few enough that what each keeps at hand stays near
+/// the core when one thread works on all of them.
+pub const SHARDS: usize = 16;
 
 /// A flow's key: the same for both directions.
 ///

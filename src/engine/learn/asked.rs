@@ -81,8 +81,9 @@ impl Learner {
     }
 
     fn is_watched(&self, name: &dns::Name<'_>) -> bool {
+        let Some(wire) = name.in_place() else { return false };
+        let ends = wire.split_last().is_some_and(|(_, labels)| self.watch.may_cover_wire(labels));
         let mut buffer = [0; dns::NAME_MAX];
-        let plain = name.in_place().and_then(|wire| dns::plain_text(wire, &mut buffer));
-        plain.is_some_and(|name| self.watch.covers(name))
+        ends && dns::plain_text(wire, &mut buffer).is_some_and(|name| self.watch.covers(name))
     }
 }
