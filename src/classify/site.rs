@@ -76,7 +76,8 @@ impl Site {
     pub fn place(&self, ip: IpAddr) -> (bool, bool) {
         match ip {
             IpAddr::V4(v4) if is_private_v4(v4) => (true, false),
-            _ => (self.nets.iter().any(|n| n.holds(ip)) || is_private(ip), is_public(ip)),
+            IpAddr::V4(v4) => (self.nets.iter().any(|n| n.holds(ip)), is_public_v4(v4)),
+            IpAddr::V6(_) => (self.nets.iter().any(|n| n.holds(ip)) || is_private(ip), is_public(ip)),
         }
     }
 }
@@ -100,12 +101,18 @@ fn is_private_v4(ip: Ipv4Addr) -> bool {
 
 /// Whether `ip` is an ordinary host out on the internet.
 pub fn is_public(ip: IpAddr) -> bool {
-    let ip = ip.to_canonical();
-    let special = match ip {
-        IpAddr::V4(v4) => v4.is_broadcast() || v4.octets().first().is_some_and(|a| *a == 0 || *a >= 240),
-        IpAddr::V6(_) => false,
-    };
-    !(special || is_private(ip) || ip.is_loopback() || ip.is_multicast() || ip.is_unspecified())
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => {
+            !(is_private(ip) || v6.is_loopback() || v6.is_multicast() || v6.is_unspecified())
+        }
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [first, ..] = ip.octets();
+    // loopback, multicast and what is reserved beside what is private
+    !(matches!(first, 0 | 127 | 224..) || is_private_v4(ip))
 }
 
 #[cfg(test)]

@@ -380,6 +380,7 @@ impl Analysis {
         let involved = self.involved(naming, &cases);
         if !involved.is_empty() {
             self.add_flows(naming, &involved, &mut cases);
+            self.add_resolvers(&mut cases);
         }
         cases.indexed()
     }
@@ -424,6 +425,12 @@ impl Analysis {
                 let view = FlowView::new(shard, at, flow, naming);
                 cases.dns.push(dns_case(asked, &view, naming));
             }
+        }
+        cases.dns.sort_by(|a, b| (a.first.frame, &a.name, a.qtype).cmp(&(b.first.frame, &b.name, b.qtype)));
+    }
+
+    fn add_resolvers(&self, cases: &mut Cases) {
+        for shard in &self.shards {
             for ((client, resolver), known) in &shard.learner.resolvers {
                 cases.resolvers.push(ResolverCase {
                     client: client.ip(known.v6),
@@ -434,8 +441,7 @@ impl Analysis {
                 });
             }
         }
-        cases.dns.sort_by(|a, b| (a.first.frame, &a.name, a.qtype).cmp(&(b.first.frame, &b.name, b.qtype)));
-        cases.resolvers.sort_by_key(|known| (known.first.frame, known.client, known.resolver));
+        cases.resolvers.sort_unstable_by_key(|known| (known.first.frame, known.client, known.resolver));
     }
 }
 

@@ -10,6 +10,7 @@ use hashbrown::HashSet;
 
 use super::analysis::{Analysis, FlowView};
 use super::learnt::{NameAt, Tls};
+use super::parts::Kind;
 use super::shard::Shard;
 use crate::classify::catalogue::{Catalogue, CatalogueError};
 use crate::classify::decide::{Knowledge, name_of};
@@ -21,7 +22,7 @@ use crate::classify::rules::Rules;
 use crate::classify::settings::SettingsError;
 use crate::classify::site::Site;
 use crate::decode::Addr;
-use crate::flow::Flow;
+use crate::flow::{Flow, NONE};
 use crate::flow::rates::Thresholds;
 
 /// The most names, and answers, that are kept of one capture.
@@ -129,15 +130,18 @@ impl<'a> Naming<'a> {
     fn find_roles(&self, analysis: &Analysis) -> Roles {
         let KnowledgeBase { catalogue, rules, site, .. } = self.base;
         let mut roles = RoleGather::new();
-        self.each_flow(analysis, |view| {
-            for (client, outside) in view.mapped() {
-                roles.mapped(client, outside, site);
+        for (shard, at) in analysis.shards.iter().zip(0u32..) {
+            for (_, flow) in shard.table.flows().filter(|(_, flow)| self.may_speak(shard, flow)) {
+                let view = FlowView::new(shard, at, flow, self);
+                for (client, outside) in view.mapped() {
+                    roles.mapped(client, outside, site);
+                }
+                if self.may_tell_roles(&view) {
+                    let facts = view.facts();
+                    roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
+                }
             }
-            if self.may_tell_roles(view) {
-                let facts = view.facts();
-                roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
-            }
-        });
+        }
         if roles.asked(&self.names, site) {
             self.each_flow(analysis, |view| {
                 if roles.wants_rest(view.orig.0) {
@@ -158,14 +162,18 @@ impl<'a> Naming<'a> {
         }
     }
 
+    /// Whether a flow may have anything to say of who is what, by what is at hand without making a view of it.
+    fn may_speak(&self, shard: &Shard, flow: &Flow) -> bool {
+        let (low, high) = flow.ports();
+        let has = |kind| shard.learner.parts.get(flow.learnt, kind) != NONE;
+        self.has_vendors() || is_telling(low) || is_telling(high) || has(Kind::Http) || has(Kind::Stun)
+    }
+
     /// Whether a flow can say anything of who is what in a first pass: all others need not be looked at closely.
     fn may_tell_roles(&self, view: &FlowView<'_>) -> bool {
         let (resp, port) = view.resp;
-        let told = match port {
-            853 | 554 | 8554 => true,
-            80 | 443 | 8887 => self.base.site.inside(resp),
-            _ => false,
-        };
+        // video is served by who is inside
+        let told = is_telling(port) && (!matches!(port, 80 | 443 | 8887) || self.base.site.inside(resp));
         told || self.is_vendor(resp)
             || view.http().is_some_and(|http| {
                 let names = [http.host, http.authority.map(|(at, _)| at)];
@@ -197,6 +205,11 @@ impl<'a> Naming<'a> {
             Some(id) => id & NOT_LISTED != 0 && !is_literal(text()),
         }
     }
+}
+
+/// Whether a responder's port may say of itself who is what: DNS over TLS, RTSP, and where recorders serve.
+const fn is_telling(port: u16) -> bool {
+    matches!(port, 853 | 554 | 8554 | 80 | 443 | 8887)
 }
 
 /// The number of a name among all names: [`UNLISTED`] unless the catalogue has something to say of it.

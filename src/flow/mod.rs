@@ -140,6 +140,11 @@ impl Flow {
         self.key.proto()
     }
 
+    /// The ports, lower endpoint's first.
+    pub const fn ports(&self) -> (u16, u16) {
+        self.key.ports()
+    }
+
     /// Whether the endpoints are IPv6.
     pub const fn is_v6(&self) -> bool {
         self.key.is_v6()

@@ -11,7 +11,7 @@ use super::case::Case;
 use crate::event::Class;
 
 /// The port of ConteraVMS's and ConteraMobile's video.
-const CONTERA_VIDEO: u16 = 8887;
+pub(super) const CONTERA_VIDEO: u16 = 8887;
 
 /// RTSP by its grammar.
 pub(super) fn rtsp<'a>(case: &Case<'a, '_>) -> Option<Claim<'a>> {

@@ -9,6 +9,7 @@ use super::super::facts::{FlowFacts, Seen, StunFacts, is_literal};
 use super::super::host::HostMatch;
 use super::super::names::{UNLISTED, digest};
 use super::Knowledge;
+use super::local::CONTERA_VIDEO;
 use super::unknown::LOOKS_LIKE_VIDEO;
 use crate::flow::key::fold;
 
@@ -48,6 +49,8 @@ pub mod mark {
     pub const HIDDEN: u32 = 1 << 23;
     /// Its ClientHello offers to speak DNS.
     pub const DNS_OFFERED: u32 = 1 << 24;
+    /// The responder is a public resolver.
+    pub const RESOLVER: u32 = 1 << 25;
 }
 
 /// `bit` if `yes`.
@@ -119,7 +122,11 @@ impl Sketch {
     #[inline]
     pub fn outline(&self, know: &Knowledge<'_>, known: &KnownEnds) -> Option<Outline> {
         let (orig, (resp, port)) = (self.orig, self.resp);
-        if self.marks & mark::VIDEO != 0 || known.has(orig, know) || known.has(resp, know) {
+        if self.marks & mark::VIDEO != 0 || known.has(orig, know) {
+            return None;
+        }
+        let resolver = known.may_have(resp) && know.catalogue.resolver_addresses.contains(&resp.to_canonical());
+        if known.may_have(resp) && is_met(resp, know) {
             return None;
         }
         let ((orig_inside, orig_public), (resp_inside, resp_public)) =
@@ -129,9 +136,23 @@ impl Sketch {
             | when(orig_inside, mark::ORIG_INSIDE)
             | when(resp_inside, mark::RESP_INSIDE)
             | when(orig_public, mark::ORIG_PUBLIC)
-            | when(resp_public, mark::RESP_PUBLIC);
+            | when(resp_public, mark::RESP_PUBLIC)
+            | when(resolver, mark::RESOLVER);
+        let port = if is_any_port(port, know) { ANY_PORT } else { port };
         Some(Outline(u64::from(marks) << 24 | u64::from(self.proto) << 16 | u64::from(port)))
     }
+}
+
+/// Stands for every port of which no rule asks.
+const ANY_PORT: u16 = 1024;
+
+/// Whether no rule asks for that very port of a responder.
+fn is_any_port(port: u16, know: &Knowledge<'_>) -> bool {
+    let site = &know.roles.site;
+    port >= ANY_PORT
+        && !matches!(port, 2001 | 5353 | 5355 | 8531 | 8554 | CONTERA_VIDEO)
+        && !site.direct_ports.contains(&port)
+        && site.lsf_redirect_port != Some(port)
 }
 
 /// Whether the catalogue has nothing to say of a name, and it is no address.
@@ -174,20 +195,29 @@ impl KnownEnds {
     }
 
     #[inline(always)]
-    fn has(&self, ip: IpAddr, know: &Knowledge<'_>) -> bool {
+    fn may_have(&self, ip: IpAddr) -> bool {
         let (at, bit) = self.place(digest(ip));
-        self.bits.get(at).is_some_and(|word| word & bit != 0) && is_known(ip, know)
+        self.bits.get(at).is_some_and(|word| word & bit != 0)
+    }
+
+    #[inline(always)]
+    fn has(&self, ip: IpAddr, know: &Knowledge<'_>) -> bool {
+        self.may_have(ip) && is_known(ip, know)
     }
 }
 
 /// Whether anything is known of an address.
 pub(super) fn is_known(ip: IpAddr, know: &Knowledge<'_>) -> bool {
+    is_met(ip, know) || know.catalogue.resolver_addresses.contains(&ip.to_canonical())
+}
+
+/// Whether anything is known of an address beyond its being a public resolver's.
+fn is_met(ip: IpAddr, know: &Knowledge<'_>) -> bool {
     let roles = know.roles;
     roles.knows(ip)
         || roles.is_wan(ip)
         || know.names.knows(ip)
         || roles.site.proxies.iter().any(|proxy| proxy.ip() == ip)
-        || know.catalogue.resolver_addresses.contains(&ip.to_canonical())
 }
 
 /// All that any rule asks of a flow of whose ends and name nothing is known: flows with one outline have one class,

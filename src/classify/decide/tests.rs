@@ -483,7 +483,8 @@ mod outline {
 
     /// Flows of few outlines, so that many of them have one in common.
     fn facts() -> impl Strategy<Value = FlowFacts<'static>> {
-        let ports = prop::sample::select(vec![80u16, 443, 8887, 53, 123, 554, 3478, 5000]);
+        let ports = vec![80u16, 443, 8887, 53, 123, 137, 554, 853, 2001, 3478, 5000, 5353, 8531, 8554, 9000, 61_000];
+        let ports = prop::sample::select(ports);
         let ends = (0..8usize, 0..8usize, 40_000u16..40_003, ports);
         let names = (prop::option::weighted(0.2, 0..5usize), prop::option::weighted(0.1, 0..5usize));
         let shown = (any::<u8>(), 0u8..12, prop::sample::select(vec![0u32, 3, 9, 2000]));
