@@ -103,9 +103,7 @@ fn is_private_v4(ip: Ipv4Addr) -> bool {
 pub fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => {
-            !(is_private(ip) || v6.is_loopback() || v6.is_multicast() || v6.is_unspecified())
-        }
+        IpAddr::V6(v6) => !(is_private(ip) || v6.is_loopback() || v6.is_multicast() || v6.is_unspecified()),
     }
 }
 

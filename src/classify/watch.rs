@@ -69,10 +69,14 @@ mod tests {
             assert!(watch.covers(&host.pattern.replace('*', "x")), "{}", host.pattern);
         }
         assert!(watch.covers("A.B.U5FGB.com.") && watch.covers("oe-prod-media.s3.us-west-2.amazonaws.com"));
-        for other in ["evilu5fgb.com", "u5fgb.com.evil.net", "com", "", ".", "example.com", "ec2.us-west-2.amazonaws.com"] {
+        for other in
+            ["evilu5fgb.com", "u5fgb.com.evil.net", "com", "", ".", "example.com", "ec2.us-west-2.amazonaws.com"]
+        {
             assert!(!watch.covers(other), "{other}");
         }
-        for (name, may) in [(&b"\x01A\x01b\x05U5FGB\x03com"[..], true), (b"\x07example\x03com", false), (b"\x03com", false)] {
+        for (name, may) in
+            [(&b"\x01A\x01b\x05U5FGB\x03com"[..], true), (b"\x07example\x03com", false), (b"\x03com", false)]
+        {
             assert_eq!(watch.may_cover_wire(name), may, "{name:?}");
         }
         assert!(!Watch::default().covers(""));

@@ -12,8 +12,9 @@ use super::scene::{Scene, nanos};
 use crate::classify::host::HostMatch;
 use crate::classify::site::is_public;
 use crate::classify::words::{Flag, Sub};
-use crate::engine::case::{Case, DnsCase, ResolverCase, is_core};
+use crate::engine::case::{Case, DnsCase, is_core};
 use crate::engine::learnt::turn;
+use crate::engine::resolvers::ResolverCase;
 use crate::event::{Class, FindingRecord, Mode};
 use crate::time::Timestamp;
 

@@ -9,11 +9,11 @@ use crate::classify::site::Site;
 use crate::classify::words::{Flags, Subs};
 use crate::engine::analysis::Identity;
 use crate::engine::case::{
-    Case, Cases, Direction, DnsCase, HttpCase, MediaCase, ResolverCase, StunCase, TcpCase, TlsCase, TroubleCase,
-    TurnCase,
+    Case, Cases, Direction, DnsCase, HttpCase, MediaCase, StunCase, TcpCase, TlsCase, TroubleCase, TurnCase,
 };
 use crate::engine::learnt::{Flight, Seen, Turn};
 use crate::engine::naming::KnowledgeBase;
+use crate::engine::resolvers::ResolverCase;
 use crate::event::{CaptureQuality, Class, FindingRecord};
 use crate::flow::course::Burst;
 use crate::time::{SECOND, Timestamp};

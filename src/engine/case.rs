@@ -12,6 +12,7 @@ use super::analysis::{Analysis, FlowView, Identity};
 use super::learnt::{AlertSeen, Asked, Flight, Icmp, Seen, Turn, turn};
 use super::naming::Naming;
 use super::neighbours::Claims;
+use super::resolvers::ResolverCase;
 use crate::classify::host::HostMatch;
 use crate::classify::verdict::Verdict;
 use crate::classify::words::{Flags, Sub, Subs};
@@ -256,18 +257,6 @@ pub struct DnsCase {
     pub ttl: Option<u32>,
 }
 
-/// How a resolver answered one client.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub struct ResolverCase {
-    pub client: IpAddr,
-    pub resolver: IpAddr,
-    pub first: Seen,
-    pub answers: u32,
-    /// How long the first of them took, in seconds.
-    pub times: Vec<f64>,
-}
-
 impl Cases {
     /// These cases with their clients put down, so that nobody need look through all flows for those of one host.
     pub fn indexed(mut self) -> Self {
@@ -380,7 +369,7 @@ impl Analysis {
         let involved = self.involved(naming, &cases);
         if !involved.is_empty() {
             self.add_flows(naming, &involved, &mut cases);
-            self.add_resolvers(&mut cases);
+            cases.resolvers = self.resolvers();
         }
         cases.indexed()
     }
@@ -427,21 +416,6 @@ impl Analysis {
             }
         }
         cases.dns.sort_by(|a, b| (a.first.frame, &a.name, a.qtype).cmp(&(b.first.frame, &b.name, b.qtype)));
-    }
-
-    fn add_resolvers(&self, cases: &mut Cases) {
-        for shard in &self.shards {
-            for ((client, resolver), known) in &shard.learner.resolvers {
-                cases.resolvers.push(ResolverCase {
-                    client: client.ip(known.v6),
-                    resolver: resolver.ip(known.v6),
-                    first: known.first,
-                    answers: known.answers,
-                    times: known.times.iter().map(|micros| f64::from(*micros) / 1e6).collect(),
-                });
-            }
-        }
-        cases.resolvers.sort_unstable_by_key(|known| (known.first.frame, known.client, known.resolver));
     }
 }
 

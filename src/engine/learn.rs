@@ -16,13 +16,10 @@ mod wrapped;
 
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
 use super::Config;
 use super::learnt::{
-    Answer, Asked, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, Ntp, PendingQuery, Quic, Resolver, Seen,
-    Spoken, Stun, Tls,
+    Answer, Asked, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, Ntp, PendingQuery, Quic, Seen, Spoken, Stun,
+    Tls,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::Strings;
@@ -119,7 +116,7 @@ pub struct Learner {
     /// Every name.
     pub strings: Strings,
     /// Every DNS answer that gave addresses.
-    answers: Vec<Answer>,
+    answers: Slab<Answer>,
     /// Their addresses, one answer's after the other's; IPv4 in its mapped form.
     addresses: Vec<Addr>,
     /// The connections that load balancers said they pass on.
@@ -130,8 +127,6 @@ pub struct Learner {
     pub counts: Counts,
     /// DNS queries for names that are watched, each with what came of it.
     pub asked: Vec<Asked>,
-    /// How resolvers answered, by client and resolver; in no telling order.
-    pub resolvers: HashMap<(Addr, Addr), Resolver, RandomState>,
     /// The names that are watched.
     watch: Arc<Watch>,
     /// Keep what only records need.
@@ -154,13 +149,12 @@ impl Learner {
             quic: Slab::default(),
             carried: Vec::new(),
             strings: Strings::new(config.secret),
-            answers: Vec::new(),
+            answers: Slab::default(),
             addresses: Vec::new(),
             proxied: Slab::default(),
             messages: Slab::default(),
             counts: Counts::default(),
             asked: Vec::new(),
-            resolvers: HashMap::default(),
             watch: Arc::clone(&config.watch),
             records: config.records,
             scratch: String::new(),
@@ -174,7 +168,7 @@ impl Learner {
 
     /// Every DNS answer that gave addresses, with them.
     pub fn told(&self) -> impl Iterator<Item = (&Answer, &[Addr])> {
-        self.answers.iter().map(|answer| {
+        self.answers.iter().map(|(_, answer)| {
             let first = answer.first as usize;
             (answer, self.addresses.get(first..first.saturating_add(usize::from(answer.count))).unwrap_or_default())
         })
@@ -196,6 +190,11 @@ impl Learner {
         self.tls.get(self.parts.get(flow.learnt, Kind::Tls))
     }
 
+    /// DNS of a flow, if there was any.
+    pub fn dns_of(&self, flow: &Flow) -> Option<&Dns> {
+        self.dns.get(self.parts.get(flow.learnt, Kind::Dns))
+    }
+
     /// HTTP of a flow, if there was any.
     pub fn http_of(&self, flow: &Flow) -> Option<&Http> {
         self.http.get(self.parts.get(flow.learnt, Kind::Http))
@@ -214,13 +213,12 @@ impl Learner {
             self.ntp.memory(),
             self.quic.memory(),
             self.strings.memory(),
-            self.answers.capacity().saturating_mul(size_of::<Answer>()),
+            self.answers.memory(),
             self.addresses.capacity().saturating_mul(size_of::<Addr>()),
             self.carried.capacity().saturating_mul(8),
             self.proxied.memory(),
             self.messages.memory(),
             self.asked.capacity().saturating_mul(size_of::<Asked>()),
-            self.resolvers.len().saturating_mul(size_of::<((Addr, Addr), Resolver)>()),
         ]
         .iter()
         .sum()

@@ -198,7 +198,7 @@ pub struct Http {
     /// The frame of the first `message/http`; 0 is none.
     pub message_http: u64,
     /// Requests and their responses as a verdict goes by them: the first [`TURNS`], and the newest.
-    pub turns: Vec<Turn>,
+    pub turns: SmallVec<[Turn; 1]>,
     /// The turn that the next response belongs to.
     pub turn: usize,
     /// What only a record needs.
@@ -318,8 +318,42 @@ pub struct Dns {
     pub frame: u64,
     /// Queries that wait for their response.
     pub pending: SmallVec<[PendingQuery; 1]>,
+    /// How soon responses came.
+    pub speed: Speed,
     /// What only a record needs.
     pub record: Option<Box<DnsList>>,
+}
+
+/// How many response times of one flow are kept one by one.
+const TIMES: usize = 4;
+
+/// How soon the responses of one flow came, to queries that were seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Speed {
+    /// The first of them.
+    pub first: Seen,
+    /// How long the first few took, in microseconds.
+    times: [u32; TIMES],
+    /// How many there were.
+    pub answers: u32,
+}
+
+impl Speed {
+    /// Takes a response to a query that was sent at `asked`.
+    pub fn note(&mut self, seen: Seen, asked: Timestamp) {
+        if self.answers == 0 {
+            self.first = seen;
+        }
+        if let Some(slot) = self.times.get_mut(self.answers as usize) {
+            *slot = u32::try_from(seen.ts.since(asked) / 1000).unwrap_or(u32::MAX);
+        }
+        self.answers = self.answers.saturating_add(1);
+    }
+
+    /// How long the first few took, in microseconds.
+    pub fn times(&self) -> &[u32] {
+        self.times.get(..self.answers as usize).unwrap_or(&self.times)
+    }
 }
 
 /// What only a record needs of DNS.
@@ -561,17 +595,4 @@ pub struct Asked {
     pub addresses: SmallVec<[IpAddr; 2]>,
     /// The shortest lifetime told, in seconds.
     pub ttl: Option<u32>,
-}
-
-/// How a resolver answered one client.
-#[derive(Clone, Debug)]
-pub struct Resolver {
-    /// The first response.
-    pub first: Seen,
-    /// Responses to queries that were seen.
-    pub answers: u32,
-    /// How long the first of them took, in microseconds.
-    pub times: SmallVec<[u32; 4]>,
-    /// The addresses are IPv6.
-    pub v6: bool,
 }

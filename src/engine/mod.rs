@@ -32,6 +32,7 @@ pub mod neighbours;
 mod parts;
 mod quic;
 mod record;
+pub mod resolvers;
 pub mod shard;
 mod streams;
 pub mod strings;

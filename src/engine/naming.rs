@@ -22,8 +22,8 @@ use crate::classify::rules::Rules;
 use crate::classify::settings::SettingsError;
 use crate::classify::site::Site;
 use crate::decode::Addr;
-use crate::flow::{Flow, NONE};
 use crate::flow::rates::Thresholds;
+use crate::flow::{Flow, NONE};
 
 /// The most names, and answers, that are kept of one capture.
 const MAX_NAMES: usize = 4 << 20;

@@ -1,18 +1,13 @@
-//! What became of DNS queries for names that are watched, and how soon resolvers answer.
+//! What became of DNS queries for names that are watched.
 
 use super::{Context, Learner};
-use crate::engine::learnt::{Asked, Resolver};
+use crate::engine::learnt::Asked;
 use crate::inspect::dns;
-use crate::time::Timestamp;
 
 /// How many queries for watched names one shard keeps.
 const MAX_ASKED: usize = 1 << 14;
 /// How far back the query of a response is looked for.
 const LOOK_BACK: usize = 256;
-/// How many pairs of client and resolver one shard keeps.
-const MAX_RESOLVERS: usize = 1 << 12;
-/// How many times of one pair are kept one by one.
-const MAX_TIMES: usize = 64;
 /// How many addresses of one answer are kept.
 const MAX_ADDRESSES: usize = 8;
 /// The port of unicast DNS (RFC 1035 §4.2).
@@ -63,21 +58,6 @@ impl Learner {
         asked.answer = Some((seen, message.rcode()));
         asked.addresses.extend(message.answers().filter_map(|record| record.address()).take(MAX_ADDRESSES));
         asked.ttl = message.answers().map(|record| record.ttl).min();
-    }
-
-    /// A query was answered, having been sent at `asked`.
-    pub(super) fn note_resolver(&mut self, cx: &Context<'_>, asked: Timestamp) {
-        let packet = cx.packet;
-        let key = (packet.dst, packet.src);
-        if packet.src_port != PORT || (self.resolvers.len() >= MAX_RESOLVERS && !self.resolvers.contains_key(&key)) {
-            return;
-        }
-        let fresh = || Resolver { first: cx.seen(), answers: 0, times: Default::default(), v6: packet.v6 };
-        let resolver = self.resolvers.entry(key).or_insert_with(fresh);
-        resolver.answers = resolver.answers.saturating_add(1);
-        if resolver.times.len() < MAX_TIMES {
-            resolver.times.push(u32::try_from(packet.ts.since(asked) / 1000).unwrap_or(u32::MAX));
-        }
     }
 
     fn is_watched(&self, name: &dns::Name<'_>) -> bool {

@@ -92,10 +92,10 @@ impl Learner {
         let answers = |p: &PendingQuery| question.map_or(message.id != 0, |q| q == (p.qname, p.qtype));
         let asked = dns.pending.iter().position(|p| p.id == message.id && answers(p));
         let query = asked.map(|at| dns.pending.remove(at));
-        self.counts.dns_exchanges = self.counts.dns_exchanges.wrapping_add(u64::from(query.is_some()));
         if let Some(query) = query {
-            self.note_resolver(cx, query.ts);
+            dns.speed.note(cx.seen(), query.ts);
         }
+        self.counts.dns_exchanges = self.counts.dns_exchanges.wrapping_add(u64::from(query.is_some()));
         if let Some(name) = &asked_for {
             self.note_answered(cx, message, name);
         }
@@ -189,11 +189,15 @@ impl Learner {
                 None => {
                     let Packet { dst, v6, ts, frame, .. } = *cx.packet;
                     let next = Answer { client: dst, client_v6: v6, ts, frame, name, ttl: record.ttl, first, count: 1 };
-                    self.answers.extend(answer.replace(next));
+                    if let Some(answer) = answer.replace(next) {
+                        self.answers.insert(answer);
+                    }
                 }
             }
         }
-        self.answers.extend(answer);
+        if let Some(answer) = answer {
+            self.answers.insert(answer);
+        }
     }
 }
 

@@ -37,7 +37,10 @@ impl Learner {
         open.status = response.status;
         open.marks |= marks_of_response(response);
         (open.via, open.server) = (if via != 0 { via } else { open.via }, server);
-        open.skew = response.date.and_then(|date| skew(date, cx.packet.ts));
+        // one clock to a connection, and a date takes long to read
+        if at == 0 {
+            open.skew = response.date.and_then(|date| skew(date, cx.packet.ts));
+        }
     }
 }
 
