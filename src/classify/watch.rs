@@ -22,7 +22,8 @@ impl Watch {
         let hosts = || catalogue.hosts.iter().map(|host| host.pattern.trim_start_matches("*."));
         let mut first_look = FirstLook::default();
         hosts().chain(s3::ENDS).for_each(|name| first_look.note(name));
-        Watch { first_look, domains: hosts().map(|name| digest(domain(name))).collect() }
+        let own = hosts().filter(|name| s3::parse(name).is_none());
+        Watch { first_look, domains: own.map(|name| digest(domain(name))).collect() }
     }
 
     /// Whether `name` lies under one of them, or is one.
