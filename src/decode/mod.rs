@@ -283,6 +283,12 @@ impl Packet {
         self.tcp_flags & mask == mask
     }
 
+    /// Whether it comes from that port or goes there.
+    #[inline(always)]
+    pub const fn has_port(&self, port: u16) -> bool {
+        self.src_port == port || self.dst_port == port
+    }
+
     /// The captured payload in the buffer that was decoded.
     #[inline(always)]
     pub fn payload<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {

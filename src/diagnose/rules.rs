@@ -256,6 +256,7 @@ pub struct Rules {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    settings: Option<toml::Value>,
     rule: Vec<RuleText>,
     sentences: Option<Sentences>,
     authorities: Option<Authorities>,
@@ -278,9 +279,8 @@ impl Rules {
         let (mut all, mut texts) = (toml::Table::new(), Vec::new());
         let (mut sentences, mut authorities) = (None, None);
         for (family, text) in FAMILIES {
-            let mut table: toml::Table = text.parse().map_err(|e| shape(PATH, &e))?;
-            all.extend(table.remove("settings").map(|settings| (family.to_owned(), settings)));
-            let file: File = table.try_into().map_err(|e| shape(PATH, &e))?;
+            let file: File = toml::from_str(text).map_err(|e| shape(PATH, &e))?;
+            all.extend(file.settings.map(|settings| (family.to_owned(), settings)));
             texts.extend(file.rule.into_iter().map(|text| (family, text)));
             sentences = sentences.or(file.sentences);
             authorities = authorities.or(file.authorities);

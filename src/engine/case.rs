@@ -382,9 +382,13 @@ impl Analysis {
         involved.extend(&naming.base.site.recorders);
         let messages = self.shards.iter().any(|s| s.learner.http.iter().any(|(_, http)| http.message_http != 0));
         if naming.has_vendors() || messages {
-            for shard in 0..u32::try_from(self.shards.len()).unwrap_or(0) {
-                for view in self.views_of(shard, naming) {
-                    involved.extend(of_system(&view, naming, messages).into_iter().flatten());
+            for (shard, at) in self.shards.iter().zip(0u32..) {
+                for (_, flow) in shard.table.flows() {
+                    let messages = messages && shard.learner.http_of(flow).is_some_and(|http| http.message_http != 0);
+                    if messages || naming.is_to_vendor(shard, flow) {
+                        let view = FlowView::new(shard, at, flow, naming);
+                        involved.extend(of_system(&view, naming, messages).into_iter().flatten());
+                    }
                 }
             }
         }
@@ -420,13 +424,10 @@ impl Analysis {
 }
 
 /// The ends of a flow that are of the system by it: its originator, if it speaks to the vendor's cloud, and both where
-/// they speak `message/http`.
+/// they speak `message/http` (`messages`).
 fn of_system(view: &FlowView<'_>, naming: &Naming<'_>, messages: bool) -> [Option<IpAddr>; 2] {
-    if messages && view.http().is_some_and(|http| http.message_http != 0) {
+    if messages {
         return [view.orig.0, view.resp.0].map(|ip| Some(ip).filter(|ip| naming.base.site.inside(*ip)));
-    }
-    if !naming.is_vendor(view.resp.0) {
-        return [None, None];
     }
     let verdict = view.verdict(&view.facts());
     [is_core(verdict.class, verdict.subclass).then_some(view.orig.0), None]

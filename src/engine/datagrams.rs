@@ -159,21 +159,20 @@ pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, pie
 /// Whether the ports say DNS, of which multicast DNS (RFC 6762) and LLMNR (RFC 4795) use such as any client may come
 /// to use: there the destination or the grammar must say so as well.
 fn is_dns_by_port(packet: &Packet, payload: &[u8]) -> bool {
-    let ports = [packet.src_port, packet.dst_port];
-    if ports.contains(&53) {
+    if packet.has_port(53) {
         return true;
     }
-    if !ports.iter().any(|p| matches!(p, 5353 | 5355)) {
+    if !packet.has_port(5353) && !packet.has_port(5355) {
         return false;
     }
     let multicast = if packet.v6 { packet.dst.high64() >> 56 == 0xff } else { packet.dst.low32() >> 28 == 0xe };
-    multicast || ports == [5353, 5353] || dns::is_plausible(payload)
+    multicast || (packet.src_port, packet.dst_port) == (5353, 5353) || dns::is_plausible(payload)
 }
 
 /// Whether the first datagram of a flow keeps to the grammar of DNS, whatever its ports. NetBIOS names (RFC 1002)
 /// do so too, and go by another port.
 fn is_dns_elsewhere(cx: &Context<'_>, payload: &[u8]) -> bool {
-    cx.flow.tries == 0 && ![cx.packet.src_port, cx.packet.dst_port].contains(&137) && dns::is_plausible(payload)
+    cx.flow.tries == 0 && !cx.packet.has_port(137) && dns::is_plausible(payload)
 }
 
 fn take_dns(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
@@ -195,12 +194,11 @@ fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise:
         cx.flow.phase = phase::DNS;
         return;
     }
-    let ports = [cx.packet.src_port, cx.packet.dst_port];
-    if ports.contains(&123) && take_ntp(cx, payload, learner) {
+    if cx.packet.has_port(123) && take_ntp(cx, payload, learner) {
         cx.flow.phase = phase::NTP;
         return;
     }
-    if ports.contains(&137) && dns::is_netbios(payload) {
+    if cx.packet.has_port(137) && dns::is_netbios(payload) {
         cx.flow.phase = phase::DONE;
         learner.learn(cx, Fact::NetBiosName);
         return;
@@ -275,9 +273,9 @@ fn take_stun(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> boo
         return false;
     }
     let wire_len = cx.packet.payload_len as usize;
-    let own_port = [cx.packet.src_port, cx.packet.dst_port].iter().any(|p| matches!(p, 3478 | 3479));
-    let message =
-        stun::parse(payload, wire_len).or_else(|| if own_port { stun::parse_classic(payload, wire_len) } else { None });
+    let own_port = || cx.packet.has_port(3478) || cx.packet.has_port(3479);
+    let message = stun::parse(payload, wire_len)
+        .or_else(|| if own_port() { stun::parse_classic(payload, wire_len) } else { None });
     message.map(|m| learner.learn(cx, Fact::Stun(m))).is_some()
 }
 

@@ -166,7 +166,13 @@ impl<'a> Naming<'a> {
     fn may_speak(&self, shard: &Shard, flow: &Flow) -> bool {
         let (low, high) = flow.ports();
         let has = |kind| shard.learner.parts.get(flow.learnt, kind) != NONE;
-        self.has_vendors() || is_telling(low) || is_telling(high) || has(Kind::Http) || has(Kind::Stun)
+        let told = is_telling(low) || is_telling(high) || has(Kind::Http) || has(Kind::Stun);
+        told || self.is_to_vendor(shard, flow)
+    }
+
+    /// Whether a flow goes to an address that has a name of the catalogue.
+    pub(super) fn is_to_vendor(&self, shard: &Shard, flow: &Flow) -> bool {
+        self.has_vendors() && self.vendors.contains(&responder(shard, flow))
     }
 
     /// Whether a flow can say anything of who is what in a first pass: all others need not be looked at closely.

@@ -102,7 +102,8 @@ pub struct Course {
 impl Course {
     /// The course of a connection whose sides' payload until now is `known`.
     pub fn begun(rates: Rates, known: [Option<Burst>; 2]) -> Self {
-        Course { rates, bursts: known.map(|burst| burst.into_iter().collect()) }
+        // most have no more: room for one
+        Course { rates, bursts: known.map(|burst| burst.map_or_else(Vec::new, |burst| vec![burst])) }
     }
 
     /// Takes payload of a side that came at `ts` in `frame`.
