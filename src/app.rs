@@ -16,7 +16,7 @@ use crate::classify::catalogue::ProductId;
 use crate::classify::site::Site;
 use crate::classify::watch::Watch;
 use crate::classify::{catalog, explain};
-use crate::cli::{self, AnalyzeArgs, CatalogArgs, CatalogFormat, Cli, Command, ExplainArgs, Product};
+use crate::cli::{self, AnalyzeArgs, BenchArgs, CatalogArgs, CatalogFormat, Cli, Command, ExplainArgs, Product};
 use crate::decode::link_name;
 use crate::diagnose;
 use crate::diagnose::rules::Rules;
@@ -24,6 +24,7 @@ use crate::diagnose::scene::Scene;
 use crate::engine;
 use crate::engine::naming::KnowledgeBase;
 use crate::exit::{Exit, Outcome};
+use crate::measure::{self, Task};
 use crate::pipeline;
 use crate::present::Format;
 use crate::present::report::{self, Report, Told};
@@ -45,6 +46,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Analyze(args) => analyze(args),
         Command::Catalog(args) => told(print_catalog(args)),
         Command::Explain(args) => print_explanation(args),
+        Command::Bench(args) => bench(args),
         Command::Completions { shell } => told(cli::completions(*shell, &mut io::stdout().lock()).map_err(Into::into)),
         Command::Man => told(cli::man(&mut io::stdout().lock()).map_err(Into::into)),
     };
@@ -166,12 +168,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
             say(&format!("the filter's test {test} matches nothing yet: there is no data for it"));
         }
     }
-    let config = engine::Config {
-        flow: crate::flow::Config { rates: base.thresholds, ..Default::default() },
-        records: args.format() != Format::Summary || args.filter.is_some(),
-        watch: Arc::new(Watch::of(&base.catalogue)),
-        secret: RandomState::new().build_hasher().finish() | 1,
-    };
+    let config = config(&base, args.format() != Format::Summary || args.filter.is_some());
     let threads = args.threads.map_or_else(default_threads, usize::from);
     let mut printer = (!args.common.quiet).then(progress::Printer::new);
     let source = Source::open(&paths, CHUNK_BYTES);
@@ -224,6 +221,47 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     // the process ends now: giving back millions of small pieces of memory one by one would only take time
     std::mem::forget(outcome);
     Ok(exit.exit())
+}
+
+/// What the engine is asked for; `records`: whole records are wanted.
+fn config(base: &KnowledgeBase, records: bool) -> engine::Config {
+    engine::Config {
+        flow: crate::flow::Config { rates: base.thresholds, ..Default::default() },
+        records,
+        watch: Arc::new(Watch::of(&base.catalogue)),
+        secret: RandomState::new().build_hasher().finish() | 1,
+    }
+}
+
+fn bench(args: &BenchArgs) -> Result<Exit> {
+    if fs::metadata(&args.file).is_ok_and(|file| !file.is_file()) {
+        return Err(anyhow!("{}: is no file, and only a file can be read again and again", args.file.display()));
+    }
+    let mut base = knowledge(None, None, None)?;
+    let rules = rules(&mut base, None)?;
+    let task = Task {
+        path: &args.file,
+        config: &config(&base, false),
+        base: &base,
+        rules: &rules,
+        runs: args.runs.get(),
+        threads: args.threads.map_or_else(default_threads, usize::from),
+    };
+    let measured = match measure::measure(&task) {
+        Ok(measured) => measured,
+        Err(error) => {
+            say(&error.to_string());
+            return Ok(Exit::Input);
+        }
+    };
+    let mut out = io::stdout().lock();
+    if args.json {
+        measured.write_json(&mut out)?
+    } else {
+        write!(out, "{measured}")?
+    }
+    out.flush()?;
+    Ok(Exit::Fine)
 }
 
 /// Refuses to write the report over what it is made of.

@@ -83,6 +83,9 @@ pub enum Command {
     /// Say how a rule, a class or a host is judged, and on what source that rests
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
+    /// Measure how fast this machine works through a capture, stage by stage
+    #[command(after_help = "Example:\n  relayscope bench site.pcapng", arg_required_else_help = true)]
+    Bench(BenchArgs),
     /// Print a completion script
     #[command(after_help = "Example:\n  relayscope completions bash > /etc/bash_completion.d/relayscope")]
     Completions {
@@ -226,6 +229,23 @@ pub struct ExplainArgs {
     pub catalogue: Option<PathBuf>,
 }
 
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The capture: a file that stays as it is while it is read again and again
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// How often each stage is run; the best counts
+    #[arg(long, value_name = "N", default_value = "3", value_parser = parse_runs)]
+    pub runs: NonZeroUsize,
+    /// How many threads the last run has; all cores if not given
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    pub threads: Option<NonZeroUsize>,
+    /// A JSON document instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// A form of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CatalogFormat {
@@ -252,6 +272,10 @@ fn parse_threads(text: &str) -> Result<NonZeroUsize, &'static str> {
     text.parse().map_err(|_| "a number of threads, 1 or more")
 }
 
+fn parse_runs(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "a number of runs, 1 or more")
+}
+
 fn parse_severity(text: &str) -> Result<Severity, &'static str> {
     Severity::meant(text).ok_or("one of info, warning, error")
 }
@@ -274,8 +298,7 @@ impl Cli {
 }
 
 /// Words that name a command, in this version or by the documents of the program, and are no file without `./`.
-const RESERVED: [&str; 10] =
-    ["live", "replay", "legs", "compare", "carve", "bench", "interfaces", "doctor", "keys", "config"];
+const RESERVED: [&str; 9] = ["live", "replay", "legs", "compare", "carve", "interfaces", "doctor", "keys", "config"];
 
 /// Whether the first file was meant as a command; and which command comes nearest.
 fn mistaken(word: &str) -> Option<(&str, Option<String>)> {

@@ -506,3 +506,27 @@ fn a_frame_of_another_kind_is_no_damage() {
     assert!(out.contains("1 frame not IP"), "{out}");
     assert!(out.contains("Damage    1 frame not decoded (1 cut-ip)"), "{out}");
 }
+
+#[test]
+fn bench_measures_every_stage_and_refuses_what_is_no_capture() {
+    let dir = TempDir::new().unwrap();
+    let ran = run(dir.path(), &["bench", "--runs", "1", "--threads", "2", "--json", CAPTURE]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((told["frames"].as_u64(), told["flows"].as_u64()), (Some(1565), Some(18)));
+    let stages = told["stages"].as_array().unwrap();
+    let names: Vec<&str> = stages.iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
+    assert_eq!(names, ["read", "decode", "track", "inspect", "name and diagnose"]);
+    let so_far: Vec<f64> = stages.iter().map(|stage| stage["total_ns_per_packet"].as_f64().unwrap()).collect();
+    assert!(so_far.is_sorted() && so_far[0] > 0.0, "{so_far:?}");
+    assert_eq!(told["runs"].as_array().unwrap().len(), 2);
+    let ran = run(dir.path(), &["bench", "--runs", "1", "--threads", "1", CAPTURE]);
+    assert!(ran.code == 0 && ran.out.contains("NS/PACKET") && ran.out.contains("1 thread"), "{}", ran.out);
+    fs::write(dir.path().join("text"), "no capture").unwrap();
+    for (args, why, code) in
+        [(["bench", "text"], "not a capture", 3), (["bench", "nowhere"], "nowhere", 3), (["bench", "."], "no file", 2)]
+    {
+        let ran = run(dir.path(), &args);
+        assert!(ran.code == code && ran.err.contains(why), "{args:?}: {} {}", ran.code, ran.err);
+    }
+}

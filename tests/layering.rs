@@ -39,12 +39,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("diagnose", &["engine", "text", "event", "classify", "inspect::tls", "flow", "decode::Undecoded", "time"]),
     ("pipeline", &["engine", "source", "flow"]),
     ("present", &["decode::Undecoded", "diagnose", "engine", "filter", "text", "event", "classify", "time"]),
+    ("measure", &["present", "diagnose", "pipeline", "engine", "source", "event", "flow"]),
     ("exit", &[]),
     ("cli", &["exit", "present", "filter", "text", "event", "classify", "time"]),
     (
         "app",
         &[
-            "cli", "exit", "present", "pipeline", "diagnose", "engine", "source", "filter", "text", "event",
+            "cli", "exit", "measure", "present", "pipeline", "diagnose", "engine", "source", "filter", "text", "event",
             "classify", "inspect", "flow", "decode", "time", "wire",
         ],
     ),
@@ -52,7 +53,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// The modules that may touch files, threads, sockets and clocks.
-const AT_THE_EDGE: &[&str] = &["source", "pipeline", "present", "exit", "cli", "app", "main"];
+const AT_THE_EDGE: &[&str] = &["source", "pipeline", "present", "measure", "exit", "cli", "app", "main"];
 
 /// What only those may name.
 const SYSTEM: &[&str] = &[
