@@ -3,6 +3,7 @@
 
 import argparse
 import random
+import re
 import socket
 import subprocess
 import time
@@ -44,7 +45,8 @@ def fetch_from(peer, url, host, switches, subclass, proxy, timeout):
     began = time.time()
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        what = ("http:timeout" if "Operation timed out" in done.stderr else
+        what = ("proxy:refused" if re.search("response 407|code 407", done.stderr) else
+                "http:timeout" if "Operation timed out" in done.stderr else
                 "tls:alert" if "alert" in done.stderr or done.returncode == 60 else
                 FAILED.get(done.returncode, "http:failed"))
         lab.moment(what, "TCP", local, peer, host, began)
