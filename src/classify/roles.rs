@@ -52,6 +52,8 @@ struct Tally {
     inbound: bool,
     updates: bool,
     encrypted_dns: bool,
+    /// A STUN server tells it the address that it has.
+    untranslated: bool,
     /// Relay payload up and down.
     relay_bytes: [u64; 2],
     cameras: [Option<Key>; 2],
@@ -69,6 +71,10 @@ pub struct RoleGather {
     contacts: usize,
     path_style: HashSet<Key, RandomState>,
     wan: HashSet<Key, RandomState>,
+    /// Hosts outside every translation that speak to the vendor: recorders' gateways, or viewers'.
+    outer: HashMap<Key, Tally, RandomState>,
+    /// When hosts of the site connected to its own public address, in nanoseconds.
+    turned: Vec<u64>,
     first: Option<u64>,
     /// Hosts or contacts that had no room.
     pub dropped: u64,
@@ -88,6 +94,8 @@ impl RoleGather {
             contacts: 0,
             path_style: HashSet::default(),
             wan: HashSet::default(),
+            outer: HashMap::default(),
+            turned: Vec::new(),
             first: None,
             dropped: 0,
         }
@@ -114,6 +122,13 @@ impl RoleGather {
         }
         if served && let Some(tally) = self.tally(resp) {
             tally.inbound = true;
+        }
+        if listed.is_some()
+            && is_public(orig)
+            && !site.inside(orig)
+            && let Some(tally) = self.outer(orig)
+        {
+            note_out(tally, facts, listed);
         }
     }
 
@@ -153,6 +168,19 @@ impl RoleGather {
         }
     }
 
+    /// Whether `ip` is one of the site's public addresses, as far as STUN and the user have told.
+    pub fn is_wan(&self, ip: IpAddr, site: &Site) -> bool {
+        self.wan.contains(&key(ip)) || site.wan.contains(&ip)
+    }
+
+    /// Takes in a flow to one of the site's public addresses.
+    pub fn observe_turned(&mut self, facts: &FlowFacts<'_>, site: &Site) {
+        let hairpin = facts.proto == TCP && !facts.midstream && site.inside(facts.orig.0);
+        if hairpin && self.turned.len() < MAX_CONTACTS {
+            self.turned.push(facts.start.0);
+        }
+    }
+
     /// The capture had begun by `at`.
     pub fn began(&mut self, at: Timestamp) {
         self.first = Some(self.first.map_or(at.0, |first| first.min(at.0)));
@@ -162,6 +190,12 @@ impl RoleGather {
     pub fn mapped(&mut self, client: IpAddr, outside: IpAddr, site: &Site) {
         if site.inside(client) && is_public(outside) && self.wan.len() < MAX_HOSTS {
             self.wan.insert(key(outside));
+        }
+        if client == outside
+            && is_public(client)
+            && let Some(tally) = self.outer(client)
+        {
+            tally.untranslated = true;
         }
     }
 
@@ -184,9 +218,14 @@ impl RoleGather {
         for ip in &site.recorders {
             hosts.entry(key(*ip)).or_default().role = Role::RecorderGiven;
         }
-        let wan = self.wan.into_iter().chain(site.wan.iter().map(|ip| key(*ip))).collect();
+        let speaks_for_recorder = |tally: &Tally| scores(tally, &rules.roles).0 >= rules.roles.recorder;
+        let outer = self.outer.iter().filter(|(_, tally)| speaks_for_recorder(tally)).map(|(ip, _)| *ip);
+        let wan = self.wan.iter().copied().chain(outer).chain(site.wan.iter().map(|ip| key(*ip))).collect();
+        let mut turned = self.turned;
+        turned.sort_unstable();
         let path_style_user = if self.path_style.len() == 1 { self.path_style.into_iter().next() } else { None };
-        Roles { site: site.clone(), hosts, wan, path_style_user, first: self.first.unwrap_or(0), dropped: self.dropped }
+        let (first, dropped) = (self.first.unwrap_or(0), self.dropped);
+        Roles { site: site.clone(), hosts, wan, turned, path_style_user, first, dropped }
     }
 
     fn tally(&mut self, ip: IpAddr) -> Option<&mut Tally> {
@@ -196,6 +235,15 @@ impl RoleGather {
             return None;
         }
         Some(self.hosts.entry(ip).or_default())
+    }
+
+    fn outer(&mut self, ip: IpAddr) -> Option<&mut Tally> {
+        let ip = key(ip);
+        if self.outer.len() >= MAX_HOSTS && !self.outer.contains_key(&ip) {
+            self.dropped = self.dropped.saturating_add(1);
+            return None;
+        }
+        Some(self.outer.entry(ip).or_default())
     }
 
     fn contact(&mut self, client: IpAddr, start: u64, end: u64) {
@@ -283,6 +331,7 @@ fn scores(tally: &Tally, points: &RolePoints) -> (f32, f32) {
         + given(tally.inbound, points.inbound)
         + given(tally.cameras.iter().all(Option::is_some), points.cameras)
         + given(tally.updates, points.updates)
+        + given(tally.untranslated, points.untranslated)
         + given(many, points.unrelated)
         + given(tally.login, points.people);
     (recorder, given(tally.login, points.login) + given(above(down, up), points.relay_down))
@@ -334,6 +383,7 @@ pub struct Roles {
     pub site: Site,
     hosts: HashMap<Key, Known, RandomState>,
     wan: HashSet<Key, RandomState>,
+    turned: Vec<u64>,
     path_style_user: Option<Key>,
     first: u64,
     /// Hosts or contacts that had no room.
@@ -367,6 +417,13 @@ impl Roles {
     /// Whether `ip` is one of the site's public addresses.
     pub fn is_wan(&self, ip: IpAddr) -> bool {
         self.wan.contains(&key(ip))
+    }
+
+    /// Whether a host of the site connected to the site's public address in the `window` nanoseconds before `at`.
+    pub fn turned(&self, at: Timestamp, window: u64) -> bool {
+        let before = self.turned.partition_point(|start| *start <= at.0);
+        let last = before.checked_sub(1).and_then(|i| self.turned.get(i));
+        last.is_some_and(|start| at.0.saturating_sub(*start) <= window)
     }
 
     /// Whether `ip` resolves names out of sight.

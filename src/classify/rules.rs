@@ -37,7 +37,7 @@ settings!(
 );
 settings!(
     /// Connections within the site.
-    Lsf: f32 { contact_seconds, inferred, undecided }
+    Lsf: f32 { contact_seconds, inferred, undecided, turn_seconds }
 );
 settings!(
     /// Storage whose bucket is hidden.
@@ -54,7 +54,7 @@ settings!(
 settings!(
     /// Points by which recorders and clients are told.
     RolePoints: f32 {
-        api, relay, relay_up, inbound, cameras, updates, unrelated, unrelated_names, recorder, login, people, relay_down,
+        api, relay, relay_up, inbound, cameras, updates, untranslated, unrelated, unrelated_names, recorder, login, people, relay_down,
         client, ratio, ratio_bytes,
     }
 );

@@ -144,6 +144,9 @@ impl<'a> Naming<'a> {
         }
         if roles.asked(&self.names, site) {
             self.each_flow(analysis, |view| {
+                if roles.is_wan(view.resp.0, site) {
+                    roles.observe_turned(&view.facts(), site);
+                }
                 if roles.wants_rest(view.orig.0) {
                     let facts = view.facts();
                     roles.observe_rest(&facts, name_of(&facts, catalogue, &self.names, rules), site);

@@ -71,6 +71,14 @@ pub(super) fn direct<'a>(case: &Case<'a, '_>) -> Option<Claim<'a>> {
         contera(&mut claim, sub);
         return Some(claim);
     }
+    // what a gateway makes of a connection to that address: the same, once more, from the gateway
+    let window = nanos(case.know.rules.lsf.turn_seconds);
+    if case.on_site() && case.resp_role.is_recorder() && !f.midstream && roles.turned(f.start, window) {
+        let text = "to the recorder, right after a connection to the site's public address";
+        let mut claim = role_claim(case, Class::Direct, case.resp_role, inferred, text);
+        contera(&mut claim, Sub::Hairpin);
+        return Some(claim);
+    }
     None
 }
 

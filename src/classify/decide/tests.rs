@@ -32,6 +32,16 @@ struct World {
 
 impl World {
     fn new(site: &str, answers: &[(&str, &str, &str, u64)], flows: &[FlowFacts<'_>]) -> World {
+        World::told(site, answers, flows, &[])
+    }
+
+    /// With what STUN servers told: a host, and its address outside.
+    fn told(
+        site: &str,
+        answers: &[(&str, &str, &str, u64)],
+        flows: &[FlowFacts<'_>],
+        mapped: &[(&str, &str)],
+    ) -> World {
         let (catalogue, rules) = (Catalogue::embedded().unwrap(), Rules::embedded().unwrap());
         let site = Site::parse(site).unwrap();
         let mut learnt = Learnt::new(1000);
@@ -47,11 +57,17 @@ impl World {
         }
         let names = learnt.freeze(&catalogue, &rules);
         let mut gather = RoleGather::new();
+        for (client, outside) in mapped {
+            gather.mapped(ip(client), ip(outside), &site);
+        }
         for f in flows {
             gather.observe(f, name_of(f, &catalogue, &names, &rules), &site);
         }
         gather.asked(&names, &site);
         for f in flows {
+            if gather.is_wan(f.resp.0, &site) {
+                gather.observe_turned(f, &site);
+            }
             gather.observe_rest(f, name_of(f, &catalogue, &names, &rules), &site);
         }
         let roles = gather.freeze(&site, &rules);
@@ -255,6 +271,47 @@ fn connections_from_outside_and_panels() {
     assert_eq!(w.judge(&flow(TCP, CLIENT, REC, 2001, 100)).confidence, 0.79);
     let nobody = World::new("", &[], &[]);
     assert_eq!(nobody.judge(&flow(TCP, OUTSIDE, REC, 8887, 100)).confidence, 0.40);
+}
+
+#[test]
+fn a_hairpin_has_two_legs() {
+    let site = format!("recorders = [\"{REC}\"]\nwan = [\"203.0.113.1\"]");
+    let w = World::new(&site, &[], &[flow(TCP, CLIENT, "203.0.113.1", 443, 1000)]);
+    let told = |at: u64, midstream: bool| {
+        let mut second = flow(TCP, "192.168.1.1", REC, 443, 1000);
+        (second.start, second.midstream) = (Timestamp(at * 1_000_000), midstream);
+        let v = w.judge(&second);
+        (v.class, words(&v))
+    };
+    let second = (Class::Direct, "hairpin".to_owned());
+    assert_eq!(told(1_000_002, false), second);
+    for (at, midstream) in [(1_000_002, true), (1_000_900, false), (999_990, false)] {
+        assert_ne!(told(at, midstream), second);
+    }
+}
+
+#[test]
+fn outside_the_gateway_a_site_is_who_speaks_as_its_recorders() {
+    const SITE: &str = "203.0.113.7";
+    let to = |name, up, down| {
+        let mut f = flow(TCP, SITE, CLOUD, 443, 100);
+        (f.sni, f.payload) = (seen(name), [up, down]);
+        f
+    };
+    let [api, relay] = [to("restapi.gp4f.com", 900, 900), to("a1b2.us-west.u5fgb.com", 2000, 900)];
+    let [login, view] = [to("ows.openeye.net", 900, 900), to("a1b2.us-west.u5fgb.com", 900, 2_000_000)];
+    let own = &[(SITE, SITE)][..];
+    for (flows, mapped, class) in [
+        (&[api, relay][..], &[][..], Class::Direct),
+        (&[api], own, Class::Direct),
+        (&[api], &[], Class::Unknown),
+        (&[login, api, view], own, Class::Unknown), // a viewer's home
+        (&[], own, Class::Unknown),
+    ] {
+        let w = World::told("", &[], flows, mapped);
+        assert_eq!(w.judge(&flow(TCP, OUTSIDE, SITE, 443, 100)).class, class, "{flows:?} {mapped:?}");
+        assert_eq!(w.judge(&flow(TCP, OUTSIDE, SITE, 22, 100)).class, Class::Unknown);
+    }
 }
 
 #[test]
