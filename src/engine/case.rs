@@ -119,6 +119,8 @@ pub struct TcpCase {
     pub rtt_min: Option<f64>,
     /// A low one, in seconds, where there are many: high where a queue stands.
     pub rtt_p10: Option<f64>,
+    /// The median, in seconds, where there are many.
+    pub rtt_p50: Option<f64>,
     /// A high one, in seconds.
     pub rtt_p95: Option<f64>,
     pub fin_by: Option<Direction>,
@@ -153,6 +155,8 @@ pub struct ResetCase {
 pub struct TroubleCase {
     pub retransmissions: u32,
     pub out_of_order: u32,
+    /// Those of them that had been seen before.
+    pub resent: u32,
     pub zero_windows: u32,
     pub window_full: u32,
     pub missed: u64,
@@ -528,6 +532,7 @@ impl FlowView<'_> {
             state: tcp.conn_state(flow.flipped(), flow.payload != [0, 0]),
             rtt_min: tcp.rtt.min(),
             rtt_p10: tcp.rtt.p10(),
+            rtt_p50: tcp.rtt.p50(),
             rtt_p95: tcp.rtt.p95(),
             fin_by: tcp.fin_by.map(by),
             rst_by: tcp.rst_by.map(by),
@@ -592,6 +597,7 @@ fn trouble(known: &Trouble, begins: Option<u32>) -> TroubleCase {
     TroubleCase {
         retransmissions: known.retransmissions,
         out_of_order: known.out_of_order,
+        resent: known.resent,
         zero_windows: known.zero_windows,
         window_full: known.window_full,
         missed: known.missed,

@@ -94,6 +94,11 @@ impl Rtt {
         self.cells.as_ref().and_then(|_| self.percentile(10))
     }
 
+    /// The median, as [`Rtt::p10`].
+    pub fn p50(&self) -> Option<f64> {
+        self.cells.as_ref().and_then(|_| self.percentile(50))
+    }
+
     fn percentile(&self, percent: u64) -> Option<f64> {
         if self.count == 0 {
             return None;
@@ -139,7 +144,7 @@ mod tests {
         rtt.sample(1, 1_000);
         assert_eq!(rtt.min(), Some(0.031));
         assert!((0.0309..=0.031).contains(&rtt.p95().unwrap()));
-        assert_eq!(rtt.p10(), None);
+        assert_eq!((rtt.p10(), rtt.p50()), (None, None));
     }
 
     #[test]
@@ -164,5 +169,7 @@ mod tests {
         assert!((0.83..1.07).contains(&p95), "{p95}");
         let p10 = rtt.p10().unwrap();
         assert!((0.087..0.113).contains(&p10), "{p10}");
+        let p50 = rtt.p50().unwrap();
+        assert!((0.44..0.57).contains(&p50), "{p50}");
     }
 }

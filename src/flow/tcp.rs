@@ -349,7 +349,7 @@ impl Half {
         let mut again = false;
         if !new {
             if self.is_overtaken(to, packet, end, rtt.path(), filled == Filled::Hole) {
-                log.note_trouble(second, |t| t.out_of_order = t.out_of_order.saturating_add(1));
+                log.note_trouble(second, |t| t.comes_late(packet, filled == Filled::Nothing));
             } else {
                 log.note_trouble(second, |t| t.repeats(packet));
                 log.history.note(second, b't');

@@ -78,6 +78,22 @@ fn sent_again_or_overtaken() {
 }
 
 #[test]
+fn what_comes_late_was_overtaken_or_is_sent_again_soon() {
+    let late = |first: &[u32], then: &[u32]| {
+        let mut w = Wire::handshake();
+        let t = w.1;
+        for (seq, n) in first.iter().chain(then).zip(1u64..) {
+            w.send_at(t + n * 1000, false, ACK, *seq, 501, 100);
+        }
+        (w.trouble().retransmissions, w.trouble().out_of_order, w.trouble().resent)
+    };
+    assert_eq!(late(&[101, 301], &[201]), (0, 1, 0));
+    assert_eq!(late(&[101, 201, 301], &[101, 201]), (0, 2, 2));
+    // more holes than are kept account of: nobody can tell
+    assert_eq!(late(&[101, 301, 501, 701, 901, 1101], &[201, 101]), (0, 2, 0));
+}
+
+#[test]
 fn holes_count_when_acknowledged_and_not_when_filled_late() {
     let mut w = Wire::handshake();
     w.send(false, ACK, 201, 501, 100).send(true, ACK, 501, 301, 0);

@@ -27,8 +27,10 @@ struct Hole {
 pub struct Trouble {
     /// Retransmitted segments.
     pub retransmissions: u32,
-    /// Segments that overtook others.
+    /// Segments that overtook others, as Wireshark tells them: by their time alone.
     pub out_of_order: u32,
+    /// Those of them that had been seen before, so they were sent again, and soon.
+    pub resent: u32,
     /// Zero windows that it announced.
     pub zero_windows: u32,
     /// Segments that filled the other's window.
@@ -38,6 +40,8 @@ pub struct Trouble {
     /// Bytes in them.
     pub missed: u64,
     holes: [Option<Hole>; HOLES],
+    /// An account of a hole was given up, in part or whole: what fills it looks like something sent again.
+    blurred: bool,
     /// Where it stood still, once it did.
     pub standstill: Option<Box<Standstill>>,
 }
@@ -185,6 +189,15 @@ impl Trouble {
         }
     }
 
+    /// A segment came late. `seen`: with data that had been there.
+    pub(super) fn comes_late(&mut self, packet: &Packet, seen: bool) {
+        self.out_of_order = self.out_of_order.saturating_add(1);
+        if seen && packet.payload_len > 0 && !self.blurred {
+            self.resent = self.resent.saturating_add(1);
+            self.standstill.get_or_insert_default().repeat(packet);
+        }
+    }
+
     /// Its side takes nothing more for now.
     pub(super) fn closes(&mut self, packet: &Packet) {
         self.zero_windows = self.zero_windows.saturating_add(1);
@@ -201,6 +214,7 @@ impl Trouble {
     pub(super) fn open(&mut self, start: u32, end: u32, foretold: bool) {
         // with every place taken the oldest account is closed as it stands
         if self.holes.iter().all(Option::is_some) {
+            self.blurred = true;
             self.holes.rotate_left(1);
             if let Some(last) = self.holes.last_mut() {
                 *last = None;
@@ -244,10 +258,13 @@ impl Trouble {
             if before == 0 && after == 0 {
                 self.gaps = self.gaps.saturating_sub(u32::from(hole.missed));
                 *slot = None;
-            } else if before >= after {
-                hole.end = from;
             } else {
-                hole.start = to;
+                self.blurred |= before > 0 && after > 0;
+                if before >= after {
+                    hole.end = from;
+                } else {
+                    hole.start = to;
+                }
             }
         }
         filled

@@ -12,6 +12,7 @@ use super::scene::{Scene, nanos};
 use crate::classify::site::{is_private, is_public};
 use crate::classify::words::Sub;
 use crate::engine::case::{Case, Direction};
+use crate::engine::learnt::Icmp;
 use crate::event::{Class, FindingRecord};
 use crate::text::units::Percent;
 use crate::time::{SECOND, Timestamp, seconds};
@@ -58,7 +59,7 @@ fn unanswered(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
     let requests: u64 =
         asked.iter().filter_map(|case| case.stun.as_ref()).map(|stun| u64::from(stun.requests[0])).sum();
     let waited = asked.iter().map(|case| case.last.since(case.first())).max().unwrap_or(0);
-    let told_off = asked.iter().any(|case| case.icmp.is_some()) && requests >= 2;
+    let told_off = asked.iter().any(|case| case.icmp.is_some_and(|icmp| requests >= 2 || is_prohibited(icmp)));
     if (requests as f64) < settings.stun_requests && waited < nanos(settings.stun_seconds) && !told_off {
         return None;
     }
@@ -79,6 +80,12 @@ fn unanswered(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
         draft = draft.at_most(0.5);
     }
     Some(draft.build())
+}
+
+/// Whether a firewall says that it is one: type 3 codes 9, 10 and 13 (RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1), type 1 code 1
+/// of ICMPv6 (RFC 4443 §3.1).
+fn is_prohibited(icmp: Icmp) -> bool {
+    matches!((icmp.kind, icmp.code), (3, 9 | 10 | 13) | (1, 1))
 }
 
 /// What one socket was told to be from outside.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::classify::words::Subs;
+use crate::decode::Addr;
 use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, found, found_among, media, stun, tcp, udp};
 use crate::engine::case::Cases;
 use crate::event::Kind;
@@ -42,6 +43,13 @@ fn stun_without_any_answer_is_told() {
     let answered = asks(3, RECORDER, 42_000, 9.0, 3, Some("203.0.113.7:42000"));
     assert_eq!(told(vec![works(RECORDER), asks(2, RECORDER, 41_000, 1.0, 5, None), answered]), []);
     assert_eq!(told(vec![works(RECORDER), asks(2, RECORDER, 41_000, 1.0, 3, None)]), []);
+    // a firewall that says so needs to say it once; a closed port may be open again
+    let told_off = |code: u8| {
+        let mut case = asks(2, RECORDER, 41_000, 1.0, 1, None);
+        case.icmp = Some(Icmp { from: Addr::from_ip(case.resp.0), kind: 3, code, frame: 8 });
+        told(vec![works(RECORDER), case]).len()
+    };
+    assert_eq!((told_off(13), told_off(3)), (1, 0));
     // where nothing comes in at all, the capture may not see it
     assert!(told(vec![asks(2, RECORDER, 41_000, 1.0, 7, None)])[0].2 < 0.55);
     let mut other = asks(2, RECORDER, 41_000, 1.0, 7, None);

@@ -80,7 +80,8 @@ fn repeats(case: &Case, side: usize) -> Option<(usize, f64, f64)> {
     let (tcp, trouble) = of_side(case, side)?;
     let (mine, payload) = (case.pkts.get(side).copied()?, case.payload.get(side).copied()?);
     let stuck = trouble.repeated.times;
-    let again = trouble.retransmissions.saturating_sub(u32::from(if stuck > CHANCE { stuck } else { 0 }));
+    let again = trouble.retransmissions.saturating_add(trouble.resent);
+    let again = again.saturating_sub(u32::from(if stuck > CHANCE { stuck } else { 0 }));
     // what a mirror shows twice counts once; of the rest, all may carry data
     let all = case.pkts.iter().copied().fold(0, u64::saturating_add);
     let copies = case.duplicates as f64 / all.max(1) as f64;
@@ -160,14 +161,30 @@ fn is_swallowed(scene: &Scene<'_>, case: &Case, side: usize) -> bool {
 }
 
 /// Whether a recorder's upload stands in a queue: for as long as it runs round trips are long, the shortest too.
+///
+/// How long depends on the sender: one fills the queue until it loses something, another keeps it near empty and drains
+/// it now and then (BBR), so that only the median shows the queue, and the short round trips that it never goes away.
 fn fills_uplink(scene: &Scene<'_>, case: &Case) -> bool {
     let settings = &scene.rules.settings.path;
     let Some(tcp) = &case.tcp else { return false };
-    let Some((low, least)) = tcp.rtt_p10.zip(least_rtt(scene, case)) else { return false };
+    let Some(Queue { low, median, least }) = queue(scene, case) else { return false };
     let [up, _] = tcp.video_windows;
     let long = (u64::from(up)).saturating_mul(WINDOW) >= nanos(settings.full_seconds);
-    let stands = low >= least * settings.rtt_factor && low >= least + settings.rtt_more_seconds;
-    case.subs.has(Sub::VideoUp) && !case.midstream && long && stands
+    let is_full = median >= least * settings.rtt_factor && median >= least + settings.rtt_more_seconds;
+    let stands = low >= least * settings.rtt_low_factor && low >= least + settings.rtt_low_more_seconds;
+    case.subs.has(Sub::VideoUp) && !case.midstream && long && is_full && stands
+}
+
+/// Round trips of an upload, in seconds: of each ten, nine take `low` or more, and five `median`; `least` are possible.
+struct Queue {
+    low: f64,
+    median: f64,
+    least: f64,
+}
+
+fn queue(scene: &Scene<'_>, case: &Case) -> Option<Queue> {
+    let tcp = case.tcp.as_ref()?;
+    Some(Queue { low: tcp.rtt_p10?, median: tcp.rtt_p50?, least: least_rtt(scene, case)? })
 }
 
 /// The shortest round trip between the two ends of a flow, in seconds: one that begins in a queue knows none itself.
@@ -187,12 +204,11 @@ fn saturated(scene: &Scene<'_>, full: &[&Case]) -> Option<FindingRecord> {
         .count(full.len() as u64)
         .say(Place::Rate, BitRate(rate));
     for case in full {
-        let Some((low, least)) = case.tcp.as_ref().and_then(|tcp| tcp.rtt_p10.zip(least_rtt(scene, case))) else {
-            continue;
-        };
+        let Some(Queue { low, median, least }) = queue(scene, case) else { continue };
         let text = format!(
-            "nine round trips of ten take {:.0} ms or more, where {:.0} ms are possible",
+            "nine round trips of ten take {:.0} ms or more, half of them {:.0} ms, where {:.0} ms are possible",
             low * 1e3,
+            median * 1e3,
             least * 1e3
         );
         draft = draft.evidence(text, Some(case.first_frame), Some(case.first()));

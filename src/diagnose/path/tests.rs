@@ -32,6 +32,10 @@ fn losing(again: u32, first: f64) -> Case {
 #[test]
 fn data_sent_again_here_and_there_is_loss() {
     assert_eq!(told(vec![losing(40, 1.0)]), [(Kind::LossyPath, "D-26", 0.8, at(0.0))]);
+    // what is sent again so soon that it looks overtaken is lost as well
+    let soon = |tcp: &mut TcpCase| (tcp.trouble[0].out_of_order, tcp.trouble[0].resent) = (60, 35);
+    assert_eq!(told(vec![with(losing(5, 1.0), soon)]).len(), 1);
+    assert_eq!(told(vec![with(losing(5, 1.0), |tcp| tcp.trouble[0].out_of_order = 60)]), []);
     // it went well for twenty seconds
     assert_eq!(told(vec![losing(40, 20.0)])[0].3, at(20.0));
     assert_eq!(told(vec![losing(9, 1.0)]), []);
@@ -72,16 +76,21 @@ fn a_first_long_segment_that_never_arrives_is_a_black_hole() {
 
 #[test]
 fn uploads_that_stand_in_a_queue_fill_the_uplink() {
-    let queued = |number: u64, first: f64, low: f64| {
+    let standing = |number: u64, first: f64, low: f64, median: f64| {
         with(upload(number, first), |tcp| {
-            (tcp.rtt_min, tcp.rtt_p10, tcp.video_windows) = (Some(0.02), Some(low), [5, 0]);
+            (tcp.rtt_min, tcp.rtt_p10, tcp.rtt_p50) = (Some(0.02), Some(low), Some(median));
+            tcp.video_windows = [5, 0];
             tcp.trouble[0].retransmissions = 60;
         })
     };
+    let queued = |number: u64, first: f64, low: f64| standing(number, first, low, low * 1.5);
     let found = told(vec![queued(1, 3.0, 0.4), queued(2, 4.0, 0.5)]);
     assert_eq!(found, [(Kind::UplinkSaturated, "D-25", 0.75, at(3.0))]);
+    // a sender that keeps it short, and never empty
+    assert_eq!(told(vec![standing(1, 3.0, 0.07, 0.13)])[0].0, Kind::UplinkSaturated);
     // the queue drains again and again
     assert_eq!(told(vec![queued(1, 3.0, 0.05)])[0].0, Kind::LossyPath);
+    assert_eq!(told(vec![standing(1, 3.0, 0.03, 0.2)])[0].0, Kind::LossyPath);
     // far away is not full
     let far = with(queued(1, 3.0, 0.61), |tcp| tcp.rtt_min = Some(0.6));
     assert_eq!(told(vec![far])[0].0, Kind::LossyPath);

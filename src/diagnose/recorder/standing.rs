@@ -69,10 +69,20 @@ fn death(case: &Case) -> Option<Death<'_>> {
     (idle >= IDLE).then_some(Death { case, at, frame, idle, by_reset })
 }
 
+/// Whether the relay went on speaking to the recorder on a connection that had been there before one died: then that one
+/// was not the standing one, but an upload that nobody wanted any more.
+fn has_another(scene: &Scene<'_>, recorder: IpAddr, death: &Death<'_>) -> bool {
+    standing(scene, recorder).filter(|case| case.first() < death.case.first()).any(|case| {
+        let heard = case.tcp.iter().flat_map(|tcp| &tcp.bursts[1]).map(|burst| burst.end).max();
+        heard.is_some_and(|end| end > death.case.first())
+    })
+}
+
 /// The connection dies, is made again, and dies again.
 fn unstable(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.recorder;
-    let deaths: Vec<Death<'_>> = standing(scene, recorder).filter_map(death).collect();
+    let deaths: Vec<Death<'_>> =
+        standing(scene, recorder).filter_map(death).filter(|death| !has_another(scene, recorder, death)).collect();
     let least = settings.reconnects as usize;
     let (first, last) = deaths.windows(least.max(1)).find_map(|some| match some {
         [first, .., last] => (last.at.since(first.at) <= nanos(settings.reconnect_seconds)).then_some((first, last)),
@@ -100,7 +110,9 @@ fn is_short_life(scene: &Scene<'_>, case: &Case) -> bool {
     let life = case.last.since(case.first());
     let in_order = case.tcp.as_ref().is_some_and(|tcp| {
         let [unanswered, _] = tcp.turns;
-        tcp.fin_by.is_some() && tcp.reset.is_none() && unanswered < GOODBYE
+        // who has said goodbye may answer what still comes with a reset
+        let reset = tcp.reset.is_some_and(|reset| tcp.fin_by != Some(reset.by));
+        tcp.fin_by.is_some() && !reset && unanswered < GOODBYE
     });
     let worked = case.payload.iter().all(|n| *n > 0) && !case.midstream;
     in_order && worked && (IDLE..nanos(settings.life_seconds)).contains(&life)

@@ -3,7 +3,7 @@ use crate::classify::words::Subs;
 use crate::diagnose::testcases::{
     RECORDER, RELAY, RELAY_NAME, VIEWER, at, burst, clear, found, found_among, seen, tcp, udp, unanswered,
 };
-use crate::engine::case::Cases;
+use crate::engine::case::{Cases, Direction, ResetCase};
 use crate::engine::learnt::Turn;
 use crate::event::Kind;
 use crate::flow::trouble::Repeated;
@@ -57,6 +57,10 @@ fn a_connection_that_dies_again_and_again_is_unstable() {
     assert_eq!(told((1..=2).map(dies).collect()), []);
     // at once after the relay spoke: that is not idleness
     assert_eq!(told((1..=3).map(|n| dying(n, n as f64 * 20.0, n as f64 * 20.0 + 0.5)).collect()), []);
+    // uploads that nobody wants any more, beside a standing connection on which the relay goes on speaking
+    let mut standing = works(RECORDER, 90.0);
+    standing.tcp.as_mut().unwrap().bursts[1] = [burst(0.0, 1.0, 900), burst(60.0, 61.0, 60)].concat();
+    assert_eq!(told([(1..=3).map(dies).collect(), vec![standing]].concat()), []);
     // over an hour and more
     assert_eq!(told((1..=3).map(|n| dying(n, n as f64 * 900.0, n as f64 * 900.0 + 8.0)).collect()), []);
 }
@@ -73,6 +77,15 @@ fn a_connection_that_is_ended_and_made_again_all_the_time_is_unstable() {
     let lives = |count: u64, seconds: f64| (2..2 + count).map(|n| life(n, seconds)).collect::<Vec<_>>();
     assert_eq!(told(lives(4, 15.0)), [(Kind::RecorderUnregistered, "D-30", 0.6, at(55.0))]);
     assert_eq!(told(lives(3, 15.0)), []);
+    // who has said goodbye resets what still comes
+    let resets = |by| {
+        let mut lives = lives(4, 15.0);
+        for tcp in lives.iter_mut().filter_map(|case| case.tcp.as_mut()) {
+            tcp.reset = Some(ResetCase { by, seen: Seen::default(), ttl: 64 });
+        }
+        told(lives).len()
+    };
+    assert_eq!((resets(Direction::Resp), resets(Direction::Orig)), (1, 0));
     // each is done with its errand, and the standing connection is another
     assert_eq!(told([lives(4, 15.0), vec![works(RECORDER, 120.0)]].concat()), []);
     assert_eq!(told(lives(4, 0.4)), []);
