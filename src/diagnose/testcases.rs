@@ -86,7 +86,7 @@ pub(crate) fn tcp(number: u64, client: &str, server: &str, class: Class, host: &
         tcp: Some(TcpCase {
             state: "S1",
             rtt_min: Some(0.02),
-            rtt_p10: Some(0.021),
+            rtt_p25: Some(0.021),
             rtt_p50: Some(0.023),
             rtt_p95: Some(0.03),
             fin_by: None,

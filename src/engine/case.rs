@@ -118,7 +118,7 @@ pub struct TcpCase {
     /// The smallest round trip, in seconds.
     pub rtt_min: Option<f64>,
     /// A low one, in seconds, where there are many: high where a queue stands.
-    pub rtt_p10: Option<f64>,
+    pub rtt_p25: Option<f64>,
     /// The median, in seconds, where there are many.
     pub rtt_p50: Option<f64>,
     /// A high one, in seconds.
@@ -531,7 +531,7 @@ impl FlowView<'_> {
         TcpCase {
             state: tcp.conn_state(flow.flipped(), flow.payload != [0, 0]),
             rtt_min: tcp.rtt.min(),
-            rtt_p10: tcp.rtt.p10(),
+            rtt_p25: tcp.rtt.p25(),
             rtt_p50: tcp.rtt.p50(),
             rtt_p95: tcp.rtt.p95(),
             fin_by: tcp.fin_by.map(by),

@@ -88,13 +88,13 @@ impl Rtt {
         self.percentile(95)
     }
 
-    /// The 10th percentile: it stays low where a queue builds up and drains, and is high where one stands. In seconds,
+    /// The 25th percentile: it stays low where a queue builds up and drains, and is high where one stands. In seconds,
     /// and as exact as the 95th; `None` while there are but a few samples.
-    pub fn p10(&self) -> Option<f64> {
-        self.cells.as_ref().and_then(|_| self.percentile(10))
+    pub fn p25(&self) -> Option<f64> {
+        self.cells.as_ref().and_then(|_| self.percentile(25))
     }
 
-    /// The median, as [`Rtt::p10`].
+    /// The median, as [`Rtt::p25`].
     pub fn p50(&self) -> Option<f64> {
         self.cells.as_ref().and_then(|_| self.percentile(50))
     }
@@ -144,7 +144,7 @@ mod tests {
         rtt.sample(1, 1_000);
         assert_eq!(rtt.min(), Some(0.031));
         assert!((0.0309..=0.031).contains(&rtt.p95().unwrap()));
-        assert_eq!((rtt.p10(), rtt.p50()), (None, None));
+        assert_eq!((rtt.p25(), rtt.p50()), (None, None));
     }
 
     #[test]
@@ -167,8 +167,8 @@ mod tests {
         }
         let p95 = rtt.p95().unwrap();
         assert!((0.83..1.07).contains(&p95), "{p95}");
-        let p10 = rtt.p10().unwrap();
-        assert!((0.087..0.113).contains(&p10), "{p10}");
+        let p25 = rtt.p25().unwrap();
+        assert!((0.22..0.28).contains(&p25), "{p25}");
         let p50 = rtt.p50().unwrap();
         assert!((0.44..0.57).contains(&p50), "{p50}");
     }

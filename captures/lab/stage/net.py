@@ -54,7 +54,8 @@ def host(name, dns="127.0.0.1", ipv6=False):
     subprocess.run(["ip", "netns", "add", name], check=True)
     off = 0 if ipv6 else 1
     sysctl(name, net__ipv6__conf__all__disable_ipv6=off, net__ipv6__conf__default__disable_ipv6=off,
-           net__ipv6__conf__default__accept_dad=0, net__ipv4__ping_group_range="0 0")
+           net__ipv6__conf__default__accept_dad=0, net__ipv4__ping_group_range="0 0",
+           net__ipv4__tcp_congestion_control="reno")  # which every kernel has
     ip(name, "link", "set", "lo", "up")
     resolver(name, dns)
 

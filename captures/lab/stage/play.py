@@ -11,6 +11,7 @@ import time
 from stage import cloud, net, scenario, topology, truth
 
 SETTLE = 0.7  # seconds before and after, in which nothing starts
+WHOLE = 16384  # bytes, more than any frame here has; on `any`, tcpdump's buffer holds the fewer the more each may have
 
 
 def main(name, out):
@@ -89,7 +90,7 @@ class Capture:
         self.file, log = os.path.join(net.RUN, f"{vantage}.pcap"), os.path.join(net.RUN, f"{vantage}.log")
         with open(log, "w", encoding="utf-8") as sink:
             self.process = net.start(self.host, [
-                "tcpdump", "-i", port, "-s", str(play.snaplen.get(vantage, 0)), "-B", "16384", "-U",
+                "tcpdump", "-i", port, "-s", str(play.snaplen.get(vantage, WHOLE)), "-B", "65536", "-U",
                 "--immediate-mode", "--time-stamp-precision=nano", "-Z", "root", "-w", self.file], stderr=sink)
         self.log = log
         for _ in range(100):

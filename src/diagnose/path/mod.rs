@@ -162,8 +162,8 @@ fn is_swallowed(scene: &Scene<'_>, case: &Case, side: usize) -> bool {
 
 /// Whether a recorder's upload stands in a queue: for as long as it runs round trips are long, the shortest too.
 ///
-/// How long depends on the sender: one fills the queue until it loses something, another keeps it near empty and drains
-/// it now and then (BBR), so that only the median shows the queue, and the short round trips that it never goes away.
+/// How long depends on the sender: one fills the queue until it loses something, another keeps it short and drains it now
+/// and then (BBR).
 fn fills_uplink(scene: &Scene<'_>, case: &Case) -> bool {
     let settings = &scene.rules.settings.path;
     let Some(tcp) = &case.tcp else { return false };
@@ -175,7 +175,7 @@ fn fills_uplink(scene: &Scene<'_>, case: &Case) -> bool {
     case.subs.has(Sub::VideoUp) && !case.midstream && long && is_full && stands
 }
 
-/// Round trips of an upload, in seconds: of each ten, nine take `low` or more, and five `median`; `least` are possible.
+/// Round trips of an upload, in seconds: three of four take `low` or more, half of them `median`; `least` are possible.
 struct Queue {
     low: f64,
     median: f64,
@@ -184,7 +184,7 @@ struct Queue {
 
 fn queue(scene: &Scene<'_>, case: &Case) -> Option<Queue> {
     let tcp = case.tcp.as_ref()?;
-    Some(Queue { low: tcp.rtt_p10?, median: tcp.rtt_p50?, least: least_rtt(scene, case)? })
+    Some(Queue { low: tcp.rtt_p25?, median: tcp.rtt_p50?, least: least_rtt(scene, case)? })
 }
 
 /// The shortest round trip between the two ends of a flow, in seconds: one that begins in a queue knows none itself.
@@ -206,7 +206,7 @@ fn saturated(scene: &Scene<'_>, full: &[&Case]) -> Option<FindingRecord> {
     for case in full {
         let Some(Queue { low, median, least }) = queue(scene, case) else { continue };
         let text = format!(
-            "nine round trips of ten take {:.0} ms or more, half of them {:.0} ms, where {:.0} ms are possible",
+            "three round trips of four take {:.0} ms or more, half of them {:.0} ms, where {:.0} ms are possible",
             low * 1e3,
             median * 1e3,
             least * 1e3

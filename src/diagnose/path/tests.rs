@@ -78,7 +78,7 @@ fn a_first_long_segment_that_never_arrives_is_a_black_hole() {
 fn uploads_that_stand_in_a_queue_fill_the_uplink() {
     let standing = |number: u64, first: f64, low: f64, median: f64| {
         with(upload(number, first), |tcp| {
-            (tcp.rtt_min, tcp.rtt_p10, tcp.rtt_p50) = (Some(0.02), Some(low), Some(median));
+            (tcp.rtt_min, tcp.rtt_p25, tcp.rtt_p50) = (Some(0.02), Some(low), Some(median));
             tcp.video_windows = [5, 0];
             tcp.trouble[0].retransmissions = 60;
         })
