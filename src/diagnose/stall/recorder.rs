@@ -8,8 +8,9 @@ use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction, TcpCase};
 use crate::event::{Class, FindingRecord, HINT, Mode, Vantage};
+use crate::flow::trouble::Closed;
 use crate::text::units::Bytes;
-use crate::time::{Timestamp, seconds};
+use crate::time::{SECOND, Timestamp, seconds};
 
 /// All that the recorders' side shows, and what a viewer's filter shows outside.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
@@ -49,12 +50,17 @@ fn closed_window(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let behind = tcp.bursts.get(sender)?.iter().filter(|burst| burst.start > closed.since.after(closed.nanos));
     let went_on = behind.map(|burst| burst.bytes).sum::<u64>() as f64 >= settings.zero_window_bytes;
     let text = format!("the window closes after {} and stays closed for {:.0} s", Bytes(taken), seconds(closed.nanos));
-    let mut draft = Draft::new(scene.rules, RuleId::Cf5, closed.since, closed.since.after(closed.nanos))
-        .about(case)
-        .middlebox(signs.middlebox)
-        .say(Place::Seconds, format!("{:.0}", seconds(closed.nanos)))
-        .say(Place::Bytes, Bytes(taken))
-        .evidence(text, Some(closed.frame), Some(closed.since));
+    let mut draft = Draft::new(
+        scene.rules,
+        RuleId::Cf5,
+        stopped_reading(tcp, sender, taken, closed),
+        closed.since.after(closed.nanos),
+    )
+    .about(case)
+    .middlebox(signs.middlebox)
+    .say(Place::Seconds, format!("{:.0}", seconds(closed.nanos)))
+    .say(Place::Bytes, Bytes(taken))
+    .evidence(text, Some(closed.frame), Some(closed.since));
     draft = draft.vantage(scene.vantage(case));
     draft = signs.told.into_iter().fold(draft, |draft, sign| draft.evidence(sign, Some(case.first_frame), None));
     if !near || went_on {
@@ -65,6 +71,17 @@ fn closed_window(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         draft = draft.at_most(HINT);
     }
     Some(draft.build())
+}
+
+/// When a receiver whose window has closed stopped reading: its buffer has filled up since then, at the sender's rate.
+fn stopped_reading(tcp: &TcpCase, sender: usize, taken: u64, closed: Closed) -> Timestamp {
+    /// What a receiver's buffer holds at least, in bytes, before it has grown.
+    const BUFFER: u64 = 64 << 10;
+    let begun = tcp.bursts.get(sender).and_then(|bursts| bursts.first()).map_or(closed.since, |burst| burst.start);
+    let sent_for = closed.since.since(begun);
+    let filling = u128::from(sent_for).saturating_mul(u128::from(BUFFER)).checked_div(u128::from(taken)).unwrap_or(0);
+    let filling = u64::try_from(filling).unwrap_or(u64::MAX).min(sent_for).min(2 * SECOND);
+    Timestamp(closed.since.0.saturating_sub(filling))
 }
 
 /// Payload that a side had sent by a moment.
