@@ -17,7 +17,7 @@ settings!(
         release_hold_seconds, release_after_seconds, release_factor_long, backlog_seconds, backlog_most, stream_bps,
         hold_seconds,
         release_seconds, release_silence_seconds, release_factor, backlog_share, at_end_seconds, at_end,
-        zero_window_seconds, zero_window_bytes, far_receiver, cycle_lives, cycle_life_share,
+        zero_window_seconds, zero_window_bytes, upload_bytes, far_receiver, cycle_lives, cycle_life_share,
         cycle_bytes_share, cycle_timer_share, cycle_timer, near_rtt_seconds, far_rtt_seconds, sign, signs_max,
         loss_share,
     }

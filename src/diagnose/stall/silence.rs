@@ -3,7 +3,7 @@
 use crate::diagnose::scene::nanos;
 use crate::diagnose::settings::Stall;
 use crate::engine::case::{Case, TcpCase};
-use crate::engine::learnt::{Seen, turn};
+use crate::engine::learnt::{ANSWER_LEAST, Seen, turn};
 use crate::flow::course::{Burst, RUNGS};
 use crate::time::{MILLISECOND, SECOND, Timestamp, seconds};
 
@@ -12,8 +12,6 @@ use crate::time::{MILLISECOND, SECOND, Timestamp, seconds};
 const TOGETHER: u64 = 1500 * MILLISECOND;
 /// TLS 1.3, whose servers send session tickets unasked (RFC 8446 §4.6.1).
 const TLS13: u16 = 0x0304;
-/// No session ticket's record is shorter than this, in bytes; alerts and a filter's drops are.
-const TICKET_LEAST: u16 = 64;
 
 /// A silence of the responder.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +120,7 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
         return Answer::Unknown;
     }
     // drops of a held answer may follow them, and the word that ends the connection
-    let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length >= TICKET_LEAST).collect();
+    let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length >= ANSWER_LEAST).collect();
     let unasked = tls.version == TLS13 && !lengths.is_empty();
     match &lengths[..] {
         [] if f64::from(since) <= settings.ticket_bytes => Answer::Nothing(flight.asked),
@@ -170,7 +168,7 @@ fn most_unasked(settings: &Stall) -> f64 {
 fn are_tickets(lengths: &[u16]) -> bool {
     const ALIKE: u16 = 16;
     let (Some(least), Some(most)) = (lengths.iter().min(), lengths.iter().max()) else { return false };
-    lengths.len() <= 4 && *least >= TICKET_LEAST && most.saturating_sub(*least) <= ALIKE
+    lengths.len() <= 4 && *least >= ANSWER_LEAST && most.saturating_sub(*least) <= ALIKE
 }
 
 /// A release: what had been held came at once, and the stream went on at its own rate.
