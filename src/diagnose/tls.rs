@@ -11,6 +11,7 @@ use super::reach::Gap;
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, within};
 use crate::engine::case::{Case, Direction, ResetCase, TlsCase};
+use crate::engine::learnt::SEALED_ALERT;
 use crate::event::{FindingRecord, Middlebox};
 use crate::inspect::tls::Alert;
 

@@ -12,7 +12,8 @@ use crate::time::{SECOND, Timestamp};
 pub const PAUSE: u64 = 750_000_000;
 /// How long after its peak has begun a burst's bytes are counted, in nanoseconds: what was held for long comes as fast as
 /// the line is, be it within a moment or within many seconds.
-pub const RUNGS: [u64; 7] = [SECOND / 4, SECOND / 2, SECOND, 2 * SECOND, 4 * SECOND, 8 * SECOND, 16 * SECOND];
+pub const RUNGS: [u64; 9] =
+    [SECOND / 4, SECOND / 2, SECOND, 2 * SECOND, 4 * SECOND, 8 * SECOND, 16 * SECOND, 32 * SECOND, 64 * SECOND];
 /// How many bursts of one side are kept.
 const BURSTS: usize = 32;
 
@@ -29,7 +30,7 @@ pub struct Burst {
     pub bytes: u64,
     /// How many bursts became this one.
     pub parts: u32,
-    /// The second in which most came.
+    /// The second in which most came, or the first of several in which about as much did.
     pub peak: Peak,
     /// Payload bytes within each of [`RUNGS`] from the beginning of that second; 0 where the burst was over before, or is
     /// not known so finely.
@@ -98,11 +99,10 @@ impl Burst {
         self.window.bytes = self.window.bytes.saturating_add(bytes);
         self.bytes = self.bytes.saturating_add(bytes);
         self.end = self.end.max(ts);
-        if self.window.bytes > self.peak.bytes {
-            if self.window.at != self.peak.at {
-                self.begin_peak(ts);
-            }
+        if self.window.at == self.peak.at {
             self.peak.bytes = self.window.bytes;
+        } else if self.window.bytes > self.peak.bytes.saturating_add(self.peak.bytes / 8) {
+            self.begin_peak(ts);
         }
     }
 
@@ -227,9 +227,9 @@ mod tests {
         assert_eq!(bursts.len(), 2);
         assert_eq!((bursts[0].start, bursts[0].end, bursts[0].bytes), (at(0), at(3_900), 20_200));
         assert_eq!((bursts[0].peak.bytes, bursts[0].peak.before, bursts[0].peak.at), (10_000, 200, at(2_000)));
-        assert_eq!(bursts[0].rungs, [3_000, 5_000, 10_000, 0, 0, 0, 0]);
+        assert_eq!(bursts[0].rungs, [3_000, 5_000, 10_000, 0, 0, 0, 0, 0, 0]);
         assert_eq!(
-            (0..7).map(|rung| bursts[0].within(rung)).collect::<Vec<_>>()[1..5],
+            (0..5).map(|rung| bursts[0].within(rung)).collect::<Vec<_>>()[1..5],
             [Some(5_000), Some(10_000), Some(20_000), Some(20_000)]
         );
         assert_eq!((bursts[1].frame, bursts[1].bytes), (77, 5));

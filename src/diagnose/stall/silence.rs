@@ -206,7 +206,7 @@ impl Behind<'_> {
     pub fn release(&self, settings: &Stall) -> Option<Release> {
         let peak = self.burst.peak;
         let held = seconds(peak.at.since(self.from));
-        if held < settings.release_hold_seconds {
+        if held < settings.release_hold_seconds || (self.burst.bytes as f64) < settings.release_bytes_least {
             return None;
         }
         let stretch = self.stretch();
@@ -263,9 +263,13 @@ impl Behind<'_> {
             && backlog >= (settings.backlog_share * held_bytes).max(settings.backlog_seconds * rate)
             && backlog <= settings.backlog_most * held_bytes
             && backlog >= settings.release_bytes_least;
+        // and the line is not busy with it any more
+        let next = seconds(*RUNGS.get(rung.saturating_add(1))?) - span;
+        let more = self.burst.within(rung.saturating_add(1)).map_or(0.0, |bytes| bytes as f64 - first);
+        let settled = more <= (settings.release_factor * next + 1.0) * rate;
         // a buffer that is passed on whenever it is full brings as much every time
         let alone = first >= 2.0 * stretch.lump;
-        (is_backlog && alone && rate * 8.0 >= settings.stream_bps).then_some((backlog, rate))
+        (is_backlog && settled && alone && rate * 8.0 >= settings.stream_bps).then_some((backlog, rate))
     }
 }
 
@@ -304,9 +308,12 @@ impl Trickle {
     }
 }
 
-/// The drops among the responder's bursts behind a request, if they come with a rhythm, or are `less` than a head.
-pub fn trickle(tcp: &TcpCase, from: Timestamp, less: bool, settings: &Stall) -> Option<Trickle> {
-    let [orig, resp] = &tcp.bursts;
+/// The drops among the responder's bursts behind a request, if they come with a rhythm, or are less than a head.
+pub fn trickle(case: &Case, from: Timestamp, settings: &Stall) -> Option<Trickle> {
+    /// What a drop is in TLS, with its record.
+    const TINY: u64 = ANSWER_LEAST as u64;
+    let [orig, resp] = &case.tcp.as_ref()?.bursts;
+    let less = is_less_than_a_head(case);
     let behind = resp.iter().position(|burst| burst.start > from)?;
     let drops = stretch_of_drops(resp.get(behind..)?, settings);
     let (first, last) = (drops.first()?, drops.last()?);
@@ -326,12 +333,14 @@ pub fn trickle(tcp: &TcpCase, from: Timestamp, less: bool, settings: &Stall) -> 
     let enough = if alike { settings.trickle_segments_alike } else { settings.trickle_segments };
     // no server brings the head of an answer in pieces
     let slow = less && count >= 2 && span >= settings.give_up_seconds && bytes as f64 <= settings.body_bytes;
-    let small = trickle.mean() as f64 <= settings.trickle_bytes && rate <= settings.trickle_bps;
+    // what is sealed may be short messages: they differ in length
+    let like_drops = case.tls.is_none() || alike || trickle.mean() <= TINY;
+    let small = like_drops && trickle.mean() as f64 <= settings.trickle_bytes && rate <= settings.trickle_bps;
     if slow || small && f64::from(count) >= enough && has_rhythm(drops, settings) {
         return Some(trickle);
     }
     // pictures are not all of one size, and their like are not waited for
-    let late = first.start.since(from) >= nanos(settings.give_up_seconds);
+    let late = seconds(first.start.since(from)) >= settings.give_up_seconds.max(1.5 * pause);
     let steady = late && alike && rate <= settings.plateau_bps && f64::from(count) >= settings.plateau_segments;
     (steady && has_rhythm(drops, settings)).then_some(Trickle { is_plateau: true, ..trickle })
 }

@@ -37,13 +37,13 @@ fn judge(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         && !is_troubled_before(scene, case, found.at)
     {
         let asked = Seen { ts: from.from, frame: from.frame };
-        let dripped = trickled(scene, case, tcp, asked, Some(&found));
+        let dripped = trickled(scene, case, asked, Some(&found));
         return Some(dripped.unwrap_or_else(|| of_release(scene, case, from, &found)));
     }
     if is_troubled(scene, case) {
         return None;
     }
-    if let Some(found) = asked_of(case).and_then(|asked| trickled(scene, case, tcp, asked, None)) {
+    if let Some(found) = asked_of(case).and_then(|asked| trickled(scene, case, asked, None)) {
         return Some(found);
     }
     match answer_of(case, settings) {
@@ -65,12 +65,14 @@ fn released(scene: &Scene<'_>, tcp: &TcpCase, end: Timestamp) -> Option<(Silence
             && orig.closed.since.after(orig.closed.nanos) >= silence.from
     };
     let over = tcp.fin_by.is_some() || tcp.rst_by.is_some();
+    let all = resp.iter().map(|burst| burst.bytes).fold(0, u64::saturating_add);
     let held = silences(tcp, end, settings.trickle_gap_seconds_min);
     held.iter().filter(|silence| silence.asked && !paused(silence)).find_map(|silence| {
         let mut before = 0u64;
         // drops in between do not end a hold
         for (at, burst) in resp.iter().enumerate().filter(|(_, burst)| burst.start > silence.from) {
-            if burst.start.since(silence.from) > nanos(settings.hold_seconds) {
+            // no backlog is left that would be more than what has come
+            if burst.start.since(silence.from) > nanos(settings.hold_seconds) || before > all / 2 {
                 break;
             }
             let ended = over && end.since(burst.end) <= nanos(settings.at_end_seconds);
@@ -102,16 +104,10 @@ fn of_release(scene: &Scene<'_>, case: &Case, from: Silence, found: &Release) ->
 }
 
 /// A trickle behind a request, and before the release of the rest, if that came.
-fn trickled(
-    scene: &Scene<'_>,
-    case: &Case,
-    tcp: &TcpCase,
-    asked: Seen,
-    release: Option<&Release>,
-) -> Option<FindingRecord> {
+fn trickled(scene: &Scene<'_>, case: &Case, asked: Seen, release: Option<&Release>) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.stall;
+    let drops = trickle(case, asked.ts, settings)?;
     let less = is_less_than_a_head(case);
-    let drops = trickle(tcp, asked.ts, less, settings)?;
     let signs = signs(scene, case);
     let last = asked.ts.after(drops.first.since(asked.ts).saturating_add(nanos(drops.pause * f64::from(drops.drops))));
     let draft = start(scene, case, RuleId::Cf3, asked.ts, drops.first, &signs)
@@ -182,12 +178,12 @@ fn after_head(
 ) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.stall;
     let waited = end.since(head.ts);
+    if bytes as f64 >= settings.body_bytes || waited < nanos(settings.give_up_seconds) {
+        return None;
+    }
     let alike = alike(scene, case);
     let together = alike.iter().map(|(_, waited)| *waited).sum::<u64>();
-    if bytes as f64 >= settings.body_bytes
-        || waited < nanos(settings.give_up_seconds)
-        || waited.max(together) < nanos(settings.body_seconds)
-    {
+    if waited.max(together) < nanos(settings.body_seconds) {
         return None;
     }
     let draft = start(scene, case, RuleId::Cf2, asked.ts, end, &signs(scene, case))
