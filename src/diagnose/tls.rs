@@ -11,13 +11,12 @@ use super::reach::Gap;
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, within};
 use crate::engine::case::{Case, Direction, ResetCase, TlsCase};
+use crate::engine::learnt::SEALED_ALERT;
 use crate::event::{FindingRecord, Middlebox};
 use crate::inspect::tls::Alert;
 
 /// TLS 1.3 (RFC 8446 §4.2.1): from here on certificates and later alerts are encrypted.
 const TLS13: u16 = 0x0304;
-/// The length of an encrypted alert in TLS 1.3, in bytes: two of its own, its type, and a tag of 16 (RFC 8446 §5.2, §6).
-const SEALED_ALERT: u16 = 19;
 /// Alerts that are no faults, `close_notify` and `user_canceled` (RFC 8446 §6.1).
 const CLOSE: u8 = 0;
 const CANCELED: u8 = 90;

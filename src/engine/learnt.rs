@@ -85,6 +85,10 @@ pub struct AlertSeen {
 
 /// How many records of an answer are told one by one.
 pub const ANSWERS: usize = 6;
+/// The length of an encrypted alert in TLS 1.3, in bytes: two of its own, its type, and a tag of 16 (RFC 8446 §5.2, §6).
+pub const SEALED_ALERT: u16 = 19;
+/// No answer's first record is shorter than this, in bytes, and no session ticket's; alerts and a filter's drops are.
+pub const ANSWER_LEAST: u16 = 64;
 
 /// The first encrypted records of a TLS connection.
 ///
@@ -96,7 +100,7 @@ pub struct Flight {
     pub client: u16,
     /// The length of the first of them, in bytes.
     pub first: u16,
-    /// The client's last record.
+    /// The client's last record that asked for something new: more of the same before an answer is not, nor is an alert.
     pub asked: Seen,
     /// Lengths of the server's records since, in bytes.
     pub answers: [u16; ANSWERS],
@@ -109,9 +113,14 @@ impl Flight {
     pub fn ask(&mut self, length: u16, seen: Seen) {
         if self.client == 0 {
             self.first = length;
+        } else if length == SEALED_ALERT {
+            return;
         }
         self.client = self.client.saturating_add(1);
-        (self.asked, self.answered) = (seen, 0);
+        // the first two are the end of the handshake and the first request
+        if self.client <= 2 || self.lengths().iter().any(|length| *length >= ANSWER_LEAST) {
+            (self.asked, self.answered) = (seen, 0);
+        }
     }
 
     /// Takes a record of the server. True: more than is told one by one.
@@ -229,6 +238,8 @@ pub struct Turn {
     pub server: u32,
     /// Seconds by which the response's `Date` is ahead of the capture's clock.
     pub skew: Option<i32>,
+    /// The length that the request tells of its body; 0 is none.
+    pub sends: u64,
 }
 
 /// The marks of a [`Turn`].

@@ -10,8 +10,10 @@ use crate::time::{SECOND, Timestamp};
 /// A silence of this long, in nanoseconds, ends a burst: longer than the time between a camera's pictures, shorter
 /// than any hold that matters.
 pub const PAUSE: u64 = 750_000_000;
-/// How long a surge is, in nanoseconds: as long as a line is busy with what was held for half a minute.
-pub const SURGE: u64 = 4 * SECOND;
+/// How long after its peak has begun a burst's bytes are counted, in nanoseconds: what was held for long comes as fast as
+/// the line is, be it within a moment or within many seconds.
+pub const RUNGS: [u64; 9] =
+    [SECOND / 4, SECOND / 2, SECOND, 2 * SECOND, 4 * SECOND, 8 * SECOND, 16 * SECOND, 32 * SECOND, 64 * SECOND];
 /// How many bursts of one side are kept.
 const BURSTS: usize = 32;
 
@@ -28,11 +30,27 @@ pub struct Burst {
     pub bytes: u64,
     /// How many bursts became this one.
     pub parts: u32,
-    /// The second in which most came.
+    /// The second in which most came, or the first of several in which about as much did.
     pub peak: Peak,
-    /// Payload bytes within [`SURGE`] from the beginning of that second.
-    pub surge: u64,
+    /// Payload bytes within each of [`RUNGS`] from the beginning of that second; 0 where the burst was over before, or is
+    /// not known so finely.
+    pub rungs: [u32; RUNGS.len()],
+    /// The sizes and times of the bursts that became this one.
+    pub spread: Spread,
+    reached: u8,
     window: Peak,
+}
+
+/// How much the bursts that became one differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// The shortest and the longest time from the beginning of one to the beginning of the next, in nanoseconds; zeros
+    /// where there was but one.
+    pub pauses: [u64; 2],
+    /// The bytes of the least and the greatest; zeros where there was but one.
+    pub sizes: [u64; 2],
+    /// Where the last of them began.
+    pub last: Timestamp,
 }
 
 /// One second of a burst.
@@ -52,7 +70,22 @@ impl Burst {
     /// A burst of which only the sum is known.
     pub fn whole(start: Timestamp, end: Timestamp, frame: u64, bytes: u64) -> Burst {
         let window = Peak { at: start, frame, bytes, before: 0 };
-        Burst { start, end, frame, bytes, parts: 1, peak: window, surge: bytes, window }
+        let spread = Spread { last: start, ..Spread::default() };
+        Burst { start, end, frame, bytes, parts: 1, peak: window, window, spread, ..Burst::default() }
+    }
+
+    /// Payload bytes from the beginning of its peak within so many of the first [`RUNGS`]; `None` where that is not known.
+    pub fn within(&self, rung: usize) -> Option<u64> {
+        match self.rungs.get(rung)? {
+            0 if self.end.since(self.peak.at) < *RUNGS.get(rung)? => Some(self.bytes.saturating_sub(self.peak.before)),
+            0 => None,
+            bytes => Some(u64::from(*bytes)),
+        }
+    }
+
+    /// The bytes of the least and the greatest of the bursts that became this one.
+    pub const fn sizes(&self) -> [u64; 2] {
+        if self.parts > 1 { self.spread.sizes } else { [self.bytes; 2] }
     }
 
     #[inline(always)]
@@ -60,33 +93,66 @@ impl Burst {
         if ts.since(self.window.at) >= SECOND {
             self.window = Peak { at: ts, frame, bytes: 0, before: self.bytes };
         }
+        if RUNGS.get(usize::from(self.reached)).is_some_and(|rung| ts.since(self.peak.at) >= *rung) {
+            self.climb(ts);
+        }
         self.window.bytes = self.window.bytes.saturating_add(bytes);
         self.bytes = self.bytes.saturating_add(bytes);
         self.end = self.end.max(ts);
-        if self.window.bytes > self.peak.bytes {
-            self.peak = self.window;
-            self.surge = self.window.bytes;
-        } else if ts.since(self.peak.at) < SURGE {
-            self.surge = self.surge.saturating_add(bytes);
+        if self.window.at == self.peak.at {
+            self.peak.bytes = self.window.bytes;
+        } else if self.window.bytes > self.peak.bytes.saturating_add(self.peak.bytes / 8) {
+            self.begin_peak(ts);
         }
+    }
+
+    /// Notes what came before `ts` on the rungs that it has passed.
+    #[cold]
+    fn climb(&mut self, ts: Timestamp) {
+        let since = ts.since(self.peak.at);
+        let sum = u32::try_from(self.bytes.saturating_sub(self.peak.before)).unwrap_or(u32::MAX);
+        let rungs = self.rungs.iter_mut().zip(RUNGS).skip(usize::from(self.reached));
+        for (slot, _) in rungs.take_while(|(_, rung)| *rung <= since) {
+            *slot = sum;
+            self.reached = self.reached.saturating_add(1);
+        }
+    }
+
+    /// The second at hand is the fullest now; rungs that it has passed by are not known.
+    fn begin_peak(&mut self, ts: Timestamp) {
+        self.peak = self.window;
+        self.rungs = [0; RUNGS.len()];
+        let passed = RUNGS.partition_point(|rung| *rung <= ts.since(self.window.at));
+        self.reached = u8::try_from(passed).unwrap_or(0);
     }
 
     /// This burst and the one that follows it.
     fn join(self, next: Burst) -> Burst {
         let moved = |peak: Peak| Peak { before: peak.before.saturating_add(self.bytes), ..peak };
-        let (peak, surge) = match next.peak.bytes > self.peak.bytes {
-            true => (moved(next.peak), next.surge),
-            false => (self.peak, self.surge),
+        let (peak, rungs, reached) = match next.peak.bytes > self.peak.bytes {
+            true => (moved(next.peak), next.rungs, next.reached),
+            false => (self.peak, self.rungs, self.reached),
         };
         Burst {
             end: next.end,
             bytes: self.bytes.saturating_add(next.bytes),
             parts: self.parts.saturating_add(next.parts),
             peak,
-            surge,
+            rungs,
+            reached,
+            spread: self.spread.join(next.spread, next.start.since(self.spread.last), [self.sizes(), next.sizes()]),
             window: moved(next.window),
             ..self
         }
+    }
+}
+
+impl Spread {
+    fn join(self, next: Spread, pause: u64, sizes: [[u64; 2]; 2]) -> Spread {
+        let [[least, most], [other_least, other_most]] = sizes;
+        let known = [self.pauses, next.pauses].into_iter().filter(|pauses| *pauses != [0; 2]);
+        let pauses = known.fold([pause; 2], |[a, b], [c, d]| [a.min(c), b.max(d)]);
+        Spread { pauses, sizes: [least.min(other_least), most.max(other_most)], last: next.last }
     }
 }
 
@@ -161,7 +227,11 @@ mod tests {
         assert_eq!(bursts.len(), 2);
         assert_eq!((bursts[0].start, bursts[0].end, bursts[0].bytes), (at(0), at(3_900), 20_200));
         assert_eq!((bursts[0].peak.bytes, bursts[0].peak.before, bursts[0].peak.at), (10_000, 200, at(2_000)));
-        assert_eq!(bursts[0].surge, 20_000);
+        assert_eq!(bursts[0].rungs, [3_000, 5_000, 10_000, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            (0..5).map(|rung| bursts[0].within(rung)).collect::<Vec<_>>()[1..5],
+            [Some(5_000), Some(10_000), Some(20_000), Some(20_000)]
+        );
         assert_eq!((bursts[1].frame, bursts[1].bytes), (77, 5));
     }
 
@@ -178,5 +248,8 @@ mod tests {
         assert_eq!(bursts.iter().map(|b| b.bytes).sum::<u64>(), 7_000);
         assert_eq!(bursts.iter().map(|b| u64::from(b.parts)).sum::<u64>(), 1_000);
         assert!(bursts.windows(2).any(|pair| pair[1].start.since(pair[0].end) == 60 * SECOND));
+        assert!(bursts.iter().all(|b| b.sizes() == [7, 7] && (b.parts == 1) == (b.spread.pauses == [0, 0])));
+        let [least, most] = bursts.iter().max_by_key(|b| b.parts).unwrap().spread.pauses;
+        assert!(least >= SECOND && most < 2 * SECOND && least < most);
     }
 }

@@ -20,3 +20,5 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wide_tests;

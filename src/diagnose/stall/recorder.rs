@@ -2,14 +2,15 @@
 //! (CF-5, CF-6), and what cannot be told from there.
 
 use super::signs::{from_next_door, is_troubled, signs};
-use super::silence::varies_less_than;
+use super::silence::{end_of, varies_less_than};
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction, TcpCase};
 use crate::event::{Class, FindingRecord, HINT, Mode, Vantage};
+use crate::flow::trouble::Closed;
 use crate::text::units::Bytes;
-use crate::time::{Timestamp, seconds};
+use crate::time::{SECOND, Timestamp, seconds};
 
 /// All that the recorders' side shows, and what a viewer's filter shows outside.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
@@ -49,12 +50,17 @@ fn closed_window(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let behind = tcp.bursts.get(sender)?.iter().filter(|burst| burst.start > closed.since.after(closed.nanos));
     let went_on = behind.map(|burst| burst.bytes).sum::<u64>() as f64 >= settings.zero_window_bytes;
     let text = format!("the window closes after {} and stays closed for {:.0} s", Bytes(taken), seconds(closed.nanos));
-    let mut draft = Draft::new(scene.rules, RuleId::Cf5, closed.since, closed.since.after(closed.nanos))
-        .about(case)
-        .middlebox(signs.middlebox)
-        .say(Place::Seconds, format!("{:.0}", seconds(closed.nanos)))
-        .say(Place::Bytes, Bytes(taken))
-        .evidence(text, Some(closed.frame), Some(closed.since));
+    let mut draft = Draft::new(
+        scene.rules,
+        RuleId::Cf5,
+        stopped_reading(tcp, sender, taken, closed),
+        closed.since.after(closed.nanos),
+    )
+    .about(case)
+    .middlebox(signs.middlebox)
+    .say(Place::Seconds, format!("{:.0}", seconds(closed.nanos)))
+    .say(Place::Bytes, Bytes(taken))
+    .evidence(text, Some(closed.frame), Some(closed.since));
     draft = draft.vantage(scene.vantage(case));
     draft = signs.told.into_iter().fold(draft, |draft, sign| draft.evidence(sign, Some(case.first_frame), None));
     if !near || went_on {
@@ -67,72 +73,129 @@ fn closed_window(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     Some(draft.build())
 }
 
+/// When a receiver whose window has closed stopped reading: its buffer has filled up since then, at the sender's rate.
+fn stopped_reading(tcp: &TcpCase, sender: usize, taken: u64, closed: Closed) -> Timestamp {
+    /// What a receiver's buffer holds at least, in bytes, before it has grown.
+    const BUFFER: u64 = 64 << 10;
+    let begun = tcp.bursts.get(sender).and_then(|bursts| bursts.first()).map_or(closed.since, |burst| burst.start);
+    let sent_for = closed.since.since(begun);
+    let filling = u128::from(sent_for).saturating_mul(u128::from(BUFFER)).checked_div(u128::from(taken)).unwrap_or(0);
+    let filling = u64::try_from(filling).unwrap_or(u64::MAX).min(sent_for).min(2 * SECOND);
+    Timestamp(closed.since.0.saturating_sub(filling))
+}
+
 /// Payload that a side had sent by a moment.
 fn taken_before(tcp: &TcpCase, sender: usize, when: Timestamp) -> u64 {
     let bursts = tcp.bursts.get(sender).into_iter().flatten().filter(|burst| burst.start <= when);
     bursts.map(|burst| burst.bytes).sum()
 }
 
-/// Uploads that all end alike, cut by the other end without an answer.
+/// An upload that was taken in and got no answer.
+#[derive(Clone, Copy)]
+struct Life<'a> {
+    case: &'a Case,
+    /// When it was begun.
+    asked: Timestamp,
+    /// It was as long as it had said, so that an answer was due.
+    whole: bool,
+    /// For how long its sender waited for an answer, in nanoseconds.
+    waited: u64,
+}
+
+/// Uploads to one host that are taken in and not answered, one after the other.
 fn cycles(scene: &Scene<'_>, uploads: &[&Case]) -> Vec<FindingRecord> {
     let mut found = Vec::new();
     let mut seen: Vec<(std::net::IpAddr, Option<&str>)> = Vec::new();
     for case in uploads {
         let pair = (case.orig.0, case.host.as_deref());
-        if !seen.contains(&pair) {
-            seen.push(pair);
-            let same: Vec<&Case> = uploads
-                .iter()
-                .filter(|c| (c.orig.0, c.host.as_deref()) == pair && is_cut_off(scene, c))
-                .copied()
-                .collect();
-            found.extend(cycle(scene, &same));
+        if seen.contains(&pair) {
+            continue;
+        }
+        seen.push(pair);
+        let same = uploads.iter().filter(|c| (c.orig.0, c.host.as_deref()) == pair && carries(scene, c));
+        let lives: Vec<Life<'_>> = same.clone().filter_map(|case| unanswered(scene, case)).collect();
+        // one that is left without an answer among many that get theirs is an accident
+        if lives.len().saturating_mul(2) >= same.count() {
+            found.extend(cycle(scene, &lives));
         }
     }
     found
 }
 
-/// Whether the other end has ended an upload that it had taken in, and said nothing.
-fn is_cut_off(scene: &Scene<'_>, case: &Case) -> bool {
-    let settings = &scene.rules.settings.stall;
-    let Some(tcp) = &case.tcp else { return false };
+/// Whether an upload brought more than what a connection's idle talk comes to.
+fn carries(scene: &Scene<'_>, case: &Case) -> bool {
     let [sent, _] = case.payload;
-    let [_, said] = tcp.turns;
-    let ended = tcp.fin_by.or(tcp.rst_by) == Some(Direction::Resp);
-    let answered = case.http.iter().flat_map(|http| &http.turns).any(|turn| turn.turn.answered.is_some());
-    ended && said == 0 && !answered && sent as f64 >= settings.zero_window_bytes
+    sent as f64 >= scene.rules.settings.stall.upload_bytes
 }
 
-fn cycle(scene: &Scene<'_>, lives: &[&Case]) -> Option<FindingRecord> {
+/// An upload that was taken in, and either ended by the other end without an answer, or waited for one in vain.
+fn unanswered<'a>(scene: &Scene<'_>, case: &'a Case) -> Option<Life<'a>> {
+    /// An alert that ends TLS, with its header, is no answer.
+    const ALERT: u32 = 31;
     let settings = &scene.rules.settings.stall;
-    let (first, last) = (lives.first()?, lives.last()?);
-    let ages: Vec<f64> = lives.iter().map(|case| seconds(case.last.since(case.first()))).collect();
-    let sums: Vec<f64> = lives.iter().map(|case| case.payload.iter().sum::<u64>() as f64).collect();
-    let alike =
-        varies_less_than(&ages, settings.cycle_life_share) && varies_less_than(&sums, settings.cycle_bytes_share);
-    if (lives.len() as f64) < settings.cycle_lives || !alike {
+    let tcp = case.tcp.as_ref()?;
+    let ([sent, _], [_, said]) = (case.payload, tcp.turns);
+    let taken = tcp.unacknowledged.first().copied().flatten()? <= 1;
+    let turns = case.http.as_ref().filter(|_| case.tls.is_none()).map(|http| &http.turns[..]);
+    let last = turns.and_then(<[_]>::last);
+    if !taken || said > ALERT || last.is_some_and(|last| last.turn.answered.is_some()) {
         return None;
     }
-    let age = ages.iter().sum::<f64>() / ages.len() as f64;
+    let end = end_of(case, scene.cases.last);
+    let [orig, _] = &tcp.bursts;
+    let waited = end.since(orig.last()?.end);
+    let told: u64 = turns.into_iter().flatten().map(|turn| turn.turn.sends).fold(0, u64::saturating_add);
+    let whole = last.is_some_and(|last| last.turn.sends > 0) && sent >= told;
+    let ended = tcp.fin_by.or(tcp.rst_by) == Some(Direction::Resp);
+    let asked = last.and_then(|last| last.turn.asked).map_or(case.first(), |asked| asked.ts);
+    (ended || waited >= nanos(settings.give_up_seconds)).then_some(Life { case, asked, whole, waited })
+}
+
+fn cycle(scene: &Scene<'_>, all: &[Life<'_>]) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.stall;
+    let enough = |lives: &[Life<'_>]| lives.len() as f64 >= settings.cycle_lives;
+    let of = |is: &dyn Fn(&Life<'_>) -> bool| all.iter().filter(|life| is(life)).copied().collect::<Vec<_>>();
+    // an answer was due to what is whole, and is awaited by who waits; who is cut off may have been seen enough
+    let whole = of(&|life| life.whole);
+    let waiting = of(&|life| life.waited >= nanos(settings.give_up_seconds));
+    let cut = of(&|life| life.case.payload.iter().sum::<u64>() as f64 >= settings.zero_window_bytes);
+    let (lives, sure) = match () {
+        () if enough(&whole) => (whole, true),
+        () if enough(&waiting) && are_alike(scene, &waiting) => (waiting, true),
+        () if enough(&cut) && are_alike(scene, &cut) => (cut, false),
+        () => return None,
+    };
+    let (first, last) = (lives.first()?, lives.last()?);
+    let ages = lives.iter().map(|life| seconds(life.case.last.since(life.case.first()))).sum::<f64>();
+    let age = ages / lives.len() as f64;
     let round =
         [30.0, 60.0, 120.0, 300.0, 600.0].iter().any(|timer| (age / timer - 1.0).abs() <= settings.cycle_timer_share);
-    let mut draft = Draft::new(scene.rules, RuleId::Cf6, first.first(), last.last)
-        .about(first)
-        .flows(lives.iter().map(|case| case.identity.flow_id))
+    let mut draft = Draft::new(scene.rules, RuleId::Cf6, first.asked, last.case.last)
+        .about(first.case)
+        .flows(lives.iter().map(|life| life.case.identity.flow_id))
         .mode(Mode::UploadSwallow)
         .count(lives.len() as u64)
         .say(Place::Seconds, format!("{age:.0}"))
-        // views of one length, one after the other, end so as well
-        .at_most(HINT)
         .adjust(if round { settings.cycle_timer } else { 0.0 });
-    draft = draft.vantage(scene.vantage(first));
-    for case in lives {
+    // views of one length, one after the other, end so as well
+    draft = if sure { draft } else { draft.at_most(HINT) };
+    draft = draft.vantage(scene.vantage(first.case));
+    for Life { case, whole, waited, .. } in lives {
         let text = format!(
-            "after {:.1} s and {} the other end closes without an answer",
-            seconds(case.last.since(case.first())),
-            Bytes(case.payload.iter().sum())
+            "{} taken in{}, and no answer in {:.1} s",
+            Bytes(case.payload.iter().sum()),
+            if whole { ", the whole body" } else { "" },
+            seconds(waited)
         );
         draft = draft.evidence(text, Some(case.first_frame), Some(case.last));
     }
     Some(draft.build())
+}
+
+/// Whether uploads are of one length, in time and in bytes.
+fn are_alike(scene: &Scene<'_>, lives: &[Life<'_>]) -> bool {
+    let settings = &scene.rules.settings.stall;
+    let ages: Vec<f64> = lives.iter().map(|life| seconds(life.case.last.since(life.case.first()))).collect();
+    let sums: Vec<f64> = lives.iter().map(|life| life.case.payload.iter().sum::<u64>() as f64).collect();
+    varies_less_than(&ages, settings.cycle_life_share) && varies_less_than(&sums, settings.cycle_bytes_share)
 }

@@ -1,10 +1,11 @@
 //! What else speaks for a box in between, or for the network, beside the silence itself.
 
 use super::silence::{Answer, answer_of};
+use crate::classify::words::Sub;
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction, is_core};
 use crate::event::Middlebox;
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 
 /// Times to live that hosts send with: seen like that, no router lies between.
 const FRESH: [u8; 3] = [64, 128, 255];
@@ -100,6 +101,11 @@ fn was_answered(scene: &Scene<'_>, case: &Case) -> bool {
 
 /// Why the network may be to blame, or the capture: then nothing is said of the connection.
 pub fn is_troubled(scene: &Scene<'_>, case: &Case) -> bool {
+    is_troubled_before(scene, case, Timestamp(u64::MAX))
+}
+
+/// The same for what was before `when`: what was held may come faster than the line can take it.
+pub fn is_troubled_before(scene: &Scene<'_>, case: &Case, when: Timestamp) -> bool {
     let settings = &scene.rules.settings.stall;
     let Some(tcp) = &case.tcp else { return true };
     if case.one_sided || case.cut {
@@ -108,11 +114,44 @@ pub fn is_troubled(scene: &Scene<'_>, case: &Case) -> bool {
     let share = |side: usize| {
         let trouble = tcp.trouble.get(side)?;
         let pkts = case.pkts.get(side).copied()?.max(1);
-        let lost = trouble.missed > 0
-            || (trouble.retransmissions > 1 && f64::from(trouble.retransmissions) / pkts as f64 >= settings.loss_share);
-        Some(lost)
+        let payload = case.payload.get(side).copied()?;
+        let missed = trouble.missed > 0 && trouble.missed as f64 >= settings.loss_share * payload as f64;
+        let lost = trouble.retransmissions > 1
+            && f64::from(trouble.retransmissions) / pkts as f64 >= settings.loss_share
+            && trouble.first_repeat < when;
+        Some(missed || lost)
     };
     [0, 1].into_iter().filter_map(share).any(|lost| lost)
+}
+
+/// Whether the same client is shown video on another connection meanwhile: then this one is no view that is held.
+pub fn sees_video(scene: &Scene<'_>, case: &Case, from: Timestamp, until: Timestamp) -> bool {
+    let settings = &scene.rules.settings.stall;
+    let comes = |other: &Case| match &other.tcp {
+        Some(tcp) => {
+            let [_, resp] = &tcp.bursts;
+            let during = resp.iter().filter(|burst| burst.end >= from.after(SECOND) && burst.start <= until);
+            other.subs.has(Sub::VideoDown)
+                && during.map(|burst| burst.bytes).sum::<u64>() as f64 >= settings.zero_window_bytes
+        }
+        None => other.media.is_some_and(|media| {
+            let [_, heard] = media.sent;
+            let [_, last] = media.last;
+            heard > 0 && last >= from.after(SECOND) && other.first() <= until
+        }),
+    };
+    scene.around(case).any(|other| other.identity.flow_id != case.identity.flow_id && comes(other))
+}
+
+/// Whether a record is a session ticket by its length: on other connections of the same client, the same comes before
+/// the answer.
+pub fn is_ticket(scene: &Scene<'_>, case: &Case, length: u16) -> bool {
+    const ALIKE: u16 = 4;
+    let begins = |other: &Case| {
+        let flight = other.tls.as_ref()?.flight?;
+        Some(flight.lengths().len() > 1 && flight.lengths().first()?.abs_diff(length) <= ALIKE)
+    };
+    scene.around(case).any(|other| other.identity.flow_id != case.identity.flow_id && begins(other) == Some(true))
 }
 
 /// The connections of the same client to the same host as `case`, it included, that began within the time of one attempt

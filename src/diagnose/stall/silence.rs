@@ -3,17 +3,15 @@
 use crate::diagnose::scene::nanos;
 use crate::diagnose::settings::Stall;
 use crate::engine::case::{Case, TcpCase};
-use crate::engine::learnt::{Seen, turn};
-use crate::flow::course::{Burst, SURGE};
-use crate::time::{MILLISECOND, Timestamp, seconds};
+use crate::engine::learnt::{ANSWER_LEAST, Seen, turn};
+use crate::flow::course::{Burst, RUNGS};
+use crate::time::{MILLISECOND, SECOND, Timestamp, seconds};
 
 /// How near, in nanoseconds, a request and the last bytes before a silence may be for the one to have come after the
 /// other: a round trip across the world, and a server that sends session tickets as the request travels.
 const TOGETHER: u64 = 1500 * MILLISECOND;
 /// TLS 1.3, whose servers send session tickets unasked (RFC 8446 §4.6.1).
 const TLS13: u16 = 0x0304;
-/// No session ticket's record is shorter than this, in bytes; alerts and a filter's drops are.
-const TICKET_LEAST: u16 = 64;
 
 /// A silence of the responder.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +84,8 @@ pub enum Answer {
 /// What became of the last request of a connection.
 pub fn answer_of(case: &Case, settings: &Stall) -> Answer {
     let Some(tcp) = &case.tcp else { return Answer::Unknown };
-    if tcp.unacknowledged.first().copied().flatten() != Some(0) {
+    // its own end need not have been acknowledged
+    if tcp.unacknowledged.first().copied().flatten().is_none_or(|bytes| bytes > 1) {
         return Answer::Unknown;
     }
     match (&case.tls, &case.http) {
@@ -100,10 +99,9 @@ fn answer_in_http(case: &Case, tcp: &TcpCase) -> Answer {
     let Some(last) = case.http.as_ref().and_then(|http| http.turns.last()) else { return Answer::Unknown };
     let turn = &last.turn;
     let Some(asked) = turn.asked.filter(|_| turn.marks & turn::CONNECT == 0) else { return Answer::Unknown };
-    let streams = turn.marks & (turn::MESSAGE | turn::MEDIA) != 0 && turn.marks & turn::ENDLESS != 0;
     match turn.answered {
         None => Answer::Nothing(asked),
-        Some(head) if streams && turn.status == 200 => {
+        Some(head) if streams(turn.marks) && turn.status == 200 => {
             let behind = tcp.bursts.get(1).into_iter().flatten().filter(|burst| burst.end >= head.ts);
             let bytes = behind.map(|burst| if burst.start >= head.ts { burst.bytes } else { burst.bytes / 2 }).sum();
             Answer::Head(asked, head, bytes)
@@ -121,18 +119,44 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
     if flight.client <= handshake {
         return Answer::Unknown;
     }
-    // drops of a held answer may follow them
-    let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length >= TICKET_LEAST).collect();
+    // drops of a held answer may follow them, and the word that ends the connection
+    let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length >= ANSWER_LEAST).collect();
     let unasked = tls.version == TLS13 && !lengths.is_empty();
-    let drops = !flight.lengths().is_empty() && lengths.is_empty();
     match &lengths[..] {
-        [] if since == 0 || drops && f64::from(since) <= settings.ticket_bytes => Answer::Nothing(flight.asked),
+        [] if f64::from(since) <= settings.ticket_bytes => Answer::Nothing(flight.asked),
         lengths if unasked && are_tickets(lengths) && f64::from(since) <= most_unasked(settings) => match lengths {
             [_] => Answer::Perhaps(flight.asked),
             _ => Answer::Nothing(flight.asked),
         },
         _ => Answer::Whole,
     }
+}
+
+/// When a connection's last request was made, whatever has come of it, where an answer may be a stream.
+pub fn asked_of(case: &Case) -> Option<Seen> {
+    match (&case.tls, &case.http) {
+        (Some(tls), _) => {
+            let flight = tls.flight.filter(|flight| flight.client > u16::from(tls.version == TLS13))?;
+            Some(flight.asked)
+        }
+        (None, Some(http)) => {
+            let turn = &http.turns.last()?.turn;
+            let may = turn.answered.is_none() || turn.status == 200 && streams(turn.marks);
+            turn.asked.filter(|_| may && turn.marks & turn::CONNECT == 0)
+        }
+        (None, None) => None,
+    }
+}
+
+/// Whether an answer is one that streams.
+const fn streams(marks: u32) -> bool {
+    marks & (turn::MESSAGE | turn::MEDIA) != 0 && marks & turn::ENDLESS != 0
+}
+
+/// Whether what a server has sent in answer to the last request is less than a head, in the clear.
+pub fn is_less_than_a_head(case: &Case) -> bool {
+    let last = case.http.as_ref().filter(|_| case.tls.is_none()).and_then(|http| http.turns.last());
+    last.is_some_and(|last| last.turn.asked.is_some() && last.turn.answered.is_none())
 }
 
 /// The most that session tickets come to, with what their records and a trickle add.
@@ -144,7 +168,7 @@ fn most_unasked(settings: &Stall) -> f64 {
 fn are_tickets(lengths: &[u16]) -> bool {
     const ALIKE: u16 = 16;
     let (Some(least), Some(most)) = (lengths.iter().min(), lengths.iter().max()) else { return false };
-    lengths.len() <= 4 && *least >= TICKET_LEAST && most.saturating_sub(*least) <= ALIKE
+    lengths.len() <= 4 && *least >= ANSWER_LEAST && most.saturating_sub(*least) <= ALIKE
 }
 
 /// A release: what had been held came at once, and the stream went on at its own rate.
@@ -162,26 +186,100 @@ pub struct Release {
     pub held: f64,
 }
 
-/// Whether the burst behind a hold that began at `from` is the release of what was held, and not a late start: then most
-/// of rate times time comes at once. `ended`: the connection ended with it.
-pub fn release(from: Timestamp, burst: &Burst, ended: bool, settings: &Stall) -> Option<Release> {
-    let (peak, held) = (burst.peak, seconds(burst.peak.at.since(from)));
-    if held < settings.release_silence_seconds {
-        return None;
+/// What comes behind a hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Behind<'a> {
+    /// When the hold began.
+    pub from: Timestamp,
+    /// What may be its release.
+    pub burst: &'a Burst,
+    /// The bursts after it.
+    pub later: &'a [Burst],
+    /// The bursts of who asked.
+    pub asker: &'a [Burst],
+    /// The connection ended with them.
+    pub ended: bool,
+}
+
+impl Behind<'_> {
+    /// Whether it is the release of what was held, and not a late start: then most of rate times time comes at once.
+    pub fn release(&self, settings: &Stall) -> Option<Release> {
+        let peak = self.burst.peak;
+        let held = seconds(peak.at.since(self.from));
+        if held < settings.release_hold_seconds || (self.burst.bytes as f64) < settings.release_bytes_least {
+            return None;
+        }
+        let stretch = self.stretch();
+        let found = |backlog, rate| Some(Release { at: peak.at, frame: peak.frame, backlog, rate, held });
+        let released = (0..RUNGS.len()).find_map(|rung| self.released_within(rung, held, &stretch, settings));
+        if let Some((backlog, rate)) = released {
+            return found(backlog, Some(rate));
+        }
+        let at_once = stretch.end.since(peak.at) <= nanos(settings.release_seconds);
+        let whole = self.ended && at_once && held >= settings.release_silence_seconds;
+        if whole && stretch.bytes >= settings.release_bytes { found(stretch.bytes, None) } else { None }
     }
-    let surge = seconds(SURGE);
-    let (all, most) = (burst.bytes.saturating_sub(peak.before) as f64, peak.bytes as f64);
-    let after = seconds(burst.end.since(peak.at)) - surge;
-    let found = |backlog, rate| Some(Release { at: peak.at, frame: peak.frame, backlog, rate, held });
-    if after >= settings.release_seconds {
-        let rate = (all - burst.surge as f64).max(0.0) / after;
-        let backlog = burst.surge as f64 - rate * surge;
-        let held_bytes = (rate * held).max(settings.release_bytes_least / settings.backlog_share);
-        let at_once = most >= settings.release_factor * rate && backlog >= settings.backlog_share * held_bytes;
-        return if at_once { found(backlog, Some(rate)) } else { None };
+
+    /// The stream that goes on from the burst's fullest second without a long pause.
+    fn stretch(&self) -> Stretch {
+        /// Groups of pictures come further apart than single ones, and yet never as far as this.
+        const LONGEST: u64 = 5 * SECOND;
+        let (burst, at) = (self.burst, self.burst.peak.at);
+        let mut stretch =
+            Stretch { end: burst.end, bytes: burst.bytes.saturating_sub(burst.peak.before) as f64, lump: 0.0 };
+        for next in self.later {
+            if next.start.since(stretch.end) > LONGEST {
+                break;
+            }
+            stretch.end = next.end;
+            stretch.bytes += next.bytes as f64;
+            stretch.lump = stretch.lump.max(next.peak.bytes as f64);
+        }
+        // who asks again and again is answered, not shown a stream
+        let whole = seconds(stretch.end.since(at));
+        let asks = self.asker.iter().filter(|burst| burst.start > at && burst.start < stretch.end);
+        let times = asks.map(|burst| f64::from(burst.parts)).sum::<f64>();
+        if times > 1.0 + whole / 3.0 {
+            stretch.end = at;
+        }
+        stretch
     }
-    let at_once = burst.end.since(peak.at) <= nanos(settings.release_seconds);
-    if ended && at_once && all >= settings.release_bytes { found(all, None) } else { None }
+
+    /// The backlog and the stream's own rate, if what came within a rung is a backlog by what came after.
+    fn released_within(&self, rung: usize, held: f64, stretch: &Stretch, settings: &Stall) -> Option<(f64, f64)> {
+        let span = seconds(*RUNGS.get(rung)?);
+        let after = seconds(stretch.end.since(self.burst.peak.at)) - span;
+        let first = self.burst.within(rung)? as f64;
+        if after < settings.release_after_seconds {
+            return None;
+        }
+        let rate = (stretch.bytes - first).max(0.0) / after;
+        let backlog = first - rate * span;
+        // a key frame weighs less the longer the time is
+        let factor =
+            if span > settings.release_seconds { settings.release_factor_long } else { settings.release_factor };
+        let held_bytes = rate * held;
+        let is_backlog = first >= factor * rate * span
+            && backlog >= (settings.backlog_share * held_bytes).max(settings.backlog_seconds * rate)
+            && backlog <= settings.backlog_most * held_bytes
+            && backlog >= settings.release_bytes_least;
+        // and the line is not busy with it any more
+        let next = seconds(*RUNGS.get(rung.saturating_add(1))?) - span;
+        let more = self.burst.within(rung.saturating_add(1)).map_or(0.0, |bytes| bytes as f64 - first);
+        let settled = more <= (settings.release_factor * next + 1.0) * rate;
+        // a buffer that is passed on whenever it is full brings as much every time
+        let alone = first >= 2.0 * stretch.lump;
+        (is_backlog && settled && alone && rate * 8.0 >= settings.stream_bps).then_some((backlog, rate))
+    }
+}
+
+/// A stretch of a stream.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    end: Timestamp,
+    bytes: f64,
+    /// The most that came in a second of its later bursts.
+    lump: f64,
 }
 
 /// A trickle: drops of a held stream.
@@ -197,6 +295,10 @@ pub struct Trickle {
     pub bytes: u64,
     /// The mean time between two, in seconds.
     pub pause: f64,
+    /// They are more than drops: whole pieces, one like the other.
+    pub is_plateau: bool,
+    /// The drops were not all that came.
+    pub ends: bool,
 }
 
 impl Trickle {
@@ -206,13 +308,14 @@ impl Trickle {
     }
 }
 
-/// The drops among the responder's bursts from `from` on, if they come with a rhythm; and what came behind them.
-pub fn trickle(tcp: &TcpCase, from: Timestamp, settings: &Stall) -> Option<(Trickle, Option<Burst>)> {
-    let [orig, resp] = &tcp.bursts;
-    let is_drop = |burst: &&Burst| burst.bytes as f64 <= settings.trickle_bytes * f64::from(burst.parts);
-    let mut behind = resp.iter().skip_while(|burst| burst.start <= from.after(TOGETHER));
-    let drops: Vec<&Burst> = behind.clone().take_while(is_drop).collect();
-    let next = behind.nth(drops.len()).copied();
+/// The drops among the responder's bursts behind a request, if they come with a rhythm, or are less than a head.
+pub fn trickle(case: &Case, from: Timestamp, settings: &Stall) -> Option<Trickle> {
+    /// What a drop is in TLS, with its record.
+    const TINY: u64 = ANSWER_LEAST as u64;
+    let [orig, resp] = &case.tcp.as_ref()?.bursts;
+    let less = is_less_than_a_head(case);
+    let behind = resp.iter().position(|burst| burst.start > from)?;
+    let drops = stretch_of_drops(resp.get(behind..)?, settings);
     let (first, last) = (drops.first()?, drops.last()?);
     // who goes on talking is not kept waiting
     if orig.iter().any(|burst| burst.end > first.start && burst.start < last.end) {
@@ -220,35 +323,86 @@ pub fn trickle(tcp: &TcpCase, from: Timestamp, settings: &Stall) -> Option<(Tric
     }
     let count = drops.iter().fold(0u32, |sum, burst| sum.saturating_add(burst.parts));
     let bytes = drops.iter().map(|burst| burst.bytes).sum::<u64>();
-    let span = seconds(last.end.since(first.start));
-    if f64::from(count) < settings.trickle_segments || span <= 0.0 || bytes as f64 * 8.0 / span > settings.trickle_bps {
-        return None;
-    }
-    let pauses: Vec<f64> = drops
-        .windows(2)
-        .filter_map(|pair| match pair {
-            [a, b] => Some(seconds(b.start.since(a.start)) / f64::from(a.parts)),
-            _ => None,
-        })
-        .collect();
-    let steady = has_rhythm(&pauses, settings) || (pauses.len() < 2 && count > 8);
+    let span = seconds(last.spread.last.max(last.start).since(first.start));
+    let rate = bytes as f64 * 8.0 / span;
     let pause = span / f64::from(count.saturating_sub(1).max(1));
-    let trickle = Trickle { first: first.start, frame: first.frame, drops: count, bytes, pause };
-    steady.then_some((trickle, next))
+    let ends = behind.saturating_add(drops.len()) < resp.len();
+    let trickle =
+        Trickle { first: first.start, frame: first.frame, drops: count, bytes, pause, is_plateau: false, ends };
+    let alike = are_alike(drops, settings);
+    let enough = if alike { settings.trickle_segments_alike } else { settings.trickle_segments };
+    // no server brings the head of an answer in pieces
+    let slow = less && count >= 2 && span >= settings.give_up_seconds && bytes as f64 <= settings.body_bytes;
+    // what is sealed may be short messages: they differ in length
+    let like_drops = case.tls.is_none() || alike || trickle.mean() <= TINY;
+    let small = like_drops && trickle.mean() as f64 <= settings.trickle_bytes && rate <= settings.trickle_bps;
+    if slow || small && f64::from(count) >= enough && has_rhythm(drops, settings) {
+        return Some(trickle);
+    }
+    // pictures are not all of one size, and their like are not waited for
+    let late = seconds(first.start.since(from)) >= settings.give_up_seconds.max(1.5 * pause);
+    let steady = late && alike && rate <= settings.plateau_bps && f64::from(count) >= settings.plateau_segments;
+    (steady && has_rhythm(drops, settings)).then_some(Trickle { is_plateau: true, ..trickle })
 }
 
-/// Whether pauses are those of a timer: all alike, or each about as many times the one before.
-fn has_rhythm(pauses: &[f64], settings: &Stall) -> bool {
+/// The bursts that begin like a trickle: the first may hold a head beside, none is far more than those before, and each
+/// is over long before the next.
+fn stretch_of_drops<'a>(bursts: &'a [Burst], settings: &Stall) -> &'a [Burst] {
+    const FAR_MORE: u64 = 4;
+    let mean = |burst: &Burst| burst.bytes.checked_div(u64::from(burst.parts)).unwrap_or(0);
+    let mut usual = settings.trickle_bytes as u64;
+    let mut count = 0usize;
+    for (at, burst) in bursts.iter().enumerate() {
+        let brief = burst.parts > 1 || burst.end.since(burst.start) < SECOND / 2;
+        let fits = if at <= 1 { mean(burst) <= settings.plateau_bytes as u64 } else { mean(burst) <= usual };
+        if !brief || !fits {
+            break;
+        }
+        if at > 0 {
+            usual = usual.max(mean(burst).saturating_mul(FAR_MORE));
+        }
+        count = at.saturating_add(1);
+    }
+    bursts.get(..count).unwrap_or_default()
+}
+
+/// Whether drops are of one size, but for the first, which may hold a head.
+fn are_alike(drops: &[Burst], settings: &Stall) -> bool {
+    let Some(inner) = drops.get(1..) else { return false };
+    let sizes = inner.iter().flat_map(Burst::sizes);
+    let (least, most) = sizes.fold((u64::MAX, 0), |(least, most), size| (least.min(size), most.max(size)));
+    !inner.is_empty() && (most as f64) <= least as f64 * (1.0 + settings.plateau_variation)
+}
+
+/// Whether drops come by a timer, with the first of them, which may be a head, or without.
+fn has_rhythm(drops: &[Burst], settings: &Stall) -> bool {
+    keeps_time(drops, settings) || drops.get(1..).is_some_and(|rest| rest.len() > 2 && keeps_time(rest, settings))
+}
+
+/// Whether nearly all pauses are alike, or each about as many times the one before.
+fn keeps_time(drops: &[Burst], settings: &Stall) -> bool {
+    /// Of the pauses, so many must be as the middle one is.
+    const NEARLY_ALL: f64 = 0.8;
+    let between = drops.windows(2).filter_map(|pair| match pair {
+        [a, b] => Some(seconds(b.start.since(a.spread.last))),
+        _ => None,
+    });
+    let inside = drops.iter().filter(|burst| burst.parts > 1).flat_map(|burst| burst.spread.pauses.map(seconds));
+    let pauses: Vec<f64> = between.collect();
+    let mut all: Vec<f64> = pauses.iter().copied().chain(inside).collect();
+    all.sort_by(f64::total_cmp);
+    let Some(middle) = all.get(all.len() / 2).copied() else { return false };
     let within = |pause: &f64| (settings.trickle_gap_seconds_min..=settings.trickle_gap_seconds_max).contains(pause);
-    if pauses.len() < 2 || !pauses.iter().all(within) {
+    if all.len() < 2 {
         return false;
     }
-    if varies_less_than(pauses, settings.trickle_variation) {
+    let like = all.iter().filter(|pause| (**pause / middle - 1.0).abs() <= settings.trickle_variation).count();
+    if within(&middle) && like as f64 >= NEARLY_ALL * all.len() as f64 {
         return true;
     }
     let growth: Vec<f64> = pauses.windows(2).filter_map(|pair| Some(pair.get(1)? / pair.first()?)).collect();
     let about = |factor: &f64| (factor / settings.trickle_growth - 1.0).abs() < 0.25;
-    growth.len() > 1 && growth.iter().all(about)
+    growth.len() > 1 && pauses.len() == all.len() && growth.iter().all(about) && pauses.iter().all(within)
 }
 
 /// Whether the standard deviation of some values is less than `share` of their mean.

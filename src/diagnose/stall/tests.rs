@@ -20,7 +20,7 @@ fn view(number: u64, first: f64, last: f64, turn: Turn, pieces: &[(f64, u64)]) -
     with_pieces(clear(case, &[turn]), first, pieces)
 }
 
-fn with_pieces(mut case: Case, asked: f64, pieces: &[(f64, u64)]) -> Case {
+pub(super) fn with_pieces(mut case: Case, asked: f64, pieces: &[(f64, u64)]) -> Case {
     let mut course = Course::begun(Rates::default(), [None, None]);
     for (second, bytes) in pieces {
         course.add(1, at(*second), (*second * 10.0) as u64, *bytes);
@@ -33,16 +33,16 @@ fn with_pieces(mut case: Case, asked: f64, pieces: &[(f64, u64)]) -> Case {
     case
 }
 
-fn asked(first: f64) -> Turn {
+pub(super) fn asked(first: f64) -> Turn {
     Turn { asked: Some(seen(first, 4)), marks: VIEW, ..Turn::default() }
 }
 
-fn headed(first: f64, head: f64) -> Turn {
+pub(super) fn headed(first: f64, head: f64) -> Turn {
     Turn { answered: Some(seen(head, 5)), status: 200, marks: STREAM, ..asked(first) }
 }
 
 /// Menus that load.
-fn menu() -> Case {
+pub(super) fn menu() -> Case {
     let mut case = tcp(900, VIEWER, "203.0.113.20", Class::Api, "restapi.gp4f.com", 1.0, 3.0);
     case.tls.as_mut().unwrap().flight =
         Some(Flight { client: 2, answers: [250, 250, 900, 0, 0, 0], answered: 3, asked: seen(1.1, 2), first: 53 });
@@ -56,7 +56,7 @@ fn video(from: f64, to: f64, rate: u64) -> Vec<(f64, u64)> {
     (0..frames).map(|n| (from + n as f64 / 15.0, if n % 30 == 0 { rate * 8 / 18 } else { rate / 18 })).collect()
 }
 
-fn modes(flows: Vec<Case>) -> Vec<(Option<Mode>, f64)> {
+pub(super) fn modes(flows: Vec<Case>) -> Vec<(Option<Mode>, f64)> {
     found(flows, Vec::new(), detect).into_iter().map(|finding| (finding.mode, finding.confidence)).collect()
 }
 
@@ -126,7 +126,7 @@ fn drops_by_a_timer_are_a_trickle() {
     }
     let irregular = [(7.0, 1), (8.1, 1), (19.0, 1), (22.0, 1), (49.0, 1)];
     assert!(
-        modes(vec![menu(), view(1, 5.0, 50.0, asked(5.0), &irregular)])
+        modes(vec![menu(), view(1, 5.0, 50.0, headed(5.0, 7.0), &irregular)])
             .iter()
             .all(|(mode, _)| *mode != Some(Mode::Trickle))
     );
@@ -186,6 +186,7 @@ fn uploads_cut_alike_without_an_answer_are_a_cycle() {
         case.payload = [300_000, 0];
         let tcp = case.tcp.as_mut().unwrap();
         (tcp.fin_by, tcp.turns) = (Some(Direction::Resp), [300_000, 0]);
+        tcp.bursts = [vec![Burst::whole(at(first), at(first + age), 1, 300_000)], Vec::new()];
         case
     };
     let cut = modes((0..3).map(|n| upload(n, 30.0, false)).collect());

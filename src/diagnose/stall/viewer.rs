@@ -1,7 +1,10 @@
 //! The viewer's side of a hold: nothing comes, or drops, or all of it late and at once (CF-1 to CF-4).
 
-use super::signs::{Signs, attempts, is_troubled, sibling, signs};
-use super::silence::{Answer, Release, Silence, Trickle, answer_of, end_of, is_poll, release, silences, trickle};
+use super::signs::{Signs, attempts, is_ticket, is_troubled, is_troubled_before, sees_video, sibling, signs};
+use super::silence::{
+    Answer, Behind, Release, Silence, Trickle, answer_of, asked_of, end_of, is_less_than_a_head, is_poll, silences,
+    trickle,
+};
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
@@ -23,7 +26,6 @@ fn is_candidate(scene: &Scene<'_>, case: &Case) -> bool {
     (matches!(case.class, Class::Relay | Class::Direct) || carries)
         && case.established
         && scene.is_recorder_side(case) != Some(true)
-        && !is_troubled(scene, case)
 }
 
 /// What one connection shows, the surest first: a release, a trickle, a silence.
@@ -31,39 +33,58 @@ fn judge(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.stall;
     let tcp = case.tcp.as_ref()?;
     let end = end_of(case, scene.cases.last);
-    if let Some((from, found)) = released(scene, tcp, end) {
+    if let Some((from, found)) = released(scene, tcp, end)
+        && !is_troubled_before(scene, case, found.at)
+    {
         let asked = Seen { ts: from.from, frame: from.frame };
-        let dripped = trickled(scene, case, tcp, asked, settings.then_release);
+        let dripped = trickled(scene, case, asked, Some(&found));
         return Some(dripped.unwrap_or_else(|| of_release(scene, case, from, &found)));
     }
-    let asked = match answer_of(case, settings) {
-        Answer::Nothing(asked) | Answer::Perhaps(asked) => asked,
-        Answer::Head(asked, head, bytes) => return after_head(scene, case, asked, head, bytes, end),
-        Answer::Whole | Answer::Unknown => return None,
-    };
-    trickled(scene, case, tcp, asked, 0.0).or_else(|| nothing_came(scene, case, tcp, asked, end))
+    if is_troubled(scene, case) {
+        return None;
+    }
+    if let Some(found) = asked_of(case).and_then(|asked| trickled(scene, case, asked, None)) {
+        return Some(found);
+    }
+    match answer_of(case, settings) {
+        Answer::Nothing(asked) | Answer::Perhaps(asked) => nothing_came(scene, case, tcp, asked, end),
+        Answer::Head(asked, head, bytes) => after_head(scene, case, asked, head, bytes, end),
+        Answer::Whole | Answer::Unknown => None,
+    }
 }
 
 /// A hold whose end brought what was held.
 fn released(scene: &Scene<'_>, tcp: &TcpCase, end: Timestamp) -> Option<(Silence, Release)> {
     let settings = &scene.rules.settings.stall;
-    // what was paused by its own receiver was not held on the way
+    let [asker, resp] = &tcp.bursts;
     let [orig, _] = &tcp.trouble;
+    // what was paused by its own receiver was not held on the way
     let paused = |silence: &Silence| {
         orig.closed.nanos > 0
             && orig.closed.since < silence.until
             && orig.closed.since.after(orig.closed.nanos) >= silence.from
     };
     let over = tcp.fin_by.is_some() || tcp.rst_by.is_some();
+    let all = resp.iter().map(|burst| burst.bytes).fold(0, u64::saturating_add);
     let held = silences(tcp, end, settings.trickle_gap_seconds_min);
     held.iter().filter(|silence| silence.asked && !paused(silence)).find_map(|silence| {
+        let mut before = 0u64;
         // drops in between do not end a hold
-        let rest = held.iter().filter(|later| later.from >= silence.from).filter_map(|later| later.next);
-        rest.take_while(|burst| burst.start.since(silence.from) <= nanos(settings.attempts_within_seconds))
-            .find_map(|burst| {
-                release(silence.from, &burst, over && end.since(burst.end) <= nanos(settings.at_end_seconds), settings)
-            })
-            .map(|found| (*silence, found))
+        for (at, burst) in resp.iter().enumerate().filter(|(_, burst)| burst.start > silence.from) {
+            // no backlog is left that would be more than what has come
+            if burst.start.since(silence.from) > nanos(settings.hold_seconds) || before > all / 2 {
+                break;
+            }
+            let ended = over && end.since(burst.end) <= nanos(settings.at_end_seconds);
+            let later = resp.get(at.saturating_add(1)..).unwrap_or_default();
+            let found = Behind { from: silence.from, burst, later, asker, ended }.release(settings);
+            let passed = before.saturating_add(burst.peak.before) as f64;
+            if let Some(found) = found.filter(|found| passed <= found.backlog) {
+                return Some((*silence, found));
+            }
+            before = before.saturating_add(burst.bytes);
+        }
+        None
     })
 }
 
@@ -82,21 +103,33 @@ fn of_release(scene: &Scene<'_>, case: &Case, from: Silence, found: &Release) ->
     if ended { draft.adjust(settings.at_end).build() } else { draft.build() }
 }
 
-/// A trickle behind a request that was not answered; `more` is what speaks for it beside.
-fn trickled(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, more: f64) -> Option<FindingRecord> {
+/// A trickle behind a request, and before the release of the rest, if that came.
+fn trickled(scene: &Scene<'_>, case: &Case, asked: Seen, release: Option<&Release>) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.stall;
-    let (drops, _) = trickle(tcp, asked.ts, settings)?;
+    let drops = trickle(case, asked.ts, settings)?;
+    let less = is_less_than_a_head(case);
     let signs = signs(scene, case);
+    let last = asked.ts.after(drops.first.since(asked.ts).saturating_add(nanos(drops.pause * f64::from(drops.drops))));
     let draft = start(scene, case, RuleId::Cf3, asked.ts, drops.first, &signs)
         .say(Place::Seconds, format!("{:.0}", drops.pause))
         .say(Place::Bytes, Bytes(drops.mean()))
         .evidence("the request, acknowledged", some_frame(asked.frame), Some(asked.ts))
         .evidence(of_drops(&drops), some_frame(drops.frame), Some(drops.first));
-    let draft = support(scene, case, asked.ts, alike(scene, case).len(), draft);
+    let mut draft = support(scene, case, asked.ts, alike(scene, case).len(), draft);
     let rate = drops.bytes as f64 * 8.0 / (drops.pause * f64::from(drops.drops)).max(1.0);
     let factor = settings.baseline_factor;
     let is_baseline = rate >= settings.baseline_bps / factor && rate <= settings.baseline_bps * factor;
-    Some(draft.adjust(more).adjust(if is_baseline { -settings.baseline_rate } else { signs.weight }).build())
+    if less {
+        draft = draft.adjust(settings.less_than_a_head).evidence("less than an answer's head", None, Some(last));
+    }
+    if release.is_some() {
+        draft = draft.adjust(settings.then_release);
+    } else if drops.ends || sees_video(scene, case, asked.ts, last) {
+        // what comes in the end without a backlog had not been held
+        draft = draft.at_most(HINT);
+    }
+    let is_beat = is_baseline && !less && !drops.is_plateau;
+    Some(draft.adjust(if is_beat { -settings.baseline_rate } else { signs.weight }).build())
 }
 
 fn of_drops(drops: &Trickle) -> String {
@@ -119,10 +152,19 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
         .evidence("the request, acknowledged", some_frame(asked.frame), Some(asked.ts))
         .evidence(format!("no answer in {:.0} s", seconds(waited)), None, Some(asked.ts.after(waited)));
     let draft = support(scene, case, asked.ts, alike.len(), draft).adjust(signs.weight);
-    let draft = if alike.len() < 2 { draft.adjust(-settings.alone) } else { draft };
     let draft = if is_poll(tcp, end) { draft.adjust(-settings.heartbeat) } else { draft };
-    let unsure = matches!(answer_of(case, settings), Answer::Perhaps(_));
+    let draft = if alike.len() < 2 { draft.adjust(-settings.alone) } else { draft };
+    // healthy proxies show the signs of a box as well: they do not make a claim of one silent wait
+    let unsure = alike.len() < 2 || is_unsure(scene, case) || sees_video(scene, case, asked.ts, asked.ts.after(waited));
     Some(if unsure { draft.at_most(HINT) } else { draft }.build())
+}
+
+/// Whether what has come may be an answer after all.
+fn is_unsure(scene: &Scene<'_>, case: &Case) -> bool {
+    let Answer::Perhaps(_) = answer_of(case, &scene.rules.settings.stall) else { return false };
+    let flight = case.tls.as_ref().and_then(|tls| tls.flight);
+    let longest = flight.and_then(|flight| flight.lengths().iter().copied().max());
+    !longest.is_some_and(|length| is_ticket(scene, case, length))
 }
 
 /// A head has come, and no picture.
@@ -136,7 +178,12 @@ fn after_head(
 ) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.stall;
     let waited = end.since(head.ts);
-    if bytes as f64 >= settings.body_bytes || waited < nanos(settings.body_seconds) {
+    if bytes as f64 >= settings.body_bytes || waited < nanos(settings.give_up_seconds) {
+        return None;
+    }
+    let alike = alike(scene, case);
+    let together = alike.iter().map(|(_, waited)| *waited).sum::<u64>();
+    if waited.max(together) < nanos(settings.body_seconds) {
         return None;
     }
     let draft = start(scene, case, RuleId::Cf2, asked.ts, end, &signs(scene, case))
@@ -144,9 +191,10 @@ fn after_head(
         .evidence("the request", some_frame(asked.frame), Some(asked.ts))
         .evidence("the answer's head", some_frame(head.frame), Some(head.ts))
         .evidence(format!("{bytes} bytes behind it in {:.0} s", seconds(waited)), None, Some(end));
-    let tries = alike(scene, case).len();
-    let draft = support(scene, case, asked.ts, tries, draft);
-    let repeated = tries as f64 >= settings.attempts && sibling(scene, case, asked.ts).is_some();
+    let draft = support(scene, case, asked.ts, alike.len(), draft);
+    let repeated = alike.len() as f64 >= settings.attempts
+        && sibling(scene, case, asked.ts).is_some()
+        && !sees_video(scene, case, asked.ts, end);
     Some(if repeated { draft } else { draft.at_most(HINT) }.build())
 }
 

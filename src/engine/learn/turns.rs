@@ -13,7 +13,8 @@ impl Learner {
     pub(super) fn asked(&mut self, cx: &Context<'_>, request: &http::Request<'_>) {
         let via = request.via.map_or(0, |via| self.strings.keep_bytes(via));
         let Some(http) = self.http.get_mut(self.parts.get(cx.flow.learnt, super::Kind::Http)) else { return };
-        add(http, Turn { asked: Some(cx.seen()), marks: marks_of_request(request), via, ..Turn::default() });
+        let sends = request.content_length.and_then(number).unwrap_or(0);
+        add(http, Turn { asked: Some(cx.seen()), marks: marks_of_request(request), via, sends, ..Turn::default() });
     }
 
     /// Keeps what a response answers.
