@@ -80,6 +80,14 @@ settings!(
     }
 );
 
+settings!(
+    /// Attempts to view, the allow-list, the bandwidth.
+    Views: f64 {
+        retry_seconds, next_seconds, stun_seconds, same_leg_seconds, same_leg_share, same_view_share, reply_seconds,
+        alike_factor, baseline_seconds, day_seconds, upload_bytes, clip_seconds,
+    }
+);
+
 /// The settings of all families.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,4 +102,5 @@ pub struct Settings {
     pub capture: Capture,
     pub path: Path,
     pub recorder: Recorder,
+    pub views: Views,
 }

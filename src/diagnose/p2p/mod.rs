@@ -27,7 +27,7 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
 }
 
 /// What one client asked the vendor's STUN server.
-fn asked_stun<'c>(scene: &Scene<'c>, client: IpAddr) -> impl Iterator<Item = &'c Case> {
+pub(super) fn asked_stun<'c>(scene: &Scene<'c>, client: IpAddr) -> impl Iterator<Item = &'c Case> {
     scene.of_client(client).filter(|case| case.class == Class::Stun && case.subs.has(Sub::Vendor))
 }
 
@@ -82,14 +82,14 @@ fn unanswered(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
 }
 
 /// What one socket was told to be from outside.
-struct Told<'c> {
-    mapped: SocketAddr,
-    by: (IpAddr, u16),
+pub(super) struct Told<'c> {
+    pub(super) mapped: SocketAddr,
+    pub(super) by: (IpAddr, u16),
     case: &'c Case,
 }
 
 /// What each socket behind an address translation was told to be, and by whom.
-fn mappings<'c>(scene: &Scene<'c>) -> BTreeMap<(IpAddr, u16), Vec<Told<'c>>> {
+pub(super) fn mappings<'c>(scene: &Scene<'c>) -> BTreeMap<(IpAddr, u16), Vec<Told<'c>>> {
     let mut sockets: BTreeMap<_, Vec<Told<'c>>> = BTreeMap::new();
     for case in &scene.cases.flows {
         for (mapped, to) in case.stun.iter().flat_map(|stun| &stun.mapped) {
@@ -107,7 +107,7 @@ fn mappings<'c>(scene: &Scene<'c>) -> BTreeMap<(IpAddr, u16), Vec<Told<'c>>> {
 }
 
 /// Whether several remote ends see one socket at several addresses, each always at the same one.
-fn is_symmetric(told: &[Told<'_>], least: f64) -> bool {
+pub(super) fn is_symmetric(told: &[Told<'_>], least: f64) -> bool {
     let mut seen: BTreeMap<(IpAddr, u16), SocketAddr> = BTreeMap::new();
     let steady = told.iter().all(|told| *seen.entry(told.by).or_insert(told.mapped) == told.mapped);
     let mut addresses: Vec<SocketAddr> = seen.values().copied().collect();
