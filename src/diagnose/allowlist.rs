@@ -25,9 +25,9 @@ struct Seen<'a> {
     found: Vec<&'a FindingRecord>,
 }
 
-/// The rows of a product, or of both where it is not known, in the order of the catalogue.
-pub fn scorecard(scene: &Scene<'_>, product: Option<ProductId>, findings: &[FindingRecord]) -> Vec<AllowRow> {
-    let wanted = |row: &&HostEntry| row.listed && demand(row, product) != Requirement::NotListed;
+/// The rows of a product, in the order of the catalogue.
+pub fn scorecard(scene: &Scene<'_>, product: ProductId, findings: &[FindingRecord]) -> Vec<AllowRow> {
+    let wanted = |row: &&HostEntry| row.listed && row.requirement(product) != Requirement::NotListed;
     let rows: Vec<&HostEntry> = scene.base.catalogue.hosts.iter().filter(wanted).collect();
     let mut card = Card { scene, rows: &rows, known: BTreeMap::new(), seen: Vec::new() };
     card.seen.resize_with(rows.len(), Seen::default);
@@ -38,15 +38,6 @@ pub fn scorecard(scene: &Scene<'_>, product: Option<ProductId>, findings: &[Find
         card.found(finding);
     }
     rows.iter().zip(&card.seen).map(|(row, seen)| told(scene, row, product, seen)).collect()
-}
-
-/// What a product demands of a row; where the product is not known, what either does.
-fn demand(row: &HostEntry, product: Option<ProductId>) -> Requirement {
-    match product {
-        Some(product) => row.requirement(product),
-        None if row.ows == Requirement::NotListed => row.contera,
-        None => row.ows,
-    }
 }
 
 /// Whether a finding says that a host cannot be reached, or not be used.
@@ -139,7 +130,7 @@ impl<'a> Card<'a, '_> {
     }
 }
 
-fn told(scene: &Scene<'_>, row: &HostEntry, product: Option<ProductId>, seen: &Seen<'_>) -> AllowRow {
+fn told(scene: &Scene<'_>, row: &HostEntry, product: ProductId, seen: &Seen<'_>) -> AllowRow {
     let state = match (seen.served, seen.found.is_empty()) {
         (true, true) => AllowState::Working,
         (true, false) => AllowState::Partly,
@@ -152,7 +143,7 @@ fn told(scene: &Scene<'_>, row: &HostEntry, product: Option<ProductId>, seen: &S
         id: row.id.clone(),
         pattern: row.pattern.clone(),
         ports: row.ports.iter().map(ToString::to_string).collect(),
-        requirement: demand(row, product).text(),
+        requirement: row.requirement(product).text(),
         purpose: row.purpose.clone(),
         state,
         how: how(scene, &seen.found),

@@ -55,7 +55,7 @@ pub fn bandwidth(scene: &Scene<'_>, product: ProductId, findings: &[FindingRecor
     let full = seen_full(scene, findings);
     let uplink = match (scene.base.site.uplink_mbps, full) {
         (Some(mbps), _) => Some((mbps * MEGABYTE, UplinkBy::Site)),
-        (None, Some(rate)) => Some((rate, UplinkBy::Full)),
+        (None, Some(rate)) => Some((rate.max(used.unwrap_or(0.0)), UplinkBy::Full)),
         (None, None) => used.map(|rate| (rate, UplinkBy::Seen)),
     };
     // what was merely seen to go through says nothing of what else would

@@ -38,7 +38,6 @@ pub mod support;
 pub(crate) mod testcases;
 pub mod tls;
 
-use crate::classify::catalogue::ProductId;
 use crate::event::{CaptureQuality, FindingRecord, SessionRecord, SiteRecord};
 use rules::Rules;
 use scene::Scene;
@@ -89,13 +88,15 @@ pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
 
 /// The site as a whole.
 fn site(scene: &Scene<'_>, findings: &[FindingRecord]) -> SiteRecord {
-    let product = product::told(scene);
+    let told = product::told(scene);
+    let product = told.unwrap_or(product::ASSUMED);
     SiteRecord {
         event_type: "site",
-        product: product.map(ProductId::name),
+        product: product.name(),
+        product_assumed: told.is_none(),
         recorders: support::recorders(scene),
         allow_list: allowlist::scorecard(scene, product, findings),
-        bandwidth: bandwidth::bandwidth(scene, product.unwrap_or(ProductId::Ows), findings),
+        bandwidth: bandwidth::bandwidth(scene, product, findings),
         flows_omitted: scene.cases.omitted,
     }
 }

@@ -4,6 +4,9 @@ use super::scene::Scene;
 use crate::classify::catalogue::{HostEntry, ProductId, Requirement};
 use crate::event::Class;
 
+/// The product that a site is taken for where nothing tells: the one that is sold.
+pub const ASSUMED: ProductId = ProductId::Ows;
+
 /// The product, if the user or the capture tells it, and the capture does not tell both.
 pub fn told(scene: &Scene<'_>) -> Option<ProductId> {
     if let Some(product) = scene.base.site.product {

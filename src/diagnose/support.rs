@@ -2,8 +2,8 @@
 //! request, and how often.
 //!
 //! What the page shows it knows from inside the cloud; from outside these are estimates. Active is data to the cloud;
-//! registered is a connection made to the relay; a response is what a recorder sends soon after the relay has spoken to
-//! it, be it on the standing connection or as a POST of its own.
+//! registered is a connection made to the relay; a response is what a recorder sends soon after the relay has said more to
+//! it than it does time after time, or in the clear a POST of `message/http`.
 
 use std::net::IpAddr;
 
@@ -13,6 +13,9 @@ use crate::engine::learnt::turn;
 use crate::event::{Class, RecorderRecord};
 use crate::flow::course::Burst;
 use crate::time::Timestamp;
+
+/// So many bursts of the relay's show what is routine.
+const MANY: usize = 3;
 
 /// Every recorder of the capture, in the order of addresses.
 pub fn recorders(scene: &Scene<'_>) -> Vec<RecorderRecord> {
@@ -67,14 +70,22 @@ fn replies(scene: &Scene<'_>, case: &Case) -> Replies {
     }
     let soon = nanos(scene.rules.settings.views.reply_seconds);
     let Some(TcpCase { bursts: [own, relays], .. }) = &case.tcp else { return Replies::default() };
+    let routine = routine(relays).map_or(0.0, |bytes| bytes as f64 * scene.rules.settings.views.request_factor);
     let answers = |burst: &&Burst| {
         let asked = relays.partition_point(|heard| heard.start < burst.start);
         let asked = asked.checked_sub(1).and_then(|at| relays.get(at));
-        asked.is_some_and(|heard| burst.start.since(heard.end.min(burst.start)) <= soon)
+        asked.is_some_and(|heard| burst.start.since(heard.end.min(burst.start)) <= soon && heard.bytes as f64 > routine)
     };
     // a connection begins with a handshake, and the relay's first word ends it
     let replies = own.iter().skip(1).filter(answers);
     Replies { count: replies.clone().count() as u64, last: replies.map(|burst| burst.end).max() }
+}
+
+/// How much the relay says time after time, in bytes: the middle of its bursts after the first, where there are many.
+fn routine(relays: &[Burst]) -> Option<u64> {
+    let mut sizes: Vec<u64> = relays.iter().skip(1).map(|burst| burst.bytes).collect();
+    sizes.sort_unstable();
+    sizes.get(sizes.len() / 2).copied().filter(|_| sizes.len() >= MANY)
 }
 
 #[cfg(test)]

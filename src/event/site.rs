@@ -148,8 +148,10 @@ pub struct SiteRecord {
     #[cfg_attr(test, schemars(extend("const" = "site")))]
     pub event_type: &'static str,
     /// The product, by the user's word or by what was seen: `ows`, `contera`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub product: Option<&'static str>,
+    pub product: &'static str,
+    /// Neither the user nor the capture says which product it is: it is taken for this one.
+    #[serde(skip_serializing_if = "is_false")]
+    pub product_assumed: bool,
     /// The recorders, as the vendor's support page would tell of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recorders: Vec<RecorderRecord>,

@@ -5,7 +5,7 @@ use crate::event::{HttpRecord, QuicRecord};
 use crate::present::sample;
 
 fn passes(text: &str, flow: &FlowRecord<'_>) -> bool {
-    Filter::parse(text).unwrap_or_else(|e| panic!("{}", e.render(text))).matches(flow)
+    Filter::parse(text).unwrap_or_else(|e| panic!("{}", e.render(text))).matches(flow, &Known::default())
 }
 
 #[test]

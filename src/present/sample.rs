@@ -238,7 +238,8 @@ pub fn site() -> SiteRecord {
     };
     SiteRecord {
         event_type: "site",
-        product: Some("ows"),
+        product: "ows",
+        product_assumed: false,
         recorders: vec![RecorderRecord {
             ip: "192.168.1.50".parse().unwrap(),
             given: false,

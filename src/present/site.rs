@@ -81,7 +81,7 @@ pub(super) fn facts(site: &SiteRecord) -> Vec<(&'static str, String)> {
     recorders(site, &mut facts);
     let exercised = site.allow_list.iter().any(|row| row.state != AllowState::NotExercised);
     if exercised || !site.recorders.is_empty() {
-        facts.push(("Allowlist", allow_list(site)));
+        allow_list(site, &mut facts);
     }
     facts.extend(uplink(site).map(|text| ("Uplink", text)));
     facts.extend(data(site).map(|text| ("Data", text)));
@@ -96,14 +96,14 @@ fn recorders(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
     for recorder in site.recorders.iter().take(RECORDERS_MAX) {
         let at = |moment: Option<Timestamp>| moment.map_or_else(|| "not seen".to_owned(), time);
         let mut text = format!(
-            "{}: last active {}, registered {}, response {}",
+            "{}: active {}, registered {}, response {}",
             recorder.ip,
             at(recorder.last_active),
             at(recorder.last_registered),
             at(recorder.last_response)
         );
         if recorder.response_sequence > 0 {
-            text.push_str(&format!(" (about {} of them)", Count(recorder.response_sequence)));
+            text.push_str(&format!(" (~{})", Count(recorder.response_sequence)));
         }
         facts.push(("Recorder", text));
     }
@@ -112,9 +112,9 @@ fn recorders(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
     }
 }
 
-/// The scorecard in a sentence each: how many rows stand how, which are blocked, which nobody tried.
-fn allow_list(site: &SiteRecord) -> String {
-    let count = |state: AllowState| site.allow_list.iter().filter(|row| row.state == state).count();
+/// The scorecard: how many rows stand how, which are blocked, which nobody tried.
+fn allow_list(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
+    let of = |wanted: AllowState| site.allow_list.iter().filter(move |row| row.state == wanted);
     let told = [
         (AllowState::Working, "working"),
         (AllowState::Partly, "in part"),
@@ -122,28 +122,22 @@ fn allow_list(site: &SiteRecord) -> String {
         (AllowState::Unclear, "unclear"),
         (AllowState::NotExercised, "not exercised"),
     ];
-    let counts = told.iter().map(|(state, word)| (count(*state), word)).filter(|(n, _)| *n > 0);
-    let mut text = counts.map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", ");
-    if let Some(product) = site.product {
-        text = format!("{product}: {text}");
-    }
-    let stopped: Vec<_> =
-        site.allow_list.iter().filter(|row| matches!(row.state, AllowState::Blocked | AllowState::Partly)).collect();
+    let counts = told.iter().map(|(state, word)| (of(*state).count(), word)).filter(|(n, _)| *n > 0);
+    let counts = counts.map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", ");
+    let assumed = if site.product_assumed { " (assumed; see --product)" } else { "" };
+    facts.push(("Allowlist", format!("{}{assumed}: {counts}", site.product)));
+    let stopped: Vec<_> = of(AllowState::Blocked).chain(of(AllowState::Partly)).collect();
     for row in stopped.iter().take(ROWS_MAX) {
-        text.push_str(&format!(". ✗ {}: {}", safe(&row.pattern), safe(&row.how)));
+        facts.push(("", format!("✗ {}: {}", safe(&row.pattern), safe(&row.how))));
     }
-    let idle = site.allow_list.iter().filter(|row| row.state == AllowState::NotExercised);
-    let idle: Vec<_> =
-        idle.filter(|row| row.requirement == "required").map(|row| safe(&row.pattern).to_string()).collect();
-    if !idle.is_empty() {
-        text.push_str(&format!(
-            ". Nobody tried {}",
-            idle.iter().take(ROWS_MAX).cloned().collect::<Vec<_>>().join(", ")
-        ));
-    }
-    match stopped.len().saturating_sub(ROWS_MAX) + idle.len().saturating_sub(ROWS_MAX) {
-        0 => text,
-        more => format!("{text} and {more} more rows (--ndjson, site)"),
+    let idle: Vec<_> = of(AllowState::NotExercised).filter(|row| row.requirement == "required").collect();
+    let more = stopped.len().saturating_sub(ROWS_MAX) + idle.len().saturating_sub(ROWS_MAX);
+    let names: Vec<_> = idle.iter().take(ROWS_MAX).map(|row| safe(&row.pattern).to_string()).collect();
+    match (names.is_empty(), more) {
+        (true, 0) => {}
+        (true, more) => facts.push(("", format!("and {more} more rows (--ndjson, site)"))),
+        (false, 0) => facts.push(("", format!("– required, and not tried: {}", names.join(", ")))),
+        (false, more) => facts.push(("", format!("– required, and not tried: {} and {more} more", names.join(", ")))),
     }
 }
 
@@ -162,7 +156,7 @@ fn uplink(site: &SiteRecord) -> Option<String> {
     Some(match by {
         UplinkBy::Site => format!("{}{wanted}{used}{left}", BitRate(rate)),
         UplinkBy::Full => format!("full at {}{wanted}", BitRate(rate)),
-        UplinkBy::Seen => format!("at least {}; a site file that says what it has shows what is left", BitRate(rate)),
+        UplinkBy::Seen => format!("{} used at most (what is left: give uplink_mbps in --site)", BitRate(rate)),
     })
 }
 

@@ -30,7 +30,7 @@ struct Carried {
 
 impl<'a> Teller<'a> {
     pub fn new(scene: &'a Scene<'a>, cited: &'a Cited<'a>) -> Self {
-        Teller { scene, cited, mappings: mappings(scene), product: product::told(scene).unwrap_or(ProductId::Ows) }
+        Teller { scene, cited, mappings: mappings(scene), product: product::told(scene).unwrap_or(product::ASSUMED) }
     }
 
     /// The record of an attempt.
