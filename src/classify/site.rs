@@ -58,6 +58,8 @@ pub struct Site {
     pub direct_ports: Vec<u16>,
     /// The port of LSF's domain redirect.
     pub lsf_redirect_port: Option<u16>,
+    /// The region whose relay the recorders are meant to use, as it stands in the relay's name.
+    pub region: Option<String>,
     /// What the line out carries, in megabits per second.
     #[serde(deserialize_with = "positive")]
     pub uplink_mbps: Option<f64>,

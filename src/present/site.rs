@@ -12,8 +12,10 @@ use crate::time::Timestamp;
 const VIEWS_MAX: usize = 3;
 /// How many recorders are shown.
 const RECORDERS_MAX: usize = 3;
-/// How many blocked rows of the allow-list are shown, and how many that nobody tried.
+/// How many blocked rows of the allow-list are shown.
 const ROWS_MAX: usize = 4;
+/// How many rows that nobody tried are named.
+const IDLE_MAX: usize = 2;
 
 /// The lines of the attempts to view.
 pub(super) fn views(diagnosis: &Diagnosis, style: Style) -> Vec<String> {
@@ -131,13 +133,13 @@ fn allow_list(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
         facts.push(("", format!("✗ {}: {}", safe(&row.pattern), safe(&row.how))));
     }
     let idle: Vec<_> = of(AllowState::NotExercised).filter(|row| row.requirement == "required").collect();
-    let more = stopped.len().saturating_sub(ROWS_MAX) + idle.len().saturating_sub(ROWS_MAX);
-    let names: Vec<_> = idle.iter().take(ROWS_MAX).map(|row| safe(&row.pattern).to_string()).collect();
+    let more = stopped.len().saturating_sub(ROWS_MAX) + idle.len().saturating_sub(IDLE_MAX);
+    let names: Vec<_> = idle.iter().take(IDLE_MAX).map(|row| safe(&row.pattern).to_string()).collect();
     match (names.is_empty(), more) {
         (true, 0) => {}
         (true, more) => facts.push(("", format!("and {more} more rows (--ndjson, site)"))),
-        (false, 0) => facts.push(("", format!("– required, and not tried: {}", names.join(", ")))),
-        (false, more) => facts.push(("", format!("– required, and not tried: {} and {more} more", names.join(", ")))),
+        (false, 0) => facts.push(("", format!("– required, not tried: {}", names.join(", ")))),
+        (false, more) => facts.push(("", format!("– required, not tried: {} and {more} more", names.join(", ")))),
     }
 }
 

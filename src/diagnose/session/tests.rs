@@ -91,7 +91,10 @@ fn from_peer_to_peer_in_vain_and_then_by_the_relay() {
     let public = checks(3, PEER, 5.0, 12.0, 0);
     let failed = finding(RuleId::D14, &local, None);
     let failed = FindingRecord { flow_ids: vec![2, 3], ..failed };
-    let sessions = told(vec![local, public, video(4, RECORDER, Sub::VideoUp, 14.0, 30.0, 60_000.0)], &[failed.clone()]);
+    let sessions = told(
+        vec![local, public, video(4, RECORDER, Sub::VideoUp, 14.0, 30.0, 60_000.0)],
+        std::slice::from_ref(&failed),
+    );
     assert_eq!(sessions.len(), 1);
     let session = &sessions[0];
     assert_eq!(ways(session)[2..], [(P2p, Failed), (Relay, Worked)]);
@@ -171,7 +174,7 @@ fn a_forwarded_port_that_is_shut() {
 fn a_held_stream_is_a_failure_and_a_hint_of_one_is_unclear() {
     let held = video(1, VIEWER, Sub::VideoDown, 5.0, 40.0, 10.0);
     let stall = finding(RuleId::Cf1, &held, Some(Mode::BufferAll));
-    let sessions = told(vec![held.clone()], &[stall.clone()]);
+    let sessions = told(vec![held.clone()], std::slice::from_ref(&stall));
     assert_eq!((sessions[0].path, ways(&sessions[0])[3]), (None, (Relay, Failed)));
     assert_eq!(sessions[0].bit_rate, None);
     let mut silent = held;

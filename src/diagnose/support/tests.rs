@@ -4,7 +4,7 @@ use crate::engine::case::Cases;
 use crate::engine::learnt::Turn;
 
 fn told(flows: Vec<Case>) -> Vec<RecorderRecord> {
-    found_in(Cases { flows, ..Cases::default() }, |scene| recorders(scene))
+    found_in(Cases { flows, ..Cases::default() }, recorders)
 }
 
 fn relay(number: u64, first: f64, last: f64) -> Case {
