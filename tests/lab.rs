@@ -257,8 +257,10 @@ fn views_are_told_by_the_way_they_took() {
                 .map(|step| step["method"].as_str().unwrap().to_owned())
         };
         let mut got: Vec<String> = sessions.iter().flat_map(worked).collect();
-        (want.sort_unstable(), got.sort_unstable());
-        (want.dedup(), got.dedup());
+        want.sort_unstable();
+        want.dedup();
+        got.sort_unstable();
+        got.dedup();
         let none = sessions.iter().any(|session| session.get("path").is_none());
         if want != got || unseen != none {
             wrong.push(format!(

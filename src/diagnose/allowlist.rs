@@ -29,12 +29,20 @@ struct Seen<'a> {
 pub fn scorecard(scene: &Scene<'_>, product: ProductId, findings: &[FindingRecord]) -> Vec<AllowRow> {
     let wanted = |row: &&HostEntry| row.listed && row.requirement(product) != Requirement::NotListed;
     let rows: Vec<&HostEntry> = scene.base.catalogue.hosts.iter().filter(wanted).collect();
-    let mut card = Card { scene, rows: &rows, known: BTreeMap::new(), seen: Vec::new() };
+    let found = || findings.iter().filter(|finding| finding.is_claim() && blocks(finding.kind));
+    let leads = found().filter(|finding| finding.host.is_none()).filter_map(|finding| finding.flow_ids.first());
+    let mut card = Card {
+        scene,
+        rows: &rows,
+        known: BTreeMap::new(),
+        leads: leads.map(|flow| (*flow, None)).collect(),
+        seen: Vec::new(),
+    };
     card.seen.resize_with(rows.len(), Seen::default);
     for case in &scene.cases.flows {
         card.flow(case);
     }
-    for finding in findings.iter().filter(|finding| finding.is_claim() && blocks(finding.kind)) {
+    for finding in found() {
         card.found(finding);
     }
     rows.iter().zip(&card.seen).map(|(row, seen)| told(scene, row, product, seen)).collect()
@@ -67,6 +75,8 @@ struct Card<'a, 'r> {
     rows: &'r [&'a HostEntry],
     /// The row of each name that was met.
     known: BTreeMap<&'a str, Option<usize>>,
+    /// The row of each flow that leads a finding without a name.
+    leads: BTreeMap<u64, Option<usize>>,
     seen: Vec<Seen<'a>>,
 }
 
@@ -99,6 +109,9 @@ impl<'a> Card<'a, '_> {
 
     fn flow(&mut self, case: &'a Case) {
         let Some(at) = self.row_of(case) else { return };
+        if let Some(lead) = self.leads.get_mut(&case.identity.flow_id) {
+            *lead = Some(at);
+        }
         let Some(seen) = self.seen.get_mut(at) else { return };
         let (spoke, answered) = (case.payload[0] > 0, case.payload[1] > 0);
         let served = if case.is_tcp() && !case.midstream { case.is_served() } else { spoke && answered };
@@ -116,14 +129,8 @@ impl<'a> Card<'a, '_> {
     /// A finding is of the row of its host, else of its first flow's.
     fn found(&mut self, finding: &'a FindingRecord) {
         let by_name = finding.host.as_deref().and_then(|host| self.row(host));
-        let by_flow = || {
-            let flow = finding.flow_ids.first()?;
-            self.scene.cases.flows.iter().find(|case| case.identity.flow_id == *flow)
-        };
-        let at = match by_name {
-            Some(at) => Some(at),
-            None => by_flow().and_then(|case| self.row_of(case)),
-        };
+        let by_flow = || self.leads.get(finding.flow_ids.first()?).copied().flatten();
+        let at = by_name.or_else(by_flow);
         if let Some(seen) = at.and_then(|at| self.seen.get_mut(at)) {
             seen.found.push(finding);
         }

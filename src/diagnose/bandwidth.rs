@@ -1,6 +1,7 @@
 //! Bandwidth: streams against the vendor's table of rates, what is left of the uplink, uploads to the vendor's storage,
 //! and data against the vendor's table of usage. Facts and published numbers side by side; nothing here is a fault.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::scene::Scene;
@@ -119,7 +120,8 @@ fn most_at_once(scene: &Scene<'_>) -> Option<f64> {
 /// The rate at which an uplink was found full.
 fn seen_full(scene: &Scene<'_>, findings: &[FindingRecord]) -> Option<f64> {
     let full = findings.iter().find(|f| f.kind == Kind::UplinkSaturated && f.is_claim())?;
-    let cited = |case: &Case| full.flow_ids.contains(&case.identity.flow_id);
+    let cited: BTreeSet<u64> = full.flow_ids.iter().copied().collect();
+    let cited = |case: &Case| cited.contains(&case.identity.flow_id);
     let flows = || scene.cases.flows.iter().filter(|case| cited(case));
     let (first, last) = (flows().map(Case::first).min()?, flows().map(|case| case.last).max()?);
     let bytes = flows().map(|case| case.bytes[0]).fold(0u64, u64::saturating_add);
@@ -161,7 +163,7 @@ fn data(scene: &Scene<'_>) -> Vec<DataUsage> {
     let is_storage = |case: &Case| case.class == Class::S3 && case.subs.has(Sub::Vendor);
     let is_video = |case: &Case| video(case).is_some();
     let mut sums = [0u64; 3];
-    let mut recorders: Vec<IpAddr> = Vec::new();
+    let mut recorders: BTreeSet<IpAddr> = BTreeSet::new();
     for case in scene.cases.flows.iter().filter(own) {
         let use_of = match () {
             () if is_storage(case) => 1,
@@ -169,9 +171,7 @@ fn data(scene: &Scene<'_>) -> Vec<DataUsage> {
             () if is_core(case.class, case.subs) => 0,
             () => continue,
         };
-        if !recorders.contains(&case.orig.0) {
-            recorders.push(case.orig.0);
-        }
+        recorders.insert(case.orig.0);
         let bytes = case.bytes.iter().copied().fold(0, u64::saturating_add);
         if let Some(sum) = sums.get_mut(use_of) {
             *sum = sum.saturating_add(bytes);

@@ -27,7 +27,7 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
 }
 
 /// What one client asked the vendor's STUN server.
-pub(super) fn asked_stun<'c>(scene: &Scene<'c>, client: IpAddr) -> impl Iterator<Item = &'c Case> {
+fn asked_stun<'c>(scene: &Scene<'c>, client: IpAddr) -> impl Iterator<Item = &'c Case> {
     scene.of_client(client).filter(|case| case.class == Class::Stun && case.subs.has(Sub::Vendor))
 }
 
@@ -42,10 +42,14 @@ fn clients<'c>(flows: impl Iterator<Item = &'c Case>) -> Vec<IpAddr> {
     clients
 }
 
+/// What anybody asked the vendor's STUN server.
+pub(super) fn vendor_stun<'c>(scene: &Scene<'c>) -> impl Iterator<Item = &'c Case> {
+    scene.cases.flows.iter().filter(|case| case.class == Class::Stun && case.subs.has(Sub::Vendor))
+}
+
 /// D-13: each client whose questions the vendor's STUN server never answers.
 fn stun_unanswered(scene: &Scene<'_>) -> Vec<FindingRecord> {
-    let stun = scene.cases.flows.iter().filter(|case| case.class == Class::Stun && case.subs.has(Sub::Vendor));
-    clients(stun).into_iter().filter_map(|client| unanswered(scene, client)).collect()
+    clients(vendor_stun(scene)).into_iter().filter_map(|client| unanswered(scene, client)).collect()
 }
 
 fn unanswered(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {

@@ -18,6 +18,9 @@ use flow::{Cited, Side, Trial, trial};
 /// How many attempts of one host are open at one time: others have ended for us.
 const OPEN: usize = 16;
 
+/// How many findings of names that do not resolve are looked at.
+const LOST: usize = 256;
+
 /// One attempt to view.
 #[derive(Debug)]
 struct Attempt<'c> {
@@ -85,7 +88,7 @@ fn gather<'c>(scene: &Scene<'c>, cited: &Cited<'c>) -> Vec<Attempt<'c>> {
 /// A client that asks for a relay's name in vain has tried to view, and there is no flow of it.
 fn add_lost<'c>(scene: &Scene<'c>, findings: &'c [FindingRecord], attempts: &mut Vec<Attempt<'c>>) {
     let retry = nanos(scene.rules.settings.views.retry_seconds);
-    for finding in findings.iter().filter(|f| f.kind == Kind::DnsBlocked && f.is_claim()) {
+    for finding in findings.iter().filter(|f| f.kind == Kind::DnsBlocked && f.is_claim()).take(LOST) {
         let (Some(client), Some(host)) = (finding.src_ip, &finding.host) else { continue };
         let is_relay = scene.base.catalogue.look_up(host).class == crate::event::Class::Relay;
         if !is_relay || !scene.cases.clients.get(&client).is_some_and(|known| known.logs_in) {

@@ -7,18 +7,24 @@ use super::Attempt;
 use super::flow::{Cited, Side, Stream, Trial};
 use crate::classify::catalogue::ProductId;
 use crate::diagnose::bandwidth::nearest;
-use crate::diagnose::p2p::{Told, asked_stun, is_symmetric, mappings};
+use crate::diagnose::p2p::{Told, is_symmetric, mappings, vendor_stun};
 use crate::diagnose::product;
 use crate::diagnose::scene::{Scene, nanos};
+use crate::engine::case::Case;
 use crate::event::{FindingRecord, Kind, LIST_MAX, Method, SessionRecord, SessionStep, StepOutcome};
 use crate::text::units::{BitRate, Counted};
 use crate::time::{Timestamp, seconds};
+
+/// How many of a host's last questions to STUN are looked at.
+const LATEST: usize = 64;
 
 /// Puts attempts into words.
 pub struct Teller<'a> {
     scene: &'a Scene<'a>,
     cited: &'a Cited<'a>,
     mappings: BTreeMap<(IpAddr, u16), Vec<Told<'a>>>,
+    /// What each host asked the vendor's STUN server, in the order of asking.
+    asked: BTreeMap<IpAddr, Vec<&'a Case>>,
     product: ProductId,
 }
 
@@ -30,7 +36,12 @@ struct Carried {
 
 impl<'a> Teller<'a> {
     pub fn new(scene: &'a Scene<'a>, cited: &'a Cited<'a>) -> Self {
-        Teller { scene, cited, mappings: mappings(scene), product: product::told(scene).unwrap_or(product::ASSUMED) }
+        let mut asked: BTreeMap<IpAddr, Vec<&Case>> = BTreeMap::new();
+        for case in vendor_stun(scene) {
+            asked.entry(case.orig.0).or_default().push(case);
+        }
+        let product = product::told(scene).unwrap_or(product::ASSUMED);
+        Teller { scene, cited, mappings: mappings(scene), asked, product }
     }
 
     /// The record of an attempt.
@@ -170,12 +181,12 @@ impl<'a> Teller<'a> {
     /// were no questions.
     fn stun(&self, own: IpAddr, before: Timestamp) -> Option<bool> {
         let limit = nanos(self.scene.rules.settings.views.stun_seconds);
-        let mut near = asked_stun(self.scene, own).filter(|case| {
-            let late = case.first().since(before).max(before.since(case.last));
-            late <= limit
-        });
-        let first = near.next()?;
-        Some(first.pkts[1] == 0 && near.all(|case| case.pkts[1] == 0))
+        let asked = self.asked.get(&own)?;
+        let until = asked.partition_point(|case| case.first() <= before.after(limit));
+        let latest = asked.get(until.saturating_sub(LATEST)..until).unwrap_or_default();
+        let mut near = latest.iter().filter(|case| before.since(case.last) <= limit).peekable();
+        near.peek()?;
+        Some(near.all(|case| case.pkts[1] == 0))
     }
 
     /// Peer-to-peer without a check: STUN may say why.
