@@ -303,6 +303,31 @@ fn steps_of_views_are_in_order() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The filter finds the flows that a finding cites, and no others.
+#[test]
+fn flows_are_found_by_what_was_found_of_them() {
+    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/p2p/p2p-one-symmetric-recorder.pcapng.zst");
+    let flows = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_relayscope"))
+            .args(["analyze", "--ndjson"])
+            .args(args)
+            .arg(&capture)
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let flows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told = String::from_utf8(output.stderr).unwrap();
+        (flows.into_iter().filter(|r| r["event_type"] == "flow").map(|r| r["class"].clone()).collect::<Vec<_>>(), told)
+    };
+    for text in ["finding:p2p-failed", "finding:D-14", "sev>=warn"] {
+        assert_eq!(flows(&["-Y", text]).0, ["p2p", "p2p"], "{text}");
+    }
+    assert!(flows(&["-Y", "state:held"]).0.is_empty());
+    assert_eq!(flows(&["-Y", "role:recorder relay"]).0.len(), 3);
+    let (none, told) = flows(&["-Y", "finding:D-14", "--no-diagnose"]);
+    assert!(none.is_empty() && told.contains("finding:D-14"), "{told}");
+}
+
 /// Each row of the allow-list that a scenario blocks is told as blocked, in part or whole; none that it leaves alone is.
 #[test]
 fn blocked_rows_are_told() {

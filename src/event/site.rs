@@ -165,6 +165,14 @@ pub struct SiteRecord {
     pub flows_omitted: u64,
 }
 
+impl SiteRecord {
+    /// Whether the capture says anything of a site.
+    pub fn tells(&self) -> bool {
+        let exercised = self.allow_list.iter().any(|row| row.state != AllowState::NotExercised);
+        exercised || !self.recorders.is_empty() || self.flows_omitted > 0
+    }
+}
+
 /// A recorder by the words of the vendor's support page, as far as the capture shows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

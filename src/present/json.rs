@@ -52,8 +52,10 @@ impl<W: Write> Document<W> {
             write_json(&mut self.writer, &diagnosis.sessions)?;
             self.writer.write_all(b",\n\"findings\":")?;
             write_json(&mut self.writer, &diagnosis.findings)?;
-            self.writer.write_all(b",\n\"site\":")?;
-            write_json(&mut self.writer, &diagnosis.site)?;
+            if diagnosis.site.tells() {
+                self.writer.write_all(b",\n\"site\":")?;
+                write_json(&mut self.writer, &diagnosis.site)?;
+            }
         }
         self.writer.write_all(b"}\n")?;
         self.writer.flush()?;
@@ -75,7 +77,7 @@ mod tests {
             for flow in &flows {
                 document.flow(flow).unwrap();
             }
-            let diagnosis = Diagnosis { findings: sample::findings(), ..Diagnosis::default() };
+            let diagnosis = Diagnosis { findings: sample::findings(), site: sample::site(), ..Diagnosis::default() };
             let judged = flows.len() > 1;
             let text = document.finish(judged.then_some(&diagnosis)).unwrap();
             let value: serde_json::Value = serde_json::from_slice(&text).unwrap();

@@ -81,8 +81,7 @@ fn time(at: Timestamp) -> String {
 pub(super) fn facts(site: &SiteRecord) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     recorders(site, &mut facts);
-    let exercised = site.allow_list.iter().any(|row| row.state != AllowState::NotExercised);
-    if exercised || !site.recorders.is_empty() {
+    if site.tells() {
         allow_list(site, &mut facts);
     }
     facts.extend(uplink(site).map(|text| ("Uplink", text)));
