@@ -7,6 +7,7 @@
 mod finding;
 mod protocols;
 mod rfc3339;
+mod site;
 pub(crate) mod word;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use crate::time::Timestamp;
 pub use finding::*;
 pub use protocols::*;
 pub use rfc3339::Rfc3339;
+pub use site::*;
 
 /// The version of this schema.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -85,6 +85,33 @@ fn finding_line(finding: &Value) -> String {
     format!("finding {}", parts.join(" "))
 }
 
+/// What a session says.
+fn session_line(session: &Value) -> String {
+    let part = |name: &str| session.get(name).map_or("-".to_owned(), |v| v.to_string().replace('"', ""));
+    let ways: Vec<_> = session["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| format!("{}={}", text(step, "method"), text(step, "outcome")))
+        .collect();
+    let parts = ["client", "recorder", "path", "bit_rate"].map(part);
+    format!("session {} {}\n  {}", parts.join(" "), ways.join(" "), text(session, "story"))
+}
+
+/// What is said of the site: its recorders, the rows of the allow-list, the bandwidth.
+fn site_lines(site: &Value, into: &mut String) {
+    writeln!(into, "site product {} assumed {}", site["product"], site["product_assumed"]).unwrap();
+    for recorder in site["recorders"].as_array().into_iter().flatten() {
+        writeln!(into, "site recorder {recorder}").unwrap();
+    }
+    for row in site["allow_list"].as_array().into_iter().flatten() {
+        let part = |name: &str| row.get(name).map_or("-".to_owned(), |v| v.to_string().replace('"', ""));
+        writeln!(into, "site row {}", ["id", "requirement", "state", "how", "frame", "names"].map(part).join(" "))
+            .unwrap();
+    }
+    writeln!(into, "site bandwidth {}", site["bandwidth"]).unwrap();
+}
+
 /// The counters of a run: all of `stats`, and the numbers of `capture_quality`.
 fn counters(record: &Value, into: &mut String) {
     for (key, value) in record.as_object().unwrap() {
@@ -100,6 +127,8 @@ fn golden(records: &[Value]) -> String {
         match text(record, "event_type") {
             "flow" => writeln!(page, "{}", flow_line(record)).unwrap(),
             "finding" => writeln!(page, "{}", finding_line(record)).unwrap(),
+            "session" => writeln!(page, "{}", session_line(record)).unwrap(),
+            "site" => site_lines(record, &mut page),
             _ => counters(record, &mut page),
         }
     }

@@ -26,6 +26,8 @@ const MAY_SHARE: f64 = 0.1;
 /// A capture's truth and what the program says of it.
 struct Case {
     name: String,
+    /// The folder that it is in.
+    family: String,
     truth: Value,
     records: Vec<Value>,
 }
@@ -70,7 +72,8 @@ fn analyze(path: &Path) -> Case {
     let name = path.file_name().unwrap().to_string_lossy().trim_end_matches(".pcapng.zst").to_owned();
     let truth = path.with_file_name(format!("{name}.truth.json"));
     let truth = serde_json::from_slice(&fs::read(&truth).unwrap_or_else(|e| panic!("{}: {e}", truth.display())));
-    Case { name, truth: truth.unwrap(), records: lines.map(|l| serde_json::from_slice(l).unwrap()).collect() }
+    let family = path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+    Case { name, family, truth: truth.unwrap(), records: lines.map(|l| serde_json::from_slice(l).unwrap()).collect() }
 }
 
 impl Case {
@@ -191,6 +194,170 @@ fn findings_are_scored() {
     let (recall, precision) = (hit / (hit + missed), hit / (hit + wrong));
     println!("findings: recall {recall:.3}, precision {precision:.3}");
     assert!(recall >= RECALL && precision >= PRECISION, "{recall}, {precision}:\n{}", rows.join("\n"));
+}
+
+/// The families whose captures show attempts to view of every kind.
+const VIEWS: [&str; 5] = ["healthy", "p2p", "paths", "blocks", "site"];
+/// The ways to view, in the order in which the vendor's software goes about them.
+const WAYS: [&str; 4] = ["direct", "lsf", "p2p", "relay"];
+/// Faults that leave no picture, each on the side that shows it.
+const DARK: [&str; 8] = [
+    "post-refused",
+    "block-page",
+    "sni-reset",
+    "client-hello-lost",
+    "proxy-auth-required",
+    "tls-alert",
+    "pmtu-blackhole",
+    "direct-broken",
+];
+
+/// Captures whose truth expects no finding, or another flow's, and what is seen of the view all the same: the ways by
+/// which video came, and whether a view is left without any.
+const SEEN: [(&str, &[&str], bool); 5] = [
+    // the first long segment never arrives, and after half a minute the relay says so
+    ("mtu-black-hole-video-recorder", &[], true),
+    ("mtu-black-hole-video-viewer", &[], true),
+    // squid asks, is answered, and passes nothing on
+    ("page-squid-viewer-wan", &[], true),
+    // squid passes 100 kB on before it says 413 to the recorder
+    ("post-squid-413-recorder-wan", &["relay"], false),
+    ("post-squid-413-recorder", &[], true),
+];
+
+/// The way that a flow of the truth carried video by.
+fn way_of(told: &Value) -> Option<&'static str> {
+    let has = |word: &str| told["subclass"].as_array().unwrap().iter().any(|sub| sub == word);
+    let bytes = told["bytes_toclient"].as_u64().unwrap().max(told["bytes_toserver"].as_u64().unwrap());
+    match told["class"].as_str().unwrap() {
+        "relay" if has("video-up") || has("video-down") || has("turn") => Some("relay"),
+        "p2p" if !has("attempt") => Some("p2p"),
+        "lsf" => Some("lsf"),
+        "direct" | "local-ip" if bytes > 100_000 => Some("direct"),
+        _ => None,
+    }
+}
+
+/// The story of each view ends with the way by which the video came, or with none where a fault left no picture.
+#[test]
+fn views_are_told_by_the_way_they_took() {
+    let (mut wrong, mut views) = (Vec::new(), 0);
+    for case in cases().iter().filter(|case| VIEWS.contains(&&*case.family)) {
+        let is_dark = |f: &&Value| DARK.iter().any(|kind| f["kind"] == *kind);
+        let dark = case.truths("must").iter().any(|f| is_dark(&f));
+        let viewer = case.truth["vantage"].as_str().unwrap().starts_with("viewer");
+        let of_view = |f: &Value| viewer || f["kind"] == "post-refused" || f["kind"] == "direct-broken";
+        let unseen = case.truths("must").iter().any(|f| is_dark(&f) && of_view(f));
+        let carried = |told: &&Value| !dark || told["class"] != "relay";
+        let want: Vec<_> = case.truths("truth").iter().filter(carried).filter_map(way_of).collect();
+        let seen = SEEN.iter().find(|(name, ..)| *name == case.name);
+        let (mut want, unseen) = seen.map_or((want, unseen), |(_, ways, none)| (ways.to_vec(), *none));
+        let sessions: Vec<_> = case.records("session").collect();
+        views += sessions.len();
+        let worked = |session: &&Value| {
+            let steps = session["steps"].as_array().unwrap().clone();
+            steps
+                .into_iter()
+                .filter(|step| step["outcome"] == "worked")
+                .map(|step| step["method"].as_str().unwrap().to_owned())
+        };
+        let mut got: Vec<String> = sessions.iter().flat_map(worked).collect();
+        want.sort_unstable();
+        want.dedup();
+        got.sort_unstable();
+        got.dedup();
+        let none = sessions.iter().any(|session| session.get("path").is_none());
+        if want != got || unseen != none {
+            wrong.push(format!(
+                "{}: video came by {want:?}, told as {got:?}; none: {unseen}, told as {none}",
+                case.name
+            ));
+        }
+    }
+    println!("{views} views");
+    assert!(wrong.is_empty() && views > 40, "{}", wrong.join("\n"));
+}
+
+/// Steps are in the vendor's order, each once; what failed before, and where it went on, is what the scenario did.
+#[test]
+fn steps_of_views_are_in_order() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        for session in case.records("session") {
+            let steps = session["steps"].as_array().unwrap();
+            let methods: Vec<_> = steps.iter().map(|step| step["method"].as_str().unwrap()).collect();
+            if !WAYS.starts_with(&methods) || session["start"].as_str() > session["end"].as_str() {
+                wrong.push(format!("{}: {methods:?}", case.name));
+            }
+            let outcome = |way: &str| steps.iter().find(|s| s["method"] == way).map(|s| s["outcome"].as_str().unwrap());
+            let path = session["path"].as_str();
+            if path.is_some_and(|path| outcome(path) != Some("worked")) {
+                wrong.push(format!("{}: {path:?} has not worked: {steps:?}", case.name));
+            }
+            let has = |kind: &str| case.truths("must").iter().any(|told| told["kind"] == kind);
+            let expected = match () {
+                () if has("p2p-failed") || has("stun-unanswered") => Some("failed"),
+                () if has("p2p-fallback") => Some("worked"),
+                () => None,
+            };
+            if expected.is_some() && (outcome("p2p") != expected || path != Some("relay")) {
+                wrong.push(format!("{}: p2p {:?}, then {path:?}: {session}", case.name, outcome("p2p")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The filter finds the flows that a finding cites, and no others.
+#[test]
+fn flows_are_found_by_what_was_found_of_them() {
+    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/p2p/p2p-one-symmetric-recorder.pcapng.zst");
+    let flows = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_relayscope"))
+            .args(["analyze", "--ndjson"])
+            .args(args)
+            .arg(&capture)
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let flows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told = String::from_utf8(output.stderr).unwrap();
+        (flows.into_iter().filter(|r| r["event_type"] == "flow").map(|r| r["class"].clone()).collect::<Vec<_>>(), told)
+    };
+    for text in ["finding:p2p-failed", "finding:D-14", "sev>=warn"] {
+        assert_eq!(flows(&["-Y", text]).0, ["p2p", "p2p"], "{text}");
+    }
+    assert!(flows(&["-Y", "state:held"]).0.is_empty());
+    assert_eq!(flows(&["-Y", "role:recorder relay"]).0.len(), 3);
+    let (none, told) = flows(&["-Y", "finding:D-14", "--no-diagnose"]);
+    assert!(none.is_empty() && told.contains("finding:D-14"), "{told}");
+}
+
+/// Each row of the allow-list that a scenario blocks is told as blocked, in part or whole; none that it leaves alone is.
+#[test]
+fn blocked_rows_are_told() {
+    let (mut wrong, mut rows) = (Vec::new(), 0);
+    let blocks = [
+        "dns-blocked",
+        "tcp-blocked",
+        "s3-blocked",
+        "stun-unanswered",
+        "ntp-blocked",
+        "allowlist-gap",
+        "client-hello-lost",
+    ];
+    for case in cases().iter().filter(|case| ["ports", "dns", "healthy"].contains(&&*case.family)) {
+        let site = case.records("site").next().unwrap();
+        let told = site["allow_list"].as_array().unwrap();
+        let stopped: Vec<_> = told.iter().filter(|row| row["state"] == "blocked" || row["state"] == "partly").collect();
+        rows += stopped.len();
+        let must = case.truths("must").iter().filter(|f| blocks.iter().any(|kind| f["kind"] == *kind)).count();
+        let may = case.truths("may").iter().count();
+        if (must == 0 && may == 0) && !stopped.is_empty() || must > 0 && stopped.is_empty() {
+            wrong.push(format!("{}: {must} faults; {stopped:?}", case.name));
+        }
+    }
+    assert!(wrong.is_empty() && rows >= 10, "{rows} rows\n{}", wrong.join("\n"));
 }
 
 /// The findings of one capture against its truth.

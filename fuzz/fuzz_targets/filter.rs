@@ -6,7 +6,7 @@ use relayscope::filter::Filter;
 
 fuzz_target!(|text: &str| {
     match Filter::parse(text) {
-        Ok(filter) => drop(filter.without_data()),
+        Ok(filter) => drop(filter.asks_findings()),
         Err(error) => drop((error.offset(), error.render(text), error.to_string())),
     }
 });

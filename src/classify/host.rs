@@ -7,7 +7,7 @@
 //! blank in front of a vendor's name is no vendor's name).
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
@@ -313,6 +313,23 @@ fn lower(text: &str) -> Cow<'_, str> {
     }
 }
 
+impl HostEntry {
+    /// How closely this entry's pattern covers a name, if it does: the longer its base, and the narrower at one base,
+    /// the closer.
+    pub fn covers(&self, name: &str) -> Option<(usize, Reverse<u8>)> {
+        let (name, base) = (tidy(name)?, tidy(self.pattern.trim_start_matches("*."))?);
+        let (rest, end) = name.split_at_checked(name.len().checked_sub(base.len())?)?;
+        let below = match rest.strip_suffix('.') {
+            Some(rest) => u8::try_from(rest.split('.').count()).unwrap_or(u8::MAX),
+            None if rest.is_empty() => 0,
+            None => return None,
+        };
+        let labels = self.reach.labels();
+        let width = labels.end().saturating_sub(*labels.start());
+        (end.eq_ignore_ascii_case(base) && labels.contains(&below)).then_some((base.len(), Reverse(width)))
+    }
+}
+
 impl Catalogue {
     /// What `name` says. It may be anything: what is no host name is of no entry.
     pub fn look_up(&self, name: &str) -> HostMatch {
@@ -373,6 +390,21 @@ impl Catalogue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_covers_what_the_index_gives_it() {
+        let catalogue = Catalogue::embedded().unwrap();
+        for (name, ..) in GOLDEN {
+            let entry = catalogue.look_up(name).entry(&catalogue);
+            let covers = |entry: &&HostEntry| entry.covers(name);
+            let closest = catalogue.hosts.iter().filter(|e| e.covers(name).is_some()).max_by_key(covers);
+            assert_eq!(closest.map(|e| &e.id), entry.map(|e| &e.id), "{name}");
+        }
+        let covers = |id: &str, name: &str| catalogue.host(id).unwrap().covers(name).is_some();
+        assert!(covers("relay", "A.us-west.u5fgb.com.") && !covers("relay", "stun.u5fgb.com"));
+        assert!(covers("gp4f", "gp4f.com") && covers("gp4f", "a.b.gp4f.com") && !covers("gp4f", "evilgp4f.com"));
+        assert!(!covers("gp4f", ".gp4f.com") && !covers("gp4f", "f.com"));
+    }
 
     /// Host, protocol, port; class, sub-classes, region, bucket, flags.
     type Row = (&'static str, u8, u16, Class, &'static str, &'static str, &'static str, &'static str);

@@ -58,6 +58,11 @@ pub struct Site {
     pub direct_ports: Vec<u16>,
     /// The port of LSF's domain redirect.
     pub lsf_redirect_port: Option<u16>,
+    /// The region whose relay the recorders are meant to use, as it stands in the relay's name.
+    pub region: Option<String>,
+    /// What the line out carries, in megabits per second.
+    #[serde(deserialize_with = "positive")]
+    pub uplink_mbps: Option<f64>,
 }
 
 impl Site {
@@ -79,6 +84,15 @@ impl Site {
             IpAddr::V4(v4) => (self.nets.iter().any(|n| n.holds(ip)), is_public_v4(v4)),
             IpAddr::V6(_) => (self.nets.iter().any(|n| n.holds(ip)) || is_private(ip), is_public(ip)),
         }
+    }
+}
+
+fn positive<'de, D: Deserializer<'de>>(d: D) -> Result<Option<f64>, D::Error> {
+    let number = f64::deserialize(d)?;
+    if number.is_finite() && number > 0.0 {
+        Ok(Some(number))
+    } else {
+        Err(serde::de::Error::custom(format!("`{number}` is no rate: write megabits per second, above zero")))
     }
 }
 
@@ -149,6 +163,9 @@ mod tests {
             assert_eq!(site.inside(ip(text)), inside, "{text}");
         }
         assert!(!is_public(ip("0.0.0.0")) && !is_public(ip("224.0.0.1")) && is_public(ip("8.8.8.8")));
+        assert_eq!(Site::parse("uplink_mbps = 5.5").unwrap().uplink_mbps, Some(5.5));
+        assert_eq!(Site::parse("uplink_mbps = 10").unwrap().uplink_mbps, Some(10.0));
+        assert!(Site::parse("uplink_mbps = 0").unwrap_err().contains("is no rate"));
         assert!(Site::parse("colour = 1").unwrap_err().contains("colour"));
     }
 }

@@ -16,24 +16,29 @@
     )
 )]
 
+pub mod allowlist;
+pub mod bandwidth;
 pub mod capture;
 pub mod draft;
 pub mod explain;
 pub mod names;
 pub mod p2p;
 pub mod path;
+pub mod product;
 pub mod reach;
 pub mod recorder;
 pub mod refused;
 pub mod rules;
 pub mod scene;
+pub mod session;
 pub mod settings;
 pub mod stall;
+pub mod support;
 #[cfg(test)]
 pub(crate) mod testcases;
 pub mod tls;
 
-use crate::event::{CaptureQuality, FindingRecord, SessionRecord};
+use crate::event::{CaptureQuality, FindingRecord, SessionRecord, SiteRecord};
 use rules::Rules;
 use scene::Scene;
 
@@ -44,6 +49,8 @@ pub struct Diagnosis {
     pub findings: Vec<FindingRecord>,
     /// The attempts to view, in the order of their beginning.
     pub sessions: Vec<SessionRecord>,
+    /// The site as a whole: its recorders, the allow-list, the bandwidth.
+    pub site: SiteRecord,
     /// The capture is too poor to judge by.
     pub poor: bool,
 }
@@ -74,7 +81,24 @@ const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] = &[
 pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
     let found = DETECTORS.iter().flat_map(|detector| detector(scene)).collect();
     let findings = settle(found, scene.quality, scene.rules);
-    Diagnosis { findings, sessions: Vec::new(), poor: capture::is_poor(scene.quality, scene.rules) }
+    let sessions = session::sessions(scene, &findings);
+    let site = site(scene, &findings);
+    Diagnosis { findings, sessions, site, poor: capture::is_poor(scene.quality, scene.rules) }
+}
+
+/// The site as a whole.
+fn site(scene: &Scene<'_>, findings: &[FindingRecord]) -> SiteRecord {
+    let told = product::told(scene);
+    let product = told.unwrap_or(product::ASSUMED);
+    SiteRecord {
+        event_type: "site",
+        product: product.name(),
+        product_assumed: told.is_none(),
+        recorders: support::recorders(scene),
+        allow_list: allowlist::scorecard(scene, product, findings),
+        bandwidth: bandwidth::bandwidth(scene, product, findings),
+        flows_omitted: scene.cases.omitted,
+    }
 }
 
 /// What detectors have found, as it is told: one finding a cause, none surer than the capture allows, in order.
@@ -105,7 +129,7 @@ mod tests {
     fn what_concerns_no_flow_that_passes_is_left_out() {
         let session = crate::present::sample::session();
         let mut diagnosis =
-            Diagnosis { findings: crate::present::sample::findings(), sessions: vec![session], poor: false };
+            Diagnosis { findings: crate::present::sample::findings(), sessions: vec![session], ..Diagnosis::default() };
         let mut told = |flow: u64| {
             diagnosis.keep(|id| id == flow || id == 4);
             (diagnosis.findings.iter().map(|f| f.rule).collect::<Vec<_>>(), diagnosis.sessions.len())

@@ -12,7 +12,7 @@ use crate::event::{Kind, Mode, Severity};
 /// Where a user's file sets thresholds again: `[diagnosis.FAMILY]`.
 const PATH: &str = "diagnosis";
 
-const FAMILIES: [(&str, &str); 9] = [
+const FAMILIES: [(&str, &str); 10] = [
     ("capture", include_str!("rules/capture.toml")),
     ("stall", include_str!("rules/stall.toml")),
     ("refused", include_str!("rules/refused.toml")),
@@ -22,6 +22,7 @@ const FAMILIES: [(&str, &str); 9] = [
     ("p2p", include_str!("rules/p2p.toml")),
     ("path", include_str!("rules/path.toml")),
     ("recorder", include_str!("rules/recorder.toml")),
+    ("views", include_str!("rules/views.toml")),
 ];
 
 words! {
@@ -249,6 +250,8 @@ pub struct Rules {
     pub sentences: Sentences,
     /// Who issues certificates.
     pub authorities: Authorities,
+    /// A kind of finding in the few words of a story.
+    phrases: HashMap<Kind, String>,
     /// In the order of [`RuleId::ALL`], none missing.
     rules: Vec<Rule>,
 }
@@ -257,9 +260,12 @@ pub struct Rules {
 #[serde(deny_unknown_fields)]
 struct File {
     settings: Option<toml::Value>,
+    #[serde(default)]
     rule: Vec<RuleText>,
     sentences: Option<Sentences>,
     authorities: Option<Authorities>,
+    #[serde(default)]
+    phrases: HashMap<Kind, String>,
 }
 
 impl Rules {
@@ -277,13 +283,14 @@ impl Rules {
     /// A setting that does not exist, or is no number of its range.
     pub fn with_user(user: toml::Table) -> Result<Rules, SettingsError> {
         let (mut all, mut texts) = (toml::Table::new(), Vec::new());
-        let (mut sentences, mut authorities) = (None, None);
+        let (mut sentences, mut authorities, mut phrases) = (None, None, HashMap::new());
         for (family, text) in FAMILIES {
             let file: File = toml::from_str(text).map_err(|e| shape(PATH, &e))?;
             all.extend(file.settings.map(|settings| (family.to_owned(), settings)));
             texts.extend(file.rule.into_iter().map(|text| (family, text)));
             sentences = sentences.or(file.sentences);
             authorities = authorities.or(file.authorities);
+            phrases.extend(file.phrases);
         }
         merge(&mut all, user, PATH)?;
         check(&all)?;
@@ -297,12 +304,17 @@ impl Rules {
         let missing = |what: &str| SettingsError::Shape(PATH, format!("no {what}"));
         let sentences = sentences.ok_or_else(|| missing("sentences about captures"))?;
         let authorities = authorities.ok_or_else(|| missing("list of authorities"))?;
-        Ok(Rules { settings, sentences, authorities, rules })
+        Ok(Rules { settings, sentences, authorities, phrases, rules })
     }
 
     /// All of them, in the order of [`RuleId::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter()
+    }
+
+    /// What a kind of finding says in the few words of a story.
+    pub fn phrase(&self, kind: Kind) -> &str {
+        self.phrases.get(&kind).map_or(kind.text(), |phrase| phrase)
     }
 
     /// The rule of that id.
@@ -401,9 +413,11 @@ mod tests {
         for (family, text) in FAMILIES {
             let table: toml::Table = text.parse().unwrap();
             for name in table["settings"].as_table().unwrap().keys() {
-                // these two are for sentences of their own
-                let sentence = ["encrypted_share", "undecoded_share"].contains(&name.as_str());
+                // these two are for sentences of their own, and views raise no findings
+                let sentence = ["encrypted_share", "undecoded_share"].contains(&name.as_str()) || family == "views";
                 assert!(sentence || named.contains(&(family, name.clone())), "{family}.{name}");
+                let reason = table["settings"][name]["reason"].as_str();
+                assert!(reason.is_some_and(|reason| !reason.is_empty()), "{family}.{name}");
             }
         }
     }

@@ -78,8 +78,16 @@ settings!(
     /// The recorder's own set-up.
     Recorder: f64 {
         d_12, d_30, d_31, d_39, d_40, d_41, moved_once, moved_seconds, in_order, life_seconds, ntp_requests,
-        ntp_seconds, watch_seconds, reconnects, reconnect_seconds, region_rtt_factor, macs,
+        ntp_seconds, watch_seconds, reconnects, reconnect_seconds, region_rtt_factor, region_told, macs,
         mac_changes,
+    }
+);
+
+settings!(
+    /// Attempts to view, the allow-list, the bandwidth.
+    Views: f64 {
+        retry_seconds, next_seconds, stun_seconds, same_leg_seconds, same_leg_share, same_view_share, reply_seconds,
+        request_factor, alike_factor, baseline_seconds, day_seconds, upload_bytes, clip_seconds,
     }
 );
 
@@ -97,4 +105,5 @@ pub struct Settings {
     pub capture: Capture,
     pub path: Path,
     pub recorder: Recorder,
+    pub views: Views,
 }

@@ -215,12 +215,22 @@ pub(crate) fn found(
 
 /// The same of cases of every kind. Without flows the capture lasts ten minutes.
 pub(crate) fn found_among(cases: Cases, detector: impl Fn(&Scene<'_>) -> Vec<FindingRecord>) -> Vec<FindingRecord> {
+    found_in(cases, detector)
+}
+
+/// What anything makes of a scene of these cases.
+pub(crate) fn found_in<T>(cases: Cases, judge: impl Fn(&Scene<'_>) -> T) -> T {
+    found_at(Site::default(), cases, judge)
+}
+
+/// The same at a site of which the user has said something.
+pub(crate) fn found_at<T>(site: Site, cases: Cases, judge: impl Fn(&Scene<'_>) -> T) -> T {
     let last = cases.flows.iter().map(|case| case.last).max().unwrap_or_else(|| at(600.0));
     let cases = Cases { first: at(0.0), last, ..cases }.indexed();
     let rules = Rules::embedded().unwrap();
-    let base = KnowledgeBase::new(None, Site::default()).unwrap();
+    let base = KnowledgeBase::new(None, site).unwrap();
     let quality = CaptureQuality::default();
-    detector(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality })
+    judge(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality })
 }
 
 /// The end of a connection by a RST of `by` at that second, with that time to live.

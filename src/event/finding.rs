@@ -1,12 +1,12 @@
-//! What was found wrong, and how attempts to view went.
+//! What was found wrong.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::is_zero;
 use super::word::words;
-use super::{is_false, is_zero};
 use crate::time::Timestamp;
 
 words! {
@@ -325,89 +325,6 @@ pub struct Middlebox {
     pub text: Option<String>,
 }
 
-words! {
-    /// A way to view a recorder.
-    #[derive(Serialize)]
-    #[cfg_attr(test, derive(schemars::JsonSchema))]
-    #[serde(rename_all = "kebab-case")]
-    Method {
-        /// Straight to a forwarded port.
-        Direct "direct",
-        /// LAN Smart Forwarding.
-        Lsf "lsf",
-        /// Peer to peer.
-        P2p "p2p",
-        /// Through the vendor's relay.
-        Relay "relay",
-    }
-}
-
-words! {
-    /// What became of a step.
-    #[derive(Serialize)]
-    #[cfg_attr(test, derive(schemars::JsonSchema))]
-    #[serde(rename_all = "kebab-case")]
-    StepOutcome {
-        /// Video ran this way.
-        Worked "worked",
-        /// It was tried in vain.
-        Failed "failed",
-        /// There was no sign of a try.
-        NotTried "not-tried",
-        /// The capture does not tell.
-        Unclear "unclear",
-    }
-}
-
-/// One attempt to view, as a story.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SessionRecord {
-    /// `session`.
-    #[cfg_attr(test, schemars(extend("const" = "session")))]
-    pub event_type: &'static str,
-    /// Who views, where the capture shows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client: Option<IpAddr>,
-    /// Whose video it is, where the capture shows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recorder: Option<IpAddr>,
-    /// Its first packet.
-    pub start: Timestamp,
-    /// Its last.
-    pub end: Timestamp,
-    /// The ways that were tried, in order.
-    pub steps: Vec<SessionStep>,
-    /// The rate that video reached, in bits per second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bit_rate: Option<f64>,
-    /// It had not ended when this was written.
-    #[serde(skip_serializing_if = "is_false")]
-    pub interim: bool,
-}
-
-/// One way that was tried.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SessionStep {
-    /// The way.
-    pub method: Method,
-    /// What became of it.
-    pub outcome: StepOutcome,
-    /// Why.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-    /// Its flows.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub flow_ids: Vec<u64>,
-    /// Its first packet; a way that was not tried has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start: Option<Timestamp>,
-    /// Its last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end: Option<Timestamp>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -425,8 +342,6 @@ mod tests {
         same(Word::ALL, Word::text);
         same(State::ALL, State::text);
         same(Vantage::ALL, Vantage::text);
-        same(Method::ALL, Method::text);
-        same(StepOutcome::ALL, StepOutcome::text);
         assert_eq!(Severity::meant("Warn"), Some(Severity::Warning));
         assert!(Severity::Error > Severity::Warning && Severity::Warning > Severity::Info);
     }

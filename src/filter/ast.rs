@@ -41,7 +41,7 @@ pub enum Term {
     Text(TextKey, Vec<Pattern>),
     /// A number of the flow, compared.
     Compare(Measure, Op, f64),
-    /// `sev…`: the severity of a finding on the flow, compared.
+    /// `sev…`: the severity of the gravest claim on the flow, compared.
     Severity(Op, Severity),
 }
 
@@ -124,7 +124,7 @@ words! {
         Dns "dns",
         /// The relay's region.
         Region "region",
-        /// What the host is: no record says so yet.
+        /// What a host of it is: `recorder`, `client`.
         Role "role",
         /// The transport, or a protocol seen within: `tls`, `quic`, `dns`, `http`, `stun`, `sctp`, `rtp`.
         Proto "proto",
@@ -138,7 +138,7 @@ words! {
         Ja4 "ja4",
         /// Community id; its case counts.
         Community "community",
-        /// A finding's rule or kind: no record says so yet.
+        /// A finding on it, by rule, kind, a word of its kind, mode or id.
         Finding "finding",
     }
 }
@@ -188,7 +188,7 @@ words! {
         OneSided "one-sided",
         /// It had not ended.
         Interim "interim",
-        /// A middlebox holds its payload back: no record says so yet.
+        /// A box on the way holds its payload back, as a finding claims.
         Held "held",
     }
 }

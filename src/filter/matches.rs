@@ -4,20 +4,21 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::ast::{End, Expr, HostPattern, Measure, State, Term, TextKey};
+use super::known::Known;
 use super::text::Pattern;
 use crate::event::FlowRecord;
 
 /// Whether the flow passes the expression.
-pub(super) fn expr(expr: &Expr, flow: &FlowRecord<'_>) -> bool {
+pub(super) fn expr(expr: &Expr, flow: &FlowRecord<'_>, known: &Known<'_>) -> bool {
     match expr {
-        Expr::Or(parts) => parts.iter().any(|e| self::expr(e, flow)),
-        Expr::And(parts) => parts.iter().all(|e| self::expr(e, flow)),
-        Expr::Not(inner) => !self::expr(inner, flow),
-        Expr::Term(term) => self::term(term, flow),
+        Expr::Or(parts) => parts.iter().any(|e| self::expr(e, flow, known)),
+        Expr::And(parts) => parts.iter().all(|e| self::expr(e, flow, known)),
+        Expr::Not(inner) => !self::expr(inner, flow, known),
+        Expr::Term(term) => self::term(term, flow, known),
     }
 }
 
-fn term(term: &Term, flow: &FlowRecord<'_>) -> bool {
+fn term(term: &Term, flow: &FlowRecord<'_>, known: &Known<'_>) -> bool {
     match term {
         Term::Word(pattern) => word(pattern, flow),
         Term::Class(classes) => classes.contains(&flow.class),
@@ -28,11 +29,10 @@ fn term(term: &Term, flow: &FlowRecord<'_>) -> bool {
         }
         Term::Vlan(ranges) => ranges.iter().any(|r| flow.vlan.iter().any(|v| r.contains(*v))),
         Term::Id(ids) => ids.contains(&flow.flow_id),
-        Term::State(states) => states.iter().any(|s| state(*s, flow)),
-        Term::Text(key, patterns) => patterns.iter().any(|p| text(*key, p, flow)),
+        Term::State(states) => states.iter().any(|s| state(*s, flow, known)),
+        Term::Text(key, patterns) => patterns.iter().any(|p| text(*key, p, flow, known)),
         Term::Compare(measure, op, value) => self::measure(*measure, flow).is_some_and(|v| op.holds(v, *value)),
-        // No record tells findings yet.
-        Term::Severity(..) => false,
+        Term::Severity(op, severity) => known.severity(flow.flow_id).is_some_and(|found| op.holds(found, *severity)),
     }
 }
 
@@ -78,7 +78,7 @@ fn without_port(name: &str) -> &str {
     }
 }
 
-fn text(key: TextKey, pattern: &Pattern, flow: &FlowRecord<'_>) -> bool {
+fn text(key: TextKey, pattern: &Pattern, flow: &FlowRecord<'_>, known: &Known<'_>) -> bool {
     match key {
         TextKey::Sni => {
             let tls = flow.tls.as_ref().and_then(|t| t.sni.as_deref());
@@ -99,8 +99,8 @@ fn text(key: TextKey, pattern: &Pattern, flow: &FlowRecord<'_>) -> bool {
             Pattern::Glob(text) | Pattern::Literal(text) => text == id,
             Pattern::Regex(_) => pattern.is(id),
         }),
-        // No record tells roles or findings yet.
-        TextKey::Role | TextKey::Finding => false,
+        TextKey::Role => [flow.src_ip, flow.dest_ip].iter().any(|host| known.is_role(*host, pattern)),
+        TextKey::Finding => known.is_found(flow.flow_id, pattern),
     }
 }
 
@@ -119,7 +119,7 @@ fn protocols(flow: &FlowRecord<'_>) -> impl Iterator<Item = &'static str> {
     .filter_map(|(name, seen)| seen.then_some(name))
 }
 
-fn state(state: State, flow: &FlowRecord<'_>) -> bool {
+fn state(state: State, flow: &FlowRecord<'_>, known: &Known<'_>) -> bool {
     let is = |words: &[&str]| flow.flow.conn_state.is_some_and(|s| words.contains(&s));
     match state {
         State::Open => is(&["S1", "S2", "S3"]),
@@ -130,7 +130,7 @@ fn state(state: State, flow: &FlowRecord<'_>) -> bool {
         State::Midstream => flow.flow.midstream,
         State::OneSided => flow.flow.one_sided,
         State::Interim => flow.flow.interim,
-        State::Held => false,
+        State::Held => known.is_held(flow.flow_id),
         zeek => is(&[zeek.text()]),
     }
 }

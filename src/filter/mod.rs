@@ -22,10 +22,14 @@
 //!   held`.
 //! - `conf rate rtt retrans age bytes pkts` are compared with a number: decimal units, rates in bits. `dur` is `age`.
 //!   A flow that lacks the number (no round trip was seen) passes no comparison of it.
-//! - `role:`, `finding:`, `sev` and `state:held` are understood, but no record carries them yet: they match
-//!   nothing, and [`Filter::without_data`] tells them so that a caller can say it.
+//! - `finding:` takes a finding's rule (`CF-1`), kind, mode or id, or a word of its kind (`stall`, `dns`), and passes the
+//!   flows that such a finding cites, hints too. `sev` compares the gravest claim on the flow. `state:held` passes what
+//!   a claim of a content-filter stall cites. `role:recorder` and `role:client` pass flows of such a host.
+//! - Without a diagnosis nothing is found, so these but `role:` match nothing; [`Filter::asks_findings`] tells them, so
+//!   that a caller can say it.
 
 mod ast;
+mod known;
 mod lex;
 mod matches;
 mod number;
@@ -36,6 +40,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use ast::{End, Expr, HostPattern, Measure, Net, Op, Range, State, Term, TextKey};
+pub use known::Known;
 pub use text::{Pattern, Regex};
 
 use crate::event::FlowRecord;
@@ -53,9 +58,9 @@ impl Filter {
         Ok(Filter { expr: parse::parse(text)? })
     }
 
-    /// Whether the flow passes.
-    pub fn matches(&self, flow: &FlowRecord<'_>) -> bool {
-        self.expr.as_ref().is_none_or(|e| matches::expr(e, flow))
+    /// Whether the flow passes, by its record and by what is known beside it.
+    pub fn matches(&self, flow: &FlowRecord<'_>, known: &Known<'_>) -> bool {
+        self.expr.as_ref().is_none_or(|e| matches::expr(e, flow, known))
     }
 
     /// The expression; `None` for the empty filter.
@@ -68,26 +73,35 @@ impl Filter {
         parse::keys()
     }
 
-    /// The tests in it that no record can pass yet, as text.
-    pub fn without_data(&self) -> Vec<String> {
-        let mut found = Vec::new();
+    /// The tests in it that ask what was found, as text.
+    pub fn asks_findings(&self) -> Vec<String> {
+        self.terms().filter(|term| asks_findings(term)).map(ToString::to_string).collect()
+    }
+
+    /// Whether a test in it asks what hosts are.
+    pub fn asks_roles(&self) -> bool {
+        self.terms().any(|term| matches!(term, Term::Text(TextKey::Role, _)))
+    }
+
+    /// Its single tests, in order.
+    fn terms(&self) -> impl Iterator<Item = &Term> {
         let mut open: Vec<&Expr> = self.expr.iter().collect();
-        while let Some(expr) = open.pop() {
-            match expr {
-                Expr::Or(parts) | Expr::And(parts) => open.extend(parts.iter().rev()),
-                Expr::Not(inner) => open.push(inner),
-                Expr::Term(term) if lacks_data(term) => found.push(term.to_string()),
-                Expr::Term(_) => {}
+        std::iter::from_fn(move || {
+            loop {
+                match open.pop()? {
+                    Expr::Or(parts) | Expr::And(parts) => open.extend(parts.iter().rev()),
+                    Expr::Not(inner) => open.push(inner),
+                    Expr::Term(term) => return Some(term),
+                }
             }
-        }
-        found
+        })
     }
 }
 
-fn lacks_data(term: &Term) -> bool {
+fn asks_findings(term: &Term) -> bool {
     match term {
-        Term::Text(TextKey::Role | TextKey::Finding, _) | Term::Severity(..) => true,
-        Term::State(states) => states.iter().all(|s| *s == State::Held),
+        Term::Text(TextKey::Finding, _) | Term::Severity(..) => true,
+        Term::State(states) => states.contains(&State::Held),
         _ => false,
     }
 }

@@ -5,7 +5,7 @@ use crate::event::{HttpRecord, QuicRecord};
 use crate::present::sample;
 
 fn passes(text: &str, flow: &FlowRecord<'_>) -> bool {
-    Filter::parse(text).unwrap_or_else(|e| panic!("{}", e.render(text))).matches(flow)
+    Filter::parse(text).unwrap_or_else(|e| panic!("{}", e.render(text))).matches(flow, &Known::default())
 }
 
 #[test]
@@ -192,9 +192,40 @@ fn errors_point_at_the_place() {
 }
 
 #[test]
-fn tests_without_data_are_told() {
-    let filter = Filter::parse("relay (role:recorder or !sev>=warn) state:held state:held,S0").unwrap();
-    assert_eq!(filter.without_data(), ["role:recorder", "sev>=warning", "state:held"]);
+fn tests_that_ask_what_was_found_are_told() {
+    let filter = Filter::parse("relay (role:recorder or !sev>=warn) state:held state:held,S0 finding:stall").unwrap();
+    assert_eq!(filter.asks_findings(), ["sev>=warning", "state:held", "state:held,S0", "finding:stall"]);
+    assert!(filter.asks_roles() && !Filter::parse("sev>=warn").unwrap().asks_roles());
+}
+
+#[test]
+fn what_was_found_of_a_flow_and_what_its_hosts_are() {
+    let findings = sample::findings();
+    let flow = sample::relay();
+    let stall = findings.iter().find(|f| f.rule == "CF-1").unwrap();
+    let lead = FlowRecord { flow_id: stall.flow_ids[0], ..flow.clone() };
+    let other = FlowRecord { flow_id: 77, ..flow.clone() };
+    let recorder = lead.src_ip;
+    let roles = move |ip| (ip == recorder).then_some("recorder");
+    let known = Known::new(&findings, Some(Box::new(roles)));
+    let passes = |text: &str, flow: &FlowRecord<'_>| Filter::parse(text).unwrap().matches(flow, &known);
+    let id = format!("finding:{}", stall.id);
+    for text in ["finding:stall", "finding:CF-1", "finding:content-filter-stall", "finding:buffer-*", &id, "sev>=error"]
+    {
+        assert!(passes(text, &lead) && !passes(text, &other), "{text}");
+        assert!(!Filter::parse(text).unwrap().matches(&lead, &Known::default()), "{text}");
+    }
+    for text in ["state:held", "sev=error", "!finding:dns"] {
+        assert!(passes(text, &lead), "{text}");
+    }
+    assert!(!passes("finding:CF", &lead) && !passes("sev<=warn", &lead) && !passes("state:held", &other));
+    assert!(passes("role:recorder", &other) && !passes("role:client", &other));
+    // a hint is found, and neither grave nor a word about how the flow stands
+    let mut hint = findings.clone();
+    hint.iter_mut().for_each(|finding| finding.confidence = 0.5);
+    let known = Known::new(&hint, None);
+    let hinted = |text: &str| Filter::parse(text).unwrap().matches(&lead, &known);
+    assert!(hinted("finding:CF-1") && !hinted("sev>=info") && !hinted("state:held") && !hinted("role:recorder"));
 }
 
 /// Text that looks like an expression often enough to get deep into the parser.
@@ -283,7 +314,7 @@ proptest! {
         match Filter::parse(&text) {
             Ok(filter) => {
                 prop_assert_eq!(&Filter::parse(&filter.to_string()).unwrap(), &filter);
-                filter.matches(&sample::relay());
+                filter.matches(&sample::relay(), &Known::default());
             }
             Err(error) => {
                 prop_assert!(error.offset() <= text.len());
@@ -300,7 +331,7 @@ proptest! {
         prop_assert_eq!(&again, &filter);
         prop_assert_eq!(again.to_string(), canonical);
         for flow in [sample::relay(), sample::dns(), sample::unknown()] {
-            prop_assert_eq!(again.matches(&flow), filter.matches(&flow));
+            prop_assert_eq!(again.matches(&flow, &Known::default()), filter.matches(&flow, &Known::default()));
         }
     }
 }

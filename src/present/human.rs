@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use super::color::Style;
-use super::is_vendor;
 use super::summary::{ClassTotals, Summary, TopFlow};
 use super::verdict::verdict;
+use super::{is_vendor, site};
 use crate::decode::Undecoded;
+use crate::diagnose::Diagnosis;
 use crate::event::{Class, Rfc3339, Word};
 use crate::text::safe::{safe, safe_name};
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span, glyph};
@@ -25,6 +26,9 @@ pub fn write_summary(mut writer: impl Write, summary: &Summary, style: Style) ->
         page.blank();
     }
     facts(&mut page, summary);
+    if let Some(diagnosis) = &summary.diagnosis {
+        about_site(&mut page, diagnosis);
+    }
     classes(&mut page, summary);
     let notes = notes(summary);
     let notes_length = notes.iter().map(|(_, text)| wrap(text, style.width() - LABEL).len()).sum::<usize>() + 1;
@@ -159,6 +163,18 @@ fn facts(page: &mut Page, summary: &Summary) {
     // Without any flow the next step says it better.
     if !quality.advice.is_empty() && !summary.classes.is_empty() {
         page.labelled("Quality", &safe(&quality.advice).to_string());
+    }
+}
+
+/// What the capture says of the site, and how it was viewed.
+fn about_site(page: &mut Page, diagnosis: &Diagnosis) {
+    for (label, text) in site::facts(&diagnosis.site) {
+        page.labelled(label, &text);
+    }
+    let views = site::views(diagnosis, page.style);
+    if !views.is_empty() {
+        page.heading("VIEWS");
+        page.lines.extend(views);
     }
 }
 

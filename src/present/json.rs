@@ -1,7 +1,8 @@
 //! JSON: one document, streamed.
 //!
 //! ```text
-//! {"schema_version":1,"capture_quality":{…},"stats":{…},"classes":[{…}],"flows":[{…},…],"sessions":[…],"findings":[…]}
+//! {"schema_version":1,"capture_quality":{…},"stats":{…},"classes":[{…}],"flows":[{…},…],"sessions":[…],"findings":[…],
+//! "site":{…}}
 //! ```
 
 use std::io::{self, Write};
@@ -51,6 +52,10 @@ impl<W: Write> Document<W> {
             write_json(&mut self.writer, &diagnosis.sessions)?;
             self.writer.write_all(b",\n\"findings\":")?;
             write_json(&mut self.writer, &diagnosis.findings)?;
+            if diagnosis.site.tells() {
+                self.writer.write_all(b",\n\"site\":")?;
+                write_json(&mut self.writer, &diagnosis.site)?;
+            }
         }
         self.writer.write_all(b"}\n")?;
         self.writer.flush()?;
@@ -72,11 +77,12 @@ mod tests {
             for flow in &flows {
                 document.flow(flow).unwrap();
             }
-            let diagnosis = Diagnosis { findings: sample::findings(), ..Diagnosis::default() };
+            let diagnosis = Diagnosis { findings: sample::findings(), site: sample::site(), ..Diagnosis::default() };
             let judged = flows.len() > 1;
             let text = document.finish(judged.then_some(&diagnosis)).unwrap();
             let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
             assert_eq!(value["findings"].as_array().map(Vec::len), judged.then_some(diagnosis.findings.len()));
+            assert_eq!(value.get("site").is_some(), judged);
             assert_eq!(value["sessions"].as_array().map(Vec::len), judged.then_some(0));
             assert_eq!(value["flows"].as_array().unwrap().len(), flows.len());
             assert_eq!(value["schema_version"], 1);

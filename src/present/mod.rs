@@ -10,6 +10,7 @@ pub mod human;
 pub mod json;
 pub mod ndjson;
 pub mod report;
+mod site;
 pub mod summary;
 mod verdict;
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 use super::Format;
 use super::color::Style;
@@ -10,13 +11,14 @@ use super::human::write_summary;
 use super::json::Document;
 use super::ndjson::Ndjson;
 use super::summary::{Summary, SummaryBuilder};
+use crate::classify::roles::Role;
 use crate::classify::words::Subs;
 use crate::diagnose::Diagnosis;
 use crate::engine::analysis::{Analysis, FlowView};
 use crate::engine::brief::Briefs;
 use crate::engine::naming::Naming;
 use crate::event::{CaptureQuality, Class, FlowRecord, Severity, Stats};
-use crate::filter::Filter;
+use crate::filter::{Filter, Known};
 
 /// All that a report tells.
 #[derive(Debug)]
@@ -75,6 +77,9 @@ pub fn write(mut out: impl Write, format: Format, mut report: Report<'_>, style:
             if let Some(diagnosis) = &diagnosis {
                 diagnosis.sessions.iter().try_for_each(|session| sink.session(session))?;
                 diagnosis.findings.iter().try_for_each(|finding| sink.finding(finding))?;
+                if diagnosis.site.tells() {
+                    sink.site(&diagnosis.site)?;
+                }
             }
             sink.capture_quality(&report.quality)?;
             sink.stats(&report.stats)?;
@@ -105,19 +110,36 @@ impl Report<'_> {
     /// Gives every flow that passes the filter, in the order of their first frames.
     fn each_record(&self, mut take: impl FnMut(&FlowRecord<'_>) -> io::Result<()>) -> io::Result<Passed> {
         let mut passed = self.filter.map(|_| HashSet::new());
+        let known = self.known();
         for at in self.analysis.in_order() {
             let Some(view) = self.analysis.view(at, self.naming) else { continue };
             let record = view.record(&view.verdict(&view.facts()));
-            if self.passes(&record, &mut passed) {
+            if self.passes(&record, &known, &mut passed) {
                 take(&record)?;
             }
         }
         Ok(passed)
     }
 
+    /// What a filter may ask beside the records of flows; nothing, where none asks.
+    fn known(&self) -> Known<'_> {
+        let Some(filter) = self.filter else { return Known::default() };
+        let findings = self.diagnosis.as_ref().map(|diagnosis| &*diagnosis.findings).unwrap_or_default();
+        let roles = filter.asks_roles().then(|| {
+            let roles = self.naming.roles();
+            let word = |ip| match roles.role(ip) {
+                Role::Recorder | Role::RecorderGiven => Some("recorder"),
+                Role::Client => Some("client"),
+                Role::None => None,
+            };
+            Box::new(word) as Box<dyn Fn(IpAddr) -> Option<&'static str>>
+        });
+        Known::new(findings, roles)
+    }
+
     /// Whether a flow passes the filter; it is noted if it does.
-    fn passes(&self, record: &FlowRecord<'_>, passed: &mut Passed) -> bool {
-        let passes = self.filter.is_none_or(|f| f.matches(record));
+    fn passes(&self, record: &FlowRecord<'_>, known: &Known<'_>, passed: &mut Passed) -> bool {
+        let passes = self.filter.is_none_or(|f| f.matches(record, known));
         if let Some(passed) = passed.as_mut().filter(|_| passes) {
             passed.insert(record.flow_id);
         }
@@ -147,10 +169,11 @@ impl Report<'_> {
     fn summary_builder(&self) -> (SummaryBuilder, Passed) {
         let mut builder = SummaryBuilder::new();
         let mut passed = self.filter.map(|_| HashSet::new());
+        let known = self.known();
         let (mut briefs, mut unknown) = (Briefs::new(self.naming), Vec::new());
         for shard in 0..u32::try_from(self.analysis.shards.len()).unwrap_or(0) {
             for view in self.analysis.views_of(shard, self.naming) {
-                self.add(&view, &mut briefs, &mut builder, &mut unknown, &mut passed);
+                self.add(&view, &known, &mut briefs, &mut builder, &mut unknown, &mut passed);
             }
         }
         for (reasons, flows) in unknown {
@@ -163,6 +186,7 @@ impl Report<'_> {
     fn add(
         &self,
         view: &FlowView<'_>,
+        known: &Known<'_>,
         briefs: &mut Briefs,
         builder: &mut SummaryBuilder,
         unknown: &mut Vec<(Subs, u64)>,
@@ -170,7 +194,7 @@ impl Report<'_> {
     ) {
         if self.filter.is_some() {
             let record = view.record(&view.verdict(&view.facts()));
-            if self.passes(&record, passed) {
+            if self.passes(&record, known, passed) {
                 builder.record(&record);
             }
             return;

@@ -182,6 +182,7 @@ pub fn session() -> SessionRecord {
         outcome,
         reason: reason.into(),
         flow_ids: flow,
+        flow_ids_omitted: 0,
         start: start.map(at),
         end: start.map(|s| at(s + 5)),
     };
@@ -196,8 +197,81 @@ pub fn session() -> SessionRecord {
             step(Method::P2p, StepOutcome::Failed, "STUN on UDP 3478 is not answered", vec![2], Some(1)),
             step(Method::Relay, StepOutcome::Worked, "", vec![1, 4], Some(6)),
         ],
+        path: Some(Method::Relay),
         bit_rate: Some(3_900_000.0),
+        table: Some(table(1, Quality::Hd, 4_000_000.0)),
+        story: "Video came by the relay at 3.9 Mb/s; p2p failed: STUN on UDP 3478 is not answered.".into(),
+        finding_ids: vec!["0123456789ab".into()],
         interim: false,
+    }
+}
+
+fn table(channels: u32, quality: Quality, bit_rate: f64) -> TableRate {
+    TableRate { channels, quality, bit_rate, source: "S1:167-172".into() }
+}
+
+/// A site with a recorder, of whose allow-list a row works, one is blocked, and one nobody tried.
+pub fn site() -> SiteRecord {
+    let at = |seconds: u64| Some(Timestamp(1_750_000_000_000_000_000 + seconds * 1_000_000_000));
+    let row = |id: &str, pattern: &str, state, how: &str| AllowRow {
+        id: id.into(),
+        pattern: pattern.into(),
+        ports: vec!["TCP 443".into()],
+        requirement: "required",
+        purpose: "API services".into(),
+        state,
+        how: how.into(),
+        names: vec![pattern.into()],
+        last: at(9),
+        frame: Some(12),
+        finding_ids: Vec::new(),
+        sources: vec!["S1:19-20".into()],
+    };
+    let upload = UploadRecord {
+        flow_id: 9,
+        src_ip: "192.168.1.50".parse().unwrap(),
+        host: Some("oe-prod-media.s3.us-west-2.amazonaws.com".into()),
+        start: Timestamp(1_750_000_000_000_000_000),
+        bytes: 306_000_000,
+        bit_rate: Some(5_000_000.0),
+        clip_seconds: Some(1200.0),
+    };
+    SiteRecord {
+        event_type: "site",
+        product: "ows",
+        product_assumed: false,
+        recorders: vec![RecorderRecord {
+            ip: "192.168.1.50".parse().unwrap(),
+            given: false,
+            last_active: at(61),
+            last_registered: at(1),
+            last_response: None,
+            response_sequence: 41,
+        }],
+        allow_list: vec![
+            row("api", "restapi.gp4f.com", AllowState::Working, ""),
+            row("lsf", "lsf.u5fgb.com", AllowState::Blocked, "no connection can be made on TCP 443 (rst, D-6)"),
+            row("login", "ows.openeye.net", AllowState::NotExercised, ""),
+        ],
+        bandwidth: Bandwidth {
+            uplink_bit_rate: Some(5e6),
+            uplink_by: Some(UplinkBy::Site),
+            used_bit_rate: Some(1e6),
+            headroom_bit_rate: Some(4e6),
+            room_for: vec![table(4, Quality::Sd, 3e6), table(1, Quality::Hd, 4e6)],
+            recommended_bit_rate: Some(5e6),
+            uploads: vec![upload],
+            uploads_omitted: 0,
+            data: vec![DataUsage {
+                what: "baseline cloud communication".into(),
+                bytes: 31_250,
+                seconds: 60.0,
+                bytes_30_days: Some(1.35e9),
+                table_bytes_30_days: Some(1.35e9),
+                source: "S1:184".into(),
+            }],
+        },
+        flows_omitted: 12_345,
     }
 }
 

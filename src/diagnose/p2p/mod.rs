@@ -43,10 +43,14 @@ fn clients<'c>(flows: impl Iterator<Item = &'c Case>) -> Vec<IpAddr> {
     clients
 }
 
+/// What anybody asked the vendor's STUN server.
+pub(super) fn vendor_stun<'c>(scene: &Scene<'c>) -> impl Iterator<Item = &'c Case> {
+    scene.cases.flows.iter().filter(|case| case.class == Class::Stun && case.subs.has(Sub::Vendor))
+}
+
 /// D-13: each client whose questions the vendor's STUN server never answers.
 fn stun_unanswered(scene: &Scene<'_>) -> Vec<FindingRecord> {
-    let stun = scene.cases.flows.iter().filter(|case| case.class == Class::Stun && case.subs.has(Sub::Vendor));
-    clients(stun).into_iter().filter_map(|client| unanswered(scene, client)).collect()
+    clients(vendor_stun(scene)).into_iter().filter_map(|client| unanswered(scene, client)).collect()
 }
 
 fn unanswered(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
@@ -89,14 +93,14 @@ fn is_prohibited(icmp: Icmp) -> bool {
 }
 
 /// What one socket was told to be from outside.
-struct Told<'c> {
-    mapped: SocketAddr,
-    by: (IpAddr, u16),
+pub(super) struct Told<'c> {
+    pub(super) mapped: SocketAddr,
+    pub(super) by: (IpAddr, u16),
     case: &'c Case,
 }
 
 /// What each socket behind an address translation was told to be, and by whom.
-fn mappings<'c>(scene: &Scene<'c>) -> BTreeMap<(IpAddr, u16), Vec<Told<'c>>> {
+pub(super) fn mappings<'c>(scene: &Scene<'c>) -> BTreeMap<(IpAddr, u16), Vec<Told<'c>>> {
     let mut sockets: BTreeMap<_, Vec<Told<'c>>> = BTreeMap::new();
     for case in &scene.cases.flows {
         for (mapped, to) in case.stun.iter().flat_map(|stun| &stun.mapped) {
@@ -114,7 +118,7 @@ fn mappings<'c>(scene: &Scene<'c>) -> BTreeMap<(IpAddr, u16), Vec<Told<'c>>> {
 }
 
 /// Whether several remote ends see one socket at several addresses, each always at the same one.
-fn is_symmetric(told: &[Told<'_>], least: f64) -> bool {
+pub(super) fn is_symmetric(told: &[Told<'_>], least: f64) -> bool {
     let mut seen: BTreeMap<(IpAddr, u16), SocketAddr> = BTreeMap::new();
     let steady = told.iter().all(|told| *seen.entry(told.by).or_insert(told.mapped) == told.mapped);
     let mut addresses: Vec<SocketAddr> = seen.values().copied().collect();

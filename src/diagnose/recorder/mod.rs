@@ -26,7 +26,7 @@ const REGION_RTT: f64 = 0.02;
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let mut findings = time_blocked(scene);
     findings.extend(standing::detect(scene));
-    findings.extend(wrong_region(scene));
+    findings.extend(other_region(scene).or_else(|| wrong_region(scene)));
     findings.extend(scene.cases.flows.iter().filter_map(|case| remote_assist(scene, case)));
     findings.extend(scene.cases.flows.iter().filter_map(|case| exposed(scene, case)));
     findings.extend(scene.cases.contested.iter().filter_map(|(ip, claims)| contested(scene, *ip, claims)));
@@ -69,6 +69,22 @@ fn servers(asked: &[&Case]) -> usize {
     servers.sort_unstable();
     servers.dedup();
     servers.len()
+}
+
+/// D-31: a recorder uses the relay of another region than the user says is meant.
+fn other_region(scene: &Scene<'_>) -> Option<FindingRecord> {
+    let meant = scene.base.site.region.as_deref()?;
+    let own = scene.cases.flows.iter().filter(|case| case.class == Class::Relay && case.recorders[0]);
+    let (case, region) = own.filter_map(|case| Some((case, case.region.as_deref()?))).next()?;
+    if region.eq_ignore_ascii_case(meant) {
+        return None;
+    }
+    let draft = Draft::new(scene.rules, RuleId::D31, case.first(), case.last)
+        .about(case)
+        .base(scene.rules.settings.recorder.region_told)
+        .say(Place::Region, region)
+        .evidence(format!("the site file says {meant}"), Some(case.first_frame), Some(case.first()));
+    Some(draft.build())
 }
 
 /// D-31: a relay of another region than a recorder's answers the same site much sooner.

@@ -184,3 +184,17 @@ fn an_address_that_two_go_on_claiming_is_contested() {
     assert_eq!(claimed(RECORDER, other, 1, 300.0), []);
     assert_eq!(claimed(RECORDER, [0, 0, 0x5e, 0, 1, 7], 3, 5.0), []);
 }
+
+#[test]
+fn the_user_says_which_region_is_meant() {
+    let judged = |site: &str| {
+        let mut case = tcp(1, RECORDER, RELAY, Class::Relay, RELAY_NAME, 1.0, 60.0);
+        case.region = Some("us-west".to_owned());
+        let site = crate::classify::site::Site::parse(site).unwrap();
+        let cases = crate::engine::case::Cases { flows: vec![case], ..Default::default() };
+        crate::diagnose::testcases::found_at(site, cases, detect)
+    };
+    let told: Vec<_> = judged("region = \"us-east\"").into_iter().map(|f| (f.rule, f.confidence)).collect();
+    assert_eq!(told, [("D-31", 0.85)]);
+    assert!(judged("region = \"US-West\"").is_empty() && judged("").is_empty());
+}
