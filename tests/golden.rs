@@ -24,7 +24,17 @@ fn captures() -> Vec<PathBuf> {
 fn records(capture: &Path) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_relayscope")).arg("--ndjson").arg(capture).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect()
+    let lines = output.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+    lines.map(|l| serde_json::from_slice(l).unwrap()).chain(site(capture)).collect()
+}
+
+/// What a document tells of the site, marked as a record is.
+fn site(capture: &Path) -> Option<Value> {
+    let output = Command::new(env!("CARGO_BIN_EXE_relayscope")).arg("--json").arg(capture).output().unwrap();
+    let mut document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut site = document.as_object_mut().unwrap().remove("site")?;
+    site["event_type"] = "site".into();
+    Some(site)
 }
 
 fn text<'a>(record: &'a Value, key: &str) -> &'a str {

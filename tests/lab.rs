@@ -25,6 +25,7 @@ const MAY_SHARE: f64 = 0.1;
 
 /// A capture's truth and what the program says of it.
 struct Case {
+    path: PathBuf,
     name: String,
     /// The folder that it is in.
     family: String,
@@ -73,7 +74,8 @@ fn analyze(path: &Path) -> Case {
     let truth = path.with_file_name(format!("{name}.truth.json"));
     let truth = serde_json::from_slice(&fs::read(&truth).unwrap_or_else(|e| panic!("{}: {e}", truth.display())));
     let family = path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
-    Case { name, family, truth: truth.unwrap(), records: lines.map(|l| serde_json::from_slice(l).unwrap()).collect() }
+    let path = path.to_owned();
+    Case { path, name, family, truth: truth.unwrap(), records: lines.map(|l| serde_json::from_slice(l).unwrap()).collect() }
 }
 
 impl Case {
@@ -347,8 +349,9 @@ fn blocked_rows_are_told() {
         "client-hello-lost",
     ];
     for case in cases().iter().filter(|case| ["ports", "dns", "healthy"].contains(&&*case.family)) {
-        let site = case.records("site").next().unwrap();
-        let told = site["allow_list"].as_array().unwrap();
+        let document = Command::new(env!("CARGO_BIN_EXE_relayscope")).arg("--json").arg(&case.path).output().unwrap();
+        let document: Value = serde_json::from_slice(&document.stdout).unwrap();
+        let told = document["site"]["allow_list"].as_array().unwrap();
         let stopped: Vec<_> = told.iter().filter(|row| row["state"] == "blocked" || row["state"] == "partly").collect();
         rows += stopped.len();
         let must = case.truths("must").iter().filter(|f| blocks.iter().any(|kind| f["kind"] == *kind)).count();

@@ -91,7 +91,6 @@ fn site(scene: &Scene<'_>, findings: &[FindingRecord]) -> SiteRecord {
     let told = product::told(scene);
     let product = told.unwrap_or(product::ASSUMED);
     SiteRecord {
-        event_type: "site",
         product: product.name(),
         product_assumed: told.is_none(),
         recorders: support::recorders(scene),

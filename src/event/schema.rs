@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{CaptureQuality, FindingRecord, FlowRecord, MethodCounts, Methods, SessionRecord, SiteRecord, Stats};
+use super::{CaptureQuality, FindingRecord, FlowRecord, MethodCounts, Methods, SessionRecord, Stats};
 use crate::time::Timestamp;
 
 impl JsonSchema for Timestamp {
@@ -46,7 +46,6 @@ fn schema() -> Value {
         generator.subschema_for::<FlowRecord<'_>>(),
         generator.subschema_for::<SessionRecord>(),
         generator.subschema_for::<FindingRecord>(),
-        generator.subschema_for::<SiteRecord>(),
         generator.subschema_for::<CaptureQuality>(),
         generator.subschema_for::<Stats>(),
     ];

@@ -144,9 +144,6 @@ impl TableRate {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteRecord {
-    /// `site`.
-    #[cfg_attr(test, schemars(extend("const" = "site")))]
-    pub event_type: &'static str,
     /// The product, by the user's word or by what was seen: `ows`, `contera`.
     pub product: &'static str,
     /// Neither the user nor the capture says which product it is: it is taken for this one.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, SiteRecord, Stats};
+use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
 use crate::text::safe::is_unsafe;
 
 /// Writes records, each as one line. Nothing is held back here: what is written is whole lines, and when they leave
@@ -33,11 +33,6 @@ impl<W: Write> Ndjson<W> {
 
     /// What was found wrong.
     pub fn finding(&mut self, record: &FindingRecord) -> io::Result<()> {
-        self.record(record)
-    }
-
-    /// The site as a whole.
-    pub fn site(&mut self, record: &SiteRecord) -> io::Result<()> {
         self.record(record)
     }
 
@@ -108,11 +103,10 @@ mod tests {
         sink.flow(&sample::dns()).unwrap();
         sink.session(&sample::session()).unwrap();
         sample::findings().iter().try_for_each(|f| sink.finding(f)).unwrap();
-        sink.site(&sample::site()).unwrap();
         sink.capture_quality(&sample::quality()).unwrap();
         sink.stats(&Stats { event_type: "stats", frames: 3, ..Stats::default() }).unwrap();
         let text = String::from_utf8(sink.finish().unwrap()).unwrap();
-        assert_eq!(text.lines().count(), 6 + sample::findings().len());
+        assert_eq!(text.lines().count(), 5 + sample::findings().len());
         assert!(!text.contains("null"));
         for line in text.lines() {
             serde_json::from_str::<serde_json::Value>(line).unwrap();

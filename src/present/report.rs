@@ -77,9 +77,6 @@ pub fn write(mut out: impl Write, format: Format, mut report: Report<'_>, style:
             if let Some(diagnosis) = &diagnosis {
                 diagnosis.sessions.iter().try_for_each(|session| sink.session(session))?;
                 diagnosis.findings.iter().try_for_each(|finding| sink.finding(finding))?;
-                if diagnosis.site.tells() {
-                    sink.site(&diagnosis.site)?;
-                }
             }
             sink.capture_quality(&report.quality)?;
             sink.stats(&report.stats)?;

@@ -237,7 +237,6 @@ pub fn site() -> SiteRecord {
         clip_seconds: Some(1200.0),
     };
     SiteRecord {
-        event_type: "site",
         product: "ows",
         product_assumed: false,
         recorders: vec![RecorderRecord {
