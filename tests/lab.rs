@@ -75,7 +75,13 @@ fn analyze(path: &Path) -> Case {
     let truth = serde_json::from_slice(&fs::read(&truth).unwrap_or_else(|e| panic!("{}: {e}", truth.display())));
     let family = path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
     let path = path.to_owned();
-    Case { path, name, family, truth: truth.unwrap(), records: lines.map(|l| serde_json::from_slice(l).unwrap()).collect() }
+    Case {
+        path,
+        name,
+        family,
+        truth: truth.unwrap(),
+        records: lines.map(|l| serde_json::from_slice(l).unwrap()).collect(),
+    }
 }
 
 impl Case {

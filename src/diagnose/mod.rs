@@ -110,6 +110,7 @@ fn settle(found: Vec<FindingRecord>, quality: &CaptureQuality, rules: &Rules) ->
             draft::set_confidence(finding, confidence);
         }
     }
+    findings.retain(|finding| finding.confidence >= rules.settings.capture.told_least);
     findings.sort_by(draft::order);
     findings
 }

@@ -153,10 +153,19 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
         .evidence(format!("no answer in {:.0} s", seconds(waited)), None, Some(asked.ts.after(waited)));
     let draft = support(scene, case, asked.ts, alike.len(), draft).adjust(signs.weight);
     let draft = if is_poll(tcp, end) { draft.adjust(-settings.heartbeat) } else { draft };
-    let draft = if alike.len() < 2 { draft.adjust(-settings.alone) } else { draft };
+    let alone = alike.len() < 2 && !is_tried_again(scene, case, waited);
+    let draft = if alone { draft.adjust(-settings.alone) } else { draft };
     // healthy proxies show the signs of a box as well: they do not make a claim of one silent wait
-    let unsure = alike.len() < 2 || is_unsure(scene, case) || sees_video(scene, case, asked.ts, asked.ts.after(waited));
+    let unsure = alone || is_unsure(scene, case) || sees_video(scene, case, asked.ts, asked.ts.after(waited));
     Some(if unsure { draft.at_most(HINT) } else { draft }.build())
+}
+
+/// Whether a wait, long enough in itself, was ended without an answer and another attempt begun, to which none has come
+/// either.
+fn is_tried_again(scene: &Scene<'_>, case: &Case, waited: u64) -> bool {
+    let settings = &scene.rules.settings.stall;
+    let unanswered = |other: &&Case| other.established && other.payload[1] == 0 && other.first() >= case.last;
+    waited >= nanos(settings.first_byte_seconds) && attempts(scene, case).iter().any(unanswered)
 }
 
 /// Whether what has come may be an answer after all.
