@@ -13,7 +13,7 @@ settings!(
         attempts, attempts_within_seconds, repeated, alone, heartbeat, trickle_segments, trickle_bytes,
         trickle_gap_seconds_min, trickle_gap_seconds_max, trickle_variation, trickle_growth, trickle_bps,
         baseline_bps, baseline_factor, baseline_rate, trickle_segments_alike, less_than_a_head, plateau_bytes,
-        plateau_bps, plateau_segments, plateau_variation, then_release, release_bytes, release_bytes_least,
+        plateau_bps, plateau_segments, plateau_variation, alike_share, then_release, release_bytes, release_bytes_least,
         release_hold_seconds, release_after_seconds, release_factor_long, backlog_seconds, backlog_most, stream_bps,
         hold_seconds,
         release_seconds, release_silence_seconds, release_factor, backlog_share, at_end_seconds, at_end,

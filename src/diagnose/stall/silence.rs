@@ -366,12 +366,14 @@ fn stretch_of_drops<'a>(bursts: &'a [Burst], settings: &Stall) -> &'a [Burst] {
     bursts.get(..count).unwrap_or_default()
 }
 
-/// Whether drops are of one size, but for the first, which may hold a head.
+/// Whether nearly all drops are of one size. The first may hold a head, and the last the word that ends the connection.
 fn are_alike(drops: &[Burst], settings: &Stall) -> bool {
-    let Some(inner) = drops.get(1..) else { return false };
-    let sizes = inner.iter().flat_map(Burst::sizes);
-    let (least, most) = sizes.fold((u64::MAX, 0), |(least, most), size| (least.min(size), most.max(size)));
-    !inner.is_empty() && (most as f64) <= least as f64 * (1.0 + settings.plateau_variation)
+    let mut sizes: Vec<u64> = drops.iter().skip(1).flat_map(Burst::sizes).collect();
+    sizes.sort_unstable();
+    let Some(usual) = sizes.get(sizes.len() / 2) else { return false };
+    let most = (*usual as f64) * settings.plateau_variation;
+    let alike = sizes.iter().filter(|size| size.abs_diff(*usual) as f64 <= most).count();
+    alike as f64 >= sizes.len() as f64 * settings.alike_share
 }
 
 /// Whether drops come by a timer, with the first of them, which may be a head, or without.
