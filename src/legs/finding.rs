@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 
 use super::Legs;
 use super::hold::Hold;
-use super::judge::{Judged, What};
+use super::judge::{Doubt, Judged, What};
 use super::lag::Lag;
 
 /// The findings of all that was judged, one a cause, in order.
@@ -59,6 +59,8 @@ fn finding(legs: &Legs<'_>, judged: &Judged, rules: &Rules) -> Option<FindingRec
     let told = Told { legs, judged, flow };
     let draft = match &judged.what {
         What::Held(hold, mode) => told.held(told.start(rules, RuleId::Cf9, hold.from.at, hold.until).mode(*mode), hold),
+        // what has another cause is no finding of these rules
+        What::Open(_, Doubt::Busy | Doubt::Closed | Doubt::Refused) => return None,
         What::Open(hold, why) => {
             let mode = if hold.released.is_some() { Mode::HoldRelease } else { told.plain_mode() };
             let draft = told.start(rules, RuleId::Cf9, hold.from.at, hold.until).mode(mode);
@@ -152,7 +154,12 @@ impl Told<'_> {
             )
             .evidence_in(
                 outside,
-                format!("lag-one: it comes out with the next, as do {} in all, each {:.1} s late", lag.late, lag.seconds),
+                format!(
+                    "lag-one: {} of it come out only with the next, {:.1} s later, and so with {} in all",
+                    Bytes(lag.bytes as u64),
+                    lag.seconds,
+                    lag.late
+                ),
                 Some(lag.out.frame),
                 Some(self.time(outside, lag.out.at)),
             )

@@ -20,8 +20,6 @@ pub struct Hold {
     pub come_out: f64,
     /// What came out at last, if the most of it did: when, and in which frame.
     pub released: Option<Step>,
-    /// Pieces in which the little came out that did, but for what did at once.
-    pub drops: usize,
 }
 
 /// The first hold of what `put_in` shows to go in and `come_out` to come out, from `within[0]` to `within[1]`. `doubt` is
@@ -29,24 +27,49 @@ pub struct Hold {
 pub fn find(put_in: &Curve, come_out: &Curve, within: [f64; 2], doubt: f64, settings: &Settings) -> Option<Hold> {
     let [begin, end] = within;
     let put_in = put_in.within(begin, end);
+    let weighed = weigh(&put_in);
     let margin = settings.margin_seconds + doubt;
     for from in put_in.steps() {
         let before = put_in.by(from.at) - step_bytes(&put_in, from);
         let base = come_out.by(from.at - margin);
-        let mut wanted = settings.held_bytes;
-        while let Some(enough) = put_in.reaches(before + wanted) {
-            let waited = enough.at + settings.held_seconds + doubt;
-            if waited > end {
-                break;
-            }
-            let waiting = put_in.by(enough.at) - before;
-            if come_out.by(waited) - base < settings.passed_share * waiting {
+        let mut lasts = settings.held_seconds + doubt;
+        while from.at + lasts <= end {
+            let until = from.at + lasts;
+            let held = put_in.by(until) - before;
+            // how long each byte has waited, on the whole: what has just come in has not been held
+            let waits = until * held - weighed.between(from.at, until);
+            let long = waits >= settings.waited_share * lasts * held;
+            if held >= settings.held_bytes && long && come_out.by(until) - base < settings.passed_share * held {
                 return Some(measure(&put_in, come_out, from.at, before, base, end, settings));
             }
-            wanted *= 2.0;
+            lasts *= LONGER;
         }
     }
     None
+}
+
+/// Each stretch that is looked at is so many times longer than the one before.
+const LONGER: f64 = 1.5;
+
+/// Bytes times the moments at which they came, added up.
+struct Weighed(Vec<(f64, f64)>);
+
+impl Weighed {
+    /// Of what came from `from` on, until `until`.
+    fn between(&self, from: f64, until: f64) -> f64 {
+        let by = |upto: usize| upto.checked_sub(1).and_then(|last| self.0.get(last)).map_or(0.0, |(_, sum)| *sum);
+        by(self.0.partition_point(|(at, _)| *at <= until)) - by(self.0.partition_point(|(at, _)| *at < from))
+    }
+}
+
+fn weigh(curve: &Curve) -> Weighed {
+    let (mut before, mut sum) = (0.0, 0.0);
+    let weighed = curve.steps().iter().map(|step| {
+        sum += (step.bytes - before) * step.at;
+        before = step.bytes;
+        (step.at, sum)
+    });
+    Weighed(weighed.collect())
 }
 
 /// The bytes of one step.
@@ -68,10 +91,10 @@ fn measure(
 ) -> Hold {
     let inside = |at: f64| put_in.by(at) - before;
     let outside = |at: f64| come_out.by(at) - base;
-    let after = come_out.steps().iter().filter(|step| step.at > from && step.at <= end);
+    let mut after = come_out.steps().iter().filter(|step| step.at > from && step.at <= end);
     // not while the little that went in at first still passes
     let enough = put_in.reaches(before + settings.held_bytes).map_or(from, |step| step.at);
-    let ended = after.clone().find(|step| {
+    let ended = after.find(|step| {
         step.at > enough && step.bytes - base >= settings.passed_share * inside(step.at).max(settings.held_bytes)
     });
     let until = ended.map_or(end, |step| step.at);
@@ -81,8 +104,7 @@ fn measure(
     let from = first.unwrap_or(Step { at: from, bytes: before, frame: 0 });
     let held = inside(until);
     let released = ended.copied().filter(|_| outside(end) >= settings.released_share * held);
-    let drops = after.filter(|step| step.at < until && step.at > from.at + settings.margin_seconds).count();
-    Hold { from, until, put_in: held, come_out: leaked, released, drops }
+    Hold { from, until, put_in: held, come_out: leaked, released }
 }
 
 #[cfg(test)]
@@ -130,7 +152,7 @@ mod tests {
         assert_eq!((held.until, held.released.map(|s| s.at)), (16.0, Some(16.0)));
         let drips: Vec<_> = (0..6).map(|n| (2.0 + f64::from(n) * 5.0, 200.0)).collect();
         let dripped = found(&put_in, &drips, 40.0, 0.0).unwrap();
-        assert_eq!((dripped.drops, dripped.released), (5, None));
+        assert_eq!((dripped.until, dripped.released), (40.0, None));
         // in the middle of a stream that had passed
         let mut stops = stream(1.0, 100.0, 40_000.0, 0.01);
         stops.retain(|(at, _)| *at < 50.0);
@@ -143,6 +165,8 @@ mod tests {
         assert_eq!(found(&stream(1.0, 9.0, 40_000.0, 0.0), &[], 10.0, 0.0), None);
         assert_eq!(found(&stream(1.0, 90.0, 500.0, 0.0), &[], 100.0, 0.0), None);
         assert!(found(&stream(1.0, 9.0, 40_000.0, 0.0), &[], 20.0, 0.0).is_some());
+        // all of it has just come in
+        assert_eq!(found(&[(1.0, 100.0), (10.9, 900_000.0)], &[(1.0, 100.0), (12.0, 900_000.0)], 30.0, 0.0), None);
         assert_eq!(found(&stream(1.0, 9.0, 40_000.0, 0.0), &[], 20.0, 9.0), None);
     }
 }

@@ -309,7 +309,7 @@ impl Work<'_> {
             for wan in pool.wan.iter().take(POOL_MOST) {
                 let Some(b) = self.legs.wan.flows.get(*wan) else { continue };
                 let later = self.later(a, b);
-                if self.meet(a, b) && later >= -self.near() {
+                if self.meet(a, b) && later >= -self.near() && later <= self.settings.opened_seconds + self.near() {
                     found.push((later.abs(), *lan, *wan));
                 }
             }
@@ -397,7 +397,8 @@ fn has_one_sequence(a: &LegFlow, b: &LegFlow) -> bool {
 /// Bytes that came through in a direction.
 pub fn amount(flow: &LegFlow, direction: Direction) -> f64 {
     let side = flow.side(direction);
-    side.sent.total().max(side.acked.total()) as f64
+    // an acknowledgement counts the end of the stream as a byte
+    if side.sent.total() == 0 && !flow.case.one_sided { 0.0 } else { side.sent.total().max(side.acked.total()) as f64 }
 }
 
 /// Sets of words that were seen together.

@@ -12,11 +12,12 @@ use crate::diagnose::settings::Legs as Settings;
 use crate::engine::case::{Case, Direction, TcpCase};
 use crate::engine::leg::LegFlow;
 use crate::event::{Class, HINT, Mode};
+use crate::time::seconds;
 
 use super::Legs;
 use super::curve::Curve;
 use super::hold::{self, Hold};
-use super::join::{Join, Joined, Pool, goes_out};
+use super::join::{Join, Joined, goes_out};
 use super::lag::{self, Lag};
 
 /// What was found of a stream.
@@ -75,17 +76,50 @@ impl Doubt {
 
 /// Judges all streams.
 pub fn judge(legs: &Legs<'_>, joined: &Joined, rules: &Rules) -> Vec<Judged> {
-    let settings = &rules.settings.legs;
-    let bench = Bench { legs, joined, settings };
+    let bench = Bench { legs, joined, settings: &rules.settings.legs };
     let mut found: Vec<Judged> = Vec::new();
+    let mut groups: BTreeMap<Group, Streams> = BTreeMap::new();
     for pair in joined.pairs.iter().filter(|pair| !pair.same) {
-        let streams = [Direction::Orig, Direction::Resp].into_iter();
-        found.extend(streams.filter_map(|sender| bench.stream(sender, &[pair.clone()], &[pair.lan], &[pair.wan])));
+        let streams = Streams::of_pair(pair);
+        found.extend(bench.judge(&streams));
+        bench.add(&mut groups, &streams);
     }
     for pool in &joined.pools {
-        found.extend(bench.pool(pool));
+        for lan in &pool.lan {
+            let likely: Vec<Join> = pool.likely.iter().filter(|join| join.lan == *lan).cloned().collect();
+            let all = (pool.lan.clone(), pool.wan.clone());
+            let streams = Streams { flows: vec![*lan], halves: likely, lan: all.0, wan: all.1 };
+            found.extend(bench.judge(&streams));
+            bench.add(&mut groups, &streams);
+        }
     }
+    // none of them may have been long enough by itself
+    let known: HashSet<usize> = found.iter().flat_map(|judged| &judged.lan).copied().collect();
+    let groups = groups.values().filter(|group| group.flows.len() > 1);
+    found.extend(groups.filter(|group| !group.flows.iter().any(|at| known.contains(at))).flat_map(|group| bench.judge(group)));
     found
+}
+
+/// A client, and what it goes to.
+type Group = (IpAddr, String, u16);
+
+/// Flows whose streams are judged together.
+#[derive(Clone, Debug, Default)]
+struct Streams {
+    /// The inner flows.
+    flows: Vec<usize>,
+    /// Those of them of which the outer half is known, or likely.
+    halves: Vec<Join>,
+    /// All inner flows by which may come out what has gone in outside.
+    lan: Vec<usize>,
+    /// All outer flows by which may come out what has gone in inside.
+    wan: Vec<usize>,
+}
+
+impl Streams {
+    fn of_pair(pair: &Join) -> Streams {
+        Streams { flows: vec![pair.lan], halves: vec![pair.clone()], lan: vec![pair.lan], wan: vec![pair.wan] }
+    }
 }
 
 struct Bench<'a> {
@@ -103,80 +137,99 @@ impl Bench<'_> {
         self.legs.wan.flows.get(at)
     }
 
-    /// The streams of a pool: each by itself; and where none of a client's was long enough for that, all of them.
-    fn pool(&self, pool: &Pool) -> Vec<Judged> {
-        let mut found = Vec::new();
-        let mut clients: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
-        for at in &pool.lan {
-            let Some(flow) = self.lan(*at) else { continue };
-            clients.entry(flow.case.orig.0).or_default().push(*at);
-            found.extend(self.stream(Direction::Orig, &[], &[*at], &pool.wan));
-        }
-        for join in &pool.likely {
-            found.extend(self.stream(Direction::Resp, std::slice::from_ref(join), &pool.lan, &pool.wan));
-        }
-        let has = |found: &[Judged], client: &[usize]| found.iter().any(|j| j.lan.iter().any(|at| client.contains(at)));
-        for flows in clients.values().filter(|flows| flows.len() > 1) {
-            if has(&found, flows) {
-                continue;
+    /// Adds streams to those of the same client to the same place.
+    fn add(&self, groups: &mut BTreeMap<Group, Streams>, streams: &Streams) {
+        for flow in streams.flows.iter().filter_map(|at| self.lan(*at)) {
+            let case = &flow.case;
+            let to = case.host.clone().unwrap_or_else(|| case.resp.0.to_string());
+            let group = groups.entry((case.orig.0, to, case.port())).or_default();
+            group.flows.extend(&streams.flows);
+            group.halves.extend(streams.halves.iter().cloned());
+            for (all, more) in [(&mut group.lan, &streams.lan), (&mut group.wan, &streams.wan)] {
+                all.extend(more);
+                all.sort_unstable();
+                all.dedup();
             }
-            let likely: Vec<Join> = pool.likely.iter().filter(|join| flows.contains(&join.lan)).cloned().collect();
-            let up = self.stream(Direction::Orig, &[], flows, &pool.wan);
-            let down = || (likely.len() > 1).then(|| self.stream(Direction::Resp, &likely, &pool.lan, &pool.wan)).flatten();
-            found.extend(up.or_else(down));
         }
-        found
     }
 
-    /// What became of a stream that `sender` sends. Out of the site it goes in by the flows of `lan` and comes out by any
-    /// of `wan`; into the site it goes in by the outer halves of `halves` and comes out by any of `lan`.
-    fn stream(&self, sender: Direction, halves: &[Join], lan: &[usize], wan: &[usize]) -> Option<Judged> {
-        let leading: Vec<usize> =
-            if halves.is_empty() { lan.to_vec() } else { halves.iter().map(|half| half.lan).collect() };
+    /// What became of streams, in both directions.
+    fn judge(&self, streams: &Streams) -> Vec<Judged> {
+        [Direction::Orig, Direction::Resp].into_iter().filter_map(|sender| self.stream(sender, streams)).collect()
+    }
+
+    /// What became of a stream that `sender` sends. Out of the site it goes in by the inner flows, and into the site by
+    /// their outer halves.
+    fn stream(&self, sender: Direction, streams: &Streams) -> Option<Judged> {
+        let outward = sender == Direction::Orig;
+        let halves: Vec<(&LegFlow, &LegFlow)> =
+            streams.halves.iter().filter_map(|half| Some((self.lan(half.lan)?, self.wan(half.wan)?))).collect();
+        let leading: Vec<usize> = match outward {
+            true => streams.flows.clone(),
+            false => streams.halves.iter().map(|half| half.lan).collect(),
+        };
         let flows: Vec<&LegFlow> = leading.iter().filter_map(|at| self.lan(*at)).collect();
-        let others: Vec<&LegFlow> = wan.iter().filter_map(|at| self.wan(*at)).collect();
+        let others: Vec<&LegFlow> = streams.wan.iter().filter_map(|at| self.wan(*at)).collect();
+        let sound = |flow: &&LegFlow| flow.case.established && !flow.case.one_sided && goes_out(&flow.case);
         let carries = |flow: &&LegFlow| is_judged(&flow.case);
-        if !flows.iter().all(|flow| flow.case.established && !flow.case.one_sided && goes_out(&flow.case))
-            || !flows.iter().any(carries) && !others.iter().any(carries)
-        {
+        if flows.is_empty() || !flows.iter().all(sound) || !flows.iter().chain(&others).any(carries) {
             return None;
         }
-        let outward = sender == Direction::Orig;
-        let (put_in, come_out) = if outward {
-            let put_in = flows.iter().map(|flow| self.inner(flow, sender, true));
-            (put_in.collect::<Vec<_>>(), others.iter().map(|flow| self.outer(flow, sender, false)).collect::<Vec<_>>())
+        let (put_in, come_out): (Vec<Curve>, Vec<Curve>) = if outward {
+            (flows.iter().map(|f| self.inner(f, sender, true)).collect(), others.iter().map(|f| self.outer(f, sender, false)).collect())
         } else {
-            let put_in = halves.iter().filter_map(|half| {
-                let (flow, other) = (self.lan(half.lan)?, self.wan(half.wan)?);
-                // what the box still fetches for nobody is not held from anybody
-                Some(self.outer(other, sender, true).within(f64::NEG_INFINITY, self.open_until(flow)))
-            });
-            let all = lan.iter().filter_map(|at| self.lan(*at));
-            (put_in.collect(), all.map(|flow| self.inner(flow, sender, false)).collect())
+            // what the box still fetches for nobody is not held from anybody
+            let wanted = |(a, b): &(&LegFlow, &LegFlow)| {
+                self.outer(b, sender, true).within(f64::NEG_INFINITY, self.open_until(a))
+            };
+            let all = streams.lan.iter().filter_map(|at| self.lan(*at));
+            (halves.iter().map(wanted).collect(), all.map(|f| self.inner(f, sender, false)).collect())
         };
-        let [begin, end] = self.legs.overlap();
-        let open = flows.iter().map(|flow| self.open_until(flow)).fold(f64::NEG_INFINITY, f64::max);
-        let alone = flows.len() == 1;
-        let end = if !outward && alone { end.min(open) } else { end };
         let (put_in, come_out) = (Curve::sum(&put_in), Curve::sum(&come_out));
+        let [begin, end] = self.legs.overlap();
+        let alone = flows.len() == 1;
+        let open = flows.iter().map(|flow| self.open_until(flow)).fold(f64::NEG_INFINITY, f64::max);
+        let end = if outward { end } else { end.min(open) };
         let doubt = self.legs.clock.uncertainty;
         let judged = |what: What, most: f64| {
-            Some(Judged { lan: leading.clone(), wan: wan.to_vec(), sender, what, most })
+            Some(Judged { lan: leading.clone(), wan: streams.wan.clone(), sender, what, most })
         };
         let Some(hold) = hold::find(&put_in, &come_out, [begin, end], doubt, self.settings) else {
-            let one = alone && halves.len() <= 1 && wan.len() == 1 || halves.len() == 1;
+            let one = alone && halves.len() == 1;
             let lag = one.then(|| lag::find(&put_in, &come_out, doubt, self.settings)).flatten()?;
             return judged(What::Lagged(lag), 1.0);
         };
-        if !outward && !alone && self.waited(&flows, hold.from.at) < self.settings.held_seconds {
+        if !outward && self.waited(&flows, hold.from.at) < self.settings.held_seconds {
             return None;
         }
-        let (out_flows, in_flows): (Vec<&LegFlow>, &[&LegFlow]) =
-            if outward { (others.clone(), &flows) } else { (flows.clone(), &others) };
-        match self.doubt(sender, &hold, &flows, in_flows, &out_flows) {
+        let leading = self.heaviest(leading, sender, streams, &hold);
+        let judged = |what: What, most: f64| Some(Judged { lan: leading, wan: streams.wan.clone(), sender, what, most });
+        let (ins, outs) = if outward { (&flows, &others) } else { (&others, &flows) };
+        match self.doubt(sender, &hold, &flows, ins, outs) {
             Some(why) => judged(What::Open(hold, why), HINT),
-            None => judged(What::Held(hold, self.mode(outward, &hold, &flows)), 1.0),
+            None => judged(What::Held(hold, self.mode(outward, &hold, &flows, &halves)), 1.0),
         }
+    }
+
+    /// The flows that had a part in a hold, the one with the most first.
+    fn heaviest(&self, flows: Vec<usize>, sender: Direction, streams: &Streams, hold: &Hold) -> Vec<usize> {
+        let weight = |at: usize| {
+            let half = streams.halves.iter().find(|half| half.lan == at).and_then(|half| self.wan(half.wan));
+            let curve = match sender {
+                Direction::Orig => self.lan(at).map(|flow| self.inner(flow, sender, true)),
+                Direction::Resp => half.map(|flow| self.outer(flow, sender, true)),
+            };
+            curve.map_or(0.0, |curve| curve.by(hold.until) - curve.by(hold.from.at - self.settings.margin_seconds))
+        };
+        if flows.len() < 2 {
+            return flows;
+        }
+        let weighed: Vec<(f64, usize)> = flows.iter().map(|at| (weight(*at), *at)).collect();
+        let most = weighed.iter().map(|(weight, _)| *weight).fold(0.0, f64::max);
+        // of those that are alike the first leads
+        let mut heavy: Vec<(f64, usize)> = weighed.into_iter().filter(|(weight, _)| *weight > self.settings.passed_share * most).collect();
+        heavy.sort_by_key(|(weight, at)| (*weight < self.settings.released_share * most, *at));
+        heavy.into_iter().map(|(_, at)| at).collect()
     }
 
     fn inner(&self, flow: &LegFlow, sender: Direction, taken: bool) -> Curve {
@@ -228,13 +281,13 @@ impl Bench<'_> {
         }
         let closed = out_flows.iter().filter_map(|flow| trouble(&flow.case, other(sender))).any(|t| {
             let since = if outward { self.legs.wan_at(t.closed.since) } else { self.legs.lan_at(t.closed.since) };
-            let until = since + crate::time::seconds(t.closed.nanos);
+            let until = since + seconds(t.closed.nanos);
             t.closed.nanos > 0 && until.min(hold.until) - since.max(hold.from.at) >= self.settings.closed_share * (hold.until - hold.from.at)
         });
         if closed {
             return Some(Doubt::Closed);
         }
-        (outward && flows.iter().all(|flow| self.is_refused(&flow.case, hold))).then_some(Doubt::Refused)
+        (outward && hold.released.is_none() && flows.iter().all(|flow| self.is_refused(&flow.case, hold))).then_some(Doubt::Refused)
     }
 
     /// Whether the box answered an upload itself with a refusal, or broke it off, before it had held it for long.
@@ -243,13 +296,11 @@ impl Bench<'_> {
         let turns = case.http.iter().flat_map(|http| &http.turns);
         // a timeout is how a hold ends that is nobody's refusal
         let refuses = turns.map(|turn| turn.turn.status).any(|status| status >= 400 && !matches!(status, 408 | 504));
-        let broken = tcp.rst_by == Some(Direction::Resp) || tcp.fin_by == Some(Direction::Resp);
-        let lasted = self.open_until_of(case) - hold.from.at;
-        refuses || broken && lasted < self.settings.refusal_seconds
-    }
-
-    fn open_until_of(&self, case: &Case) -> f64 {
-        self.legs.lan_at(case.last)
+        let reset = tcp.rst_by == Some(Direction::Resp);
+        // in TLS the answer before the end is not to be read
+        let ends = tcp.fin_by == Some(Direction::Resp) && case.tls.is_some();
+        let lasted = self.legs.lan_at(case.last) - hold.from.at;
+        refuses || (reset || ends) && lasted < self.settings.refusal_seconds
     }
 
     /// Whether the outer capture shows nothing during a hold of connections that go on in the inner one.
@@ -300,20 +351,41 @@ impl Bench<'_> {
         acked.total() + sent.total() > 0.0 && open >= self.settings.busy_share * looks
     }
 
-    fn mode(&self, outward: bool, hold: &Hold, flows: &[&LegFlow]) -> Mode {
-        let closed = || {
-            let box_closed = flows.iter().filter_map(|flow| trouble(&flow.case, Direction::Resp)).any(|t| {
-                crate::time::seconds(t.closed.nanos) >= self.settings.closed_share * (hold.until - hold.from.at)
-            });
-            outward && box_closed
+    fn mode(&self, outward: bool, hold: &Hold, flows: &[&LegFlow], halves: &[(&LegFlow, &LegFlow)]) -> Mode {
+        let walls = || {
+            let troubles = flows.iter().filter_map(|flow| trouble(&flow.case, Direction::Resp));
+            outward && troubles.into_iter().any(|t| seconds(t.closed.nanos) >= self.settings.wall_seconds)
+        };
+        let drips = || {
+            let sender = if outward { Direction::Orig } else { Direction::Resp };
+            halves.iter().any(|(a, b)| {
+                let come_out = if outward { self.outer(b, sender, false) } else { self.inner(a, sender, false) };
+                self.drips(&come_out, hold)
+            })
         };
         match () {
             () if hold.released.is_some() => Mode::HoldRelease,
-            () if hold.drops as f64 >= self.settings.drops => Mode::Trickle,
-            () if closed() => Mode::ZeroWindow,
+            () if drips() => Mode::Trickle,
+            () if walls() => Mode::ZeroWindow,
             () if outward => Mode::UploadSwallow,
             () => Mode::BufferAll,
         }
+    }
+
+    /// Whether drops of comfort come out while the rest is held: small ones, several, and not all at the beginning.
+    fn drips(&self, come_out: &Curve, hold: &Hold) -> bool {
+        let (mut before, mut drops) = (0.0, 0usize);
+        let begun = come_out.steps().first().map_or(0.0, |step| step.at).max(hold.from.at) + self.settings.margin_seconds;
+        for step in come_out.steps().iter().filter(|step| step.at < hold.until) {
+            if step.at > begun {
+                if step.bytes - before > self.settings.drop_bytes {
+                    return false;
+                }
+                drops = drops.saturating_add(1);
+            }
+            before = step.bytes;
+        }
+        drops as f64 >= self.settings.drops
     }
 }
 
@@ -324,7 +396,8 @@ fn is_judged(case: &Case) -> bool {
 
 fn curve(flow: &LegFlow, sender: Direction, begun: f64, taken: bool) -> Curve {
     let side = flow.side(sender);
-    let line = if taken || side.sent.total() == 0 { &side.acked } else { &side.sent };
+    let unseen = flow.case.one_sided && side.sent.total() == 0;
+    let line = if taken || unseen { &side.acked } else { &side.sent };
     Curve::of(line, begun, taken)
 }
 

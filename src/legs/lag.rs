@@ -1,4 +1,8 @@
-//! Whether a box passes each message on only when the next one comes in.
+//! Whether a box passes each message on, or the end of it, only when the next one comes in.
+//!
+//! Between two messages nothing goes in. What passes on at once has come out by then; what waits for the next message
+//! waits all through the pause, and comes out with the first of it. Amounts that differ between the two sides of a proxy
+//! look alike at first, but only ever grow.
 
 use super::curve::{Curve, Step};
 use crate::diagnose::settings::Legs as Settings;
@@ -8,93 +12,159 @@ use crate::diagnose::settings::Legs as Settings;
 pub struct Lag {
     /// The first message.
     pub first: Step,
-    /// It, as it came out.
+    /// What came out of it with the next.
     pub out: Step,
-    /// The last that came out.
+    /// When the last came out.
     pub last: f64,
-    /// How many messages.
+    /// How many messages went in.
     pub messages: usize,
-    /// How many of them came out with the next one.
+    /// How many of them came out with the next one, or their ends.
     pub late: usize,
     /// How late they were, in seconds: the median.
     pub seconds: f64,
+    /// How much of them was late, in bytes: the median.
+    pub bytes: f64,
 }
 
 /// Bytes that came with no pause between them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Message {
     begin: Step,
+    end: f64,
     bytes: f64,
+    /// Bytes of the stream with it.
+    until: f64,
 }
 
-/// Whether all of what `put_in` shows comes out one message late. `doubt` is how far the curves' times may be apart.
+/// What was still missing at the end of a pause.
+struct Missing {
+    bytes: f64,
+    share: f64,
+    seconds: f64,
+    first: Step,
+    out: Step,
+}
+
+/// Whether what `put_in` shows comes out one message late. `doubt` is how far the curves' times may be apart.
 pub fn find(put_in: &Curve, come_out: &Curve, doubt: f64, settings: &Settings) -> Option<Lag> {
-    let put_in = messages(put_in, settings);
-    let come_out = messages(come_out, settings);
-    if (put_in.len() as f64) < settings.messages {
+    let messages = messages(put_in, settings);
+    let pauses = messages.len().saturating_sub(1);
+    if (messages.len() as f64) < settings.messages {
         return None;
     }
     let with = settings.with_seconds + doubt;
-    let (mut late, mut lags, mut checked) = (0usize, Vec::new(), 0usize);
-    let (mut out, mut last) = (None, 0.0);
-    for pair in put_in.windows(2) {
-        let [message, next] = pair else { continue };
-        let lag = next.begin.at - message.begin.at;
-        checked = checked.saturating_add(1);
-        // what came out with it and before the next is the one before, not this
-        let own = between(&come_out, message.begin.at - with, next.begin.at - with);
-        let then = between(&come_out, next.begin.at - with, next.begin.at + with.max(lag / 2.0));
-        let Some(then) = then.filter(|then| is_alike(then.bytes, message.bytes, settings)) else { continue };
-        let passed_at_once = own.is_some_and(|own| out.is_none() && own.bytes > settings.passed_share * message.bytes);
-        if lag > 2.0 * with && !passed_at_once {
-            late = late.saturating_add(1);
-            lags.push(lag);
-            out = out.or(Some((message.begin, then.begin)));
-            last = then.begin.at;
-        }
+    let missing: Vec<Missing> =
+        messages.windows(2).filter_map(|pair| pair.first().zip(pair.get(1))).filter_map(|(message, next)| missing(message, next, come_out, with, settings)).collect();
+    if (missing.len() as f64) < settings.late_share * pauses as f64 || !is_no_drift(&missing, settings) {
+        return None;
     }
-    lags.sort_by(f64::total_cmp);
-    let seconds = lags.get(lags.len() / 2).copied()?;
-    let ((first, out), enough) = (out?, late as f64 >= settings.late_share * checked as f64);
-    // with the first there came nothing: only that tells messages that are late from messages that are alike
-    let leads = put_in.first().is_some_and(|leading| leading.begin.at >= first.at);
-    (enough && leads && late as f64 + 1.0 >= settings.messages).then_some(Lag {
-        first,
-        out,
-        last,
-        messages: put_in.len(),
-        late,
-        seconds,
+    let (first, last) = (missing.first()?, missing.last()?);
+    Some(Lag {
+        first: first.first,
+        out: first.out,
+        last: last.out.at,
+        messages: messages.len(),
+        late: missing.len(),
+        seconds: median(missing.iter().map(|m| m.seconds))?,
+        bytes: median(missing.iter().map(|m| m.bytes))?,
     })
 }
 
-/// The messages of a curve: what lies between its pauses. What is small beside the others is no message.
+/// What of a message waited for the next one, if anything did.
+fn missing(message: &Message, next: &Message, come_out: &Curve, with: f64, settings: &Settings) -> Option<Missing> {
+    let pause = next.begin.at - message.end;
+    let (half, end) = (message.end + pause / 2.0, next.begin.at - with);
+    if half >= end {
+        return None;
+    }
+    let by_then = come_out.by(end);
+    let bytes = message.until - by_then;
+    let waits = bytes >= settings.tail_bytes && by_then <= come_out.by(half);
+    let comes = come_out.by(next.begin.at + with) >= message.until;
+    (waits && comes).then_some(Missing {
+        bytes,
+        share: bytes / message.bytes.max(1.0),
+        seconds: next.begin.at - message.begin.at,
+        first: message.begin,
+        out: come_out.after(end)?,
+    })
+}
+
+/// Whether what is missing is more than a difference of amounts, which would begin with little and only grow.
+fn is_no_drift(missing: &[Missing], settings: &Settings) -> bool {
+    let whole = missing.iter().filter(|m| m.share >= settings.released_share).count();
+    let shrinks = missing.windows(2).filter(|pair| match pair {
+        [a, b] => a.bytes - b.bytes >= settings.tail_bytes,
+        _ => false,
+    });
+    let all = missing.len() as f64;
+    whole as f64 >= settings.late_share * all || shrinks.count() as f64 >= settings.shrinks_share * all
+}
+
+/// The messages of a curve: what lies between its pauses.
 fn messages(curve: &Curve, settings: &Settings) -> Vec<Message> {
     let mut all: Vec<Message> = Vec::new();
-    let (mut before, mut last) = (0.0, f64::NEG_INFINITY);
+    let mut before = 0.0;
     for step in curve.steps() {
         let bytes = step.bytes - before;
+        before = step.bytes;
         match all.last_mut() {
-            Some(message) if step.at - last < settings.pause_seconds => message.bytes += bytes,
-            _ => all.push(Message { begin: *step, bytes }),
+            Some(message) if step.at - message.end < settings.pause_seconds => {
+                message.bytes += bytes;
+                (message.end, message.until) = (step.at, step.bytes);
+            }
+            _ => all.push(Message { begin: *step, end: step.at, bytes, until: step.bytes }),
         }
-        (before, last) = (step.bytes, step.at);
     }
-    let mut sizes: Vec<f64> = all.iter().map(|message| message.bytes).collect();
-    sizes.sort_by(f64::total_cmp);
-    let usual = sizes.get(sizes.len() / 2).copied().unwrap_or(0.0);
-    all.retain(|message| message.bytes >= usual * settings.passed_share);
     all
 }
 
-/// What came from `from` on and before `until`.
-fn between(messages: &[Message], from: f64, until: f64) -> Option<Message> {
-    let mut inside = messages.iter().filter(|message| message.begin.at >= from && message.begin.at < until);
-    let first = *inside.next()?;
-    Some(inside.fold(first, |sum, more| Message { bytes: sum.bytes + more.bytes, ..sum }))
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
-/// Whether a message has the size of another, but for what a proxy changes.
-fn is_alike(a: f64, b: f64, settings: &Settings) -> bool {
-    (a - b).abs() <= settings.same_share * a.max(b)
+#[cfg(test)]
+mod tests {
+    use super::super::curve::tests::curve;
+    use super::*;
+    use crate::diagnose::rules::Rules;
+
+    /// Ten messages of about 80 kB, one every two seconds, each in four pieces.
+    fn pieces() -> Vec<(f64, f64)> {
+        (0..40).map(|n| (3.0 + f64::from(n / 4) * 2.0 + f64::from(n % 4) * 0.05, 18_000.0 + f64::from(n * 37 % 11) * 500.0)).collect()
+    }
+
+    fn found(put_in: &[(f64, f64)], come_out: &[(f64, f64)]) -> Option<Lag> {
+        let rules = Rules::embedded().unwrap();
+        find(&curve(put_in), &curve(come_out), 0.001, &rules.settings.legs)
+    }
+
+    #[test]
+    fn what_waits_for_the_next_message_is_late() {
+        let put_in = pieces();
+        // all of it
+        let whole: Vec<_> = put_in[..36].iter().map(|(at, bytes)| (at + 2.0, *bytes)).collect();
+        let lag = found(&put_in, &whole).unwrap();
+        assert_eq!((lag.messages, lag.late, lag.first.at, lag.out.at), (10, 9, 3.0, 5.0));
+        assert!((lag.seconds - 2.0).abs() < 1e-6 && lag.bytes > 70_000.0, "{lag:?}");
+        // the last piece of each, as it waits for the one that comes next
+        let last: Vec<_> = put_in.windows(2).map(|pair| (pair[1].0 + 0.002, pair[0].1)).collect();
+        let lag = found(&put_in, &last).unwrap();
+        assert!(lag.late == 9 && lag.bytes < 30_000.0, "{lag:?}");
+    }
+
+    #[test]
+    fn what_passes_is_not() {
+        let put_in = pieces();
+        let passed = |share: f64, later: f64| put_in.iter().map(|(at, b)| (at + later, b * share)).collect::<Vec<_>>();
+        for (share, later) in [(1.0, 0.001), (0.97, 0.001), (1.03, 0.1), (0.99, 0.4), (1.0, 1.2), (0.9, 0.001)] {
+            assert_eq!(found(&put_in, &passed(share, later)), None, "{share} {later}");
+        }
+        // gathered until a message is whole
+        let whole: Vec<_> = put_in.chunks(4).map(|four| (four[3].0 + 0.01, four.iter().map(|p| p.1).sum())).collect();
+        assert_eq!(found(&put_in, &whole), None);
+        assert_eq!(found(&put_in[..16], &passed(1.0, 2.0)[..12]), None);
+    }
 }
