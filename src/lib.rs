@@ -13,11 +13,8 @@ pub mod exit;
 pub mod filter;
 pub mod flow;
 pub mod inspect;
-<<<<<<< HEAD
-pub mod measure;
-=======
 pub mod legs;
->>>>>>> d7cafe9 (Compare two captures of the same traffic, one each side of a box)
+pub mod measure;
 pub mod pipeline;
 pub mod present;
 pub mod source;

@@ -39,22 +39,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("diagnose", &["engine", "text", "event", "classify", "inspect::tls", "flow", "decode::Undecoded", "time"]),
     ("legs", &["diagnose", "engine", "text", "event", "flow", "time"]),
     ("pipeline", &["engine", "source", "flow"]),
-<<<<<<< HEAD
-    ("present", &["decode::Undecoded", "diagnose", "engine", "filter", "text", "event", "classify", "time"]),
-    ("measure", &["present", "diagnose", "pipeline", "engine", "source", "event", "flow"]),
-=======
     ("present", &["decode::Undecoded", "legs", "diagnose", "engine", "filter", "text", "event", "classify", "time"]),
->>>>>>> d7cafe9 (Compare two captures of the same traffic, one each side of a box)
+    ("measure", &["present", "diagnose", "pipeline", "engine", "source", "event", "flow"]),
     ("exit", &[]),
     ("cli", &["exit", "present", "filter", "text", "event", "classify", "time"]),
     (
         "app",
         &[
-<<<<<<< HEAD
-            "cli", "exit", "measure", "present", "pipeline", "diagnose", "engine", "source", "filter", "text", "event",
-=======
-            "cli", "exit", "present", "pipeline", "legs", "diagnose", "engine", "source", "filter", "text", "event",
->>>>>>> d7cafe9 (Compare two captures of the same traffic, one each side of a box)
+            "cli", "exit", "measure", "present", "pipeline", "legs", "diagnose", "engine", "source", "filter", "text", "event",
             "classify", "inspect", "flow", "decode", "time", "wire",
         ],
     ),

@@ -8,7 +8,9 @@ use std::net::IpAddr;
 use super::rules::{Place, Rule, RuleId, Rules, fill};
 use crate::engine::analysis::Identity;
 use crate::engine::case::Case;
-use crate::event::{CERTAIN, FindingEvidence, FindingRecord, Kind, LIST_MAX, LegSide, Middlebox, Mode, Severity, Vantage, Word};
+use crate::event::{
+    CERTAIN, FindingEvidence, FindingRecord, Kind, LIST_MAX, LegSide, Middlebox, Mode, Severity, Vantage, Word,
+};
 use crate::flow::key::fold;
 use crate::time::Timestamp;
 

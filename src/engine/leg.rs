@@ -51,8 +51,7 @@ impl LegFlow {
 impl Analysis {
     /// Puts all flows down for the comparison with another capture.
     pub fn leg(&self, naming: &Naming<'_>) -> Leg {
-        let mut leg =
-            Leg { first: self.totals.first.unwrap_or_default(), last: self.totals.last, ..Leg::default() };
+        let mut leg = Leg { first: self.totals.first.unwrap_or_default(), last: self.totals.last, ..Leg::default() };
         for at in self.in_order() {
             let Some(view) = self.view(at, naming) else { continue };
             if leg.flows.len() < MAX_CASES {

@@ -6,7 +6,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{CaptureQuality, FindingRecord, FlowRecord, JoinedFlow, LegsRecord, MethodCounts, Methods, SessionRecord, Stats};
+use super::{
+    CaptureQuality, FindingRecord, FlowRecord, JoinedFlow, LegsRecord, MethodCounts, Methods, SessionRecord, Stats,
+};
 use crate::time::Timestamp;
 
 impl JsonSchema for Timestamp {

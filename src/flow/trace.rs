@@ -277,7 +277,7 @@ mod tests {
         for n in 0..10_000u64 {
             line.add(n * SECOND / 10, 7, n, &mut room);
         }
-        assert_eq!((line.total(), line.width()), (70_000, 4 * WIDTH));
+        assert_eq!((line.total(), line.width()), (70_000, 8 * WIDTH));
         assert!(line.moments.len() <= MOMENTS && line.moments.windows(2).all(|pair| pair[0].at < pair[1].at));
         assert_eq!(room, MOMENTS_IN_ALL - line.moments.len());
         let mut none = 0;

@@ -82,7 +82,8 @@ struct Told<'a> {
 impl Told<'_> {
     fn start<'r>(&self, rules: &'r Rules, rule: RuleId, from: f64, until: f64) -> Draft<'r> {
         let draft = Draft::new(rules, rule, self.legs.lan_stamp(from), self.legs.lan_stamp(until)).legs();
-        let named = self.judged.wan.iter().filter_map(|at| self.legs.wan.flows.get(*at)).find_map(|f| f.case.host.clone());
+        let named =
+            self.judged.wan.iter().filter_map(|at| self.legs.wan.flows.get(*at)).find_map(|f| f.case.host.clone());
         let draft = draft.about(&self.flow.case).vantage(Some(Vantage::BothLegs)).middlebox(self.middlebox());
         match named.filter(|_| self.flow.case.host.is_none()) {
             Some(host) => draft.host(&host),
@@ -115,7 +116,7 @@ impl Told<'_> {
         let seconds = hold.until - hold.from.at;
         let draft = draft
             .say(Place::Bytes, Bytes(hold.put_in as u64))
-            .say(Place::Share, Percent(hold.come_out / hold.put_in.max(1.0)))
+            .say(Place::Share, share(hold))
             .say(Place::Seconds, format!("{seconds:.0}"))
             .evidence_in(
                 inside,
@@ -191,4 +192,9 @@ impl Told<'_> {
             text: Some("it ends the connections of one side and opens its own on the other".to_owned()),
         }
     }
+}
+
+fn share(hold: &Hold) -> String {
+    let share = hold.come_out / hold.put_in.max(1.0);
+    if share < 0.000_5 { "nothing".to_owned() } else { Percent(share).to_string() }
 }

@@ -41,6 +41,8 @@ pub struct Pool {
     pub wan: Vec<usize>,
     /// Which may be which, one to one: by their times alone.
     pub likely: Vec<Join>,
+    /// Those to the same place that were joined by their amounts.
+    pub matched: Vec<Join>,
 }
 
 /// All flows, joined as far as can be.
@@ -100,7 +102,8 @@ pub fn join(legs: &Legs<'_>, settings: &Settings) -> Joined {
     work.by_packets();
     work.by_ends();
     let pools = work.pools();
-    let mut pools: Vec<Pool> = pools.into_iter().map(|pool| work.by_amounts(pool)).filter(|pool| !pool.lan.is_empty()).collect();
+    let mut pools: Vec<Pool> =
+        pools.into_iter().map(|pool| work.by_amounts(pool)).filter(|pool| !pool.lan.is_empty()).collect();
     for pool in &mut pools {
         pool.likely = work.by_times(pool);
     }
@@ -183,12 +186,10 @@ impl Work<'_> {
         found.sort_by(|a, b| rank(a.0).cmp(&rank(b.0)).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
         for (kind, _, lan, wan) in found {
             let (Some(a), Some(b)) = (self.legs.lan.flows.get(lan), self.legs.wan.flows.get(wan)) else { continue };
-            let fits = match kind {
-                Kind::Payload => a.case.proto == b.case.proto && names(a).iter().any(|name| names(b).contains(name)),
-                _ => a.case.proto == b.case.proto,
-            };
-            if fits {
-                let same = !a.case.is_tcp() || has_one_sequence(a, b);
+            let same = !a.case.is_tcp() || has_one_sequence(a, b);
+            // of TCP that was ended on the way, requests that are alike say little, and a connection may carry several
+            let fits = kind != Kind::Payload || same && names(a).iter().any(|name| names(b).contains(name));
+            if a.case.proto == b.case.proto && fits {
                 self.take(lan, wan, vec![clue(kind)], same);
             }
         }
@@ -244,7 +245,12 @@ impl Work<'_> {
     fn pools(&self) -> Vec<Pool> {
         let mut roots = Roots::default();
         let inner: Vec<_> = self.free().filter(|(_, flow)| flow.case.is_tcp() && goes_out(&flow.case)).collect();
-        let outside = |flow: &LegFlow| flow.case.is_tcp() && { let [_, resp] = flow.case.inside; !resp };
+        let outside = |flow: &LegFlow| {
+            flow.case.is_tcp() && {
+                let [_, resp] = flow.case.inside;
+                !resp
+            }
+        };
         let outer: Vec<_> = self.free_outside().filter(|(_, flow)| outside(flow)).collect();
         let roots_of = |flows: &[(usize, &LegFlow)], roots: &mut Roots| -> Vec<(usize, usize)> {
             flows.iter().filter_map(|(at, flow)| Some((*at, roots.join(&names(flow))?))).collect()
@@ -279,7 +285,9 @@ impl Work<'_> {
         }
         found.sort_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
         for (_, lan, wan) in found {
+            let before = self.pairs.len();
             self.take(lan, wan, vec![Clue::Bytes], false);
+            pool.matched.extend(self.pairs.get(before..).unwrap_or_default().iter().cloned());
         }
         let [inner, outer] = &self.taken;
         pool.lan.retain(|at| !inner.contains(at));

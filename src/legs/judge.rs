@@ -17,7 +17,7 @@ use crate::time::seconds;
 use super::Legs;
 use super::curve::Curve;
 use super::hold::{self, Hold};
-use super::join::{Join, Joined, goes_out};
+use super::join::{Join, Joined, amount, goes_out};
 use super::lag::{self, Lag};
 
 /// What was found of a stream.
@@ -88,7 +88,8 @@ pub fn judge(legs: &Legs<'_>, joined: &Joined, rules: &Rules) -> Vec<Judged> {
         for lan in &pool.lan {
             let likely: Vec<Join> = pool.likely.iter().filter(|join| join.lan == *lan).cloned().collect();
             let all = (pool.lan.clone(), pool.wan.clone());
-            let streams = Streams { flows: vec![*lan], halves: likely, lan: all.0, wan: all.1 };
+            let streams =
+                Streams { flows: vec![*lan], halves: likely, lan: all.0, wan: all.1, matched: pool.matched.clone() };
             found.extend(bench.judge(&streams));
             bench.add(&mut groups, &streams);
         }
@@ -96,7 +97,9 @@ pub fn judge(legs: &Legs<'_>, joined: &Joined, rules: &Rules) -> Vec<Judged> {
     // none of them may have been long enough by itself
     let known: HashSet<usize> = found.iter().flat_map(|judged| &judged.lan).copied().collect();
     let groups = groups.values().filter(|group| group.flows.len() > 1);
-    found.extend(groups.filter(|group| !group.flows.iter().any(|at| known.contains(at))).flat_map(|group| bench.judge(group)));
+    found.extend(
+        groups.filter(|group| !group.flows.iter().any(|at| known.contains(at))).flat_map(|group| bench.judge(group)),
+    );
     found
 }
 
@@ -114,11 +117,19 @@ struct Streams {
     lan: Vec<usize>,
     /// All outer flows by which may come out what has gone in inside.
     wan: Vec<usize>,
+    /// Other flows to the same place, by whose outer halves some of it may have come out besides.
+    matched: Vec<Join>,
 }
 
 impl Streams {
     fn of_pair(pair: &Join) -> Streams {
-        Streams { flows: vec![pair.lan], halves: vec![pair.clone()], lan: vec![pair.lan], wan: vec![pair.wan] }
+        Streams {
+            flows: vec![pair.lan],
+            halves: vec![pair.clone()],
+            lan: vec![pair.lan],
+            wan: vec![pair.wan],
+            ..Streams::default()
+        }
     }
 }
 
@@ -145,6 +156,7 @@ impl Bench<'_> {
             let group = groups.entry((case.orig.0, to, case.port())).or_default();
             group.flows.extend(&streams.flows);
             group.halves.extend(streams.halves.iter().cloned());
+            group.matched.clone_from(&streams.matched);
             for (all, more) in [(&mut group.lan, &streams.lan), (&mut group.wan, &streams.wan)] {
                 all.extend(more);
                 all.sort_unstable();
@@ -175,8 +187,19 @@ impl Bench<'_> {
         if flows.is_empty() || !flows.iter().all(sound) || !flows.iter().chain(&others).any(carries) {
             return None;
         }
+        let most: f64 = match outward {
+            true => flows.iter().map(|flow| amount(flow, sender)).sum(),
+            false => halves.iter().map(|(_, other)| amount(other, sender)).sum(),
+        };
+        // a lag-one stream is longer than that as well
+        if most < self.settings.held_bytes {
+            return None;
+        }
         let (put_in, come_out): (Vec<Curve>, Vec<Curve>) = if outward {
-            (flows.iter().map(|f| self.inner(f, sender, true)).collect(), others.iter().map(|f| self.outer(f, sender, false)).collect())
+            (
+                flows.iter().map(|f| self.inner(f, sender, true)).collect(),
+                others.iter().map(|f| self.outer(f, sender, false)).collect(),
+            )
         } else {
             // what the box still fetches for nobody is not held from anybody
             let wanted = |(a, b): &(&LegFlow, &LegFlow)| {
@@ -191,9 +214,8 @@ impl Bench<'_> {
         let open = flows.iter().map(|flow| self.open_until(flow)).fold(f64::NEG_INFINITY, f64::max);
         let end = if outward { end } else { end.min(open) };
         let doubt = self.legs.clock.uncertainty;
-        let judged = |what: What, most: f64| {
-            Some(Judged { lan: leading.clone(), wan: streams.wan.clone(), sender, what, most })
-        };
+        let judged =
+            |what: What, most: f64| Some(Judged { lan: leading.clone(), wan: streams.wan.clone(), sender, what, most });
         let Some(hold) = hold::find(&put_in, &come_out, [begin, end], doubt, self.settings) else {
             let one = alone && halves.len() == 1;
             let lag = one.then(|| lag::find(&put_in, &come_out, doubt, self.settings)).flatten()?;
@@ -203,11 +225,17 @@ impl Bench<'_> {
             return None;
         }
         let leading = self.heaviest(leading, sender, streams, &hold);
-        let judged = |what: What, most: f64| Some(Judged { lan: leading, wan: streams.wan.clone(), sender, what, most });
+        let judged =
+            |what: What, most: f64| Some(Judged { lan: leading, wan: streams.wan.clone(), sender, what, most });
         let (ins, outs) = if outward { (&flows, &others) } else { (&others, &flows) };
-        match self.doubt(sender, &hold, &flows, ins, outs) {
+        let sure = if self.legs.clock.is_sound(self.settings) { 1.0 } else { HINT };
+        let doubt = match outward && self.may_have_come_out(&hold, &streams.matched) {
+            true => Some(Doubt::Unseen),
+            false => self.doubt(sender, &hold, &flows, ins, outs),
+        };
+        match doubt {
             Some(why) => judged(What::Open(hold, why), HINT),
-            None => judged(What::Held(hold, self.mode(outward, &hold, &flows, &halves)), 1.0),
+            None => judged(What::Held(hold, self.mode(outward, &hold, &flows, &halves)), sure),
         }
     }
 
@@ -227,7 +255,8 @@ impl Bench<'_> {
         let weighed: Vec<(f64, usize)> = flows.iter().map(|at| (weight(*at), *at)).collect();
         let most = weighed.iter().map(|(weight, _)| *weight).fold(0.0, f64::max);
         // of those that are alike the first leads
-        let mut heavy: Vec<(f64, usize)> = weighed.into_iter().filter(|(weight, _)| *weight > self.settings.passed_share * most).collect();
+        let mut heavy: Vec<(f64, usize)> =
+            weighed.into_iter().filter(|(weight, _)| *weight > self.settings.passed_share * most).collect();
         heavy.sort_by_key(|(weight, at)| (*weight < self.settings.released_share * most, *at));
         heavy.into_iter().map(|(_, at)| at).collect()
     }
@@ -249,7 +278,21 @@ impl Bench<'_> {
     /// For how long clients have waited in all, from `from` on.
     fn waited(&self, flows: &[&LegFlow], from: f64) -> f64 {
         let [_, end] = self.legs.overlap();
-        flows.iter().map(|flow| (self.open_until(flow).min(end) - self.legs.lan_at(flow.case.first()).max(from)).max(0.0)).sum()
+        flows
+            .iter()
+            .map(|flow| (self.open_until(flow).min(end) - self.legs.lan_at(flow.case.first()).max(from)).max(0.0))
+            .sum()
+    }
+
+    /// Whether connections that a box uses for others as well carried more during a hold than those others put in.
+    fn may_have_come_out(&self, hold: &Hold, matched: &[Join]) -> bool {
+        let moved = |curve: Curve| curve.by(hold.until) - curve.by(hold.from.at);
+        let more = matched.iter().filter_map(|pair| Some((self.lan(pair.lan)?, self.wan(pair.wan)?))).map(|(a, b)| {
+            let (put_in, come_out) =
+                (moved(self.inner(a, Direction::Orig, false)), moved(self.outer(b, Direction::Orig, false)));
+            (come_out - put_in * (1.0 + self.settings.passed_share)).max(0.0)
+        });
+        hold.come_out + more.sum::<f64>() >= self.settings.passed_share * hold.put_in
     }
 
     /// What else may be to blame for a hold, if anything.
@@ -267,7 +310,9 @@ impl Bench<'_> {
             return Some(Doubt::Unseen);
         }
         let missed = |flow: &&LegFlow| {
-            flow.case.one_sided || trouble(&flow.case, sender).is_some_and(|t| t.missed as f64 > self.settings.missed_share * hold.put_in)
+            flow.case.one_sided
+                || trouble(&flow.case, sender)
+                    .is_some_and(|t| t.missed as f64 > self.settings.missed_share * hold.put_in)
         };
         if out_flows.iter().any(missed) || in_flows.iter().any(missed) {
             return Some(Doubt::Missed);
@@ -282,12 +327,15 @@ impl Bench<'_> {
         let closed = out_flows.iter().filter_map(|flow| trouble(&flow.case, other(sender))).any(|t| {
             let since = if outward { self.legs.wan_at(t.closed.since) } else { self.legs.lan_at(t.closed.since) };
             let until = since + seconds(t.closed.nanos);
-            t.closed.nanos > 0 && until.min(hold.until) - since.max(hold.from.at) >= self.settings.closed_share * (hold.until - hold.from.at)
+            t.closed.nanos > 0
+                && until.min(hold.until) - since.max(hold.from.at)
+                    >= self.settings.closed_share * (hold.until - hold.from.at)
         });
         if closed {
             return Some(Doubt::Closed);
         }
-        (outward && hold.released.is_none() && flows.iter().all(|flow| self.is_refused(&flow.case, hold))).then_some(Doubt::Refused)
+        (outward && hold.released.is_none() && flows.iter().all(|flow| self.is_refused(&flow.case, hold)))
+            .then_some(Doubt::Refused)
     }
 
     /// Whether the box answered an upload itself with a refusal, or broke it off, before it had held it for long.
@@ -326,8 +374,16 @@ impl Bench<'_> {
         for (at, flow) in self.legs.lan.flows.iter().enumerate() {
             let case = &flow.case;
             let inside = self.legs.lan_at(case.first()) >= begin && self.legs.lan_at(case.last) <= end;
-            let own = flows.iter().any(|held| held.case.host.is_some() && held.case.host == case.host || held.case.resp == case.resp);
-            if case.orig.0 == client && case.is_tcp() && case.established && inside && goes_out(case) && (!own || joined.contains(&at)) {
+            let own = flows
+                .iter()
+                .any(|held| held.case.host.is_some() && held.case.host == case.host || held.case.resp == case.resp);
+            if case.orig.0 == client
+                && case.is_tcp()
+                && case.established
+                && inside
+                && goes_out(case)
+                && (!own || joined.contains(&at))
+            {
                 all = all.saturating_add(1);
                 seen = seen.saturating_add(usize::from(joined.contains(&at)));
             }
@@ -375,7 +431,8 @@ impl Bench<'_> {
     /// Whether drops of comfort come out while the rest is held: small ones, several, and not all at the beginning.
     fn drips(&self, come_out: &Curve, hold: &Hold) -> bool {
         let (mut before, mut drops) = (0.0, 0usize);
-        let begun = come_out.steps().first().map_or(0.0, |step| step.at).max(hold.from.at) + self.settings.margin_seconds;
+        let begun =
+            come_out.steps().first().map_or(0.0, |step| step.at).max(hold.from.at) + self.settings.margin_seconds;
         for step in come_out.steps().iter().filter(|step| step.at < hold.until) {
             if step.at > begun {
                 if step.bytes - before > self.settings.drop_bytes {
@@ -391,7 +448,8 @@ impl Bench<'_> {
 
 /// Whether a flow's streams are judged: those of the ways to view. What else a filter scans at leisure is its business.
 fn is_judged(case: &Case) -> bool {
-    matches!(case.class, Class::Relay | Class::Direct) || case.http.as_ref().is_some_and(|http| http.message_http.is_some())
+    matches!(case.class, Class::Relay | Class::Direct)
+        || case.http.as_ref().is_some_and(|http| http.message_http.is_some())
 }
 
 fn curve(flow: &LegFlow, sender: Direction, begun: f64, taken: bool) -> Curve {

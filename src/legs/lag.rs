@@ -53,8 +53,11 @@ pub fn find(put_in: &Curve, come_out: &Curve, doubt: f64, settings: &Settings) -
         return None;
     }
     let with = settings.with_seconds + doubt;
-    let missing: Vec<Missing> =
-        messages.windows(2).filter_map(|pair| pair.first().zip(pair.get(1))).filter_map(|(message, next)| missing(message, next, come_out, with, settings)).collect();
+    let missing: Vec<Missing> = messages
+        .windows(2)
+        .filter_map(|pair| pair.first().zip(pair.get(1)))
+        .filter_map(|(message, next)| missing(message, next, come_out, with, settings))
+        .collect();
     if (missing.len() as f64) < settings.late_share * pauses as f64 || !is_no_drift(&missing, settings) {
         return None;
     }
@@ -133,7 +136,11 @@ mod tests {
 
     /// Ten messages of about 80 kB, one every two seconds, each in four pieces.
     fn pieces() -> Vec<(f64, f64)> {
-        (0..40).map(|n| (3.0 + f64::from(n / 4) * 2.0 + f64::from(n % 4) * 0.05, 18_000.0 + f64::from(n * 37 % 11) * 500.0)).collect()
+        (0..40)
+            .map(|n| {
+                (3.0 + f64::from(n / 4) * 2.0 + f64::from(n % 4) * 0.05, 18_000.0 + f64::from(n * 37 % 11) * 500.0)
+            })
+            .collect()
     }
 
     fn found(put_in: &[(f64, f64)], come_out: &[(f64, f64)]) -> Option<Lag> {

@@ -27,8 +27,6 @@ pub mod lag;
 pub mod offset;
 pub mod table;
 #[cfg(test)]
-mod testlegs;
-#[cfg(test)]
 mod tests;
 
 use crate::diagnose::rules::Rules;
@@ -84,7 +82,10 @@ impl Legs<'_> {
 
     /// The time that both captures cover; it ends before it begins where there is none.
     pub fn overlap(&self) -> [f64; 2] {
-        let [lan, wan] = [[self.lan.first, self.lan.last].map(|ts| self.lan_at(ts)), [self.wan.first, self.wan.last].map(|ts| self.wan_at(ts))];
+        let [lan, wan] = [
+            [self.lan.first, self.lan.last].map(|ts| self.lan_at(ts)),
+            [self.wan.first, self.wan.last].map(|ts| self.wan_at(ts)),
+        ];
         let ([lan_first, lan_last], [wan_first, wan_last]) = (lan, wan);
         [lan_first.max(wan_first), lan_last.min(wan_last)]
     }

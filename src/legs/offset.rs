@@ -109,6 +109,14 @@ pub fn estimate(lan: &Leg, wan: &Leg, settings: &Settings) -> Option<Clock> {
     (plenty || clock.ahead.abs() <= settings.clock_seconds).then_some(clock)
 }
 
+impl Clock {
+    /// Whether something may be proved by it. What begins in the same order of names does so every time, so that names
+    /// alone show clocks only that are right by themselves.
+    pub fn is_sound(&self, settings: &Settings) -> bool {
+        self.by_packets || self.ahead.abs() <= settings.clock_seconds
+    }
+}
+
 /// The differences that packets show which are in each capture just once.
 fn of_packets(lan: &Leg, wan: &Leg, wanted: impl Fn(Kind) -> bool) -> Vec<Vote> {
     let once = |leg: &Leg| {

@@ -63,7 +63,8 @@ fn warnings(lan: &Leg, wan: &Leg, legs: Option<&Legs<'_>>, joined: &Joined) -> V
     let Some(legs) = legs else {
         said.push(match lan.flows.is_empty() || wan.flows.is_empty() {
             true => "one of the captures has no flow at all: nothing can be compared".to_owned(),
-            false => "the captures have no flow in common: were they made on both sides of one box, at the same time?".to_owned(),
+            false => "the captures have no flow in common: were they made on both sides of one box, at the same time?"
+                .to_owned(),
         });
         return said;
     };
@@ -73,7 +74,9 @@ fn warnings(lan: &Leg, wan: &Leg, legs: Option<&Legs<'_>>, joined: &Joined) -> V
         said.push(format!("the captures do not overlap: {apart:.0} s lie between them, by packets that are in both"));
     }
     if legs.clock.agreeing.saturating_mul(2) < legs.clock.moments && legs.clock.by_packets {
-        said.push("the clocks do not keep step: of the packets in both captures most tell another difference".to_owned());
+        said.push(
+            "the clocks do not keep step: of the packets in both captures most tell another difference".to_owned(),
+        );
     }
     let mut hops = [0usize, 0, 0];
     let same = joined.pairs.iter().filter(|pair| pair.same);
@@ -97,7 +100,10 @@ fn warnings(lan: &Leg, wan: &Leg, legs: Option<&Legs<'_>>, joined: &Joined) -> V
     if translated_inside || wrong >= VOICES && wrong > right {
         said.push("the captures seem to be swapped: give the inner one as --lan and the outer one as --wan".to_owned());
     } else if one >= VOICES && one > right && legs.clock.ahead.abs() < 1e-3 {
-        said.push("both captures show the same packets with the same hops: were they made on the same side of the box?".to_owned());
+        said.push(
+            "both captures show the same packets with the same hops: were they made on the same side of the box?"
+                .to_owned(),
+        );
     }
     said
 }
@@ -105,7 +111,10 @@ fn warnings(lan: &Leg, wan: &Leg, legs: Option<&Legs<'_>>, joined: &Joined) -> V
 /// Whether what the inner capture shows as an outside address is an inside one in the outer.
 fn swapped(lan: &Leg, wan: &Leg, joined: &Joined) -> bool {
     let pairs = joined.pairs.iter().filter_map(|pair| Some((lan.flows.get(pair.lan)?, wan.flows.get(pair.wan)?)));
-    let inside = |flow: &LegFlow| { let [orig, _] = flow.case.inside; orig };
+    let inside = |flow: &LegFlow| {
+        let [orig, _] = flow.case.inside;
+        orig
+    };
     let (mut right, mut wrong) = (0usize, 0usize);
     for (a, b) in pairs.filter(|(a, b)| a.case.orig.0 != b.case.orig.0 && a.case.resp == b.case.resp) {
         match (inside(a), inside(b)) {
@@ -183,7 +192,9 @@ fn row(
 
 /// Whether the flow's originator is on the inner side.
 fn same_side(flow: &LegFlow, others: &[&LegFlow]) -> bool {
-    others.first().map_or_else(|| goes_out(&flow.case), |other| super::join::is_originated_inside(&flow.case, &other.case))
+    others
+        .first()
+        .map_or_else(|| goes_out(&flow.case), |other| super::join::is_originated_inside(&flow.case, &other.case))
 }
 
 fn end(flow: &LegFlow) -> FlowRef {

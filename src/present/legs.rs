@@ -9,7 +9,7 @@ use super::color::Style;
 use super::human::{Page, clock, left_ellipsis};
 use super::ndjson::{Ndjson, write_json};
 use super::verdict;
-use crate::event::{ClockRecord, FlowRef, JoinedFlow, LegRecord, Passage, Passed, SCHEMA_VERSION, Severity};
+use crate::event::{ClockRecord, FlowRef, JoinedFlow, LegRecord, Passage, Passed, SCHEMA_VERSION};
 use crate::legs::Comparison;
 use crate::text::safe::{safe, safe_name};
 use crate::text::units::{Bytes, Count, Counted, Span, glyph};
@@ -52,12 +52,13 @@ pub fn write(
 fn human(out: &mut impl Write, comparison: &Comparison, files: &[String; 2], style: Style) -> io::Result<()> {
     let mut page = Page { lines: Vec::new(), style };
     let summary = &comparison.summary;
-    let faults = comparison.findings.iter().any(|f| f.is_claim() && f.severity > Severity::Info);
-    if !faults && summary.start.is_some() {
+    if comparison.findings.is_empty() && summary.start.is_some() && summary.warnings.is_empty() {
         page.lines.push(style.ok("✓ What goes in on one side comes out on the other, as far as both captures show."));
     }
     verdict::tell(&mut page.lines, &comparison.findings, style);
-    page.blank();
+    if !page.lines.is_empty() {
+        page.blank();
+    }
     for warning in &summary.warnings {
         page.warning(&safe(warning).to_string());
     }
