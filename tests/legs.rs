@@ -174,6 +174,10 @@ fn captures_that_begin_in_mid_stream_raise_no_false_alarm() {
             let [lan, wan] = ["lan", "wan"].map(|side| folder.path().join(format!("{side}.pcapng")));
             fs::write(&lan, edited(&pair.lan, 0.0, inner)).unwrap();
             fs::write(&wan, edited(&pair.wan, 0.0, outer)).unwrap();
+            // some are shorter than that
+            if legs(&lan, &wan, &[]).status.code() == Some(3) {
+                continue;
+            }
             wrong.extend(pair.check(&records(&lan, &wan)).into_iter().map(|text| format!("{inner} {outer}: {text}")));
         }
     }
@@ -186,12 +190,14 @@ fn a_stream_that_runs_when_the_captures_begin_is_held_all_the_same() {
     let mut wrong = Vec::new();
     let longer = ["swallow-chunked-recorder", "mitmproxy-swallows-recorder", "trickle-upload-recorder"];
     for pair in pairs().iter().filter(|pair| longer.contains(&pair.name.as_str())) {
-        let [lan, wan] = ["lan", "wan"].map(|side| folder.path().join(format!("{side}.pcapng")));
-        fs::write(&lan, edited(&pair.lan, 0.0, 9.0)).unwrap();
-        fs::write(&wan, edited(&pair.wan, 0.0, 7.0)).unwrap();
-        let told = records(&lan, &wan);
-        let certain = of(&told, "finding").iter().any(|f| f["confidence"].as_f64().unwrap() >= CERTAIN);
-        wrong.extend((!certain).then(|| format!("{}: {told:#?}", pair.name)));
+        for (inner, outer) in [(0.0, 9.0), (9.0, 0.0)] {
+            let [lan, wan] = ["lan", "wan"].map(|side| folder.path().join(format!("{side}.pcapng")));
+            fs::write(&lan, edited(&pair.lan, 0.0, inner)).unwrap();
+            fs::write(&wan, edited(&pair.wan, 0.0, outer)).unwrap();
+            let told = records(&lan, &wan);
+            let certain = of(&told, "finding").iter().any(|f| f["confidence"].as_f64().unwrap() >= CERTAIN);
+            wrong.extend((!certain).then(|| format!("{} {inner} {outer}: {:#?}", pair.name, of(&told, "joined_flow"))));
+        }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -76,7 +76,10 @@ impl Doubt {
 
 /// Judges all streams.
 pub fn judge(legs: &Legs<'_>, joined: &Joined, rules: &Rules) -> Vec<Judged> {
-    let bench = Bench { legs, joined, settings: &rules.settings.legs };
+    let all = legs.lan.flows.iter().chain(&legs.wan.flows);
+    let relays = all.filter(|flow| flow.case.class == Class::Relay && flow.case.via_proxy.is_none());
+    let relays = relays.map(|flow| flow.case.resp.0).collect();
+    let bench = Bench { legs, joined, relays, settings: &rules.settings.legs };
     let mut found: Vec<Judged> = Vec::new();
     let mut groups: BTreeMap<Group, Streams> = BTreeMap::new();
     for pair in joined.pairs.iter().filter(|pair| !pair.same) {
@@ -136,6 +139,8 @@ impl Streams {
 struct Bench<'a> {
     legs: &'a Legs<'a>,
     joined: &'a Joined,
+    /// The relay's addresses, as either capture has named them.
+    relays: HashSet<IpAddr>,
     settings: &'a Settings,
 }
 
@@ -183,7 +188,7 @@ impl Bench<'_> {
         let flows: Vec<&LegFlow> = leading.iter().filter_map(|at| self.lan(*at)).collect();
         let others: Vec<&LegFlow> = streams.wan.iter().filter_map(|at| self.wan(*at)).collect();
         let sound = |flow: &&LegFlow| flow.case.established && !flow.case.one_sided && goes_out(&flow.case);
-        let carries = |flow: &&LegFlow| is_judged(&flow.case);
+        let carries = |flow: &&LegFlow| self.is_judged(&flow.case);
         if flows.is_empty() || !flows.iter().all(sound) || !flows.iter().chain(&others).any(carries) {
             return None;
         }
@@ -237,6 +242,14 @@ impl Bench<'_> {
             Some(why) => judged(What::Open(hold, why), HINT),
             None => judged(What::Held(hold, self.mode(outward, &hold, &flows, &halves)), sure),
         }
+    }
+
+    /// Whether a flow's streams are judged: those of the ways to view. What else a filter scans at leisure is its business.
+    /// One that began before its capture is known by an address that the other capture has named.
+    fn is_judged(&self, case: &Case) -> bool {
+        let named = case.class == Class::Unknown && self.relays.contains(&case.resp.0);
+        let carries = case.http.as_ref().is_some_and(|http| http.message_http.is_some());
+        matches!(case.class, Class::Relay | Class::Direct) || carries || named
     }
 
     /// The flows that had a part in a hold, the one with the most first.
@@ -444,12 +457,6 @@ impl Bench<'_> {
         }
         drops as f64 >= self.settings.drops
     }
-}
-
-/// Whether a flow's streams are judged: those of the ways to view. What else a filter scans at leisure is its business.
-fn is_judged(case: &Case) -> bool {
-    matches!(case.class, Class::Relay | Class::Direct)
-        || case.http.as_ref().is_some_and(|http| http.message_http.is_some())
 }
 
 fn curve(flow: &LegFlow, sender: Direction, begun: f64, taken: bool) -> Curve {

@@ -210,7 +210,7 @@ mod tests {
             true,
         );
         let clock = clock.unwrap();
-        assert!((clock.ahead - 7199.999_75).abs() < 1e-6 && (clock.uncertainty - 0.001_25).abs() < 1e-6, "{clock:?}");
+        assert!((clock.ahead - 7_199.999_75).abs() < 1e-6 && (clock.uncertainty - 0.001_25).abs() < 1e-6, "{clock:?}");
         assert_eq!((clock.moments, clock.agreeing), (5, 5));
     }
 
