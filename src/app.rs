@@ -1,5 +1,7 @@
 //! What the commands do: the one place that puts sources, pipeline and presenters together.
 
+mod legs;
+
 use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
 use std::fs;
@@ -27,7 +29,8 @@ use crate::exit::{Exit, Outcome};
 use crate::measure::{self, Task};
 use crate::pipeline;
 use crate::present::Format;
-use crate::present::report::{self, Report, Told};
+use crate::present::color::{Color, Style};
+use crate::present::report::{self, Report};
 use crate::source::{CHUNK_BYTES, Class, Problem, Source, SourceError, progress};
 
 /// How much output is gathered before it is written.
@@ -44,6 +47,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let result = match &command {
         Command::Analyze(args) => analyze(args),
+        Command::Legs(args) => legs::legs(args),
         Command::Catalog(args) => told(print_catalog(args)),
         Command::Explain(args) => print_explanation(args),
         Command::Bench(args) => bench(args),
@@ -161,7 +165,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let mut base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
     let rules = rules(&mut base, args.catalogue.as_ref())?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
-    keep_inputs(args, &paths)?;
+    keep_inputs(args.output.as_deref(), paths.iter().chain(&args.site).chain(&args.catalogue))?;
     find_folder(args.output.as_deref())?;
     if let Some(filter) = args.filter.as_ref().filter(|_| args.no_diagnose) {
         for test in filter.asks_findings() {
@@ -210,7 +214,10 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
             filter: args.filter.as_ref(),
             diagnosis,
         };
-        let told = tell(args, report)?;
+        let format = args.format();
+        let told = deliver(args.output.as_deref(), args.common.color(), |out, style| {
+            report::write(out, format, report, style)
+        })?;
         if args.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
             exit.note(Exit::Finding);
         }
@@ -228,6 +235,7 @@ fn config(base: &KnowledgeBase, records: bool) -> engine::Config {
     engine::Config {
         flow: crate::flow::Config { rates: base.thresholds, ..Default::default() },
         records,
+        traces: false,
         watch: Arc::new(Watch::of(&base.catalogue)),
         secret: RandomState::new().build_hasher().finish() | 1,
     }
@@ -265,9 +273,8 @@ fn bench(args: &BenchArgs) -> Result<Exit> {
 }
 
 /// Refuses to write the report over what it is made of.
-fn keep_inputs(args: &AnalyzeArgs, inputs: &[PathBuf]) -> Result<()> {
-    let Some(output) = args.output.as_deref().and_then(|path| fs::canonicalize(path).ok()) else { return Ok(()) };
-    let read = inputs.iter().chain(&args.site).chain(&args.catalogue);
+fn keep_inputs<'a>(output: Option<&Path>, read: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+    let Some(output) = output.and_then(|path| fs::canonicalize(path).ok()) else { return Ok(()) };
     for input in read.filter_map(|path| fs::canonicalize(path).ok()) {
         let same = fs::metadata(&output).and_then(|o| Ok((o, fs::metadata(&input)?)));
         let same = same.is_ok_and(|(o, i)| o.is_file() && (o.dev(), o.ino()) == (i.dev(), i.ino()));
@@ -366,27 +373,29 @@ fn note_problems(problems: &[Problem], outcome: &pipeline::Outcome, silent: bool
     lines
 }
 
-/// Writes the report to where it is wanted: standard output, or a file that appears whole or not at all.
-fn tell(args: &AnalyzeArgs, report: Report<'_>) -> Result<Told> {
-    let path = args.output.as_deref().filter(|p| *p != Path::new("-"));
-    let Some(path) = path else {
+/// Writes a report to where it is wanted: standard output, or a file that appears whole or not at all.
+fn deliver<T>(
+    output: Option<&Path>,
+    color: Color,
+    write: impl FnOnce(&mut dyn Write, Style) -> io::Result<T>,
+) -> Result<T> {
+    let Some(path) = output.filter(|p| *p != Path::new("-")) else {
         let out = io::stdout();
         let columns = terminal_size::terminal_size_of(&out).map_or(usize::MAX, |(width, _)| usize::from(width.0));
-        let style = args.common.color().style(out.is_terminal(), |name| std::env::var_os(name)).in_columns(columns);
-        return report::write(BufWriter::with_capacity(OUTPUT_BUFFER, out.lock()), args.format(), report, style)
-            .map_err(Into::into);
+        let style = color.style(out.is_terminal(), |name| std::env::var_os(name)).in_columns(columns);
+        return write(&mut BufWriter::with_capacity(OUTPUT_BUFFER, out.lock()), style).map_err(Into::into);
     };
-    let style = args.common.color().style(false, |name| std::env::var_os(name));
+    let style = color.style(false, |name| std::env::var_os(name));
     let failed = || format!("{}: cannot be written", path.display());
     if fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
         let file = fs::File::create(path).with_context(failed)?;
-        return report::write(BufWriter::new(file), args.format(), report, style).with_context(failed);
+        return write(&mut BufWriter::new(file), style).with_context(failed);
     }
     let mut partial = path.as_os_str().to_owned();
     partial.push(format!(".{}.part", std::process::id()));
     let partial = PathBuf::from(partial);
     let written = fs::File::create(&partial)
-        .and_then(|file| report::write(BufWriter::with_capacity(OUTPUT_BUFFER, file), args.format(), report, style))
+        .and_then(|file| write(&mut BufWriter::with_capacity(OUTPUT_BUFFER, file), style))
         .and_then(|told| fs::rename(&partial, path).map(|()| told));
     if written.is_err() {
         let _ = fs::remove_file(&partial);

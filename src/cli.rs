@@ -24,6 +24,7 @@ Examples:
   relayscope analyze --ndjson site.pcap | jq .    a record a line
   relayscope analyze -Y 'relay rate>1M' site.pcap only relay flows above 1 Mb/s
   relayscope catalog --product ows                what must be allowed
+  relayscope legs --lan in.pcap --wan out.pcap    what a box between two captures holds back
   relayscope explain CF-1                         what a finding rests on
 
 A file that is called like a command is given as ./FILE.
@@ -44,6 +45,14 @@ Filters:
   port:80,443  port:1024-65535  sni:*.u5fgb.com  dns:u5fgb.com  re:/^rec[0-9]/
   conf>=0.8 rate>1M rtt>100ms retrans>1% age<30s bytes>10MB pkts>100
   and or not ( ) ! - a blank is `and`";
+
+const LEGS_EXAMPLES: &str = "\
+Examples:
+  relayscope legs --lan inside.pcapng --wan outside.pcapng
+  relayscope legs --ndjson --lan inside/*.pcap --wan outside/ | jq 'select(.event_type==\"finding\")'
+
+The captures are of the same minutes, one on each side of the firewall, proxy or filter in question. Their clocks need
+not agree: packets that are in both tell the difference. One of the two may be - for stdin.";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -77,6 +86,9 @@ pub enum Command {
     /// Read captures and say what is in them
     #[command(after_help = ANALYZE_EXAMPLES, arg_required_else_help = true)]
     Analyze(Box<AnalyzeArgs>),
+    /// Compare two captures of the same traffic, one on each side of a box: what went in, and what came out
+    #[command(after_help = LEGS_EXAMPLES, arg_required_else_help = true)]
+    Legs(Box<LegsArgs>),
     /// List the hosts and ports that must be allowed
     #[command(after_help = "Example:\n  relayscope catalog --product ows --format json")]
     Catalog(CatalogArgs),
@@ -170,6 +182,55 @@ struct FormatArgs {
     /// Write flows as CSV
     #[arg(long)]
     csv: bool,
+}
+
+/// Arguments of `legs`.
+#[derive(Debug, Args)]
+pub struct LegsArgs {
+    /// The inner capture: files, directories of them, or -
+    #[arg(long, value_name = "FILE", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
+    pub lan: Vec<PathBuf>,
+    /// The outer capture: files, directories of them, or -
+    #[arg(long, value_name = "FILE", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
+    pub wan: Vec<PathBuf>,
+    /// Write one JSON object a line
+    #[arg(long, conflicts_with = "json")]
+    ndjson: bool,
+    /// Write one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Write here instead of stdout (-)
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// The product whose hosts are looked for; both if not given
+    #[arg(long)]
+    pub product: Option<Product>,
+    /// What is known of the site: recorder, networks, public addresses
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub site: Option<PathBuf>,
+    /// Add this catalogue of hosts to the built-in one; entries of one id replace each other
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub catalogue: Option<PathBuf>,
+    /// Worker threads; as many as there are processors if not given
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    pub threads: Option<NonZeroUsize>,
+    /// Exit with 1 on a finding at least this grave: info, warning or error
+    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
+    pub fail_on: Option<Severity>,
+    /// How much to say
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+impl LegsArgs {
+    /// The form of the output.
+    pub const fn format(&self) -> Format {
+        match self {
+            LegsArgs { ndjson: true, .. } => Format::Ndjson,
+            LegsArgs { json: true, .. } => Format::Json,
+            _ => Format::Summary,
+        }
+    }
 }
 
 /// Arguments that every command with output of its own takes.
@@ -298,7 +359,7 @@ impl Cli {
 }
 
 /// Words that name a command, in this version or by the documents of the program, and are no file without `./`.
-const RESERVED: [&str; 9] = ["live", "replay", "legs", "compare", "carve", "interfaces", "doctor", "keys", "config"];
+const RESERVED: [&str; 8] = ["live", "replay", "compare", "carve", "interfaces", "doctor", "keys", "config"];
 
 /// Whether the first file was meant as a command; and which command comes nearest.
 fn mistaken(word: &str) -> Option<(&str, Option<String>)> {

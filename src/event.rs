@@ -5,6 +5,7 @@
 //! and counts the rest in `NAME_omitted`.
 
 mod finding;
+mod legs;
 mod protocols;
 mod rfc3339;
 mod site;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Timestamp;
 
 pub use finding::*;
+pub use legs::*;
 pub use protocols::*;
 pub use rfc3339::Rfc3339;
 pub use site::*;

@@ -13,6 +13,7 @@ pub mod exit;
 pub mod filter;
 pub mod flow;
 pub mod inspect;
+pub mod legs;
 pub mod measure;
 pub mod pipeline;
 pub mod present;

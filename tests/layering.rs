@@ -37,16 +37,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("diagnose", &["engine", "text", "event", "classify", "inspect::tls", "flow", "decode::Undecoded", "time"]),
+    ("legs", &["diagnose", "engine", "text", "event", "flow", "time"]),
     ("pipeline", &["engine", "source", "flow"]),
-    ("present", &["decode::Undecoded", "diagnose", "engine", "filter", "text", "event", "classify", "time"]),
+    ("present", &["decode::Undecoded", "legs", "diagnose", "engine", "filter", "text", "event", "classify", "time"]),
     ("measure", &["present", "diagnose", "pipeline", "engine", "source", "event", "flow"]),
     ("exit", &[]),
     ("cli", &["exit", "present", "filter", "text", "event", "classify", "time"]),
     (
         "app",
         &[
-            "cli", "exit", "measure", "present", "pipeline", "diagnose", "engine", "source", "filter", "text", "event",
-            "classify", "inspect", "flow", "decode", "time", "wire",
+            "cli", "exit", "measure", "present", "pipeline", "legs", "diagnose", "engine", "source", "filter", "text",
+            "event", "classify", "inspect", "flow", "decode", "time", "wire",
         ],
     ),
     ("main", &["app", "cli", "exit"]),
@@ -105,10 +106,10 @@ fn only_the_edges_touch_the_system() {
 /// A threshold that no detector reads would be told by `explain`, and mean nothing.
 #[test]
 fn every_threshold_is_read() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/diagnose");
-    let settings = fs::read_to_string(root.join("settings.rs")).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let settings = fs::read_to_string(root.join("diagnose/settings.rs")).unwrap();
     let mut files = Vec::new();
-    collect(&root, &mut files);
+    ["diagnose", "legs"].iter().for_each(|module| collect(&root.join(module), &mut files));
     let code: String = files.iter().map(|path| split_tests(path).0).collect();
     let tables = settings.split(": f64 {").skip(1).filter_map(|table| table.split('}').next());
     let names = tables.flat_map(|table| table.split(',')).map(str::trim).filter(|name| !name.is_empty());

@@ -39,7 +39,7 @@ fn read(bytes: Vec<u8>, chunk_bytes: usize) -> u64 {
     let Ok(mut reader) = CaptureReader::from_reader(Box::new(std::io::Cursor::new(bytes)), "it", chunk_bytes) else {
         return 0;
     };
-    let mut engine = Engine::new(&Config { records: true, secret: 5, ..Config::default() });
+    let mut engine = Engine::new(&Config { records: true, traces: true, secret: 5, ..Config::default() });
     let mut chunk = Chunk::default();
     while let Ok(Fill::More) = reader.fill(&mut chunk) {
         engine.chunk(&chunk);

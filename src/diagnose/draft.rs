@@ -8,7 +8,9 @@ use std::net::IpAddr;
 use super::rules::{Place, Rule, RuleId, Rules, fill};
 use crate::engine::analysis::Identity;
 use crate::engine::case::Case;
-use crate::event::{CERTAIN, FindingEvidence, FindingRecord, Kind, LIST_MAX, Middlebox, Mode, Severity, Vantage, Word};
+use crate::event::{
+    CERTAIN, FindingEvidence, FindingRecord, Kind, LIST_MAX, LegSide, Middlebox, Mode, Severity, Vantage, Word,
+};
 use crate::flow::key::fold;
 use crate::time::Timestamp;
 
@@ -148,7 +150,19 @@ impl<'r> Draft<'r> {
 
     /// What shows it.
     pub fn evidence(mut self, text: impl Into<String>, frame: Option<u64>, time: Option<Timestamp>) -> Self {
-        add_evidence(&mut self.finding, [FindingEvidence { text: text.into(), frame, time }]);
+        add_evidence(&mut self.finding, [FindingEvidence { leg: None, text: text.into(), frame, time }]);
+        self
+    }
+
+    /// What shows it in one of two captures, by its own clock.
+    pub fn evidence_in(
+        mut self,
+        leg: LegSide,
+        text: impl Into<String>,
+        frame: Option<u64>,
+        time: Option<Timestamp>,
+    ) -> Self {
+        add_evidence(&mut self.finding, [FindingEvidence { leg: Some(leg), text: text.into(), frame, time }]);
         self
     }
 
@@ -205,7 +219,7 @@ impl<'r> Draft<'r> {
 }
 
 /// Sets a confidence and its word; digits that no rule gives are rounded away, so that sums compare as they read.
-pub(super) fn set_confidence(finding: &mut FindingRecord, confidence: f64) {
+pub fn set_confidence(finding: &mut FindingRecord, confidence: f64) {
     finding.confidence = (confidence * 1000.0).round() / 1000.0;
     finding.word = Word::of(finding.confidence);
 }

@@ -45,7 +45,7 @@ fn rule_text(rule: &Rule) -> String {
     let mut modes: Vec<_> = text.modes.iter().collect();
     modes.sort_by_key(|(mode, _)| **mode);
     for (mode, said) in modes {
-        field(&mut out, mode.text(), &format!("{}. {}", open(&said.title), open(&said.advice)));
+        field(&mut out, "", &format!("{}: {}. {}", mode.text(), open(&said.title), open(&said.advice)));
     }
     let thresholds: Vec<_> = rule.settings.iter().map(|s| format!("{} = {}: {}", s.name, s.value, s.reason)).collect();
     list(&mut out, "thresholds", &thresholds);

@@ -12,9 +12,10 @@ use crate::event::{Kind, Mode, Severity};
 /// Where a user's file sets thresholds again: `[diagnosis.FAMILY]`.
 const PATH: &str = "diagnosis";
 
-const FAMILIES: [(&str, &str); 10] = [
+const FAMILIES: [(&str, &str); 11] = [
     ("capture", include_str!("rules/capture.toml")),
     ("stall", include_str!("rules/stall.toml")),
+    ("legs", include_str!("rules/legs.toml")),
     ("refused", include_str!("rules/refused.toml")),
     ("names", include_str!("rules/names.toml")),
     ("reach", include_str!("rules/reach.toml")),

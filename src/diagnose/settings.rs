@@ -8,7 +8,7 @@ use crate::classify::settings::settings;
 settings!(
     /// A box on the way holds video back.
     Stall: f64 {
-        cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_9, cf_10, cf_12, first_byte_seconds, give_up_seconds,
+        cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_12, first_byte_seconds, give_up_seconds,
         ticket_bytes, body_bytes, body_seconds, sibling_answer_seconds, sibling_within_seconds, sibling,
         attempts, attempts_within_seconds, repeated, alone, heartbeat, trickle_segments, trickle_bytes,
         trickle_gap_seconds_min, trickle_gap_seconds_max, trickle_variation, trickle_growth, trickle_bps,
@@ -20,6 +20,16 @@ settings!(
         zero_window_seconds, zero_window_bytes, upload_bytes, far_receiver, cycle_lives, cycle_life_share,
         cycle_bytes_share, cycle_timer_share, cycle_timer, near_rtt_seconds, far_rtt_seconds, sign, signs_max,
         loss_share,
+    }
+);
+settings!(
+    /// Two captures, one each side of a box.
+    Legs: f64 {
+        cf_9, cf_10, held_bytes, held_seconds, waited_share, passed_share, margin_seconds, released_share, drops, drop_bytes,
+        wall_seconds, busy_share,
+        closed_share, missed_share, seen_share, refusal_seconds, near_seconds, opened_seconds, same_share,
+        same_bytes, moments, clock_seconds, messages, late_share, with_seconds, pause_seconds, tail_bytes,
+        shrinks_share,
     }
 );
 settings!(
@@ -97,6 +107,7 @@ settings!(
 #[allow(missing_docs)]
 pub struct Settings {
     pub stall: Stall,
+    pub legs: Legs,
     pub refused: Refused,
     pub names: Names,
     pub reach: Reach,

@@ -40,6 +40,13 @@ pub struct FlowAt {
     number: u32,
 }
 
+impl FlowAt {
+    /// Its number in its shard.
+    pub(super) const fn number(self) -> u32 {
+        self.number
+    }
+}
+
 impl Analysis {
     /// Puts together what the front and all shards have come to at the end of a capture.
     pub fn new(totals: Totals, mut shards: Vec<Shard>) -> Self {

@@ -25,7 +25,7 @@ pub use crate::inspect::Direction;
 use crate::time::Timestamp;
 
 /// The most flows that are cases; more are counted and left out.
-const MAX_CASES: usize = 1 << 17;
+pub(super) const MAX_CASES: usize = 1 << 17;
 
 /// All cases of a capture.
 #[derive(Debug, Default)]
@@ -457,7 +457,7 @@ fn dns_case(asked: &Asked, view: &FlowView<'_>, naming: &Naming<'_>) -> DnsCase 
 
 impl FlowView<'_> {
     /// What is known of this flow.
-    fn case(&self, naming: &Naming<'_>) -> Case {
+    pub(super) fn case(&self, naming: &Naming<'_>) -> Case {
         let facts = self.facts();
         let verdict = self.verdict(&facts);
         let carried = facts.carried().map(|seen| seen.name.to_ascii_lowercase());

@@ -27,7 +27,7 @@ use crate::classify::watch::Watch;
 use crate::decode::{Addr, Packet};
 use crate::event::LIST_MAX;
 use crate::flow::Flow;
-use crate::flow::key::fold;
+use crate::flow::key::digest;
 use crate::flow::slab::Slab;
 use crate::inspect::{Direction, Fact, haproxy, tls};
 
@@ -285,6 +285,7 @@ impl Learner {
         tls.segments = segments;
         tls.session = digest(hello.session_id) as u32;
         if let Some(detail) = tls.detail.as_mut().filter(|_| records && whole) {
+            detail.random = digest(hello.random);
             detail.alpn = hello.alpn().map(|p| String::from_utf8_lossy(p).into()).collect();
         }
         self.counts.dtls_flows = self.counts.dtls_flows.wrapping_add(u64::from(dtls));
@@ -336,20 +337,6 @@ fn text(bytes: &[u8]) -> Option<Box<str>> {
 
 fn number(bytes: &[u8]) -> Option<u64> {
     std::str::from_utf8(bytes).ok()?.trim().parse().ok()
-}
-
-/// A digest that tells one short byte string from another; 0 for none.
-fn digest(bytes: &[u8]) -> u64 {
-    let (mut hash, mut rest) = (0, bytes);
-    while let Some((head, tail)) = rest.split_first_chunk::<8>() {
-        hash = fold(hash ^ u64::from_le_bytes(*head) ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db);
-        rest = tail;
-    }
-    if rest.is_empty() {
-        return hash;
-    }
-    let last = rest.iter().fold(1, |word, b| word << 8 | u64::from(*b));
-    fold(hash ^ last ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db)
 }
 
 /// The direction of a side, given which side is the originator.

@@ -161,6 +161,8 @@ impl Tls {
 /// What only a record needs of TLS, but for the first.
 #[derive(Debug, Default)]
 pub struct TlsDetail {
+    /// A digest of the random of the first ClientHello, by which it is known again elsewhere; 0 is none.
+    pub random: u64,
     /// The host of the server's certificate, where the client has asked for no name.
     pub host: Option<NameAt>,
     /// Application protocols offered.

@@ -26,6 +26,7 @@ pub mod front;
 mod hellos;
 pub mod learn;
 pub mod learnt;
+pub mod leg;
 mod media;
 pub mod naming;
 pub mod neighbours;
@@ -54,6 +55,8 @@ pub struct Config {
     pub flow: crate::flow::Config,
     /// Keep what only whole records need: exchanges, fingerprints.
     pub records: bool,
+    /// Keep the traces of flows: by what another capture's flows are joined with this one's.
+    pub traces: bool,
     /// Names whose DNS and certificates are looked at more closely.
     pub watch: Arc<Watch>,
     /// Keeps the traffic from choosing its places in tables; no result depends on it.

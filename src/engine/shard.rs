@@ -10,6 +10,7 @@ use super::streams::StreamTable;
 use crate::decode::{Packet, proto, tcp_flag};
 use crate::flow::key::Keyed;
 use crate::flow::tcp::Tcp;
+use crate::flow::trace::Traces;
 use crate::flow::{Flow, NONE, Table, Tracked};
 use crate::time::Timestamp;
 
@@ -34,6 +35,8 @@ pub struct Shard {
     pub table: Table,
     /// What they have told.
     pub learner: Learner,
+    /// The traces of its flows, where another capture is to be compared with this.
+    pub traces: Option<Traces>,
     streams: StreamTable,
     piecewise: Piecewise,
 }
@@ -53,6 +56,7 @@ impl Shard {
         Shard {
             table: Table::new(config.flow, config.secret),
             learner: Learner::new(config),
+            traces: config.traces.then(Traces::default),
             streams: StreamTable::default(),
             piecewise: Piecewise::default(),
         }
@@ -62,8 +66,11 @@ impl Shard {
     #[inline]
     pub fn packet(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) {
         self.advance(packet.ts);
-        let Shard { table, learner, streams, piecewise } = self;
+        let Shard { table, learner, traces, streams, piecewise } = self;
         let Some(tracked) = table.track(packet, keyed, bytes) else { return };
+        if let Some(traces) = traces.as_mut().filter(|_| packet.transport && !tracked.duplicate) {
+            traces.packet(tracked.number, tracked.second, tracked.flow.first, packet, bytes);
+        }
         if tracked.duplicate || !packet.transport || tracked.flow.phase == phase::DONE {
             return;
         }
@@ -102,13 +109,13 @@ impl Shard {
     /// Moves packet time on to `now`: flows that were silent for too long end.
     #[inline(always)]
     pub fn advance(&mut self, now: Timestamp) {
-        let Shard { table, learner, streams, piecewise } = self;
+        let Shard { table, learner, streams, piecewise, .. } = self;
         table.advance(now, &mut |number, flow| end(flow, number, streams, piecewise, learner));
     }
 
     /// The capture has ended: reads what still waits.
     pub fn finish(&mut self) {
-        let Shard { table, learner, streams, piecewise } = self;
+        let Shard { table, learner, streams, piecewise, .. } = self;
         for number in 0..u32::try_from(table.len()).unwrap_or(u32::MAX) {
             if let Some(flow) = table.flow_mut(number).filter(|f| f.streams != NONE) {
                 end(flow, number, streams, piecewise, learner);
@@ -118,8 +125,9 @@ impl Shard {
 
     /// Bytes of memory held.
     pub fn memory(&self) -> usize {
+        let traces = self.traces.as_ref().map_or(0, Traces::memory);
         let inspected = self.streams.memory().saturating_add(self.piecewise.memory());
-        self.table.memory().saturating_add(self.learner.memory()).saturating_add(inspected)
+        [self.table.memory(), self.learner.memory(), inspected, traces].iter().sum()
     }
 }
 

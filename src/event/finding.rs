@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::is_zero;
 use super::word::words;
+use super::{LegSide, is_zero};
 use crate::time::Timestamp;
 
 words! {
@@ -291,6 +291,9 @@ impl FindingRecord {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FindingEvidence {
+    /// The capture that shows it, where two were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leg: Option<LegSide>,
     /// In words.
     pub text: String,
     /// The frame that shows it.

@@ -6,7 +6,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{CaptureQuality, FindingRecord, FlowRecord, MethodCounts, Methods, SessionRecord, Stats};
+use super::{
+    CaptureQuality, FindingRecord, FlowRecord, JoinedFlow, LegsRecord, MethodCounts, Methods, SessionRecord, Stats,
+};
 use crate::time::Timestamp;
 
 impl JsonSchema for Timestamp {
@@ -48,6 +50,8 @@ fn schema() -> Value {
         generator.subschema_for::<FindingRecord>(),
         generator.subschema_for::<CaptureQuality>(),
         generator.subschema_for::<Stats>(),
+        generator.subschema_for::<LegsRecord>(),
+        generator.subschema_for::<JoinedFlow>(),
     ];
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

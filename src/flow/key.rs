@@ -30,6 +30,20 @@ pub const fn fold(a: u64, b: u64) -> u64 {
     (product as u64) ^ (product >> 64) as u64
 }
 
+/// A digest that tells one short byte string from another; 0 for none.
+pub fn digest(bytes: &[u8]) -> u64 {
+    let (mut hash, mut rest) = (0, bytes);
+    while let Some((head, tail)) = rest.split_first_chunk::<8>() {
+        hash = fold(hash ^ u64::from_le_bytes(*head) ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db);
+        rest = tail;
+    }
+    if rest.is_empty() {
+        return hash;
+    }
+    let last = rest.iter().fold(1, |word, b| word << 8 | u64::from(*b));
+    fold(hash ^ last ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db)
+}
+
 const MIX: [u64; 4] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93, 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
 
 impl FlowKey {

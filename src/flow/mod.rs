@@ -28,6 +28,7 @@ pub mod rtt;
 pub mod slab;
 pub mod stream;
 pub mod tcp;
+pub mod trace;
 pub mod trouble;
 pub mod tunnels;
 pub mod wheel;

@@ -46,30 +46,30 @@ pub fn write_summary(mut writer: impl Write, summary: &Summary, style: Style) ->
     writer.flush()
 }
 
-struct Page {
-    lines: Vec<String>,
-    style: Style,
+pub(super) struct Page {
+    pub(super) lines: Vec<String>,
+    pub(super) style: Style,
 }
 
 impl Page {
-    fn blank(&mut self) {
+    pub(super) fn blank(&mut self) {
         self.lines.push(String::new());
     }
 
-    fn heading(&mut self, text: &str) {
+    pub(super) fn heading(&mut self, text: &str) {
         self.blank();
         self.lines.push(self.style.bold(text.trim_end()));
     }
 
     /// A label and its text, wrapped beneath itself.
-    fn labelled(&mut self, label: &str, text: &str) {
+    pub(super) fn labelled(&mut self, label: &str, text: &str) {
         for (i, line) in wrap(text, self.style.width() - LABEL).into_iter().enumerate() {
             let label = format!("{:<LABEL$}", if i == 0 { label } else { "" });
             self.lines.push(format!("{}{line}", self.style.bold(&label)));
         }
     }
 
-    fn warning(&mut self, text: &str) {
+    pub(super) fn warning(&mut self, text: &str) {
         let mut lines = Vec::new();
         push_wrapped(&mut lines, '⚠', text, self.style, Style::warning);
         self.lines.extend(lines.into_iter().take(2));
@@ -179,7 +179,7 @@ fn about_site(page: &mut Page, diagnosis: &Diagnosis) {
 }
 
 /// Date and time to the second.
-fn clock(at: crate::time::Timestamp) -> String {
+pub(super) fn clock(at: crate::time::Timestamp) -> String {
     Rfc3339(at).to_string().chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
 }
 
@@ -259,7 +259,7 @@ fn confidences(totals: &ClassTotals, narrow: bool) -> String {
 }
 
 /// Keeps the end of a text that is wider than `width` columns.
-fn left_ellipsis(text: &str, width: usize) -> String {
+pub(super) fn left_ellipsis(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {
         return text.to_owned();

@@ -8,6 +8,7 @@ pub mod color;
 pub mod csv;
 pub mod human;
 pub mod json;
+pub mod legs;
 pub mod ndjson;
 pub mod report;
 mod site;

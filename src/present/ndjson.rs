@@ -57,7 +57,8 @@ impl<W: Write> Ndjson<W> {
         Ok(self.writer)
     }
 
-    fn record<T: Serialize>(&mut self, record: &T) -> io::Result<()> {
+    /// Any record.
+    pub(super) fn record<T: Serialize>(&mut self, record: &T) -> io::Result<()> {
         write_json(&mut self.writer, record)?;
         self.writer.write_all(b"\n")
     }

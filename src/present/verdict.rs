@@ -18,14 +18,20 @@ const HINTS_MAX: usize = 2;
 pub(super) fn verdict(summary: &Summary, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     let Some(diagnosis) = &summary.diagnosis else { return lines };
-    let (claims, hints): (Vec<_>, Vec<_>) = diagnosis.findings.iter().partition(|f| f.is_claim());
-    if !claims.iter().any(|f| f.severity > Severity::Info)
+    if !diagnosis.findings.iter().any(|f| f.is_claim() && f.severity > Severity::Info)
         && let Some(line) = nothing_found(summary, diagnosis, style)
     {
         lines.push(line);
     }
+    tell(&mut lines, &diagnosis.findings, style);
+    lines
+}
+
+/// The first claims, with the first one's advice, and hints beneath them; the rest is counted.
+pub(super) fn tell(lines: &mut Vec<String>, findings: &[FindingRecord], style: Style) {
+    let (claims, hints): (Vec<_>, Vec<_>) = findings.iter().partition(|f| f.is_claim());
     for (n, claim) in claims.iter().take(CLAIMS_MAX).enumerate() {
-        say(&mut lines, claim, style);
+        say(lines, claim, style);
         if n == 0 {
             for line in wrap(&safe(&claim.advice).to_string(), style.width() - 2) {
                 lines.push(format!("  {line}"));
@@ -33,13 +39,12 @@ pub(super) fn verdict(summary: &Summary, style: Style) -> Vec<String> {
         }
     }
     for hint in hints.iter().take(HINTS_MAX) {
-        say(&mut lines, hint, style);
+        say(lines, hint, style);
     }
     let shown = claims.len().min(CLAIMS_MAX) + hints.len().min(HINTS_MAX);
-    if let Some(more @ 1..) = diagnosis.findings.len().checked_sub(shown) {
+    if let Some(more @ 1..) = findings.len().checked_sub(shown) {
         lines.push(style.dim(&format!("  and {} more (all of them: --ndjson)", Count(more as u64))));
     }
-    lines
 }
 
 /// What can honestly be said where no fault was found.

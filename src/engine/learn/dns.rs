@@ -1,9 +1,10 @@
 //! What DNS messages tell: exchanges, and which names have which addresses.
 
-use super::{Answer, Context, Dns, DnsExchange, DnsList, Kind, Learner, PendingQuery, digest, part, push};
+use super::{Answer, Context, Dns, DnsExchange, DnsList, Kind, Learner, PendingQuery, part, push};
 use crate::decode::{Addr, Packet};
 use crate::engine::strings;
 use crate::event::LIST_MAX;
+use crate::flow::key::digest;
 use crate::flow::{Flow, NONE};
 use crate::inspect::dns;
 

@@ -1,0 +1,122 @@
+//! `legs`: two captures, one each side of a box.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Result, anyhow};
+
+use super::{
+    config, default_threads, deliver, find_folder, keep_inputs, knowledge, note_problems, rules, say, stop_flag,
+};
+use crate::cli::LegsArgs;
+use crate::diagnose::capture;
+use crate::engine;
+use crate::engine::leg::Leg;
+use crate::engine::naming::KnowledgeBase;
+use crate::event::CaptureQuality;
+use crate::exit::{Exit, Outcome};
+use crate::legs::compare;
+use crate::pipeline;
+use crate::present;
+use crate::source::{CHUNK_BYTES, Problem, Source, progress};
+
+pub(super) fn legs(args: &LegsArgs) -> Result<Exit> {
+    let mut base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
+    let rules = rules(&mut base, args.catalogue.as_ref())?;
+    let inputs = args.lan.iter().chain(&args.wan).chain(&args.site).chain(&args.catalogue);
+    keep_inputs(args.output.as_deref(), inputs)?;
+    find_folder(args.output.as_deref())?;
+    tell_apart(&args.lan, &args.wan)?;
+    let mut exit = Outcome::new(args.fail_on.is_some());
+    let stop = stop_flag()?;
+    let mut side = |name: &str, paths: &[PathBuf]| read(name, paths, args, &base, &stop, &mut exit);
+    let (lan, wan) = (side("the inner capture (--lan)", &args.lan), side("the outer capture (--wan)", &args.wan));
+    let (Some((lan, inner)), Some((wan, outer))) = (lan, wan) else { return Ok(exit.exit()) };
+    let comparison = compare(&lan, &wan, [&inner, &outer], &rules);
+    for warning in &comparison.summary.warnings {
+        say(warning);
+    }
+    let nothing = comparison.summary.start.is_none();
+    if nothing || [&inner, &outer].iter().any(|quality| capture::is_poor(quality, &rules)) {
+        exit.note(Exit::Poor);
+    }
+    let files = [&args.lan, &args.wan].map(|paths| in_short(paths));
+    deliver(args.output.as_deref(), args.common.color(), |out, style| {
+        present::legs::write(out, args.format(), &comparison, &files, style)
+    })?;
+    let worst = comparison.findings.iter().filter(|f| f.is_claim()).map(|f| f.severity).max();
+    if args.fail_on.is_some_and(|least| worst.is_some_and(|worst| worst >= least)) {
+        exit.note(Exit::Finding);
+    }
+    Ok(exit.exit())
+}
+
+/// Refuses one file, or standard input, as both captures.
+fn tell_apart(lan: &[PathBuf], wan: &[PathBuf]) -> Result<()> {
+    let file = |path: &PathBuf| fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    let inner: HashSet<_> = lan.iter().filter_map(file).collect();
+    for path in wan {
+        if path == Path::new("-") && lan.contains(path) {
+            return Err(anyhow!("standard input can be one of the two captures, not both"));
+        }
+        if file(path).is_some_and(|file| inner.contains(&file)) {
+            return Err(anyhow!(
+                "{}: is given as --lan and as --wan; two captures are needed, one from each side of the box",
+                path.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Reads one of the captures; nothing, where nothing of it could be read.
+fn read(
+    side: &str,
+    paths: &[PathBuf],
+    args: &LegsArgs,
+    base: &KnowledgeBase,
+    stop: &Arc<AtomicBool>,
+    exit: &mut Outcome,
+) -> Option<(Leg, CaptureQuality)> {
+    let config = engine::Config { traces: true, ..config(base, true) };
+    let threads = args.threads.map_or_else(default_threads, usize::from);
+    let mut printer = (!args.common.quiet).then(progress::Printer::new);
+    let source = Source::open(paths, CHUNK_BYTES);
+    let mut outcome = pipeline::run(source, &config, threads, stop, &mut |progress| {
+        if let Some(printer) = &mut printer {
+            printer.update(progress);
+        }
+    });
+    drop(printer);
+    let problems = std::mem::take(&mut outcome.problems);
+    let warnings = note_problems(&problems, &outcome, false, exit);
+    if outcome.interrupted {
+        say("interrupted: what follows is of what was read until then");
+        exit.note(Exit::Interrupted);
+    }
+    if outcome.facts.frames == 0 {
+        if !problems.iter().any(|problem| matches!(problem, Problem::Error(_))) {
+            say(&format!("{side} is empty: there is nothing to compare"));
+            exit.note(Exit::Input);
+        }
+        return None;
+    }
+    let links = outcome.facts.links.keys().map(|link| link.0);
+    let (kernel, interface) = (outcome.facts.kernel_drops, outcome.facts.interface_drops);
+    let quality = outcome.analysis.quality(links, kernel, interface, warnings);
+    let naming = outcome.analysis.name(base);
+    Some((outcome.analysis.leg(&naming), quality))
+}
+
+/// The files of a capture, in a few words.
+fn in_short(paths: &[PathBuf]) -> String {
+    let first = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+    match paths.len() {
+        0 | 1 => first,
+        more => format!("{first} and {} more", more - 1),
+    }
+}

@@ -1,0 +1,480 @@
+//! What a box has done to the streams between two captures.
+//!
+//! Each stream is judged by what may have carried it on: the one flow that is its other half, or all flows to the same
+//! place of which nobody knows whose they are. So that much came out at most, and a box that uses few connections for many
+//! is never taken for one that holds.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+
+use crate::diagnose::rules::Rules;
+use crate::diagnose::settings::Legs as Settings;
+use crate::engine::case::{Case, Direction, TcpCase};
+use crate::engine::leg::LegFlow;
+use crate::event::{Class, HINT, Mode};
+use crate::time::seconds;
+
+use super::Legs;
+use super::curve::Curve;
+use super::hold::{self, Hold};
+use super::join::{Join, Joined, amount, goes_out};
+use super::lag::{self, Lag};
+
+/// What was found of a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// The inner flows that it is about, the leading one first.
+    pub lan: Vec<usize>,
+    /// The outer flows that were, or could have been, their other half.
+    pub wan: Vec<usize>,
+    /// Who sends the stream.
+    pub sender: Direction,
+    /// What the box did.
+    pub what: What,
+    /// The most that this can be sure.
+    pub most: f64,
+}
+
+/// What a box did to a stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum What {
+    /// It held it.
+    Held(Hold, Mode),
+    /// It passed each message on only with the next.
+    Lagged(Lag),
+    /// It seems to have held it, but something else may be to blame.
+    Open(Hold, Doubt),
+}
+
+/// Why a hold is not claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The outer capture does not see all that leaves.
+    Unseen,
+    /// A capture has missed packets just there.
+    Missed,
+    /// What was sent on was not acknowledged: the line or the far end is slow.
+    Busy,
+    /// The receiver itself took no more.
+    Closed,
+    /// The box has refused.
+    Refused,
+}
+
+impl Doubt {
+    /// In words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Doubt::Unseen => "the outer capture does not see all that leaves the site",
+            Doubt::Missed => "a capture has missed packets",
+            Doubt::Busy => "what was passed on was not acknowledged: the line behind is slow",
+            Doubt::Closed => "the receiver took no more",
+            Doubt::Refused => "the box refused it",
+        }
+    }
+}
+
+/// Judges all streams.
+pub fn judge(legs: &Legs<'_>, joined: &Joined, rules: &Rules) -> Vec<Judged> {
+    let all = legs.lan.flows.iter().chain(&legs.wan.flows);
+    let relays = all.filter(|flow| flow.case.class == Class::Relay && flow.case.via_proxy.is_none());
+    let relays = relays.map(|flow| flow.case.resp.0).collect();
+    let bench = Bench { legs, joined, relays, settings: &rules.settings.legs };
+    let mut found: Vec<Judged> = Vec::new();
+    let mut groups: BTreeMap<Group, Streams> = BTreeMap::new();
+    for pair in joined.pairs.iter().filter(|pair| !pair.same) {
+        let streams = Streams::of_pair(pair);
+        found.extend(bench.judge(&streams));
+        bench.add(&mut groups, &streams);
+    }
+    for pool in &joined.pools {
+        for lan in &pool.lan {
+            let likely: Vec<Join> = pool.likely.iter().filter(|join| join.lan == *lan).cloned().collect();
+            let all = (pool.lan.clone(), pool.wan.clone());
+            let streams =
+                Streams { flows: vec![*lan], halves: likely, lan: all.0, wan: all.1, matched: pool.matched.clone() };
+            found.extend(bench.judge(&streams));
+            bench.add(&mut groups, &streams);
+        }
+    }
+    // none of them may have been long enough by itself
+    let known: HashSet<usize> = found.iter().flat_map(|judged| &judged.lan).copied().collect();
+    let groups = groups.values().filter(|group| group.flows.len() > 1);
+    found.extend(
+        groups.filter(|group| !group.flows.iter().any(|at| known.contains(at))).flat_map(|group| bench.judge(group)),
+    );
+    found
+}
+
+/// A client, and what it goes to.
+type Group = (IpAddr, String, u16);
+
+/// Flows whose streams are judged together.
+#[derive(Clone, Debug, Default)]
+struct Streams {
+    /// The inner flows.
+    flows: Vec<usize>,
+    /// Those of them of which the outer half is known, or likely.
+    halves: Vec<Join>,
+    /// All inner flows by which may come out what has gone in outside.
+    lan: Vec<usize>,
+    /// All outer flows by which may come out what has gone in inside.
+    wan: Vec<usize>,
+    /// Other flows to the same place, by whose outer halves some of it may have come out besides.
+    matched: Vec<Join>,
+}
+
+impl Streams {
+    fn of_pair(pair: &Join) -> Streams {
+        Streams {
+            flows: vec![pair.lan],
+            halves: vec![pair.clone()],
+            lan: vec![pair.lan],
+            wan: vec![pair.wan],
+            ..Streams::default()
+        }
+    }
+}
+
+struct Bench<'a> {
+    legs: &'a Legs<'a>,
+    joined: &'a Joined,
+    /// The relay's addresses, as either capture has named them.
+    relays: HashSet<IpAddr>,
+    settings: &'a Settings,
+}
+
+impl Bench<'_> {
+    fn lan(&self, at: usize) -> Option<&LegFlow> {
+        self.legs.lan.flows.get(at)
+    }
+
+    fn wan(&self, at: usize) -> Option<&LegFlow> {
+        self.legs.wan.flows.get(at)
+    }
+
+    /// Adds streams to those of the same client to the same place.
+    fn add(&self, groups: &mut BTreeMap<Group, Streams>, streams: &Streams) {
+        for flow in streams.flows.iter().filter_map(|at| self.lan(*at)) {
+            let case = &flow.case;
+            let to = case.host.clone().unwrap_or_else(|| case.resp.0.to_string());
+            let group = groups.entry((case.orig.0, to, case.port())).or_default();
+            group.flows.extend(&streams.flows);
+            group.halves.extend(streams.halves.iter().cloned());
+            group.matched.clone_from(&streams.matched);
+            for (all, more) in [(&mut group.lan, &streams.lan), (&mut group.wan, &streams.wan)] {
+                all.extend(more);
+                all.sort_unstable();
+                all.dedup();
+            }
+        }
+    }
+
+    /// What became of streams, in both directions.
+    fn judge(&self, streams: &Streams) -> Vec<Judged> {
+        [Direction::Orig, Direction::Resp].into_iter().filter_map(|sender| self.stream(sender, streams)).collect()
+    }
+
+    /// What became of a stream that `sender` sends. Out of the site it goes in by the inner flows, and into the site by
+    /// their outer halves.
+    fn stream(&self, sender: Direction, streams: &Streams) -> Option<Judged> {
+        let outward = sender == Direction::Orig;
+        let halves: Vec<(&LegFlow, &LegFlow)> =
+            streams.halves.iter().filter_map(|half| Some((self.lan(half.lan)?, self.wan(half.wan)?))).collect();
+        let leading: Vec<usize> = match outward {
+            true => streams.flows.clone(),
+            false => streams.halves.iter().map(|half| half.lan).collect(),
+        };
+        let flows: Vec<&LegFlow> = leading.iter().filter_map(|at| self.lan(*at)).collect();
+        let others: Vec<&LegFlow> = streams.wan.iter().filter_map(|at| self.wan(*at)).collect();
+        let sound = |flow: &&LegFlow| flow.case.established && !flow.case.one_sided && goes_out(&flow.case);
+        let carries = |flow: &&LegFlow| self.is_judged(&flow.case);
+        if flows.is_empty() || !flows.iter().all(sound) || !flows.iter().chain(&others).any(carries) {
+            return None;
+        }
+        let most: f64 = match outward {
+            true => flows.iter().map(|flow| amount(flow, sender)).sum(),
+            false => halves.iter().map(|(_, other)| amount(other, sender)).sum(),
+        };
+        // a lag-one stream is longer than that as well
+        if most < self.settings.held_bytes {
+            return None;
+        }
+        let (put_in, come_out): (Vec<Curve>, Vec<Curve>) = if outward {
+            (
+                flows.iter().map(|f| self.inner(f, sender, true)).collect(),
+                others.iter().map(|f| self.outer(f, sender, false)).collect(),
+            )
+        } else {
+            // what the box still fetches for nobody is not held from anybody
+            let wanted = |(a, b): &(&LegFlow, &LegFlow)| {
+                self.outer(b, sender, true).within(f64::NEG_INFINITY, self.open_until(a))
+            };
+            let all = streams.lan.iter().filter_map(|at| self.lan(*at));
+            (halves.iter().map(wanted).collect(), all.map(|f| self.inner(f, sender, false)).collect())
+        };
+        let (put_in, come_out) = (Curve::sum(&put_in), Curve::sum(&come_out));
+        let [begin, end] = self.legs.overlap();
+        let alone = flows.len() == 1;
+        let open = flows.iter().map(|flow| self.open_until(flow)).fold(f64::NEG_INFINITY, f64::max);
+        let end = if outward { end } else { end.min(open) };
+        let doubt = self.legs.clock.uncertainty;
+        let judged =
+            |what: What, most: f64| Some(Judged { lan: leading.clone(), wan: streams.wan.clone(), sender, what, most });
+        let Some(hold) = hold::find(&put_in, &come_out, [begin, end], doubt, self.settings) else {
+            let one = alone && halves.len() == 1;
+            let lag = one.then(|| lag::find(&put_in, &come_out, doubt, self.settings)).flatten()?;
+            return judged(What::Lagged(lag), 1.0);
+        };
+        if !outward && self.waited(&flows, hold.from.at) < self.settings.held_seconds {
+            return None;
+        }
+        let leading = self.heaviest(leading, sender, streams, &hold);
+        let judged =
+            |what: What, most: f64| Some(Judged { lan: leading, wan: streams.wan.clone(), sender, what, most });
+        let (ins, outs) = if outward { (&flows, &others) } else { (&others, &flows) };
+        let sure = if self.legs.clock.is_sound(self.settings) { 1.0 } else { HINT };
+        let doubt = match outward && self.may_have_come_out(&hold, &streams.matched) {
+            true => Some(Doubt::Unseen),
+            false => self.doubt(sender, &hold, &flows, ins, outs),
+        };
+        match doubt {
+            Some(why) => judged(What::Open(hold, why), HINT),
+            None => judged(What::Held(hold, self.mode(outward, &hold, &flows, &halves)), sure),
+        }
+    }
+
+    /// Whether a flow's streams are judged: those of the ways to view. What else a filter scans at leisure is its business.
+    /// One that began before its capture is known by an address that the other capture has named.
+    fn is_judged(&self, case: &Case) -> bool {
+        let named = case.class == Class::Unknown && self.relays.contains(&case.resp.0);
+        let carries = case.http.as_ref().is_some_and(|http| http.message_http.is_some());
+        matches!(case.class, Class::Relay | Class::Direct) || carries || named
+    }
+
+    /// The flows that had a part in a hold, the one with the most first.
+    fn heaviest(&self, flows: Vec<usize>, sender: Direction, streams: &Streams, hold: &Hold) -> Vec<usize> {
+        let weight = |at: usize| {
+            let half = streams.halves.iter().find(|half| half.lan == at).and_then(|half| self.wan(half.wan));
+            let curve = match sender {
+                Direction::Orig => self.lan(at).map(|flow| self.inner(flow, sender, true)),
+                Direction::Resp => half.map(|flow| self.outer(flow, sender, true)),
+            };
+            curve.map_or(0.0, |curve| curve.by(hold.until) - curve.by(hold.from.at - self.settings.margin_seconds))
+        };
+        if flows.len() < 2 {
+            return flows;
+        }
+        let weighed: Vec<(f64, usize)> = flows.iter().map(|at| (weight(*at), *at)).collect();
+        let most = weighed.iter().map(|(weight, _)| *weight).fold(0.0, f64::max);
+        // of those that are alike the first leads
+        let mut heavy: Vec<(f64, usize)> =
+            weighed.into_iter().filter(|(weight, _)| *weight > self.settings.passed_share * most).collect();
+        heavy.sort_by_key(|(weight, at)| (*weight < self.settings.released_share * most, *at));
+        heavy.into_iter().map(|(_, at)| at).collect()
+    }
+
+    fn inner(&self, flow: &LegFlow, sender: Direction, taken: bool) -> Curve {
+        curve(flow, sender, self.legs.lan_at(flow.case.first()), taken)
+    }
+
+    fn outer(&self, flow: &LegFlow, sender: Direction, taken: bool) -> Curve {
+        curve(flow, sender, self.legs.wan_at(flow.case.first()), taken)
+    }
+
+    /// When a flow of the inner capture was ended; never, if nobody has.
+    fn open_until(&self, flow: &LegFlow) -> f64 {
+        let ended = flow.case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by.is_some() || tcp.rst_by.is_some());
+        if ended { self.legs.lan_at(flow.case.last) } else { f64::INFINITY }
+    }
+
+    /// For how long clients have waited in all, from `from` on.
+    fn waited(&self, flows: &[&LegFlow], from: f64) -> f64 {
+        let [_, end] = self.legs.overlap();
+        flows
+            .iter()
+            .map(|flow| (self.open_until(flow).min(end) - self.legs.lan_at(flow.case.first()).max(from)).max(0.0))
+            .sum()
+    }
+
+    /// Whether connections that a box uses for others as well carried more during a hold than those others put in.
+    fn may_have_come_out(&self, hold: &Hold, matched: &[Join]) -> bool {
+        let moved = |curve: Curve| curve.by(hold.until) - curve.by(hold.from.at);
+        let more = matched.iter().filter_map(|pair| Some((self.lan(pair.lan)?, self.wan(pair.wan)?))).map(|(a, b)| {
+            let (put_in, come_out) =
+                (moved(self.inner(a, Direction::Orig, false)), moved(self.outer(b, Direction::Orig, false)));
+            (come_out - put_in * (1.0 + self.settings.passed_share)).max(0.0)
+        });
+        hold.come_out + more.sum::<f64>() >= self.settings.passed_share * hold.put_in
+    }
+
+    /// What else may be to blame for a hold, if anything.
+    fn doubt(
+        &self,
+        sender: Direction,
+        hold: &Hold,
+        flows: &[&LegFlow],
+        in_flows: &[&LegFlow],
+        out_flows: &[&LegFlow],
+    ) -> Option<Doubt> {
+        let outward = sender == Direction::Orig;
+        let blind = self.is_blind(hold) || outward && out_flows.is_empty() && !self.sees_all(flows);
+        if blind {
+            return Some(Doubt::Unseen);
+        }
+        let missed = |flow: &&LegFlow| {
+            flow.case.one_sided
+                || trouble(&flow.case, sender)
+                    .is_some_and(|t| t.missed as f64 > self.settings.missed_share * hold.put_in)
+        };
+        if out_flows.iter().any(missed) || in_flows.iter().any(missed) {
+            return Some(Doubt::Missed);
+        }
+        let at = |flow: &LegFlow| {
+            let first = flow.case.first();
+            if outward { self.legs.wan_at(first) } else { self.legs.lan_at(first) }
+        };
+        if out_flows.iter().any(|flow| self.is_busy(flow, sender, at(flow), hold)) {
+            return Some(Doubt::Busy);
+        }
+        let closed = out_flows.iter().filter_map(|flow| trouble(&flow.case, other(sender))).any(|t| {
+            let since = if outward { self.legs.wan_at(t.closed.since) } else { self.legs.lan_at(t.closed.since) };
+            let until = since + seconds(t.closed.nanos);
+            t.closed.nanos > 0
+                && until.min(hold.until) - since.max(hold.from.at)
+                    >= self.settings.closed_share * (hold.until - hold.from.at)
+        });
+        if closed {
+            return Some(Doubt::Closed);
+        }
+        (outward && hold.released.is_none() && flows.iter().all(|flow| self.is_refused(&flow.case, hold)))
+            .then_some(Doubt::Refused)
+    }
+
+    /// Whether the box answered an upload itself with a refusal, or broke it off, before it had held it for long.
+    fn is_refused(&self, case: &Case, hold: &Hold) -> bool {
+        let Some(tcp) = &case.tcp else { return false };
+        let turns = case.http.iter().flat_map(|http| &http.turns);
+        // a timeout is how a hold ends that is nobody's refusal
+        let refuses = turns.map(|turn| turn.turn.status).any(|status| status >= 400 && !matches!(status, 408 | 504));
+        let reset = tcp.rst_by == Some(Direction::Resp);
+        // in TLS the answer before the end is not to be read
+        let ends = tcp.fin_by == Some(Direction::Resp) && case.tls.is_some();
+        let lasted = self.legs.lan_at(case.last) - hold.from.at;
+        refuses || (reset || ends) && lasted < self.settings.refusal_seconds
+    }
+
+    /// Whether the outer capture shows nothing during a hold of connections that go on in the inner one.
+    fn is_blind(&self, hold: &Hold) -> bool {
+        let (mut inside, mut outside) = (0.0, 0.0);
+        let pairs = self.joined.pairs.iter().filter(|pair| pair.same);
+        for (a, b) in pairs.filter_map(|pair| Some((self.lan(pair.lan)?, self.wan(pair.wan)?))) {
+            for sender in [Direction::Orig, Direction::Resp] {
+                let moved = |curve: Curve| curve.by(hold.until) - curve.by(hold.from.at);
+                inside += moved(self.inner(a, sender, false));
+                outside += moved(self.outer(b, sender, false));
+            }
+        }
+        inside >= self.settings.same_bytes && outside < self.settings.seen_share * inside
+    }
+
+    /// Whether the outer capture shows most of what these flows' client has to do with the outside.
+    fn sees_all(&self, flows: &[&LegFlow]) -> bool {
+        let Some(client) = flows.first().map(|flow| flow.case.orig.0) else { return false };
+        let joined: HashSet<usize> = self.joined.pairs.iter().map(|pair| pair.lan).collect();
+        let [begin, end] = self.legs.overlap();
+        let (mut seen, mut all) = (0usize, 0usize);
+        for (at, flow) in self.legs.lan.flows.iter().enumerate() {
+            let case = &flow.case;
+            let inside = self.legs.lan_at(case.first()) >= begin && self.legs.lan_at(case.last) <= end;
+            let own = flows
+                .iter()
+                .any(|held| held.case.host.is_some() && held.case.host == case.host || held.case.resp == case.resp);
+            if case.orig.0 == client
+                && case.is_tcp()
+                && case.established
+                && inside
+                && goes_out(case)
+                && (!own || joined.contains(&at))
+            {
+                all = all.saturating_add(1);
+                seen = seen.saturating_add(usize::from(joined.contains(&at)));
+            }
+        }
+        seen > 0 && seen as f64 >= self.settings.seen_share * all as f64
+    }
+
+    /// Whether what was passed on waits for its acknowledgement most of the time.
+    fn is_busy(&self, flow: &LegFlow, sender: Direction, begun: f64, hold: &Hold) -> bool {
+        let side = flow.side(sender);
+        let sent = Curve::of(&side.sent, begun, false);
+        let acked = Curve::of(&side.acked, begun, false);
+        let looks = 40.0;
+        let mut open = 0.0;
+        let mut look = 0.0;
+        while look < looks {
+            look += 1.0;
+            let at = hold.from.at + (hold.until - hold.from.at) * look / looks;
+            open += f64::from(u8::from(sent.by(at) > acked.by(at) + 1.0));
+        }
+        acked.total() + sent.total() > 0.0 && open >= self.settings.busy_share * looks
+    }
+
+    fn mode(&self, outward: bool, hold: &Hold, flows: &[&LegFlow], halves: &[(&LegFlow, &LegFlow)]) -> Mode {
+        let walls = || {
+            let troubles = flows.iter().filter_map(|flow| trouble(&flow.case, Direction::Resp));
+            outward && troubles.into_iter().any(|t| seconds(t.closed.nanos) >= self.settings.wall_seconds)
+        };
+        let drips = || {
+            let sender = if outward { Direction::Orig } else { Direction::Resp };
+            halves.iter().any(|(a, b)| {
+                let come_out = if outward { self.outer(b, sender, false) } else { self.inner(a, sender, false) };
+                self.drips(&come_out, hold)
+            })
+        };
+        match () {
+            () if hold.released.is_some() => Mode::HoldRelease,
+            () if drips() => Mode::Trickle,
+            () if walls() => Mode::ZeroWindow,
+            () if outward => Mode::UploadSwallow,
+            () => Mode::BufferAll,
+        }
+    }
+
+    /// Whether drops of comfort come out while the rest is held: small ones, several, and not all at the beginning.
+    fn drips(&self, come_out: &Curve, hold: &Hold) -> bool {
+        let (mut before, mut drops) = (0.0, 0usize);
+        let begun =
+            come_out.steps().first().map_or(0.0, |step| step.at).max(hold.from.at) + self.settings.margin_seconds;
+        for step in come_out.steps().iter().filter(|step| step.at < hold.until) {
+            if step.at > begun {
+                if step.bytes - before > self.settings.drop_bytes {
+                    return false;
+                }
+                drops = drops.saturating_add(1);
+            }
+            before = step.bytes;
+        }
+        drops as f64 >= self.settings.drops
+    }
+}
+
+fn curve(flow: &LegFlow, sender: Direction, begun: f64, taken: bool) -> Curve {
+    let side = flow.side(sender);
+    let unseen = flow.case.one_sided && side.sent.total() == 0;
+    let line = if taken || unseen { &side.acked } else { &side.sent };
+    Curve::of(line, begun, taken)
+}
+
+const fn other(direction: Direction) -> Direction {
+    match direction {
+        Direction::Orig => Direction::Resp,
+        Direction::Resp => Direction::Orig,
+    }
+}
+
+fn trouble(case: &Case, of: Direction) -> Option<&crate::engine::case::TroubleCase> {
+    let tcp: &TcpCase = case.tcp.as_ref()?;
+    let [orig, resp] = &tcp.trouble;
+    Some(if of == Direction::Orig { orig } else { resp })
+}
