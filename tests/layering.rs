@@ -46,8 +46,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "cli", "exit", "measure", "present", "pipeline", "legs", "diagnose", "engine", "source", "filter", "text", "event",
-            "classify", "inspect", "flow", "decode", "time", "wire",
+            "cli", "exit", "measure", "present", "pipeline", "legs", "diagnose", "engine", "source", "filter", "text",
+            "event", "classify", "inspect", "flow", "decode", "time", "wire",
         ],
     ),
     ("main", &["app", "cli", "exit"]),

@@ -9,7 +9,9 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, anyhow};
 
-use super::{config, default_threads, deliver, find_folder, keep_inputs, knowledge, note_problems, rules, say, stop_flag};
+use super::{
+    config, default_threads, deliver, find_folder, keep_inputs, knowledge, note_problems, rules, say, stop_flag,
+};
 use crate::cli::LegsArgs;
 use crate::diagnose::capture;
 use crate::engine;
