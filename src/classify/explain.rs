@@ -107,11 +107,14 @@ fn name_text(name: &str, catalogue: &Catalogue, rules: &Rules) -> String {
     out
 }
 
-/// A label and its text, wrapped beneath itself.
+/// A label and its text, wrapped beneath itself; beneath the label where that is too long to stand beside it.
 pub(crate) fn field(out: &mut String, label: &str, text: &str) {
     let mut block = String::new();
     wrap(&mut block, "              ", text);
-    let _ = write!(out, "  {label:<12}{}", block.trim_start());
+    let _ = match label.len() < 12 {
+        true => write!(out, "  {label:<12}{}", block.trim_start()),
+        false => write!(out, "  {label}\n{block}"),
+    };
 }
 
 /// A label and its texts, one beneath the other.

@@ -129,6 +129,8 @@ pub struct Side {
     pub sent: Line,
     /// Its data, as the other side acknowledged it.
     pub acked: Line,
+    /// Where the first of its data that was seen begins.
+    begin: Option<u32>,
     edge: Option<u32>,
     ack_edge: Option<u32>,
 }
@@ -209,6 +211,7 @@ impl Side {
         if packet.payload_len == 0 {
             return;
         }
+        self.begin.get_or_insert(begin);
         let edge = *self.edge.get_or_insert(begin);
         if let Some(bytes) = progress(edge, end) {
             self.edge = Some(end);
@@ -217,7 +220,8 @@ impl Side {
     }
 
     fn is_acknowledged(&mut self, since: u64, packet: &Packet, room: &mut usize) {
-        let edge = *self.ack_edge.get_or_insert(packet.ack);
+        let begin = self.begin.filter(|begin| ahead(packet.ack, *begin) >= 0).unwrap_or(packet.ack);
+        let edge = *self.ack_edge.get_or_insert(begin);
         if let Some(bytes) = progress(edge, packet.ack) {
             self.ack_edge = Some(packet.ack);
             self.acked.add(since, bytes, packet.frame, room);
@@ -269,6 +273,21 @@ mod tests {
         let sent: Vec<_> = trace.sides[0].sent.moments().map(|(since, m)| (since, m.bytes, m.frame)).collect();
         assert_eq!(sent, [(0, 1000, 2), (400 * MILLISECOND, 3000, 400)]);
         assert!(traces.get(1).is_none());
+    }
+
+    #[test]
+    fn in_mid_stream_data_and_acknowledgements_count_from_one_place() {
+        for data_first in [true, false] {
+            let mut traces = Traces::default();
+            let ack = tcp_flag::ACK;
+            let mut take = |second, packet: Packet| traces.packet(0, second, Timestamp(0), &packet, &[]);
+            if !data_first {
+                take(true, segment(0, ack, 7, 0, 5000));
+            }
+            take(false, segment(1, ack, 5000, 1000, 7));
+            take(true, segment(2, ack, 7, 0, 6000));
+            assert_eq!(totals(&traces), [[1000, 1000], [0, 0]]);
+        }
     }
 
     #[test]

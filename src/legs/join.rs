@@ -387,7 +387,7 @@ fn more_clues(legs: &Legs<'_>, a: &LegFlow, b: &LegFlow) -> Vec<Clue> {
 
 /// Whether both flows are one TCP connection, as far as its sequence numbers say. They go on where a capture ends, so that
 /// where no beginning was seen they may be apart by what else was sent.
-fn has_one_sequence(a: &LegFlow, b: &LegFlow) -> bool {
+pub(super) fn has_one_sequence(a: &LegFlow, b: &LegFlow) -> bool {
     let same = |a: &Side, b: &Side| match (a.isn, b.isn, a.edge(), b.edge()) {
         (Some(a), Some(b), ..) => Some(a == b),
         (.., Some(end), Some(other)) => {

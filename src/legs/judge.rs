@@ -386,14 +386,14 @@ impl Bench<'_> {
         let (mut seen, mut all) = (0usize, 0usize);
         for (at, flow) in self.legs.lan.flows.iter().enumerate() {
             let case = &flow.case;
-            let inside = self.legs.lan_at(case.first()) >= begin && self.legs.lan_at(case.last) <= end;
+            let meanwhile = self.legs.lan_at(case.first()) < end && self.legs.lan_at(case.last) > begin;
             let own = flows
                 .iter()
                 .any(|held| held.case.host.is_some() && held.case.host == case.host || held.case.resp == case.resp);
             if case.orig.0 == client
                 && case.is_tcp()
                 && case.established
-                && inside
+                && meanwhile
                 && goes_out(case)
                 && (!own || joined.contains(&at))
             {

@@ -5,17 +5,21 @@
 //! NTP. A wrong pair of packets tells any difference, right ones all nearly the same: what most agree on counts.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use crate::diagnose::settings::Legs as Settings;
 use crate::engine::case::Direction;
 use crate::engine::leg::{Leg, LegFlow};
+use crate::flow::tcp::ahead;
 use crate::flow::trace::Mark;
-use crate::time::signed_seconds;
+use crate::time::{seconds, signed_seconds};
 
-use super::join::{is_originated_inside, names};
+use super::join::{has_one_sequence, is_originated_inside, names};
 
 /// How many flows of one name are looked at in each capture, where only names tell.
 const FLOWS_OF_A_NAME: usize = 64;
+/// How many bytes of one stream are looked for in the other capture.
+const BYTES_OF_A_STREAM: usize = 256;
 /// How near differences must be, in seconds, to agree: those of packets, and those of names.
 const AGREE: [f64; 2] = [1.0, 2.0];
 /// The least that anything timed by two captures is uncertain by, in seconds.
@@ -98,12 +102,16 @@ struct Vote {
 pub fn estimate(lan: &Leg, wan: &Leg, settings: &Settings) -> Option<Clock> {
     let [agree, loosely] = AGREE;
     let votes = of_packets(lan, wan, Kind::is_strong);
-    if let Some(clock) = settle(&votes, agree, true) {
+    if let Some(clock) = settle(&votes, agree, Some(LEAST)) {
+        return Some(clock);
+    }
+    let (votes, exact) = of_streams(lan, wan);
+    if let Some(clock) = settle(&votes, agree, Some(exact)) {
         return Some(clock);
     }
     let mut votes = of_packets(lan, wan, |kind| !kind.is_strong());
     votes.extend(of_names(lan, wan));
-    let clock = settle(&votes, loosely, false)?;
+    let clock = settle(&votes, loosely, None)?;
     // a flow or two to one name are on both sides of any two captures
     let plenty = clock.agreeing as f64 >= settings.moments;
     (plenty || clock.ahead.abs() <= settings.clock_seconds).then_some(clock)
@@ -167,8 +175,50 @@ fn of_names(lan: &Leg, wan: &Leg) -> Vec<Vote> {
     votes
 }
 
-/// What most of the differences agree on within `agree` seconds.
-fn settle(votes: &[Vote], agree: f64, by_packets: bool) -> Option<Clock> {
+/// The differences that connections show which run through both captures, though perhaps neither has their beginnings:
+/// the same byte of a stream, as it passed each. And how exact they are, in seconds.
+fn of_streams(lan: &Leg, wan: &Leg) -> (Vec<Vote>, f64) {
+    let mut outer: HashMap<(IpAddr, u16), Vec<&LegFlow>> = HashMap::new();
+    for flow in wan.flows.iter().filter(|flow| flow.case.is_tcp()) {
+        for end in [flow.case.orig, flow.case.resp] {
+            let list = outer.entry(end).or_default();
+            if list.len() < FLOWS_OF_A_NAME {
+                list.push(flow);
+            }
+        }
+    }
+    let (mut votes, mut exact) = (Vec::new(), LEAST);
+    for flow in lan.flows.iter().filter(|flow| flow.case.is_tcp()) {
+        let met = [flow.case.resp, flow.case.orig].into_iter().filter_map(|end| outer.get(&end)).flatten();
+        let Some(other) = met.copied().find(|other| has_one_sequence(flow, other)) else { continue };
+        for sender in [Direction::Orig, Direction::Resp] {
+            let outward = is_originated_inside(&flow.case, &other.case) == (sender == Direction::Orig);
+            let (a, b) = (flow.side(sender), other.side(sender));
+            let begun = signed_seconds(other.case.first().ahead_of(flow.case.first()));
+            let passed = b.sent.moments().map(|(since, moment)| (moment.bytes, seconds(since)));
+            let passed: Vec<(u64, f64)> = passed.collect();
+            for (since, moment) in a.sent.moments().take(BYTES_OF_A_STREAM) {
+                // how far the other capture had come with this byte
+                let Some(behind) = a.edge().zip(b.edge()).map(|(end, other)| i64::from(ahead(other, end))) else {
+                    break;
+                };
+                let left = i64::try_from(a.sent.total().saturating_sub(moment.bytes)).unwrap_or(i64::MAX);
+                let reached =
+                    i64::try_from(b.sent.total()).unwrap_or(i64::MAX).saturating_sub(left).saturating_sub(behind);
+                let Some(reached) = u64::try_from(reached).ok().filter(|reached| *reached > 0) else { continue };
+                let at = passed.partition_point(|(bytes, _)| *bytes < reached);
+                if let Some((_, then)) = passed.get(at) {
+                    votes.push(Vote { ahead: begun + then - seconds(since), outward });
+                }
+            }
+            exact = exact.max(2.0 * seconds(a.sent.width().max(b.sent.width())));
+        }
+    }
+    (votes, exact)
+}
+
+/// What most of the differences agree on within `agree` seconds; `exact` is how exact those of packets are at best.
+fn settle(votes: &[Vote], agree: f64, exact: Option<f64>) -> Option<Clock> {
     let mut votes = votes.to_vec();
     votes.sort_by(|a, b| a.ahead.total_cmp(&b.ahead));
     let mut best: Option<&[Vote]> = None;
@@ -190,8 +240,8 @@ fn settle(votes: &[Vote], agree: f64, by_packets: bool) -> Option<Clock> {
         (Some(one), None) | (None, Some(one)) => (one, spread),
         (None, None) => return None,
     };
-    let uncertainty = if by_packets { uncertainty.max(LEAST) } else { agree };
-    Some(Clock { ahead, uncertainty, moments: votes.len(), agreeing: best.len(), by_packets })
+    let uncertainty = exact.map_or(agree, |exact| uncertainty.max(exact));
+    Some(Clock { ahead, uncertainty, moments: votes.len(), agreeing: best.len(), by_packets: exact.is_some() })
 }
 
 #[cfg(test)]
@@ -207,7 +257,7 @@ mod tests {
         let clock = settle(
             &votes(&[(7200.004, true), (7200.001, true), (7199.9985, false), (7199.99, false), (7200.4, true)]),
             1.0,
-            true,
+            Some(LEAST),
         );
         let clock = clock.unwrap();
         assert!((clock.ahead - 7_199.999_75).abs() < 1e-6 && (clock.uncertainty - 0.001_25).abs() < 1e-6, "{clock:?}");
@@ -218,17 +268,17 @@ mod tests {
     fn wrong_pairs_are_outvoted() {
         let mut list = vec![(-3600.0, true), (-3599.9, false), (-3599.95, true)];
         list.extend((0..2).map(|n| (f64::from(n) * 100.0, true)));
-        let clock = settle(&votes(&list), 1.0, true).unwrap();
+        let clock = settle(&votes(&list), 1.0, Some(LEAST)).unwrap();
         assert_eq!((clock.moments, clock.agreeing), (5, 3));
         assert!((clock.ahead + 3599.95).abs() < 0.06, "{clock:?}");
-        assert_eq!(settle(&[], 1.0, true), None);
+        assert_eq!(settle(&[], 1.0, Some(LEAST)), None);
     }
 
     #[test]
     fn one_way_alone_leaves_the_time_on_the_way_open() {
-        let clock = settle(&votes(&[(5.0, true), (5.2, true), (5.05, true)]), 1.0, true).unwrap();
+        let clock = settle(&votes(&[(5.0, true), (5.2, true), (5.05, true)]), 1.0, Some(LEAST)).unwrap();
         assert!((clock.ahead - 5.0).abs() < 1e-9 && (clock.uncertainty - 0.2).abs() < 1e-9, "{clock:?}");
-        let loose = settle(&votes(&[(5.0, true)]), 2.0, false).unwrap();
+        let loose = settle(&votes(&[(5.0, true)]), 2.0, None).unwrap();
         assert_eq!((loose.uncertainty, loose.by_packets), (2.0, false));
     }
 }
