@@ -88,7 +88,7 @@ impl Front {
     }
 
     /// Takes the next frame, number `index` of its chunk.
-    #[inline]
+    #[inline(always)]
     pub fn frame(&mut self, frame: &Frame<'_>, index: u32, sink: &mut impl Sink) {
         let totals = &mut self.totals;
         totals.frames = totals.frames.wrapping_add(1);

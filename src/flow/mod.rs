@@ -253,7 +253,7 @@ impl Table {
     }
 
     /// Takes a packet whose key is `keyed` and whose frame, or datagram, is `bytes`; gives the flow that it belongs to.
-    #[inline]
+    #[inline(always)]
     pub fn track(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) -> Option<Tracked<'_>> {
         let Keyed { key, hash, forward } = keyed;
         let found = self.find(key, hash, packet, forward);
