@@ -533,3 +533,16 @@ fn bench_measures_every_stage_and_refuses_what_is_no_capture() {
         assert!(ran.code == code && ran.err.contains(why), "{args:?}: {} {}", ran.code, ran.err);
     }
 }
+
+#[test]
+fn a_relay_of_another_region_than_the_sites_is_told() {
+    let dir = TempDir::new().unwrap();
+    let rules = |region: &str| {
+        fs::write(dir.path().join("site.toml"), format!("region = \"{region}\"\n")).unwrap();
+        let told = records(&run(dir.path(), &["--ndjson", "--site", "site.toml", CAPTURE]).out);
+        let findings = told.into_iter().filter(|record| record["event_type"] == "finding");
+        findings.map(|finding| finding["rule"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(rules("us-east"), ["D-31"]);
+    assert!(rules("us-west").is_empty());
+}
