@@ -7,7 +7,7 @@ use crate::diagnose::draft::{self, Draft};
 use crate::diagnose::rules::{Place, RuleId, Rules};
 use crate::engine::case::Direction;
 use crate::engine::leg::LegFlow;
-use crate::event::{CaptureQuality, FindingRecord, LegSide, Middlebox, Mode, Vantage};
+use crate::event::{CaptureQuality, Class, FindingRecord, LegSide, Middlebox, Mode, Vantage};
 use crate::text::units::{Bytes, Percent};
 use crate::time::Timestamp;
 
@@ -82,8 +82,10 @@ struct Told<'a> {
 impl Told<'_> {
     fn start<'r>(&self, rules: &'r Rules, rule: RuleId, from: f64, until: f64) -> Draft<'r> {
         let draft = Draft::new(rules, rule, self.legs.lan_stamp(from), self.legs.lan_stamp(until)).legs();
-        let named =
-            self.judged.wan.iter().filter_map(|at| self.legs.wan.flows.get(*at)).find_map(|f| f.case.host.clone());
+        // one that began before its capture may be named by another to the same address
+        let all = self.legs.wan.flows.iter().chain(&self.legs.lan.flows).map(|flow| &flow.case);
+        let relays = all.filter(|case| case.class == Class::Relay && case.resp.0 == self.flow.case.resp.0);
+        let named = relays.filter_map(|case| case.host.clone()).min();
         let draft = draft.about(&self.flow.case).vantage(Some(Vantage::BothLegs)).middlebox(self.middlebox());
         match named.filter(|_| self.flow.case.host.is_none()) {
             Some(host) => draft.host(&host),
