@@ -202,6 +202,28 @@ fn a_stream_that_runs_when_the_captures_begin_is_held_all_the_same() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Both sites' captures of one scenario have the relay, its names and even packets of peers in common, but no box lies
+/// between them.
+#[test]
+fn two_sites_of_one_view_prove_nothing() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    let (mut looked, mut wrong) = (0, Vec::new());
+    for recorder in files {
+        let name = recorder.file_name().unwrap().to_string_lossy().into_owned();
+        let Some(scenario) = name.strip_suffix("-recorder.pcapng.zst") else { continue };
+        let viewer = recorder.with_file_name(format!("{scenario}-viewer.pcapng.zst"));
+        for (lan, wan) in [(&recorder, &viewer), (&viewer, &recorder)].into_iter().filter(|_| viewer.exists()) {
+            looked += 1;
+            let told = records(lan, wan);
+            let claims = of(&told, "finding").iter().any(|f| f["confidence"].as_f64().unwrap() >= CLAIM);
+            wrong.extend(claims.then(|| format!("{} {}", lan.display(), wan.display())));
+        }
+    }
+    assert!(wrong.is_empty() && looked > 20, "{looked}\n{}", wrong.join("\n"));
+}
+
 /// A capture with its clock moved by so many seconds, and without its first `cut` seconds. The lab's files are pcapng of
 /// one section, in nanoseconds (`if_tsresol` 9).
 fn edited(path: &Path, by: f64, cut: f64) -> Vec<u8> {

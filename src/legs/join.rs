@@ -309,6 +309,16 @@ impl Work<'_> {
         Some(worst)
     }
 
+    /// Whether one flow has sent much that the other has not passed, and the other brought much that the one has not had: no
+    /// box holds both at once, so these are a recorder's and a viewer's, who both have to do with the relay.
+    fn is_contrary(&self, a: &LegFlow, b: &LegFlow) -> bool {
+        let lost = |put_in: f64, come_out: f64| {
+            put_in >= self.settings.held_bytes && come_out < self.settings.passed_share * put_in
+        };
+        lost(amount(a, Direction::Orig), amount(b, Direction::Orig))
+            && lost(amount(b, Direction::Resp), amount(a, Direction::Resp))
+    }
+
     /// Which flows of a pool may be which: each outer one is that of the inner one that began last before it.
     fn by_times(&self, pool: &Pool) -> Vec<Join> {
         let mut found = Vec::new();
@@ -317,7 +327,11 @@ impl Work<'_> {
             for wan in pool.wan.iter().take(POOL_MOST) {
                 let Some(b) = self.legs.wan.flows.get(*wan) else { continue };
                 let later = self.later(a, b);
-                if self.meet(a, b) && later >= -self.near() && later <= self.settings.opened_seconds + self.near() {
+                if !self.is_contrary(a, b)
+                    && self.meet(a, b)
+                    && later >= -self.near()
+                    && later <= self.settings.opened_seconds + self.near()
+                {
                     found.push((later.abs(), *lan, *wan));
                 }
             }

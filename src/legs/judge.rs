@@ -91,8 +91,14 @@ pub fn judge(legs: &Legs<'_>, joined: &Joined, rules: &Rules) -> Vec<Judged> {
         for lan in &pool.lan {
             let likely: Vec<Join> = pool.likely.iter().filter(|join| join.lan == *lan).cloned().collect();
             let all = (pool.lan.clone(), pool.wan.clone());
-            let streams =
-                Streams { flows: vec![*lan], halves: likely, lan: all.0, wan: all.1, matched: pool.matched.clone() };
+            let streams = Streams {
+                flows: vec![*lan],
+                halves: likely,
+                lan: all.0,
+                wan: all.1,
+                matched: pool.matched.clone(),
+                known: false,
+            };
             found.extend(bench.judge(&streams));
             bench.add(&mut groups, &streams);
         }
@@ -122,6 +128,8 @@ struct Streams {
     wan: Vec<usize>,
     /// Other flows to the same place, by whose outer halves some of it may have come out besides.
     matched: Vec<Join>,
+    /// What is which is known by packets or amounts.
+    known: bool,
 }
 
 impl Streams {
@@ -131,6 +139,7 @@ impl Streams {
             halves: vec![pair.clone()],
             lan: vec![pair.lan],
             wan: vec![pair.wan],
+            known: true,
             ..Streams::default()
         }
     }
@@ -236,7 +245,7 @@ impl Bench<'_> {
         let sure = if self.legs.clock.is_sound(self.settings) { 1.0 } else { HINT };
         let doubt = match outward && self.may_have_come_out(&hold, &streams.matched) {
             true => Some(Doubt::Unseen),
-            false => self.doubt(sender, &hold, &flows, ins, outs),
+            false => self.doubt(sender, &hold, &flows, ins, outs, streams.known),
         };
         match doubt {
             Some(why) => judged(What::Open(hold, why), HINT),
@@ -308,7 +317,7 @@ impl Bench<'_> {
         hold.come_out + more.sum::<f64>() >= self.settings.passed_share * hold.put_in
     }
 
-    /// What else may be to blame for a hold, if anything.
+    /// What else may be to blame for a hold, if anything. `known`: what is which is known by more than their place.
     fn doubt(
         &self,
         sender: Direction,
@@ -316,9 +325,10 @@ impl Bench<'_> {
         flows: &[&LegFlow],
         in_flows: &[&LegFlow],
         out_flows: &[&LegFlow],
+        known: bool,
     ) -> Option<Doubt> {
         let outward = sender == Direction::Orig;
-        let blind = self.is_blind(hold) || outward && out_flows.is_empty() && !self.sees_all(flows);
+        let blind = self.is_blind(hold) || !known && !self.sees_all(flows);
         if blind {
             return Some(Doubt::Unseen);
         }
