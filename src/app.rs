@@ -162,10 +162,10 @@ fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
 }
 
 fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
-    let mut base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
-    let rules = rules(&mut base, args.catalogue.as_ref())?;
+    let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
+    let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
-    keep_inputs(args.output.as_deref(), paths.iter().chain(&args.site).chain(&args.catalogue))?;
+    keep_inputs(args.output.as_deref(), paths.iter().chain(&args.judge.site).chain(&args.judge.catalogue))?;
     find_folder(args.output.as_deref())?;
     if let Some(filter) = args.filter.as_ref().filter(|_| args.no_diagnose) {
         for test in filter.asks_findings() {
@@ -173,7 +173,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         }
     }
     let config = config(&base, args.format() != Format::Summary || args.filter.is_some());
-    let threads = args.threads.map_or_else(default_threads, usize::from);
+    let threads = args.judge.threads.map_or_else(default_threads, usize::from);
     let mut printer = (!args.common.quiet).then(progress::Printer::new);
     let source = Source::open(&paths, CHUNK_BYTES);
     let stop = stop_flag()?;
@@ -183,7 +183,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         }
     });
     drop(printer);
-    let mut exit = Outcome::new(args.fail_on.is_some());
+    let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems = std::mem::take(&mut outcome.problems);
     let reports = outcome.facts.frames > 0 || !problems.iter().any(|p| matches!(p, Problem::Error(_)));
     let warnings = note_problems(&problems, &outcome, reports && is_on_screen(args), &mut exit);
@@ -218,7 +218,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         let told = deliver(args.output.as_deref(), args.common.color(), |out, style| {
             report::write(out, format, report, style)
         })?;
-        if args.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
+        if args.judge.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
             exit.note(Exit::Finding);
         }
         if told.poor {

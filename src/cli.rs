@@ -127,21 +127,9 @@ pub struct AnalyzeArgs {
     /// Tell only of flows that pass this filter
     #[arg(short = 'Y', long, value_name = "FILTER", value_parser = parse_filter)]
     pub filter: Option<Filter>,
-    /// The product whose hosts are looked for; both if not given
-    #[arg(long)]
-    pub product: Option<Product>,
-    /// What is known of the site: recorder, networks, public addresses
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub site: Option<PathBuf>,
-    /// Add this catalogue of hosts to the built-in one; entries of one id replace each other
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub catalogue: Option<PathBuf>,
-    /// Worker threads; as many as there are processors if not given
-    #[arg(long, value_name = "N", value_parser = parse_threads)]
-    pub threads: Option<NonZeroUsize>,
-    /// Exit with 1 on a finding at least this grave: info, warning or error
-    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
-    pub fail_on: Option<Severity>,
+    /// What it is judged by
+    #[command(flatten)]
+    pub judge: JudgeArgs,
     /// Only name flows: look for no faults
     #[arg(long, conflicts_with = "fail_on")]
     pub no_diagnose: bool,
@@ -184,6 +172,26 @@ struct FormatArgs {
     csv: bool,
 }
 
+/// What captures are judged by, in every command that judges.
+#[derive(Debug, Args)]
+pub struct JudgeArgs {
+    /// The product whose hosts are looked for; both if not given
+    #[arg(long)]
+    pub product: Option<Product>,
+    /// What is known of the site: recorder, networks, public addresses
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub site: Option<PathBuf>,
+    /// Add this catalogue of hosts to the built-in one; entries of one id replace each other
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub catalogue: Option<PathBuf>,
+    /// Worker threads; as many as there are processors if not given
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    pub threads: Option<NonZeroUsize>,
+    /// Exit with 1 on a finding at least this grave: info, warning or error
+    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
+    pub fail_on: Option<Severity>,
+}
+
 /// Arguments of `legs`.
 #[derive(Debug, Args)]
 pub struct LegsArgs {
@@ -202,21 +210,9 @@ pub struct LegsArgs {
     /// Write here instead of stdout (-)
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
-    /// The product whose hosts are looked for; both if not given
-    #[arg(long)]
-    pub product: Option<Product>,
-    /// What is known of the site: recorder, networks, public addresses
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub site: Option<PathBuf>,
-    /// Add this catalogue of hosts to the built-in one; entries of one id replace each other
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub catalogue: Option<PathBuf>,
-    /// Worker threads; as many as there are processors if not given
-    #[arg(long, value_name = "N", value_parser = parse_threads)]
-    pub threads: Option<NonZeroUsize>,
-    /// Exit with 1 on a finding at least this grave: info, warning or error
-    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
-    pub fail_on: Option<Severity>,
+    /// What it is judged by
+    #[command(flatten)]
+    pub judge: JudgeArgs,
     /// How much to say
     #[command(flatten)]
     pub common: CommonArgs,
@@ -484,9 +480,12 @@ mod tests {
     fn options() {
         let args =
             analyze(&["analyze", "a", "--csv", "-o", "-", "-Y", "relay", "--product", "ows", "--threads", "3", "-vv"]);
-        assert_eq!((args.format(), args.common.verbose, args.threads.unwrap().get()), (Format::Csv, 2, 3));
+        assert_eq!((args.format(), args.common.verbose, args.judge.threads.unwrap().get()), (Format::Csv, 2, 3));
         assert_eq!(args.filter.as_ref().unwrap().to_string(), "relay");
-        assert_eq!(analyze(&["a.pcap", "--fail-on", "warn", "--color", "never"]).fail_on, Some(Severity::Warning));
+        assert_eq!(
+            analyze(&["a.pcap", "--fail-on", "warn", "--color", "never"]).judge.fail_on,
+            Some(Severity::Warning)
+        );
         assert_eq!(analyze(&["a.pcap"]).format(), Format::Summary);
         assert!(matches!(parse(&["catalog", "--format", "json"]), Ok(Command::Catalog(_))));
         assert!(matches!(parse(&["explain", "relay"]), Ok(Command::Explain(_))));

@@ -25,13 +25,13 @@ use crate::present;
 use crate::source::{CHUNK_BYTES, Problem, Source, progress};
 
 pub(super) fn legs(args: &LegsArgs) -> Result<Exit> {
-    let mut base = knowledge(args.catalogue.as_ref(), args.site.as_ref(), args.product)?;
-    let rules = rules(&mut base, args.catalogue.as_ref())?;
-    let inputs = args.lan.iter().chain(&args.wan).chain(&args.site).chain(&args.catalogue);
+    let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
+    let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
+    let inputs = args.lan.iter().chain(&args.wan).chain(&args.judge.site).chain(&args.judge.catalogue);
     keep_inputs(args.output.as_deref(), inputs)?;
     find_folder(args.output.as_deref())?;
     tell_apart(&args.lan, &args.wan)?;
-    let mut exit = Outcome::new(args.fail_on.is_some());
+    let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let stop = stop_flag()?;
     let mut side = |name: &str, paths: &[PathBuf]| read(name, paths, args, &base, &stop, &mut exit);
     let (lan, wan) = (side("the inner capture (--lan)", &args.lan), side("the outer capture (--wan)", &args.wan));
@@ -49,7 +49,7 @@ pub(super) fn legs(args: &LegsArgs) -> Result<Exit> {
         present::legs::write(out, args.format(), &comparison, &files, style)
     })?;
     let worst = comparison.findings.iter().filter(|f| f.is_claim()).map(|f| f.severity).max();
-    if args.fail_on.is_some_and(|least| worst.is_some_and(|worst| worst >= least)) {
+    if args.judge.fail_on.is_some_and(|least| worst.is_some_and(|worst| worst >= least)) {
         exit.note(Exit::Finding);
     }
     Ok(exit.exit())
@@ -83,7 +83,7 @@ fn read(
     exit: &mut Outcome,
 ) -> Option<(Leg, CaptureQuality)> {
     let config = engine::Config { traces: true, ..config(base, true) };
-    let threads = args.threads.map_or_else(default_threads, usize::from);
+    let threads = args.judge.threads.map_or_else(default_threads, usize::from);
     let mut printer = (!args.common.quiet).then(progress::Printer::new);
     let source = Source::open(paths, CHUNK_BYTES);
     let mut outcome = pipeline::run(source, &config, threads, stop, &mut |progress| {

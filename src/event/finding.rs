@@ -331,20 +331,16 @@ pub struct Middlebox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::word::assert_told_as_typed;
 
     #[test]
     fn words_are_told_as_they_are_typed() {
-        fn same<T: Serialize + Copy>(all: &[T], text: impl Fn(T) -> &'static str) {
-            for value in all {
-                assert_eq!(serde_json::to_string(value).unwrap(), format!("\"{}\"", text(*value)));
-            }
-        }
-        same(Severity::ALL, Severity::text);
-        same(Kind::ALL, Kind::text);
-        same(Mode::ALL, Mode::text);
-        same(Word::ALL, Word::text);
-        same(State::ALL, State::text);
-        same(Vantage::ALL, Vantage::text);
+        assert_told_as_typed(Severity::ALL, Severity::text);
+        assert_told_as_typed(Kind::ALL, Kind::text);
+        assert_told_as_typed(Mode::ALL, Mode::text);
+        assert_told_as_typed(Word::ALL, Word::text);
+        assert_told_as_typed(State::ALL, State::text);
+        assert_told_as_typed(Vantage::ALL, Vantage::text);
         assert_eq!(Severity::meant("Warn"), Some(Severity::Warning));
         assert!(Severity::Error > Severity::Warning && Severity::Warning > Severity::Info);
     }

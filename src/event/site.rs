@@ -341,18 +341,14 @@ pub struct DataUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::word::assert_told_as_typed;
 
     #[test]
     fn words_are_told_as_they_are_typed() {
-        fn same<T: Serialize + Copy>(all: &[T], text: impl Fn(T) -> &'static str) {
-            for value in all {
-                assert_eq!(serde_json::to_string(value).unwrap(), format!("\"{}\"", text(*value)));
-            }
-        }
-        same(Method::ALL, Method::text);
-        same(StepOutcome::ALL, StepOutcome::text);
-        same(Quality::ALL, Quality::text);
-        same(AllowState::ALL, AllowState::text);
-        same(UplinkBy::ALL, UplinkBy::text);
+        assert_told_as_typed(Method::ALL, Method::text);
+        assert_told_as_typed(StepOutcome::ALL, StepOutcome::text);
+        assert_told_as_typed(Quality::ALL, Quality::text);
+        assert_told_as_typed(AllowState::ALL, AllowState::text);
+        assert_told_as_typed(UplinkBy::ALL, UplinkBy::text);
     }
 }

@@ -25,3 +25,11 @@ macro_rules! words {
 }
 
 pub(crate) use words;
+
+/// Words are told as they are typed.
+#[cfg(test)]
+pub(super) fn assert_told_as_typed<T: serde::Serialize + Copy>(all: &[T], text: impl Fn(T) -> &'static str) {
+    for value in all {
+        assert_eq!(serde_json::to_string(value).unwrap(), format!("\"{}\"", text(*value)));
+    }
+}
