@@ -3,17 +3,18 @@
 //! Only flows of hosts that are in touch with the vendor's cloud are cases, and what such hosts asked DNS for. All is
 //! owned and in the order of first frames; pairs are by direction, the originator's first.
 
+mod dns;
+
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use super::analysis::{Analysis, FlowView, Identity};
-use super::learnt::{AlertSeen, Asked, Flight, Icmp, Seen, Turn, turn};
+use super::learnt::{AlertSeen, Flight, Icmp, Seen, Turn, turn};
 use super::naming::Naming;
 use super::neighbours::Claims;
 use super::resolvers::ResolverCase;
-use crate::classify::host::HostMatch;
 use crate::classify::verdict::Verdict;
 use crate::classify::words::{Flags, Sub, Subs};
 use crate::decode::proto;
@@ -23,6 +24,7 @@ use crate::flow::tcp::Tcp;
 use crate::flow::trouble::{Closed, Repeated, Trouble};
 pub use crate::inspect::Direction;
 use crate::time::Timestamp;
+pub use dns::DnsCase;
 
 /// The most flows that are cases; more are counted and left out.
 pub(super) const MAX_CASES: usize = 1 << 17;
@@ -241,26 +243,6 @@ pub struct MediaCase {
     pub last: [Timestamp; 2],
 }
 
-/// A DNS query for a name under the vendor's domains, and what came of it.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub struct DnsCase {
-    pub identity: Identity,
-    pub client: IpAddr,
-    pub resolver: IpAddr,
-    pub name: String,
-    /// What the catalogue says of the name.
-    pub host: HostMatch,
-    pub qtype: u16,
-    pub first: Seen,
-    pub last: Timestamp,
-    pub times: u16,
-    /// The response, with its code.
-    pub answer: Option<(Seen, u16)>,
-    pub addresses: Vec<IpAddr>,
-    pub ttl: Option<u32>,
-}
-
 impl Cases {
     /// These cases with their clients put down, so that nobody need look through all flows for those of one host.
     pub fn indexed(mut self) -> Self {
@@ -414,17 +396,6 @@ impl Analysis {
         }
         cases.flows.sort_unstable_by_key(|case| (case.first_frame, case.identity.flow_id));
     }
-
-    fn add_dns(&self, naming: &Naming<'_>, cases: &mut Cases) {
-        for (shard, at) in self.shards.iter().zip(0u32..) {
-            for asked in &shard.learner.asked {
-                let Some(flow) = shard.table.flow(asked.flow) else { continue };
-                let view = FlowView::new(shard, at, flow, naming);
-                cases.dns.push(dns_case(asked, &view, naming));
-            }
-        }
-        cases.dns.sort_by(|a, b| (a.first.frame, &a.name, a.qtype).cmp(&(b.first.frame, &b.name, b.qtype)));
-    }
 }
 
 /// The ends of a flow that are of the system by it: its originator, if it speaks to the vendor's cloud, and both where
@@ -435,24 +406,6 @@ fn of_system(view: &FlowView<'_>, naming: &Naming<'_>, messages: bool) -> [Optio
     }
     let verdict = view.verdict(&view.facts());
     [is_core(verdict.class, verdict.subclass).then_some(view.orig.0), None]
-}
-
-fn dns_case(asked: &Asked, view: &FlowView<'_>, naming: &Naming<'_>) -> DnsCase {
-    let name = view.text(asked.name).to_ascii_lowercase();
-    DnsCase {
-        identity: view.identity(),
-        client: asked.client.ip(asked.v6),
-        resolver: asked.resolver.ip(asked.v6),
-        host: naming.base.catalogue.look_up(&name),
-        name,
-        qtype: asked.qtype,
-        first: asked.first,
-        last: asked.last,
-        times: asked.times,
-        answer: asked.answer,
-        addresses: asked.addresses.to_vec(),
-        ttl: asked.ttl,
-    }
 }
 
 impl FlowView<'_> {
