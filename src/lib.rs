@@ -15,6 +15,7 @@ pub mod flow;
 pub mod inspect;
 pub mod legs;
 pub mod measure;
+pub mod pcapng;
 pub mod pipeline;
 pub mod present;
 pub mod source;

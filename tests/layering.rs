@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("event", &["time"]),
     ("text", &["event", "time"]),
     ("source", &["time", "wire"]),
+    ("pcapng", &["source::Frame", "source::LinkType", "time"]),
     ("decode", &["time", "wire"]),
     ("flow", &["decode", "time", "wire"]),
     ("inspect", &["flow", "decode", "time", "wire"]),
@@ -46,15 +47,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "cli", "exit", "measure", "present", "pipeline", "legs", "diagnose", "engine", "source", "filter", "text",
-            "event", "classify", "inspect", "flow", "decode", "time", "wire",
+            "cli", "exit", "measure", "present", "pipeline", "legs", "diagnose", "engine", "pcapng", "source",
+            "filter", "text", "event", "classify", "inspect", "flow", "decode", "time", "wire",
         ],
     ),
     ("main", &["app", "cli", "exit"]),
 ];
 
 /// The modules that may touch files, threads, sockets and clocks.
-const AT_THE_EDGE: &[&str] = &["source", "pipeline", "present", "measure", "exit", "cli", "app", "main"];
+const AT_THE_EDGE: &[&str] = &["source", "pcapng", "pipeline", "present", "measure", "exit", "cli", "app", "main"];
 
 /// What only those may name.
 const SYSTEM: &[&str] = &[
