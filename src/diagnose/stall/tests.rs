@@ -15,7 +15,7 @@ const STREAM: u32 = turn::GET | turn::MESSAGE | turn::ENDLESS;
 
 /// A viewer's connection to the relay in the clear: asked at `first`, with these pieces of payload from the relay, each
 /// `(second, bytes)`, and open until `last`.
-fn view(number: u64, first: f64, last: f64, turn: Turn, pieces: &[(f64, u64)]) -> Case {
+pub(super) fn view(number: u64, first: f64, last: f64, turn: Turn, pieces: &[(f64, u64)]) -> Case {
     let case = tcp(number, VIEWER, RELAY, Class::Relay, RELAY_NAME, first, last);
     with_pieces(clear(case, &[turn]), first, pieces)
 }
