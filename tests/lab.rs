@@ -4,12 +4,14 @@
 //! the findings per capture; `LAB_CAPTURES` names another run of the lab to score. A finding counts from confidence 0.55 on. It is the expected one if kind and mode are
 //! the same, it begins within two seconds of the truth, and names the same leading flow or the same host.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
 
+use relayscope::diagnose::rules::RuleId;
 use serde_json::Value;
 
 /// Below this a finding is a hint and no claim.
@@ -202,6 +204,22 @@ fn findings_are_scored() {
     let (recall, precision) = (hit / (hit + missed), hit / (hit + wrong));
     println!("findings: recall {recall:.3}, precision {precision:.3}");
     assert!(recall >= RECALL && precision >= PRECISION, "{recall}, {precision}:\n{}", rows.join("\n"));
+}
+
+/// Rules that no capture alone can raise: two legs prove CF-9 and CF-10, and D-31 needs the user's word for the region.
+const NOT_ALONE: [&str; 3] = ["CF-9", "CF-10", "D-31"];
+
+/// Every rule has a capture that raises it, if only as a hint.
+#[test]
+fn every_rule_is_raised_by_a_capture() {
+    let raised: HashSet<&str> = cases()
+        .iter()
+        .flat_map(|case| case.records("finding"))
+        .filter_map(|finding| finding["rule"].as_str())
+        .collect();
+    let rules = RuleId::ALL.iter().map(|rule| rule.text());
+    let silent: Vec<_> = rules.filter(|rule| !raised.contains(rule) && !NOT_ALONE.contains(rule)).collect();
+    assert!(silent.is_empty(), "no capture raises {silent:?}");
 }
 
 /// The families whose captures show attempts to view of every kind.

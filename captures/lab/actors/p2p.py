@@ -67,7 +67,7 @@ class Flows:
         """Writes a flow down; once more, which replaces the first, when media goes over it."""
         wire = "sctp-udp" if self.args.kind == "sctp" else "webrtc"
         lan = all(address.startswith(("192.168.", "10.")) for address, _ in ends)
-        if ends[1][1] == STUN_PORT:
+        if ends[1][1] in (STUN_PORT, self.args.second_port):
             lab.note("UDP", *ends, self.args.stun, "stun", [], self.began[ends])
         elif ends in self.media:
             lab.note("UDP", *ends, "", "p2p", ["lan" if lan else "wan", wire], self.began[ends])
@@ -107,9 +107,14 @@ class OverSctp:
                 "transport_policy": aioice.TransportPolicy.RELAY} if args.turn else {}
         self.ice = aioice.Connection(ice_controlling=controlling, use_ipv6=False, stun_server=server, **turn)
         self.role = "client" if controlling else "server"
+        self.second = (server[0], args.second_port) if args.second_port else None
 
     async def describe(self, _=None):
         await self.ice.gather_candidates()
+        if self.second:  # the same sockets ask once more, elsewhere: as clients do who look for their NAT's mapping
+            for protocol in self.ice._protocols:
+                question = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
+                await protocol.request(question, self.second)
         return {"user": self.ice.local_username, "password": self.ice.local_password,
                 "candidates": [candidate.to_sdp() for candidate in self.ice.local_candidates]}
 
@@ -296,6 +301,7 @@ def main():
     parser.add_argument("--id", default="00451")
     parser.add_argument("--kind", choices=["sctp", "data", "media"], default="data")
     parser.add_argument("--stun", default="stun.u5fgb.com", metavar="HOST")
+    parser.add_argument("--second-port", type=int, default=0, help="with sctp: ask the STUN server on this port as well")
     parser.add_argument("--turn", action="store_true", help="with sctp: by the server's relay alone (RFC 8656)")
     parser.add_argument("--patience", type=float, default=12, help="seconds until it gives the peer up")
     parser.add_argument("--stall", type=float, default=6, help="seconds of silence after which it gives the peer up")

@@ -223,6 +223,7 @@ def switches():
     parser.add_argument("--camera-stops", type=float, help="seconds until the last picture; 0: there is none")
     parser.add_argument("--camera-head", action="store_true", help="with --camera-stops 0: the embedded head is sent")
     parser.add_argument("--stun", default="stun.u5fgb.com", metavar="HOST", help="for peer-to-peer video")
+    parser.add_argument("--second-port", type=int, default=0, help="ask it on this port as well")
     parser.add_argument("--turn", action="store_true", help="the STUN server also relays")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()

@@ -110,7 +110,7 @@ def start(name, words, **more):
                             stdin=subprocess.DEVNULL, cwd=RUN, **more)
 
 
-def await_port(name, port, at="0.0.0.0", seconds=20):
+def await_port(name, port, at="0.0.0.0", seconds=60):
     """Waits until something listens on a TCP port, by the kernel's table: no packet is sent."""
     wanted = {f"{socket.inet_aton(one)[::-1].hex().upper()}:{port:04X} " for one in (at, "0.0.0.0")}
     end = time.monotonic() + seconds

@@ -72,7 +72,8 @@ def step(text, play):
 
 
 def start_captures(play):
-    return [(vantage, Capture(vantage, play)) for vantage in play.vantages]
+    parts = {vantage: topology.TOGETHER.get(vantage, (vantage,)) for vantage in play.vantages}
+    return [(vantage, [Capture(one, play) for one in of]) for vantage, of in parts.items()]
 
 
 class Capture:
@@ -104,14 +105,17 @@ class Capture:
             return log.read()
 
 
-def finish(capture, folder, name):
-    """Ends a capture in good order; writes it as compressed pcapng and returns the path."""
-    capture.process.send_signal(signal.SIGINT)
-    capture.process.wait(10)
-    if "\n0 packets dropped by kernel" not in capture.told():
-        raise RuntimeError(f"capture {name} is not whole: {capture.told()}")
+def finish(captures, folder, name):
+    """Ends captures in good order; writes them as one compressed pcapng and returns the path."""
+    for capture in captures:
+        capture.process.send_signal(signal.SIGINT)
+        capture.process.wait(10)
+        if "\n0 packets dropped by kernel" not in capture.told():
+            raise RuntimeError(f"capture {name} is not whole: {capture.told()}")
     plain, path = os.path.join(net.RUN, name + ".pcapng"), os.path.join(folder, name + ".pcapng.zst")
-    subprocess.run(["editcap", "-F", "pcapng", capture.file, plain], check=True)
+    files = [capture.file for capture in captures]
+    words = ["editcap", "-F", "pcapng", *files, plain] if len(files) == 1 else ["mergecap", "-F", "pcapng", "-w", plain, *files]
+    subprocess.run(words, check=True)
     subprocess.run(["zstd", "-q", "-f", "-19", plain, "-o", path], check=True)
     return path
 

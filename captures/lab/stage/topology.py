@@ -25,6 +25,8 @@ VANTAGES = {
     "viewer": ("vsw", "uplink"),
     "viewer-wan": ("vgw", "wan"),
 }
+# One capture of several vantages, their frames in the order of time: what who has both sites' captures merges.
+TOGETHER = {"sites": ("recorder", "viewer")}
 FAR = "198.18.0."  # another region of the cloud (RFC 2544)
 HAULS = {"cloud": "--delay 9", "viewer": "--delay 14", "far": "--delay 70", "site": ""}
 NAT = {"independent": "masquerade", "dependent": "masquerade fully-random"}

@@ -90,7 +90,7 @@ fn failed(scene: &Scene<'_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
     let tried = out.iter().filter_map(|flow| flow.case.stun.as_ref().map(|stun| flow.of_own(stun.requests))).max()?;
     let watched = scene.cases.last.since(first.case.first()) >= nanos(settings.check_seconds);
     let given_up = f64::from(tried) < settings.check_requests;
-    if reached || !watched || given_up || through_turn(scene, attempt, first.case) {
+    if reached || !watched || given_up || through_turn(scene, attempt, first.case) || is_translated(scene, attempt) {
         return None;
     }
     let mut stun = asked_stun(scene, attempt.client)
@@ -127,6 +127,17 @@ fn failed(scene: &Scene<'_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
 fn through_turn(scene: &Scene<'_>, attempt: &Attempt<'_>, first: &Case) -> bool {
     let carries = |case: &Case| case.media.is_some_and(|media| media.datagrams >= CARRIED);
     scene.of_client(attempt.client).any(|case| case.subs.has(Sub::Turn) && carries(case) && overlap(case, first) > 0)
+}
+
+/// Whether an attempt is another's behind the address translation: a gateway's capture shows both.
+fn is_translated(scene: &Scene<'_>, attempt: &Attempt<'_>) -> bool {
+    let tried =
+        |client: IpAddr| client != attempt.client && scene.of_client(client).any(|case| case.class == Class::P2p);
+    let told = mappings(scene);
+    let outside = |(local, told): (&(IpAddr, u16), &Vec<super::Told<'_>>)| {
+        told.iter().any(|told| told.mapped.ip() == attempt.client) && tried(local.0)
+    };
+    told.iter().any(outside)
 }
 
 /// The rule that an attempt failed by, and another base than the rule's where the proof is better.

@@ -81,6 +81,31 @@ fn checks_that_nobody_answers_are_a_failed_attempt() {
 }
 
 #[test]
+fn one_attempt_before_and_behind_its_router_is_told_once() {
+    const OUTSIDE: &str = "203.0.113.7";
+    let with = |client: &str| {
+        vec![
+            works(RECORDER),
+            asks(2, RECORDER, 41_000, 1.0, 1, Some("203.0.113.7:41000")),
+            asks(3, client, 41_000, 1.1, 1, Some("203.0.113.7:41000")),
+            peer(4, RECORDER, 41_000, [5, 0], 5, 0, None),
+            peer(5, client, 41_000, [5, 0], 5, 0, None),
+        ]
+    };
+    assert_eq!(told(with(OUTSIDE)).len(), 1);
+    assert_eq!(told(with("203.0.113.8")).len(), 2);
+    // outside is all that was captured
+    let inside: IpAddr = RECORDER.parse().unwrap();
+    let outside = with(OUTSIDE).into_iter().filter(|case| case.orig.0 != inside || case.class == Class::Relay);
+    assert_eq!(told(outside.collect()).len(), 1);
+    // the peer's checks reach the router, and not the recorder
+    let mut check = peer(6, PEER, 50_123, [5, 0], 5, 0, None);
+    (check.resp, check.inside) = ((OUTSIDE.parse().unwrap(), 41_000), [false; 2]);
+    let found = told([with(OUTSIDE), vec![check]].concat());
+    assert_eq!(found.iter().map(|found| (found.1, found.2)).collect::<Vec<_>>(), [("D-16", 0.9)]);
+}
+
+#[test]
 fn one_socket_with_two_outside_addresses_is_a_symmetric_nat() {
     let asked = asks(2, VIEWER, 41_000, 1.0, 1, Some("192.0.2.60:41000"));
     let with = |mapped| told(vec![asked.clone(), peer(3, VIEWER, 41_000, [9, 9], 3, 3, Some(mapped))]);

@@ -1,6 +1,10 @@
 //! One view that was captured twice, on both sides of a router or at both of its ends, is one attempt.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use super::{Attempt, Side};
+use crate::diagnose::p2p::mappings;
 use crate::diagnose::scene::{Scene, within};
 use crate::event::Method;
 use crate::time::Timestamp;
@@ -10,11 +14,15 @@ const REACH: usize = 32;
 
 /// Makes one of attempts that are the same. They are in the order of their beginning, and stay so.
 pub fn join<'c>(scene: &Scene<'_>, attempts: Vec<Attempt<'c>>) -> Vec<Attempt<'c>> {
+    let outside = outside(scene);
     let mut kept: Vec<Attempt<'c>> = Vec::with_capacity(attempts.len());
     for attempt in attempts {
         let from = kept.len().saturating_sub(REACH);
         let near = kept.iter_mut().skip(from);
-        match near.into_iter().find_map(|earlier| Some((sameness(scene, earlier, &attempt)?, earlier))) {
+        let same = |earlier: &Attempt<'_>| {
+            sameness(scene, earlier, &attempt).or_else(|| translated(&outside, earlier, &attempt))
+        };
+        match near.into_iter().find_map(|earlier| Some((same(earlier)?, earlier))) {
             Some((same, earlier)) => merge(scene, earlier, attempt, same),
             None => kept.push(attempt),
         }
@@ -54,6 +62,23 @@ fn sameness(scene: &Scene<'_>, a: &Attempt<'_>, b: &Attempt<'_>) -> Option<Same>
     }
     let ends = a.side != b.side && [way, other_way] == [Method::Relay; 2] && within(began, then, settings.next_seconds);
     (ends && alike(settings.same_view_share)).then_some(Same::Ends)
+}
+
+/// What STUN told each host to be from outside.
+fn outside(scene: &Scene<'_>) -> BTreeSet<(IpAddr, IpAddr)> {
+    let told = mappings(scene);
+    told.iter().flat_map(|((ip, _), told)| told.iter().map(|told| (*ip, told.mapped.ip()))).collect()
+}
+
+/// Checks that came to nothing are one attempt before and behind the router that one of its ends is seen as.
+fn translated(outside: &BTreeSet<(IpAddr, IpAddr)>, a: &Attempt<'_>, b: &Attempt<'_>) -> Option<Same> {
+    let of = |one: &Attempt<'_>, other: &Attempt<'_>| {
+        let checks = other.trials.iter().all(|trial| trial.method == Method::P2p) && other.worked().next().is_none();
+        let ends = [Some(other.own), other.peer];
+        checks && ends.into_iter().flatten().any(|ip| outside.contains(&(one.own, ip)))
+    };
+    let together = a.first <= b.last && b.first <= a.last;
+    (together && (of(a, b) || of(b, a))).then_some(Same::Legs)
 }
 
 /// Adds a later attempt to the one that it repeats. Of two legs the one inside the site speaks, of two ends the client.

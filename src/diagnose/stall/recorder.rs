@@ -100,6 +100,8 @@ struct Life<'a> {
     whole: bool,
     /// For how long its sender waited for an answer, in nanoseconds.
     waited: u64,
+    /// Its receiver took no more in the end, which is no silence but a word.
+    walled: bool,
 }
 
 /// Uploads to one host that are taken in and not answered, one after the other.
@@ -143,12 +145,15 @@ fn unanswered<'a>(scene: &Scene<'_>, case: &'a Case) -> Option<Life<'a>> {
     }
     let end = end_of(case, scene.cases.last);
     let [orig, _] = &tcp.bursts;
-    let waited = end.since(orig.last()?.end);
+    let said_last = orig.last()?.end;
+    let waited = end.since(said_last);
+    let [_, Closed { since, nanos: closed, .. }] = tcp.trouble.map(|trouble| trouble.closed);
+    let walled = closed > 0 && since.after(closed) >= said_last;
     let told: u64 = turns.into_iter().flatten().map(|turn| turn.turn.sends).fold(0, u64::saturating_add);
     let whole = last.is_some_and(|last| last.turn.sends > 0) && sent >= told;
     let ended = tcp.fin_by.or(tcp.rst_by) == Some(Direction::Resp);
     let asked = last.and_then(|last| last.turn.asked).map_or(case.first(), |asked| asked.ts);
-    (ended || waited >= nanos(settings.give_up_seconds)).then_some(Life { case, asked, whole, waited })
+    (ended || waited >= nanos(settings.give_up_seconds)).then_some(Life { case, asked, whole, waited, walled })
 }
 
 fn cycle(scene: &Scene<'_>, all: &[Life<'_>]) -> Option<FindingRecord> {
@@ -157,7 +162,7 @@ fn cycle(scene: &Scene<'_>, all: &[Life<'_>]) -> Option<FindingRecord> {
     let of = |is: &dyn Fn(&Life<'_>) -> bool| all.iter().filter(|life| is(life)).copied().collect::<Vec<_>>();
     // an answer was due to what is whole, and is awaited by who waits; who is cut off may have been seen enough
     let whole = of(&|life| life.whole);
-    let waiting = of(&|life| life.waited >= nanos(settings.give_up_seconds));
+    let waiting = of(&|life| life.waited >= nanos(settings.give_up_seconds) && !life.walled);
     let cut = of(&|life| life.case.payload.iter().sum::<u64>() as f64 >= settings.zero_window_bytes);
     let (lives, sure) = match () {
         () if enough(&whole) => (whole, true),

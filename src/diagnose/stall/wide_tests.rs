@@ -5,6 +5,8 @@ use crate::diagnose::testcases::{RELAY, RELAY_NAME, VIEWER, clear, seen, tcp};
 use crate::engine::case::{Case, Direction};
 use crate::engine::learnt::{Flight, Turn, turn};
 use crate::event::{Class, Mode};
+use crate::flow::trouble::Closed;
+use crate::time::SECOND;
 
 /// Payload: when, and how much.
 type Pieces = Vec<(f64, u64)>;
@@ -470,6 +472,15 @@ fn uploads_that_are_whole_and_get_no_answer_were_swallowed() {
         }
         let sure = posts(sent, waits, Direction::Resp, endless);
         assert_eq!(sure.len(), usize::from(waits > 4.0), "{sent} {waits}");
+        // a receiver that takes no more has not swallowed anything
+        let walled = (0..4).map(|n| {
+            let mut case = post(n, sent + n as f64 * 0.02, waits, Direction::Orig, endless);
+            let tcp = case.tcp.as_mut().unwrap();
+            let since = tcp.bursts[0].last().unwrap().end;
+            tcp.trouble[1].closed = Closed { since, nanos: (waits * SECOND as f64) as u64, frame: 7 };
+            case
+        });
+        assert_eq!(claims(walled.collect()), [], "{sent} {waits}");
     }
     wrong.none();
 }
