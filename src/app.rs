@@ -1,6 +1,8 @@
 //! What the commands do: the one place that puts sources, pipeline and presenters together.
 
+mod catalog;
 mod legs;
+mod page;
 
 use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
@@ -15,10 +17,10 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result, anyhow};
 
 use crate::classify::catalogue::ProductId;
+use crate::classify::explain;
 use crate::classify::site::Site;
 use crate::classify::watch::Watch;
-use crate::classify::{catalog, explain};
-use crate::cli::{self, AnalyzeArgs, BenchArgs, CatalogArgs, CatalogFormat, Cli, Command, ExplainArgs, Product};
+use crate::cli::{self, AnalyzeArgs, BenchArgs, Cli, Command, ExplainArgs, Product};
 use crate::decode::link_name;
 use crate::diagnose;
 use crate::diagnose::rules::Rules;
@@ -48,7 +50,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let result = match &command {
         Command::Analyze(args) => analyze(args),
         Command::Legs(args) => legs::legs(args),
-        Command::Catalog(args) => told(print_catalog(args)),
+        Command::Catalog(args) => told(catalog::catalog(args)),
         Command::Explain(args) => print_explanation(args),
         Command::Bench(args) => bench(args),
         Command::Completions { shell } => told(cli::completions(*shell, &mut io::stdout().lock()).map_err(Into::into)),
@@ -127,21 +129,6 @@ const fn product_id(product: Product) -> ProductId {
     }
 }
 
-fn print_catalog(args: &CatalogArgs) -> Result<()> {
-    let base = knowledge(args.catalogue.as_ref(), None, args.product)?;
-    let product = args.product.map(product_id);
-    let mut out = io::stdout().lock();
-    match args.format {
-        CatalogFormat::Text => out.write_all(catalog::text(&base.catalogue, product).as_bytes())?,
-        CatalogFormat::Json => {
-            serde_json::to_writer_pretty(&mut out, &catalog::json(&base.catalogue, product))
-                .map_err(io::Error::from)?;
-            out.write_all(b"\n")?;
-        }
-    }
-    out.flush().map_err(Into::into)
-}
-
 fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
     let mut base = knowledge(args.catalogue.as_ref(), None, None)?;
     let rules = rules(&mut base, args.catalogue.as_ref())?;
@@ -214,10 +201,12 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
             filter: args.filter.as_ref(),
             diagnosis,
         };
-        let format = args.format();
-        let told = deliver(args.output.as_deref(), args.common.color(), |out, style| {
-            report::write(out, format, report, style)
-        })?;
+        let told = match args.page() {
+            Some(markup) => page::page(args, &paths, report, &base, &stop, markup)?,
+            None => deliver(args.output.as_deref(), args.common.color(), |out, style| {
+                report::write(out, args.format(), report, style)
+            })?,
+        };
         if args.judge.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
             exit.note(Exit::Finding);
         }
@@ -316,7 +305,11 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
 /// Whether the summary appears where messages do, so that what it repeats need not be said twice.
 fn is_on_screen(args: &AnalyzeArgs) -> bool {
     let to_stdout = args.output.as_deref().is_none_or(|path| path == Path::new("-"));
-    args.format() == Format::Summary && to_stdout && io::stdout().is_terminal() && io::stderr().is_terminal()
+    args.format() == Format::Summary
+        && args.page().is_none()
+        && to_stdout
+        && io::stdout().is_terminal()
+        && io::stderr().is_terminal()
 }
 
 /// A problem in words; a lone word that is no file may have been meant for a command.

@@ -13,6 +13,7 @@ use crate::event::Severity;
 use crate::filter::Filter;
 use crate::present::Format;
 use crate::present::color::Color;
+use crate::present::page::Markup;
 
 const STYLES: Styles =
     Styles::styled().header(AnsiColor::Cyan.on_default().bold()).literal(AnsiColor::Cyan.on_default());
@@ -35,6 +36,7 @@ const ANALYZE_EXAMPLES: &str = "\
 Examples:
   relayscope analyze site.pcapng
   tcpdump -w - -i eth1 | relayscope analyze -
+  relayscope analyze --html -o report.html site.pcapng
   relayscope analyze --csv -o flows.csv monday.pcap.zst tuesday.pcap.zst
   relayscope analyze --ndjson -Y 'class:relay,p2p state:reset' site.pcap
 
@@ -45,6 +47,12 @@ Filters:
   port:80,443  port:1024-65535  sni:*.u5fgb.com  dns:u5fgb.com  re:/^rec[0-9]/
   conf>=0.8 rate>1M rtt>100ms retrans>1% age<30s bytes>10MB pkts>100
   and or not ( ) ! - a blank is `and`";
+
+const CATALOG_EXAMPLES: &str = "\
+Examples:
+  relayscope catalog --product ows
+  relayscope catalog --product ows --format json
+  relayscope catalog --product contera --format paloalto";
 
 const LEGS_EXAMPLES: &str = "\
 Examples:
@@ -90,7 +98,7 @@ pub enum Command {
     #[command(after_help = LEGS_EXAMPLES, arg_required_else_help = true)]
     Legs(Box<LegsArgs>),
     /// List the hosts and ports that must be allowed
-    #[command(after_help = "Example:\n  relayscope catalog --product ows --format json")]
+    #[command(after_help = CATALOG_EXAMPLES)]
     Catalog(CatalogArgs),
     /// Say how a rule, a class or a host is judged, and on what source that rests
     #[command(after_help = EXPLAIN_EXAMPLES)]
@@ -156,6 +164,15 @@ impl AnalyzeArgs {
             _ => Format::Summary,
         }
     }
+
+    /// The markup of the report, where one is asked for in place of a format.
+    pub const fn page(&self) -> Option<Markup> {
+        match self.format {
+            FormatArgs { html: true, .. } => Some(Markup::Html),
+            FormatArgs { md: true, .. } => Some(Markup::Markdown),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -170,6 +187,12 @@ struct FormatArgs {
     /// Write flows as CSV
     #[arg(long)]
     csv: bool,
+    /// Write a report for people as one HTML page: verdict, requested changes, evidence with pictures
+    #[arg(long)]
+    html: bool,
+    /// Write the same report as Markdown, for a ticket
+    #[arg(long)]
+    md: bool,
 }
 
 /// What captures are judged by, in every command that judges.
@@ -310,6 +333,18 @@ pub enum CatalogFormat {
     Text,
     /// A JSON document
     Json,
+    /// Set commands for Palo Alto Networks PAN-OS
+    #[value(name = "paloalto")]
+    PaloAlto,
+    /// Commands for Fortinet FortiGate
+    Fortigate,
+    /// Lines of squid.conf
+    Squid,
+    /// A list of sites, and steps, for Cisco Secure Web Appliance (WSA, IronPort)
+    CiscoWsa,
+    /// Names and rules for pfSense
+    #[value(name = "pfsense")]
+    PfSense,
 }
 
 /// A product line.

@@ -3,12 +3,14 @@
 #![warn(missing_docs)]
 
 pub mod app;
+pub mod changes;
 pub mod classify;
 pub mod cli;
 pub mod decode;
 pub mod diagnose;
 pub mod engine;
 pub mod event;
+pub mod evidence;
 pub mod exit;
 pub mod filter;
 pub mod flow;

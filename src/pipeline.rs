@@ -15,7 +15,7 @@ use crate::engine::front::{Front, Place, Sink, Work};
 use crate::engine::shard::Shard;
 use crate::engine::{Config, Engine, run_work, shards};
 use crate::flow::key::SHARDS;
-use crate::source::{Chunk, Facts, Fill, Problem, Progress, Source};
+use crate::source::{Chunk, Facts, Fill, Frame, Problem, Progress, Source};
 
 /// How many chunks may be under way for each thread: enough to smooth out uneven shards.
 const CHUNKS_PER_THREAD: usize = 4;
@@ -48,6 +48,26 @@ pub fn run(
     } else {
         run_many(source, config, threads, stop, progress)
     }
+}
+
+/// Gives every frame of `source` to `take`, in order and on this thread, until it wants no more (false) or `stop` is set.
+/// `progress` is told after each chunk. Gives what was wrong with the files.
+pub fn each_frame(
+    mut source: Source,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(&Progress),
+    take: &mut dyn FnMut(&Frame<'_>) -> bool,
+) -> Vec<Problem> {
+    let mut chunk = Chunk::default();
+    'all: while !stop.load(Ordering::Relaxed) && source.fill(&mut chunk) == Fill::More {
+        for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
+            if !take(&frame) {
+                break 'all;
+            }
+        }
+        progress(&source.progress());
+    }
+    source.take_problems().collect()
 }
 
 fn run_alone(

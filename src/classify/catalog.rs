@@ -120,7 +120,7 @@ pub fn json(catalogue: &Catalogue, product: Option<ProductId>) -> Value {
 }
 
 /// Appends `text`, broken at blanks into indented lines.
-pub(super) fn wrap(out: &mut String, indent: &str, text: &str) {
+pub(crate) fn wrap(out: &mut String, indent: &str, text: &str) {
     let mut used = 0usize;
     for word in text.split_whitespace() {
         let width = word.chars().count();

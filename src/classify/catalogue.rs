@@ -13,7 +13,7 @@ use super::toml_error;
 use super::words::{Flag, Flags, Sub, Subs};
 use crate::event::Class;
 
-const EMBEDDED: &str = include_str!("catalogue.toml");
+pub(crate) const EMBEDDED: &str = include_str!("catalogue.toml");
 
 /// Why a catalogue was refused.
 #[derive(Debug, Error, PartialEq)]

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
 
 use super::settings::Settings;
 use crate::classify::settings::{SettingsError, check_confidence, check_number, merge, number, shape};
@@ -323,6 +325,15 @@ impl Rules {
     pub fn rule(&self, id: RuleId) -> &Rule {
         &self.rules[id as usize]
     }
+}
+
+/// A short digest of the rules and the catalogue that come with the program: reports name it, so that one can tell by
+/// what they were judged.
+pub fn digest() -> String {
+    let mut sum = Sha256::new();
+    FAMILIES.iter().for_each(|(_, text)| sum.update(text));
+    sum.update(crate::classify::catalogue::EMBEDDED);
+    HEXLOWER.encode(&sum.finalize()).chars().take(12).collect()
 }
 
 /// A rule, with the settings that it names.

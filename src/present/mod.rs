@@ -10,6 +10,7 @@ pub mod human;
 pub mod json;
 pub mod legs;
 pub mod ndjson;
+pub mod page;
 pub mod report;
 mod site;
 pub mod summary;

@@ -49,7 +49,8 @@ pub struct Told {
 }
 
 impl Told {
-    fn of(diagnosis: Option<&Diagnosis>) -> Told {
+    /// What a diagnosis comes to.
+    pub fn of(diagnosis: Option<&Diagnosis>) -> Told {
         let Some(diagnosis) = diagnosis else { return Told::default() };
         let claims = diagnosis.findings.iter().filter(|f| f.is_claim());
         Told { worst: claims.map(|f| f.severity).max(), poor: diagnosis.poor }
@@ -152,7 +153,8 @@ impl Report<'_> {
         Some(diagnosis)
     }
 
-    fn summary(mut self) -> Summary {
+    /// The summary, with the diagnosis as far as it concerns flows that pass.
+    pub fn summary(mut self) -> Summary {
         let (builder, passed) = self.summary_builder();
         let diagnosis = self.diagnosis_of(&passed);
         let mut summary = builder.finish(self.files, self.quality, self.stats);

@@ -1,0 +1,248 @@
+//! What the people who own firewall, proxy, resolver and line are asked to change: from what was found and from the
+//! vendor's allow-list, in their own words.
+//!
+//! [`requested`] gives the changes that findings ask for, one a cause and place; [`firewall`] spells what must be allowed
+//! as a product wants it pasted. Texts are data: `changes.toml`, `firewalls.toml` and the templates of the snippets.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod firewall;
+pub mod matrix;
+mod templates;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::classify::catalogue::{Catalogue, HostEntry};
+use crate::diagnose::Diagnosis;
+use crate::event::{AllowRow, AllowState, FindingRecord, Kind, Mode};
+use firewall::Firewall;
+use matrix::Method;
+
+const CHANGES: &str = include_str!("changes.toml");
+const FIREWALLS: &str = include_str!("firewalls.toml");
+
+/// Why the texts were refused; never those that come with the program, as a test makes sure.
+#[derive(Debug, Error)]
+#[error("the texts of changes: {0}")]
+pub struct TextsError(#[from] toml::de::Error);
+
+/// All texts about changes.
+#[derive(Debug)]
+pub struct Texts {
+    /// What to ask for, by kind of finding.
+    asks: HashMap<Kind, Ask>,
+    /// What every filter in the way must let through, whatever its make.
+    pub rules: Vec<Rule>,
+    /// Which ports a way to view needs, by client.
+    pub methods: Vec<Method>,
+    /// The firewalls that a list can be spelled for.
+    pub firewalls: Vec<Firewall>,
+}
+
+/// A rule that holds for every filter.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// What to do, and why.
+    pub text: String,
+    /// Where the vendor says so.
+    pub sources: Vec<String>,
+}
+
+/// What a kind of finding asks for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    kinds: Vec<Kind>,
+    what: String,
+    r#where: String,
+    direction: Direction,
+    #[serde(default)]
+    ports: Vec<String>,
+    #[serde(default)]
+    modes: HashMap<Mode, AskOfMode>,
+}
+
+/// The same, where a mode says more.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskOfMode {
+    what: String,
+    #[serde(default)]
+    r#where: Option<String>,
+}
+
+/// Which way connections go, seen from the site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// From the site to the internet.
+    Out,
+    /// From the internet to the site.
+    In,
+    /// Both ways.
+    Both,
+    /// Within the site.
+    Local,
+}
+
+impl Direction {
+    /// In a word.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Direction::Out => "out",
+            Direction::In => "in",
+            Direction::Both => "both ways",
+            Direction::Local => "within the site",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangesFile {
+    change: Vec<Ask>,
+    rule: Vec<Rule>,
+    method: Vec<Method>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FirewallsFile {
+    firewall: Vec<Firewall>,
+}
+
+impl Texts {
+    /// The texts that come with the program.
+    ///
+    /// # Errors
+    /// None, as a test makes sure.
+    pub fn embedded() -> Result<Texts, TextsError> {
+        let ChangesFile { change, rule, method } = toml::from_str(CHANGES)?;
+        let FirewallsFile { firewall } = toml::from_str(FIREWALLS)?;
+        let mut asks = HashMap::new();
+        for ask in change {
+            for kind in &ask.kinds {
+                asks.insert(*kind, ask.clone());
+            }
+        }
+        Ok(Texts { asks, rules: rule, methods: method, firewalls: firewall })
+    }
+}
+
+/// A change that is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// What to do.
+    pub what: String,
+    /// On what kind of box.
+    pub r#where: String,
+    /// What it is about: names as the vendor writes them, or addresses.
+    pub destination: Vec<String>,
+    /// `TCP 443`; empty where ports say nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<String>,
+    /// Which way.
+    pub direction: Direction,
+    /// The findings that ask for it.
+    pub why: Vec<Why>,
+    /// Whether the vendor requires it: `required`, `optional`, `required for updates` …; empty where it is not the
+    /// vendor's list that asks.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub requirement: String,
+    /// Where the vendor says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// The entries of the catalogue that it is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<String>,
+}
+
+/// Why a change is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Why {
+    /// The finding.
+    pub finding: String,
+    /// Its rule.
+    pub rule: &'static str,
+    /// What it says.
+    pub title: String,
+}
+
+/// The changes that the claims of a diagnosis ask for, the gravest first. Hints ask for nothing.
+pub fn requested(diagnosis: &Diagnosis, catalogue: &Catalogue, texts: &Texts) -> Vec<Change> {
+    let mut changes: Vec<Change> = Vec::new();
+    for finding in diagnosis.findings.iter().filter(|finding| finding.is_claim()) {
+        let Some(ask) = texts.asks.get(&finding.kind) else { continue };
+        let rows: Vec<&AllowRow> =
+            diagnosis.site.allow_list.iter().filter(|row| row.finding_ids.contains(&finding.id)).collect();
+        let change = change(finding, ask, &rows, catalogue);
+        let same = |known: &&mut Change| {
+            (&known.what, &known.r#where, &known.destination) == (&change.what, &change.r#where, &change.destination)
+        };
+        match changes.iter_mut().find(same) {
+            Some(known) => {
+                known.why.extend(change.why);
+                known.ports.extend(change.ports);
+                known.ports.sort();
+                known.ports.dedup();
+            }
+            None => changes.push(change),
+        }
+    }
+    changes
+}
+
+fn change(finding: &FindingRecord, ask: &Ask, rows: &[&AllowRow], catalogue: &Catalogue) -> Change {
+    let own = finding.mode.and_then(|mode| ask.modes.get(&mode));
+    let entries: Vec<&HostEntry> = rows.iter().filter_map(|row| catalogue.host(&row.id)).collect();
+    let why = Why { finding: finding.id.clone(), rule: finding.rule, title: finding.title.clone() };
+    let list = |of: &dyn Fn(&&HostEntry) -> Vec<String>| {
+        let mut all: Vec<String> = entries.iter().flat_map(of).collect();
+        all.dedup();
+        all
+    };
+    let mut destination = list(&|entry| firewall::names(entry));
+    if destination.is_empty() && ask.direction != Direction::Local {
+        destination.extend(finding.host.clone().or_else(|| finding.dest_ip.map(|ip| ip.to_string())));
+    }
+    let mut ports = if ask.ports.is_empty() { list(&|entry| firewall::ports(entry)) } else { ask.ports.clone() };
+    if ports.is_empty()
+        && let (Some(port), Some(proto)) = (finding.dest_port, &finding.proto)
+    {
+        ports.push(format!("{proto} {port}"));
+    }
+    Change {
+        what: own.map_or(&ask.what, |own| &own.what).clone(),
+        r#where: own.and_then(|own| own.r#where.as_ref()).unwrap_or(&ask.r#where).clone(),
+        destination,
+        ports,
+        direction: ask.direction,
+        why: vec![why],
+        requirement: rows.first().map(|row| row.requirement.to_owned()).unwrap_or_default(),
+        sources: list(&|entry| entry.sources.clone()),
+        rows: rows.iter().map(|row| row.id.clone()).collect(),
+    }
+}
+
+/// The entries of the allow-list that a site lacks: what was seen blocked, wholly or in part.
+pub fn lacking<'a>(allow_list: &[AllowRow], catalogue: &'a Catalogue) -> Vec<&'a HostEntry> {
+    let stopped = |row: &&AllowRow| matches!(row.state, AllowState::Blocked | AllowState::Partly);
+    allow_list.iter().filter(stopped).filter_map(|row| catalogue.host(&row.id)).collect()
+}

@@ -1,0 +1,105 @@
+use super::*;
+use crate::changes::requested;
+use crate::diagnose::Diagnosis;
+use crate::present::sample;
+
+/// The page of a summary.
+fn page(summary: &Summary, markup: Markup) -> String {
+    let (catalogue, texts) = (Catalogue::embedded().unwrap(), Texts::embedded().unwrap());
+    let none = Diagnosis::default();
+    let changes = requested(summary.diagnosis.as_ref().unwrap_or(&none), &catalogue, &texts);
+    let matter = Matter {
+        summary,
+        changes: &changes,
+        texts: &texts,
+        catalogue: &catalogue,
+        scenes: &HashMap::new(),
+        redacted: "",
+        attachments: &[],
+    };
+    let mut out = Vec::new();
+    write(&mut out, &matter, markup).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn judged() -> Summary {
+    let mut summary = sample::summary();
+    summary.diagnosis = Some(Diagnosis {
+        findings: sample::findings(),
+        sessions: vec![sample::session()],
+        site: sample::site(),
+        poor: false,
+    });
+    summary
+}
+
+#[test]
+fn every_kind_has_an_impact() {
+    let words = Words::embedded().unwrap();
+    for kind in Kind::ALL {
+        assert!(words.impact(*kind).is_some(), "{}", kind.text());
+    }
+}
+
+#[test]
+fn a_page_in_markdown() {
+    // the digest of rules and catalogue changes with every word of theirs
+    let page = page(&judged(), Markup::Markdown).replace(&digest(), "DIGEST");
+    insta::assert_snapshot!(page);
+}
+
+#[test]
+fn a_page_in_html_is_whole_and_small() {
+    let page = page(&judged(), Markup::Html);
+    for part in ["Requested changes", "Allow-list scorecard", "Attempts to view", "Glossary", "</html>"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("<script") && page.len() < 500_000, "{}", page.len());
+    assert_eq!(page.matches("<section").count(), page.matches("</section>").count());
+}
+
+#[test]
+fn without_faults_or_traffic_that_is_said() {
+    let mut summary = sample::summary();
+    summary.diagnosis = Some(Diagnosis::default());
+    assert!(page(&summary, Markup::Html).contains("No fault was found"));
+    assert!(page(&Summary::default(), Markup::Html).contains("No faults were looked for."));
+}
+
+/// Whatever a capture calls things, the page has the same elements.
+#[test]
+fn hostile_names_change_no_structure() {
+    let evil = [
+        "<script>alert(1)</script>".to_owned(),
+        "\"><img src=x onerror=alert(1)>".to_owned(),
+        "a\u{202e}b\u{1b}[2J\0c".to_owned(),
+        "| x | y |\n# heading\n```\n[l](http://e)".to_owned(),
+        "</pre></table></svg>&lt;".repeat(3_000),
+    ];
+    let shape = |html: &str| {
+        html.split('<').skip(1).map(|tag| tag.split(['>', ' ']).next().unwrap_or("").to_owned()).collect::<Vec<_>>()
+    };
+    let plain = judged();
+    let before = shape(&page(&plain, Markup::Html));
+    let lines = page(&plain, Markup::Markdown).lines().count();
+    for text in evil {
+        let mut summary = judged();
+        let diagnosis = summary.diagnosis.as_mut().unwrap();
+        for finding in &mut diagnosis.findings {
+            (finding.title, finding.advice) = (text.clone(), text.clone());
+            finding.host = finding.host.as_ref().map(|_| text.clone());
+            finding.evidence.iter_mut().for_each(|line| line.text = text.clone());
+        }
+        diagnosis.sessions[0].story = text.clone();
+        diagnosis.sessions[0].steps[1].reason = text.clone();
+        diagnosis.site.allow_list.iter_mut().for_each(|row| row.names = vec![text.clone()]);
+        for totals in &mut summary.classes {
+            totals.name = totals.name.as_ref().map(|_| text.clone());
+        }
+        summary.files = vec![text.clone(); 2];
+        let html = page(&summary, Markup::Html);
+        assert_eq!(shape(&html), before, "{}", &text[..20]);
+        assert!(!html.chars().any(|c| c != '\n' && crate::text::safe::is_unsafe(c)) && html.len() < 500_000);
+        assert_eq!(page(&summary, Markup::Markdown).lines().count(), lines);
+    }
+}
