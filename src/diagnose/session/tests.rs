@@ -69,8 +69,15 @@ fn a_view_over_the_relay_tells_its_rate() {
     assert_eq!((row.channels, row.bit_rate, &*row.source), (1, 800_000.0, "S1:167-172"));
     assert_eq!(
         session.story,
-        "Video came by the relay at 800 kb/s (nearest in the vendor's table: 1 SD channel, 800 kb/s)."
+        "Video went up to the relay at 800 kb/s (nearest in the vendor's table: 1 SD channel, 800 kb/s). Whether it arrives \
+         cannot be told from here: a capture outside the site's firewall at the same time, or one at the viewer would tell."
     );
+    // where the viewer is seen too, or a hold, there is nothing left to be told
+    let both = [
+        video(1, RECORDER, Sub::VideoUp, 5.0, 25.0, 100_000.0),
+        video(2, VIEWER, Sub::VideoDown, 5.2, 25.2, 100_000.0),
+    ];
+    assert!(told(both.to_vec(), &[]).iter().all(|session| session.story.starts_with("Video came by the relay at 800")));
 }
 
 #[test]

@@ -66,8 +66,19 @@ impl<'a> Teller<'a> {
             finding_ids: self.findings(attempt),
             interim: false,
         };
-        record.story = story(&record);
+        record.story = story(&record, self.unseen(attempt, record.path));
         record
+    }
+
+    /// What capture would tell whether video that only its recorder's side shows arrives: an upload that a box takes in and
+    /// keeps looks like a healthy one from there.
+    fn unseen(&self, attempt: &Attempt<'_>, path: Option<Method>) -> Option<&'static str> {
+        let one_end = attempt.side == Side::Recorder && attempt.other.is_none() && path == Some(Method::Relay);
+        let held = || attempt.worked().any(|trial| trial.finding.is_some_and(|f| f.kind == Kind::ContentFilterStall));
+        (one_end && !held()).then(|| match self.scene.base.site.inside(attempt.own) {
+            true => "a capture outside the site's firewall at the same time, or one at the viewer",
+            false => "a capture at the viewer",
+        })
     }
 
     /// The findings that an attempt's flows are cited by.
@@ -263,8 +274,9 @@ const fn by(method: Method) -> &'static str {
     }
 }
 
-/// The story of an attempt: how video came, and where it left the shortest way.
-fn story(record: &SessionRecord) -> String {
+/// The story of an attempt: how video came, and where it left the shortest way. `unseen`: what capture would tell
+/// whether it arrives, where this one does not.
+fn story(record: &SessionRecord, unseen: Option<&str>) -> String {
     let failed = record.steps.iter().find(|step| step.outcome == StepOutcome::Failed);
     let why = |step: &SessionStep| format!("{} failed: {}", step.method.text(), step.reason);
     let Some(path) = record.path else {
@@ -275,7 +287,10 @@ fn story(record: &SessionRecord) -> String {
             (None, None) => "No video was seen.".to_owned(),
         };
     };
-    let mut story = format!("Video came {}", by(path));
+    let mut story = match unseen {
+        None => format!("Video came {}", by(path)),
+        Some(_) => "Video went up to the relay".to_owned(),
+    };
     if let Some(rate) = record.bit_rate {
         story.push_str(&format!(" at {}", BitRate(rate)));
     }
@@ -289,5 +304,8 @@ fn story(record: &SessionRecord) -> String {
         (None, None) => {}
     }
     story.push('.');
+    if let Some(capture) = unseen {
+        story.push_str(&format!(" Whether it arrives cannot be told from here: {capture} would tell."));
+    }
     story
 }
