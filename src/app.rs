@@ -3,6 +3,7 @@
 mod catalog;
 mod legs;
 mod page;
+mod replay;
 
 use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
@@ -26,6 +27,7 @@ use crate::diagnose;
 use crate::diagnose::rules::Rules;
 use crate::diagnose::scene::Scene;
 use crate::engine;
+use crate::engine::analysis::Analysis;
 use crate::engine::naming::KnowledgeBase;
 use crate::exit::{Exit, Outcome};
 use crate::measure::{self, Task};
@@ -33,7 +35,7 @@ use crate::pipeline;
 use crate::present::Format;
 use crate::present::color::{Color, Style};
 use crate::present::report::{self, Report};
-use crate::source::{CHUNK_BYTES, Class, Problem, Source, SourceError, progress};
+use crate::source::{CHUNK_BYTES, Class, Facts, Problem, Source, SourceError, progress};
 
 /// How much output is gathered before it is written.
 const OUTPUT_BUFFER: usize = 256 << 10;
@@ -50,6 +52,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let result = match &command {
         Command::Analyze(args) => analyze(args),
         Command::Legs(args) => legs::legs(args),
+        Command::Replay(args) => replay::replay(args),
         Command::Catalog(args) => told(catalog::catalog(args)),
         Command::Explain(args) => print_explanation(args),
         Command::Bench(args) => bench(args),
@@ -173,7 +176,8 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems = std::mem::take(&mut outcome.problems);
     let reports = outcome.facts.frames > 0 || !problems.iter().any(|p| matches!(p, Problem::Error(_)));
-    let warnings = note_problems(&problems, &outcome, reports && is_on_screen(args), &mut exit);
+    let silent = reports && is_on_screen(args);
+    let warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, silent, &mut exit);
     if outcome.interrupted {
         say("interrupted: what follows is of what was read until then");
         exit.note(Exit::Interrupted);
@@ -323,19 +327,24 @@ fn in_words(problem: &Problem) -> String {
 }
 
 /// The link types of a capture of which no frame can be read.
-fn unread_links(outcome: &pipeline::Outcome) -> String {
-    let names: Vec<_> = outcome.facts.links.keys().map(|link| link_name(link.0)).collect();
-    if outcome.analysis.is_unread() { format!(" ({})", names.join(", ")) } else { String::new() }
+fn unread_links(analysis: &Analysis, facts: &Facts) -> String {
+    let names: Vec<_> = facts.links.keys().map(|link| link_name(link.0)).collect();
+    if analysis.is_unread() { format!(" ({})", names.join(", ")) } else { String::new() }
 }
 
 /// Tells what was wrong with the input, unless the report alone is to, and gives the lines that it repeats.
-fn note_problems(problems: &[Problem], outcome: &pipeline::Outcome, silent: bool, exit: &mut Outcome) -> Vec<String> {
+fn note_problems(
+    problems: &[Problem],
+    analysis: &Analysis,
+    facts: &Facts,
+    silent: bool,
+    exit: &mut Outcome,
+) -> Vec<String> {
     let say = |text: &str| {
         if !silent {
             say(text)
         }
     };
-    let analysis = &outcome.analysis;
     let mut lines = Vec::new();
     for problem in problems {
         let line = in_words(problem);
@@ -356,7 +365,7 @@ fn note_problems(problems: &[Problem], outcome: &pipeline::Outcome, silent: bool
         lines.push(line);
     }
     if let Some(line) = analysis.unknown_links() {
-        let line = format!("{line}{}", unread_links(outcome));
+        let line = format!("{line}{}", unread_links(analysis, facts));
         say(&line);
         if analysis.is_unread() {
             exit.note(Exit::Input);

@@ -62,6 +62,13 @@ Examples:
 The captures are of the same minutes, one on each side of the firewall, proxy or filter in question. Their clocks need
 not agree: packets that are in both tell the difference. One of the two may be - for stdin.";
 
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  relayscope replay --no-tui site.pcapng | jq 'select(.event_type==\"finding\")'
+  relayscope replay --no-tui --speed 10 monday.pcap.zst
+
+The records are those that a live capture of the same packets tells, at whatever speed.";
+
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   relayscope explain CF-1
@@ -97,6 +104,9 @@ pub enum Command {
     /// Compare two captures of the same traffic, one on each side of a box: what went in, and what came out
     #[command(after_help = LEGS_EXAMPLES, arg_required_else_help = true)]
     Legs(Box<LegsArgs>),
+    /// Tell what captures hold as it happened: a record a line, in packet time
+    #[command(after_help = REPLAY_EXAMPLES, arg_required_else_help = true)]
+    Replay(Box<ReplayArgs>),
     /// List the hosts and ports that must be allowed
     #[command(after_help = CATALOG_EXAMPLES)]
     Catalog(CatalogArgs),
@@ -252,6 +262,48 @@ impl LegsArgs {
     }
 }
 
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Captures (pcap, pcapng, also .gz and .zst), directories of them, or - for stdin
+    #[arg(value_name = "FILE", required_unless_present = "read", value_hint = ValueHint::AnyPath)]
+    files: Vec<PathBuf>,
+    /// Another way to give a FILE, as with tcpdump
+    #[arg(short = 'r', long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    read: Vec<PathBuf>,
+    /// How much faster than it was captured: a number, or max for as fast as the machine goes
+    #[arg(long, value_name = "N|max", default_value = "max", value_parser = parse_speed)]
+    pub speed: Speed,
+    /// Write one JSON object a line
+    #[arg(long)]
+    pub no_tui: bool,
+    /// Tell only of flows that pass this filter
+    #[arg(short = 'Y', long, value_name = "FILTER", value_parser = parse_filter)]
+    pub filter: Option<Filter>,
+    /// What it is judged by
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// How much to say
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+impl ReplayArgs {
+    /// The captures to read, in the order given; at least one.
+    pub fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
+        self.read.iter().chain(&self.files)
+    }
+}
+
+/// How fast a capture is told again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// So many times as fast as it was captured.
+    Times(f64),
+    /// As fast as the machine goes.
+    Max,
+}
+
 /// Arguments that every command with output of its own takes.
 #[derive(Debug, Args)]
 pub struct CommonArgs {
@@ -368,6 +420,14 @@ fn parse_runs(text: &str) -> Result<NonZeroUsize, &'static str> {
     text.parse().map_err(|_| "a number of runs, 1 or more")
 }
 
+fn parse_speed(text: &str) -> Result<Speed, &'static str> {
+    if text.eq_ignore_ascii_case("max") {
+        return Ok(Speed::Max);
+    }
+    let times = text.trim_end_matches(['x', '\u{d7}']).parse().ok().filter(|times: &f64| (0.01..=1e6).contains(times));
+    times.map(Speed::Times).ok_or("a number from 0.01 to 1000000, or max")
+}
+
 fn parse_severity(text: &str) -> Result<Severity, &'static str> {
     Severity::meant(text).ok_or("one of info, warning, error")
 }
@@ -390,7 +450,7 @@ impl Cli {
 }
 
 /// Words that name a command, in this version or by the documents of the program, and are no file without `./`.
-const RESERVED: [&str; 8] = ["live", "replay", "compare", "carve", "interfaces", "doctor", "keys", "config"];
+const RESERVED: [&str; 7] = ["live", "compare", "carve", "interfaces", "doctor", "keys", "config"];
 
 /// Whether the first file was meant as a command; and which command comes nearest.
 fn mistaken(word: &str) -> Option<(&str, Option<String>)> {
@@ -525,6 +585,12 @@ mod tests {
         assert!(matches!(parse(&["catalog", "--format", "json"]), Ok(Command::Catalog(_))));
         assert!(matches!(parse(&["explain", "relay"]), Ok(Command::Explain(_))));
         assert!(matches!(parse(&["completions", "zsh"]), Ok(Command::Completions { .. })));
+        let speed = |line: &[&str]| match parse(line) {
+            Ok(Command::Replay(args)) => args.speed,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(speed(&["replay", "a"]), Speed::Max);
+        assert_eq!(speed(&["replay", "a", "--no-tui", "--speed", "2.5x"]), Speed::Times(2.5));
         assert!(matches!(parse(&["man"]), Ok(Command::Man)));
     }
 
@@ -544,6 +610,9 @@ mod tests {
             &["a.pcap", "-q", "-v"],
             &["a.pcap", "--nonsense"],
             &["a.pcap", "--fail-on", "bad"],
+            &["replay"],
+            &["replay", "a.pcap", "--speed", "0"],
+            &["replay", "a.pcap", "--speed", "fast"],
         ] {
             let error = parse(line).expect_err(&format!("{line:?}"));
             assert_eq!((error.exit_code(), error.use_stderr()), (2, true), "{line:?}");

@@ -17,6 +17,7 @@ pub mod flow;
 pub mod inspect;
 pub mod legs;
 pub mod measure;
+pub mod monitor;
 pub mod pcapng;
 pub mod pipeline;
 pub mod present;

@@ -39,6 +39,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("diagnose", &["engine", "text", "event", "classify", "inspect::tls", "flow", "decode::Undecoded", "time"]),
     ("legs", &["diagnose", "engine", "text", "event", "flow", "time"]),
+    (
+        "monitor",
+        &["source::Frame", "source::Chunk", "filter", "event", "classify", "flow", "diagnose", "engine", "time"],
+    ),
     ("changes", &["diagnose::Diagnosis", "event", "classify", "decode::proto"]),
     ("evidence", &["source::Frame", "source::LinkType", "engine", "flow", "decode", "time"]),
     ("pipeline", &["engine", "source", "flow"]),
@@ -48,6 +52,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "decode",
             "changes",
             "evidence",
+            "monitor",
             "legs",
             "flow::trace",
             "diagnose",
@@ -65,8 +70,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "cli", "exit", "measure", "present", "changes", "evidence", "pipeline", "legs", "diagnose", "engine",
-            "pcapng", "source", "filter", "text", "event", "classify", "inspect", "flow", "decode", "time", "wire",
+            "cli", "exit", "measure", "present", "changes", "evidence", "pipeline", "monitor", "legs", "diagnose",
+            "engine", "pcapng", "source", "filter", "text", "event", "classify", "inspect", "flow", "decode", "time",
+            "wire",
         ],
     ),
     ("main", &["app", "cli", "exit"]),

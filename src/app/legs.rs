@@ -93,7 +93,7 @@ fn read(
     });
     drop(printer);
     let problems = std::mem::take(&mut outcome.problems);
-    let warnings = note_problems(&problems, &outcome, false, exit);
+    let warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, exit);
     if outcome.interrupted {
         say("interrupted: what follows is of what was read until then");
         exit.note(Exit::Interrupted);

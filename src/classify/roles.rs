@@ -41,6 +41,15 @@ impl Role {
     pub const fn is_recorder(self) -> bool {
         matches!(self, Role::Recorder | Role::RecorderGiven)
     }
+
+    /// The word for it, if anything is known.
+    pub const fn word(self) -> Option<&'static str> {
+        match self {
+            Role::Recorder | Role::RecorderGiven => Some("recorder"),
+            Role::Client => Some("client"),
+            Role::None => None,
+        }
+    }
 }
 
 /// What one host of the site did.

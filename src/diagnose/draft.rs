@@ -260,18 +260,23 @@ fn add_evidence(finding: &mut FindingRecord, evidence: impl IntoIterator<Item = 
     }
 }
 
+/// What findings have in common that have one cause.
+pub type Cause = (Kind, Option<Mode>, Option<String>, Option<IpAddr>, Option<IpAddr>);
+
+/// The cause of a finding: kind and mode, the host or without a name the address that it is about, and the client.
+pub fn cause(finding: &FindingRecord) -> Cause {
+    let address = finding.dest_ip.filter(|_| finding.host.is_none());
+    (finding.kind, finding.mode, finding.host.clone(), address, finding.src_ip)
+}
+
 /// Makes one finding of those that have one cause: the same kind and mode, at the same host, of the same client. The
 /// earliest leads, the surest speaks.
 pub fn merge(findings: Vec<FindingRecord>) -> Vec<FindingRecord> {
-    type Cause = (Kind, Option<Mode>, Option<String>, Option<IpAddr>, Option<IpAddr>);
     let mut findings = findings;
     findings.sort_by(|a, b| (a.first, &a.id).cmp(&(b.first, &b.id)));
     let mut causes: BTreeMap<Cause, FindingRecord> = BTreeMap::new();
     for finding in findings {
-        // without a name it is the address that it is about
-        let address = finding.dest_ip.filter(|_| finding.host.is_none());
-        let cause = (finding.kind, finding.mode, finding.host.clone(), address, finding.src_ip);
-        match causes.entry(cause) {
+        match causes.entry(cause(&finding)) {
             std::collections::btree_map::Entry::Vacant(free) => _ = free.insert(finding),
             std::collections::btree_map::Entry::Occupied(mut same) => join(same.get_mut(), finding),
         }

@@ -49,27 +49,58 @@ impl FlowAt {
 
 impl Analysis {
     /// Puts together what the front and all shards have come to at the end of a capture.
-    pub fn new(totals: Totals, mut shards: Vec<Shard>) -> Self {
-        let mut sums = FlowSums::default();
-        for shard in &mut shards {
-            shard.advance(totals.last);
+    pub fn new(totals: Totals, shards: Vec<Shard>) -> Self {
+        let mut analysis = Analysis::begin(shards);
+        analysis.end(totals);
+        analysis
+    }
+
+    /// Of shards that are yet to see their packets.
+    pub(super) fn begin(shards: Vec<Shard>) -> Self {
+        Analysis { totals: Totals::default(), shards, sums: FlowSums::default() }
+    }
+
+    /// The capture has ended.
+    pub(super) fn end(&mut self, totals: Totals) {
+        let last = totals.last;
+        self.take_stock(totals, |shard| {
+            shard.advance(last);
             shard.finish();
+        });
+    }
+
+    /// Takes stock of all that was seen, after `each` was done to each shard.
+    pub(super) fn take_stock(&mut self, totals: Totals, each: impl Fn(&mut Shard)) {
+        let mut sums = FlowSums::default();
+        for shard in &mut self.shards {
+            each(shard);
             // while its flows are at hand
             for (_, flow) in shard.table.flows() {
                 sums.add(flow, shard.table.tcp(flow));
             }
         }
-        Analysis { totals, shards, sums }
+        (self.totals, self.sums) = (totals, sums);
+    }
+
+    /// The flow at a place, to be marked.
+    pub(crate) fn flow_mut(&mut self, at: FlowAt) -> Option<&mut Flow> {
+        self.shards.get_mut(at.shard as usize)?.table.flow_mut(at.number)
+    }
+
+    /// The places of all flows for which `is` holds, in the order of their first frames.
+    pub fn places(&self, is: impl Fn(&Flow) -> bool) -> Vec<FlowAt> {
+        let mut places = Vec::new();
+        for (shard, at) in self.shards.iter().zip(0u32..) {
+            let flows = shard.table.flows().filter(|(_, flow)| is(flow));
+            places.extend(flows.map(|(number, f)| FlowAt { first_frame: f.first_frame, shard: at, number }));
+        }
+        places.sort_unstable();
+        places
     }
 
     /// Every flow's place, in the order of their first frames.
     pub fn in_order(&self) -> Vec<FlowAt> {
-        let mut all = Vec::with_capacity(self.shards.iter().map(|s| s.table.len()).sum());
-        for (shard, at) in self.shards.iter().zip(0u32..) {
-            all.extend(shard.table.flows().map(|(number, f)| FlowAt { first_frame: f.first_frame, shard: at, number }));
-        }
-        all.sort_unstable();
-        all
+        self.places(|_| true)
     }
 
     /// The flow at a place, to be read with what naming has brought.
@@ -262,6 +293,11 @@ impl<'a> FlowView<'a> {
 
     fn seen(&self, at: NameAt) -> Seen<'a> {
         Seen { name: self.text(at.name), id: self.naming.id_of(self.shard_at, at.name), frame: at.frame }
+    }
+
+    /// Whether both sides have closed it, or one has reset it.
+    pub fn is_over(&self) -> bool {
+        self.tcp.is_some_and(Tcp::is_over)
     }
 
     /// What naming and classification go by.

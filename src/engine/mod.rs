@@ -38,13 +38,15 @@ pub mod shard;
 mod streams;
 pub mod strings;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::classify::watch::Watch;
 use crate::flow::key::SHARDS;
 use crate::source::{Chunk, Frame};
+use crate::time::Timestamp;
 
-use analysis::Analysis;
+use analysis::{Analysis, FlowAt};
 use front::{Front, Place, Sink, Work};
 use shard::Shard;
 
@@ -70,7 +72,7 @@ const GROUP: usize = 32;
 #[derive(Debug)]
 pub struct Engine {
     front: Front,
-    shards: Vec<Shard>,
+    analysis: Analysis,
     group: Group,
 }
 
@@ -105,13 +107,20 @@ impl Sink for Group {
 impl Engine {
     /// An engine that has seen nothing.
     pub fn new(config: &Config) -> Self {
-        Engine { front: Front::new(config.secret), shards: shards(config), group: Group::default() }
+        let analysis = Analysis::begin(shards(config));
+        Engine { front: Front::new(config.secret), analysis, group: Group::default() }
     }
 
     /// Takes all frames of a chunk.
     pub fn chunk(&mut self, chunk: &Chunk) {
+        self.part(chunk, 0..chunk.frames.len());
+    }
+
+    /// Takes the frames of a chunk that have these numbers.
+    pub fn part(&mut self, chunk: &Chunk, numbers: Range<usize>) {
         let frame_at = |n: u32| chunk.frames.get(n as usize).and_then(|at| chunk.frame(at));
-        for n in 0..u32::try_from(chunk.frames.len()).unwrap_or(u32::MAX) {
+        let [from, to] = [numbers.start, numbers.end].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        for n in from..to {
             if let Some(frame) = frame_at(n) {
                 self.front.frame(&frame, n, &mut self.group);
             }
@@ -133,13 +142,13 @@ impl Engine {
         let ready = work.get(..*used).unwrap_or_default();
         let mut touched = 0u64;
         for (shard, work) in ready {
-            if let Some(shard) = self.shards.get(*shard) {
+            if let Some(shard) = self.analysis.shards.get(*shard) {
                 touched ^= touch(shard, work);
             }
         }
         std::hint::black_box(touched);
         for (shard, work) in ready {
-            if let Some(shard) = self.shards.get_mut(*shard) {
+            if let Some(shard) = self.analysis.shards.get_mut(*shard) {
                 do_work(shard, work, datagrams, &frame_at);
             }
         }
@@ -149,9 +158,49 @@ impl Engine {
 
     /// The capture has ended: what was learnt, put together.
     pub fn finish(mut self) -> Analysis {
+        self.end();
+        self.analysis
+    }
+
+    /// The capture has ended: what was learnt, put together. Nothing is to come after that.
+    pub fn end(&mut self) -> &Analysis {
         self.front.finish(&mut self.group);
         self.flush(|_| None);
-        Analysis::new(self.front.totals, self.shards)
+        self.analysis.end(self.front.totals.clone());
+        &self.analysis
+    }
+
+    /// It is `now`, in packet time: flows that were silent for too long end. What was learnt so far, put together.
+    pub fn stand(&mut self, now: Timestamp) -> &Analysis {
+        self.analysis.take_stock(self.front.totals.clone(), |shard| shard.advance(now));
+        &self.analysis
+    }
+
+    /// The clock of the capture was set back to `now`.
+    pub fn set_back(&mut self, now: Timestamp) {
+        for shard in &mut self.analysis.shards {
+            shard.table.set_back(now);
+        }
+    }
+
+    /// What was learnt so far, put together. Nothing that comes later depends on that this was asked.
+    pub fn look(&mut self) -> &Analysis {
+        self.analysis.take_stock(self.front.totals.clone(), |_| ());
+        &self.analysis
+    }
+
+    /// What was learnt, as it was last put together.
+    pub const fn analysis(&self) -> &Analysis {
+        &self.analysis
+    }
+
+    /// Notes that the last record of these flows is told.
+    pub fn tell(&mut self, flows: &[FlowAt]) {
+        for at in flows {
+            if let Some(flow) = self.analysis.flow_mut(*at) {
+                flow.tell();
+            }
+        }
     }
 }
 

@@ -22,6 +22,8 @@ use crate::classify::rules::Rules;
 use crate::classify::settings::SettingsError;
 use crate::classify::site::Site;
 use crate::decode::Addr;
+use crate::event::FindingRecord;
+use crate::filter::{Filter, Known};
 use crate::flow::rates::Thresholds;
 use crate::flow::{Flow, NONE};
 
@@ -198,6 +200,12 @@ impl<'a> Naming<'a> {
     /// Who is what.
     pub fn roles(&self) -> &Roles {
         &self.roles
+    }
+
+    /// What a filter may ask beside the records of flows: what was found of them, and what hosts are.
+    pub fn known<'k>(&'k self, filter: &Filter, findings: &'k [FindingRecord]) -> Known<'k> {
+        let roles = || Box::new(|ip| self.roles.role(ip).word()) as Box<dyn Fn(IpAddr) -> Option<&'static str> + 'k>;
+        Known::new(findings, filter.asks_roles().then(roles))
     }
 
     /// The number among all names of a shard's string, if it names anything.

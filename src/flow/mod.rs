@@ -82,6 +82,7 @@ pub mod flag {
     pub const MIDSTREAM: u16 = 1 << 3;
     pub const CUT: u16 = 1 << 4;
     pub const ENDED: u16 = 1 << 5;
+    pub const TOLD: u16 = 1 << 6;
     pub const TROUBLED: u16 = 1 << 7;
 }
 
@@ -180,6 +181,16 @@ impl Flow {
     /// It ended before the capture did.
     pub const fn ended(&self) -> bool {
         self.is(flag::ENDED)
+    }
+
+    /// Its last record was told.
+    pub const fn told(&self) -> bool {
+        self.is(flag::TOLD)
+    }
+
+    /// Its last record is told now.
+    pub fn tell(&mut self) {
+        self.flags |= flag::TOLD;
     }
 
     /// What was taken for the originator is the responder.
@@ -376,6 +387,11 @@ impl Table {
         if self.wheel.is_due(now) {
             self.expire(now, ended);
         }
+    }
+
+    /// The clock of the capture was set back to `now`: timers go by it from now on.
+    pub fn set_back(&mut self, now: Timestamp) {
+        self.wheel.set_back(now);
     }
 
     fn expire(&mut self, now: Timestamp, ended: &mut dyn FnMut(u32, &mut Flow)) {

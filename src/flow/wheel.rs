@@ -61,6 +61,15 @@ impl Wheel {
         self.next = Timestamp(now.saturating_add(1).saturating_mul(TICK));
     }
 
+    /// Sets time back to `now`: whatever is filed comes up within one turn from there.
+    pub fn set_back(&mut self, now: Timestamp) {
+        let tick = now.0 / TICK;
+        if self.at.is_some_and(|at| tick < at) {
+            self.at = Some(tick);
+            self.next = Timestamp(tick.saturating_add(1).saturating_mul(TICK));
+        }
+    }
+
     /// Bytes of memory that the wheel holds.
     pub fn memory(&self) -> usize {
         self.slots.iter().map(|s| s.capacity().saturating_mul(4).saturating_add(24)).sum()
@@ -86,5 +95,10 @@ mod tests {
         due.clear();
         wheel.turn(at(39_420_000), &mut due);
         assert_eq!(due, [2]);
+        due.clear();
+        wheel.file(3, at(39_420_005), at(39_420_000));
+        wheel.set_back(at(50));
+        wheel.turn(at(50 + SLOTS), &mut due);
+        assert_eq!(due, [3]);
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
+use crate::monitor::Sink;
 use crate::text::safe::is_unsafe;
 
 /// Writes records, each as one line. Nothing is held back here: what is written is whole lines, and when they leave
@@ -13,6 +14,30 @@ use crate::text::safe::is_unsafe;
 #[derive(Debug)]
 pub struct Ndjson<W> {
     writer: W,
+}
+
+impl<W: Write> Sink for Ndjson<W> {
+    type Error = io::Error;
+
+    fn flow(&mut self, record: &FlowRecord<'_>) -> io::Result<()> {
+        self.at_once(record)
+    }
+
+    fn session(&mut self, record: &SessionRecord) -> io::Result<()> {
+        self.at_once(record)
+    }
+
+    fn finding(&mut self, record: &FindingRecord) -> io::Result<()> {
+        self.at_once(record)
+    }
+
+    fn capture_quality(&mut self, record: &CaptureQuality) -> io::Result<()> {
+        self.at_once(record)
+    }
+
+    fn stats(&mut self, record: &Stats) -> io::Result<()> {
+        self.at_once(record)
+    }
 }
 
 impl<W: Write> Ndjson<W> {
@@ -49,6 +74,12 @@ impl<W: Write> Ndjson<W> {
     /// Sends what was written on its way; after every record where someone watches as it happens.
     pub fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
+    }
+
+    /// A record that someone waits for.
+    fn at_once<T: Serialize>(&mut self, record: &T) -> io::Result<()> {
+        self.record(record)?;
+        self.flush()
     }
 
     /// Flushes, and hands the writer back.

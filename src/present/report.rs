@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::net::IpAddr;
 
 use super::Format;
 use super::color::Style;
@@ -11,7 +10,6 @@ use super::human::write_summary;
 use super::json::Document;
 use super::ndjson::Ndjson;
 use super::summary::{Summary, SummaryBuilder};
-use crate::classify::roles::Role;
 use crate::classify::words::Subs;
 use crate::diagnose::Diagnosis;
 use crate::engine::analysis::{Analysis, FlowView};
@@ -122,17 +120,7 @@ impl Report<'_> {
     /// What a filter may ask beside the records of flows; nothing, where none asks.
     fn known(&self) -> Known<'_> {
         let Some(filter) = self.filter else { return Known::default() };
-        let findings = self.diagnosis.as_ref().map(|diagnosis| &*diagnosis.findings).unwrap_or_default();
-        let roles = filter.asks_roles().then(|| {
-            let roles = self.naming.roles();
-            let word = |ip| match roles.role(ip) {
-                Role::Recorder | Role::RecorderGiven => Some("recorder"),
-                Role::Client => Some("client"),
-                Role::None => None,
-            };
-            Box::new(word) as Box<dyn Fn(IpAddr) -> Option<&'static str>>
-        });
-        Known::new(findings, roles)
+        self.naming.known(filter, self.diagnosis.as_ref().map(|diagnosis| &*diagnosis.findings).unwrap_or_default())
     }
 
     /// Whether a flow passes the filter; it is noted if it does.

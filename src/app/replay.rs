@@ -1,0 +1,117 @@
+//! `replay`: what captures hold, told as it happened.
+
+use std::io::{self, BufWriter};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::{OUTPUT_BUFFER, config, knowledge, note_problems, rules, say, stop_flag};
+use crate::cli::{ReplayArgs, Speed};
+use crate::exit::{Exit, Outcome};
+use crate::monitor::{Losses, Monitor, Options, Settings};
+use crate::present::ndjson::Ndjson;
+use crate::source::{CHUNK_BYTES, Chunk, Fill, Problem, Source, progress};
+use crate::time::Timestamp;
+
+/// The longest that nobody looks whether to stop.
+const NAP: Duration = Duration::from_millis(50);
+
+pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
+    let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
+    let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
+    let settings = Settings::embedded().context("the settings that come with the program")?;
+    let options = Options { filter: args.filter.as_ref(), diagnose: true, settings };
+    let mut monitor = Monitor::new(&config(&base, true), &base, &rules, options);
+    let paths: Vec<PathBuf> = args.inputs().cloned().collect();
+    let mut source = Source::open(&paths, CHUNK_BYTES);
+    let stop = stop_flag()?;
+    let mut sink = Ndjson::new(BufWriter::with_capacity(OUTPUT_BUFFER, io::stdout().lock()));
+    let mut printer = (!args.common.quiet).then(progress::Printer::new);
+    let mut pace = match args.speed {
+        Speed::Max => None,
+        Speed::Times(times) => Some(Pace::new(times)),
+    };
+    let mut chunk = Chunk::default();
+    while !stop.load(Ordering::Relaxed) && source.fill(&mut chunk) == Fill::More {
+        match &mut pace {
+            None => monitor.chunk(&chunk, &mut sink)?,
+            Some(pace) => pace.chunk(&chunk, &mut monitor, &mut sink, &stop)?,
+        }
+        if let Some(printer) = &mut printer {
+            printer.update(&source.progress());
+        }
+    }
+    drop(printer);
+    let mut exit = Outcome::new(args.judge.fail_on.is_some());
+    let problems: Vec<Problem> = source.take_problems().collect();
+    let facts = source.facts();
+    let warnings = note_problems(&problems, monitor.look().analysis, &facts, false, &mut exit);
+    if stop.load(Ordering::Relaxed) {
+        say("interrupted: what follows is of what was read until then");
+        exit.note(Exit::Interrupted);
+    }
+    if facts.frames > 0 || !problems.iter().any(|p| matches!(p, Problem::Error(_))) {
+        let (kernel_drops, interface_drops) = (facts.kernel_drops, facts.interface_drops);
+        monitor.lose(Losses { kernel_drops, interface_drops, warnings, ..Losses::default() });
+        monitor.finish(&mut sink)?;
+        if args.judge.fail_on.is_some_and(|least| monitor.worst().is_some_and(|worst| worst >= least)) {
+            exit.note(Exit::Finding);
+        }
+        if monitor.is_poor() {
+            exit.note(Exit::Poor);
+        }
+    }
+    sink.finish()?;
+    // the process ends now: giving back millions of small pieces of memory one by one would only take time
+    std::mem::forget(monitor);
+    Ok(exit.exit())
+}
+
+/// Keeps packet time and the clock together.
+struct Pace {
+    times: f64,
+    /// The first frame's time, and when it was told.
+    begun: Option<(Timestamp, Instant)>,
+}
+
+impl Pace {
+    fn new(times: f64) -> Self {
+        Pace { times, begun: None }
+    }
+
+    /// Gives the frames of a chunk to a monitor, each when it is due.
+    fn chunk(
+        &mut self,
+        chunk: &Chunk,
+        monitor: &mut Monitor<'_>,
+        sink: &mut Ndjson<impl io::Write>,
+        stop: &AtomicBool,
+    ) -> io::Result<()> {
+        for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
+            let (first, begun) = *self.begun.get_or_insert_with(|| (frame.ts, now()));
+            let due = Duration::from_nanos(frame.ts.since(first)).div_f64(self.times);
+            while let Some(left) =
+                due.checked_sub(now().saturating_duration_since(begun)).filter(|left| !left.is_zero())
+            {
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                std::thread::sleep(left.min(NAP));
+                let passed = now().saturating_duration_since(begun).mul_f64(self.times);
+                let passed = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX);
+                // what a silence shows is told while it lasts
+                monitor.advance(first.after(passed).min(frame.ts), sink)?;
+            }
+            monitor.frame(frame, sink)?;
+        }
+        Ok(())
+    }
+}
+
+/// The machine's time.
+#[expect(clippy::disallowed_methods, reason = "a capture is told at the speed that is asked for")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,162 @@
+//! Ticks in packet time: the moments at which what was seen is judged.
+//!
+//! When the next tick comes is decided at the last one, by what was seen until then. So a source that knows the time
+//! without packets (a live capture) and one that only sees the next packet (a file) tick at the same moments.
+
+use crate::time::{SECOND, Timestamp};
+
+/// The least time between two ticks, in nanoseconds; ticks are aligned to it.
+const TICK: u64 = SECOND;
+/// How far, in nanoseconds, packets may be out of order. A packet that is older still says that the clock was set back.
+const DISORDER: u64 = 10 * SECOND;
+/// How many ticks of silence come at their usual distance. No rule waits for longer than a minute, and ticks may be late
+/// by a sixteenth then.
+const PATIENCE: u64 = 32;
+/// The share of a silence by which the next tick comes later: so a silence of ten years has a few hundred ticks.
+const SHARE: u64 = 16;
+
+/// When ticks are due.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clock {
+    /// The latest moment that is known; none before the first frame.
+    now: Option<Timestamp>,
+    /// When the next tick comes.
+    next: Timestamp,
+    /// A frame of before that says that the clock was set back.
+    earliest: Timestamp,
+    /// For how many ticks no frame has come.
+    silent: u64,
+    /// A frame has come since the last tick.
+    frames: bool,
+}
+
+/// What a frame's time says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Time goes on.
+    On,
+    /// The clock was set back.
+    Back,
+}
+
+impl Clock {
+    /// The latest moment that is known.
+    pub fn now(&self) -> Timestamp {
+        self.now.unwrap_or_default()
+    }
+
+    /// Whether anything is to be done before a frame of that time: a tick, or what [`Clock::begin`] says.
+    #[inline(always)]
+    pub fn is_special(&self, ts: Timestamp) -> bool {
+        ts >= self.next || ts < self.earliest
+    }
+
+    /// The tick that is due before something that happens at `ts`.
+    pub fn due(&self, ts: Timestamp) -> Option<Timestamp> {
+        let waits = self.now.is_some() && self.next.0 != u64::MAX;
+        (waits && ts >= self.next).then_some(self.next)
+    }
+
+    /// Begins anew with a frame of that time, if it is the first, or if it says that the clock was set back.
+    pub fn begin(&mut self, ts: Timestamp) -> Step {
+        let step = match self.now {
+            Some(_) if ts >= self.earliest => return Step::On,
+            Some(_) => Step::Back,
+            None => Step::On,
+        };
+        *self = Clock { now: Some(ts), next: aligned(ts, 1), ..Clock::default() };
+        step
+    }
+
+    /// A tick has been dealt with; the next one comes after `spacing` ticks at the earliest.
+    pub fn ticked(&mut self, at: Timestamp, spacing: u64) {
+        self.silent = if self.frames { 0 } else { self.silent.saturating_add(spacing) };
+        self.frames = false;
+        let late = self.silent.saturating_sub(PATIENCE).checked_div(SHARE).unwrap_or(0);
+        self.now = Some(self.now().max(at));
+        self.earliest = Timestamp(self.now().0.saturating_sub(DISORDER));
+        self.next = aligned(at, spacing.max(1).saturating_add(late));
+    }
+
+    /// A frame comes; all that was to be done before it has been.
+    #[inline(always)]
+    pub fn frame(&mut self, ts: Timestamp) {
+        self.frames = true;
+        if self.now.is_none_or(|now| ts > now) {
+            self.now = Some(ts);
+            self.earliest = Timestamp(ts.0.saturating_sub(DISORDER));
+        }
+    }
+}
+
+/// The moment of a tick so many ticks after the last one before `at`.
+fn aligned(at: Timestamp, ticks: u64) -> Timestamp {
+    let whole = at.0.checked_div(TICK).unwrap_or(0);
+    Timestamp(whole.saturating_add(ticks).saturating_mul(TICK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The ticks before something at `ts`, in milliseconds.
+    fn ticks(clock: &mut Clock, ts: u64) -> Vec<u64> {
+        let mut at = Vec::new();
+        while let Some(tick) = clock.due(Timestamp(ts)) {
+            at.push(tick.0 / 1_000_000);
+            clock.ticked(tick, 1);
+        }
+        at
+    }
+
+    /// A frame at `ts`, as a monitor takes it.
+    fn frame(clock: &mut Clock, ts: u64) -> Step {
+        let ts = Timestamp(ts);
+        assert!(clock.due(ts).is_none());
+        let step = if clock.is_special(ts) { clock.begin(ts) } else { Step::On };
+        clock.frame(ts);
+        step
+    }
+
+    #[test]
+    fn ticks_come_every_second_between_packets() {
+        let mut clock = Clock::default();
+        assert!(ticks(&mut clock, 10 * SECOND).is_empty());
+        assert_eq!(frame(&mut clock, 10 * SECOND + 1), Step::On);
+        assert!(ticks(&mut clock, 11 * SECOND - 1).is_empty());
+        assert_eq!(ticks(&mut clock, 13 * SECOND), [11_000, 12_000, 13_000]);
+        assert_eq!(frame(&mut clock, 13 * SECOND), Step::On);
+        // a little out of order is no other clock
+        assert_eq!((frame(&mut clock, 9 * SECOND), clock.now()), (Step::On, Timestamp(13 * SECOND)));
+        assert_eq!(ticks(&mut clock, 14 * SECOND), [14_000]);
+    }
+
+    #[test]
+    fn a_silence_of_any_length_has_few_ticks() {
+        let mut clock = Clock::default();
+        frame(&mut clock, SECOND);
+        assert_eq!(ticks(&mut clock, 31 * SECOND).len(), 30);
+        assert!(ticks(&mut clock, 315_360_000 * SECOND).len() < 400);
+        let last = ticks(&mut clock, u64::MAX);
+        assert!(last.len() < 400 && ticks(&mut clock, u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn when_the_next_tick_comes_does_not_depend_on_what_comes_then() {
+        let mut clocks = [Clock::default(); 2];
+        clocks.iter_mut().for_each(|clock| _ = frame(clock, SECOND));
+        let [one, other] = &mut clocks;
+        let whole = ticks(one, 500 * SECOND);
+        let parts: Vec<u64> = (0..=5000).flat_map(|n| ticks(other, n * SECOND / 10)).collect();
+        assert_eq!(whole, parts);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_goes_on() {
+        let mut clock = Clock::default();
+        frame(&mut clock, 5000 * SECOND);
+        ticks(&mut clock, 5001 * SECOND);
+        assert_eq!(frame(&mut clock, 100 * SECOND), Step::Back);
+        assert_eq!((clock.now(), ticks(&mut clock, 102 * SECOND).len()), (Timestamp(100 * SECOND), 2));
+    }
+}

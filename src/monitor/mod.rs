@@ -1,0 +1,426 @@
+//! The engine as things happen: frames in, records out, in packet time.
+//!
+//! A [`Monitor`] takes frames as they come and tells a [`Sink`] what is to be told then: a flow when it ends, long ones
+//! at intervals; a finding each time its state changes; an attempt to view when it is over; counts at intervals. It knows
+//! no clock: at every second of packet time, between two packets, all that was seen is named and judged anew. So the same
+//! packets give the same records, however fast they come and in whatever pieces.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod clock;
+mod findings;
+mod sessions;
+pub mod settings;
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::diagnose::rules::Rules;
+use crate::diagnose::scene::{Scene, nanos};
+use crate::diagnose::{Diagnosis, capture, diagnose};
+use crate::engine::analysis::{Analysis, FlowAt};
+use crate::engine::naming::{KnowledgeBase, Naming};
+use crate::engine::{Config, Engine};
+use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, State, Stats};
+use crate::filter::{Filter, Known};
+use crate::flow::Flow;
+use crate::source::{Chunk, Frame};
+use crate::time::Timestamp;
+
+use clock::{Clock, Step};
+use findings::{Findings, Round};
+use sessions::Sessions;
+pub use settings::Settings;
+
+/// Takes what is told.
+pub trait Sink {
+    /// Why it could not be taken.
+    type Error;
+    /// A flow that has ended, or one that goes on (`interim`).
+    fn flow(&mut self, record: &FlowRecord<'_>) -> Result<(), Self::Error>;
+    /// An attempt to view that is over.
+    fn session(&mut self, record: &SessionRecord) -> Result<(), Self::Error>;
+    /// A finding whose state has changed.
+    fn finding(&mut self, record: &FindingRecord) -> Result<(), Self::Error>;
+    /// What the capture is worth so far.
+    fn capture_quality(&mut self, record: &CaptureQuality) -> Result<(), Self::Error>;
+    /// The counts of the run so far.
+    fn stats(&mut self, record: &Stats) -> Result<(), Self::Error>;
+}
+
+/// What is known of the capture beside its frames.
+#[derive(Clone, Debug, Default)]
+pub struct Losses {
+    /// Frames that the kernel dropped, where that is known.
+    pub kernel_drops: Option<u64>,
+    /// Frames that the interface dropped, where that is known.
+    pub interface_drops: Option<u64>,
+    /// Frames dropped between capture and analysis.
+    pub queue_drops: u64,
+    /// Packets that were counted and not inspected, for want of time.
+    pub shed_packets: u64,
+    /// What was wrong with the input, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// What a monitor is asked for beside what the engine is.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Only flows that pass are told, and what concerns such flows.
+    pub filter: Option<&'a Filter>,
+    /// Whether faults are looked for.
+    pub diagnose: bool,
+    /// At what intervals things are told.
+    pub settings: Settings,
+}
+
+/// All that is known at a moment.
+#[derive(Debug)]
+pub struct Look<'m> {
+    /// The flows, as they stand.
+    pub analysis: &'m Analysis,
+    /// What they are called, as of the last tick: what came since has only the names that it carries itself.
+    pub naming: &'m Naming<'m>,
+    /// What is wrong, as of the last tick.
+    pub diagnosis: &'m Diagnosis,
+    /// What the capture is worth, as of the last tick.
+    pub quality: &'m CaptureQuality,
+    /// The counts of the run so far.
+    pub stats: Stats,
+    /// The latest moment that is known.
+    pub now: Timestamp,
+}
+
+/// What was made of all flows at a tick.
+#[derive(Debug)]
+struct Judged<'a> {
+    naming: Naming<'a>,
+    diagnosis: Diagnosis,
+    quality: CaptureQuality,
+}
+
+/// The engine as things happen.
+#[derive(Debug)]
+pub struct Monitor<'a> {
+    engine: Engine,
+    base: &'a KnowledgeBase,
+    rules: &'a Rules,
+    options: Options<'a>,
+    clock: Clock,
+    losses: Losses,
+    links: BTreeSet<u16>,
+    /// The link type of the last frame: most frames have that of the one before.
+    link: Option<u16>,
+    judged: Option<Judged<'a>>,
+    findings: Findings,
+    sessions: Sessions,
+    /// How many ticks there were.
+    ticks: u64,
+    /// The last tick, or the first frame.
+    since: Timestamp,
+    worst: Option<Severity>,
+}
+
+impl<'a> Monitor<'a> {
+    /// A monitor that has seen nothing. `config`: what the engine is asked for; whole records are kept anyway.
+    pub fn new(config: &Config, base: &'a KnowledgeBase, rules: &'a Rules, options: Options<'a>) -> Self {
+        Monitor {
+            engine: Engine::new(&Config { records: true, ..config.clone() }),
+            base,
+            rules,
+            options,
+            clock: Clock::default(),
+            losses: Losses::default(),
+            links: BTreeSet::new(),
+            link: None,
+            judged: None,
+            findings: Findings::default(),
+            sessions: Sessions::default(),
+            ticks: 0,
+            since: Timestamp::default(),
+            worst: None,
+        }
+    }
+
+    /// Takes a frame; tells what was to be told before it.
+    ///
+    /// # Errors
+    /// What the sink gives.
+    pub fn frame<S: Sink>(&mut self, frame: Frame<'_>, sink: &mut S) -> Result<(), S::Error> {
+        if self.clock.is_special(frame.ts) {
+            self.before(frame.ts, sink)?;
+        }
+        self.see(frame.ts, frame.link.0);
+        self.engine.frame(frame);
+        Ok(())
+    }
+
+    /// Takes all frames of a chunk; tells what was to be told before each.
+    ///
+    /// # Errors
+    /// What the sink gives.
+    pub fn chunk<S: Sink>(&mut self, chunk: &Chunk, sink: &mut S) -> Result<(), S::Error> {
+        let mut from = 0;
+        for (at, frame) in chunk.frames.iter().enumerate() {
+            if self.clock.is_special(frame.ts) {
+                self.engine.part(chunk, from..at);
+                from = at;
+                self.before(frame.ts, sink)?;
+            }
+            self.see(frame.ts, frame.link.0);
+        }
+        self.engine.part(chunk, from..chunk.frames.len());
+        Ok(())
+    }
+
+    /// Packet time has come to `now`, and all frames of before were given: tells what is to be told by then. A file need
+    /// not say so, a live capture should, for time goes on while nothing comes.
+    ///
+    /// # Errors
+    /// What the sink gives.
+    pub fn advance<S: Sink>(&mut self, now: Timestamp, sink: &mut S) -> Result<(), S::Error> {
+        while let Some(tick) = self.clock.due(now) {
+            self.tick(tick, sink)?;
+        }
+        Ok(())
+    }
+
+    /// What is known of the capture beside its frames, from now on.
+    pub fn lose(&mut self, losses: Losses) {
+        self.losses = losses;
+    }
+
+    /// The capture has ended: tells all that is still to be told. Nothing is to come after that.
+    ///
+    /// # Errors
+    /// What the sink gives.
+    pub fn finish<S: Sink>(&mut self, sink: &mut S) -> Result<(), S::Error> {
+        self.engine.end();
+        self.judge(self.clock.now());
+        self.ticks = self.ticks.saturating_add(1);
+        self.tell_flows(|flow| !flow.told(), true, sink)?;
+        self.tell_diagnosis(self.clock.now(), true, sink)?;
+        if let Some(judged) = &self.judged {
+            sink.capture_quality(&judged.quality)?;
+        }
+        sink.stats(&self.stats())
+    }
+
+    /// All that is known now; nothing that comes later depends on that this was asked.
+    pub fn look(&mut self) -> Look<'_> {
+        if self.judged.is_none() {
+            self.engine.look();
+            self.judge(self.clock.now());
+        }
+        self.engine.look();
+        let stats = self.stats();
+        let now = self.clock.now();
+        let analysis = self.engine.analysis();
+        // it was judged just before at the latest
+        let judged = self.judged.get_or_insert_with(|| Judged {
+            naming: analysis.name(self.base),
+            diagnosis: Diagnosis::default(),
+            quality: CaptureQuality::default(),
+        });
+        let Judged { naming, diagnosis, quality } = judged;
+        Look { analysis, naming, diagnosis, quality, stats, now }
+    }
+
+    /// The gravest claim so far that still stood at its end.
+    pub const fn worst(&self) -> Option<Severity> {
+        self.worst
+    }
+
+    /// Whether the capture is too poor to judge by, as of the last tick.
+    pub fn is_poor(&self) -> bool {
+        self.judged.as_ref().is_some_and(|judged| judged.diagnosis.poor)
+    }
+
+    #[inline(always)]
+    fn see(&mut self, ts: Timestamp, link: u16) {
+        if self.link != Some(link) {
+            self.link = Some(link);
+            self.links.insert(link);
+        }
+        self.clock.frame(ts);
+    }
+
+    /// Deals with what is to be done before a frame of that time.
+    #[cold]
+    fn before<S: Sink>(&mut self, ts: Timestamp, sink: &mut S) -> Result<(), S::Error> {
+        self.advance(ts, sink)?;
+        if self.clock.begin(ts) == Step::Back {
+            self.engine.set_back(ts);
+            self.since = ts;
+        }
+        Ok(())
+    }
+
+    fn tick<S: Sink>(&mut self, now: Timestamp, sink: &mut S) -> Result<(), S::Error> {
+        let before = std::mem::replace(&mut self.since, now);
+        self.ticks = self.ticks.saturating_add(1);
+        self.engine.stand(now);
+        self.judge(now);
+        let interval = nanos(self.options.settings.interim_seconds);
+        let due = |flow: &Flow| !flow.told() && (flow.ended() || is_interim(flow, before, now, interval));
+        self.tell_flows(due, false, sink)?;
+        self.tell_diagnosis(now, false, sink)?;
+        if passes(before, now, nanos(self.options.settings.quality_seconds))
+            && let Some(judged) = &self.judged
+        {
+            sink.capture_quality(&judged.quality)?;
+        }
+        if passes(before, now, nanos(self.options.settings.stats_seconds)) {
+            sink.stats(&self.stats())?;
+        }
+        self.clock.ticked(now, 1);
+        Ok(())
+    }
+
+    /// Names and judges all that was seen, as it stands `now`.
+    fn judge(&mut self, now: Timestamp) {
+        let analysis = self.engine.analysis();
+        let Losses { kernel_drops, interface_drops, queue_drops, warnings, .. } = &self.losses;
+        let links = self.links.iter().copied();
+        let mut quality = analysis.quality(links, *kernel_drops, *interface_drops, warnings.clone());
+        quality.queue_drops = *queue_drops;
+        quality.advice = capture::advice(&quality, self.rules);
+        let naming = analysis.name(self.base);
+        let mut diagnosis = Diagnosis::default();
+        if self.options.diagnose {
+            let mut cases = analysis.cases(&naming);
+            cases.last = cases.last.max(now);
+            diagnosis = diagnose(&Scene { cases: &cases, rules: self.rules, base: self.base, quality: &quality });
+        }
+        self.judged = Some(Judged { naming, diagnosis, quality });
+    }
+
+    /// Tells the flows that are `due`, in the order of their first frames; `last`: the capture has ended.
+    fn tell_flows<S: Sink>(&mut self, due: impl Fn(&Flow) -> bool, last: bool, sink: &mut S) -> Result<(), S::Error> {
+        let analysis = self.engine.analysis();
+        let places = analysis.places(due);
+        let Some(judged) = self.judged.as_ref().filter(|_| !places.is_empty()) else { return Ok(()) };
+        let known = judged.known(self.options.filter);
+        let mut over = Vec::with_capacity(places.len());
+        for at in places {
+            let Some(view) = analysis.view(at, &judged.naming) else { continue };
+            let mut record = view.record(&view.verdict(&view.facts()));
+            let ended = last || view.flow.ended();
+            record.flow.interim = !ended;
+            if ended {
+                over.push(at);
+            }
+            if self.options.filter.is_none_or(|filter| filter.matches(&record, &known)) {
+                sink.flow(&record)?;
+            }
+        }
+        self.engine.tell(&over);
+        Ok(())
+    }
+
+    /// Tells what is over of attempts to view, and what has changed of findings.
+    fn tell_diagnosis<S: Sink>(&mut self, now: Timestamp, last: bool, sink: &mut S) -> Result<(), S::Error> {
+        let Some(judged) = self.judged.as_ref() else { return Ok(()) };
+        let analysis = self.engine.analysis();
+        let open = Open::new(analysis, &judged.naming);
+        let quiet = nanos(self.options.settings.quiet_seconds);
+        let steps = |session: &SessionRecord| {
+            session.steps.iter().flat_map(|step| step.flow_ids.iter().copied()).collect::<Vec<_>>()
+        };
+        let is_over = |session: &SessionRecord| last || now.since(session.end) >= quiet && !open.any(&steps(session));
+        let sessions = self.sessions.over(&judged.diagnosis.sessions, is_over);
+        let round = Round { now, number: self.ticks, found: &judged.diagnosis.findings, quiet, last };
+        let findings = self.findings.update(&round, |flows| open.any(flows));
+        if sessions.is_empty() && findings.is_empty() {
+            return Ok(());
+        }
+        let passing = judged.passing(analysis, self.options.filter);
+        let passes = |flows: &[u64]| passing.as_ref().is_none_or(|passing| flows.iter().any(|id| passing.contains(id)));
+        for session in sessions.into_iter().filter(|session| passes(&steps(session))) {
+            sink.session(session)?;
+        }
+        for finding in findings.iter().filter(|finding| finding.flow_ids.is_empty() || passes(&finding.flow_ids)) {
+            sink.finding(finding)?;
+            if finding.state == Some(State::Ended) && finding.is_claim() {
+                self.worst = self.worst.max(Some(finding.severity));
+            }
+        }
+        Ok(())
+    }
+
+    fn stats(&self) -> Stats {
+        let Losses { kernel_drops, interface_drops, queue_drops, shed_packets, .. } = self.losses;
+        Stats {
+            kernel_drops: kernel_drops.unwrap_or(0),
+            interface_drops: interface_drops.unwrap_or(0),
+            queue_drops,
+            shed_packets,
+            ..self.engine.analysis().stats()
+        }
+    }
+}
+
+impl Judged<'_> {
+    /// What a filter may ask beside the records of flows.
+    fn known(&self, filter: Option<&Filter>) -> Known<'_> {
+        filter.map_or_else(Known::default, |filter| self.naming.known(filter, &self.diagnosis.findings))
+    }
+
+    /// The flows that pass a filter; without one, all do.
+    fn passing(&self, analysis: &Analysis, filter: Option<&Filter>) -> Option<HashSet<u64>> {
+        let filter = filter?;
+        let known = self.known(Some(filter));
+        let record = |at: FlowAt| {
+            let view = analysis.view(at, &self.naming)?;
+            let record = view.record(&view.verdict(&view.facts()));
+            filter.matches(&record, &known).then_some(record.flow_id)
+        };
+        Some(analysis.in_order().into_iter().filter_map(record).collect())
+    }
+}
+
+/// Which flows are open; looked up once somebody asks.
+struct Open<'l> {
+    analysis: &'l Analysis,
+    naming: &'l Naming<'l>,
+    ids: std::cell::OnceCell<HashSet<u64>>,
+}
+
+impl<'l> Open<'l> {
+    fn new(analysis: &'l Analysis, naming: &'l Naming<'l>) -> Self {
+        Open { analysis, naming, ids: std::cell::OnceCell::new() }
+    }
+
+    /// Whether any of these flows is open.
+    fn any(&self, flows: &[u64]) -> bool {
+        let find = || {
+            let open = self.analysis.places(|flow| !flow.ended());
+            let views = open.into_iter().filter_map(|at| self.analysis.view(at, self.naming));
+            views.filter(|view| !view.is_over()).map(|view| view.id()).collect()
+        };
+        let ids = self.ids.get_or_init(find);
+        flows.iter().any(|flow| ids.contains(flow))
+    }
+}
+
+/// Whether time has passed a whole multiple of an interval, in nanoseconds.
+fn passes(before: Timestamp, now: Timestamp, interval: u64) -> bool {
+    let whole = |at: Timestamp| at.0.checked_div(interval);
+    whole(before) != whole(now)
+}
+
+/// Whether an interval of a flow's life has ended, in which something came.
+fn is_interim(flow: &Flow, before: Timestamp, now: Timestamp, interval: u64) -> bool {
+    let whole = |at: Timestamp| at.since(flow.first).checked_div(interval);
+    whole(before) < whole(now) && now.since(flow.last) < interval
+}

@@ -1,0 +1,38 @@
+//! At what intervals things are told. Values and reasons stand in `settings.toml`.
+
+use crate::classify::settings::settings;
+
+settings!(
+    /// At what intervals things are told, in seconds of packet time.
+    Settings: f64 {
+        /// Between two records of a flow that goes on.
+        interim_seconds,
+        /// Between two records of the run's counts.
+        stats_seconds,
+        /// Between two records of what the capture is worth.
+        quality_seconds,
+        /// Without news, and with its flows over, what was found is over.
+        quiet_seconds,
+    }
+);
+
+impl Settings {
+    /// The settings that come with the program.
+    ///
+    /// # Errors
+    /// None, as a test makes sure.
+    pub fn embedded() -> Result<Settings, toml::de::Error> {
+        toml::from_str(include_str!("settings.toml"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_settings_are_sound() {
+        let settings = Settings::embedded().unwrap();
+        assert!(settings.interim_seconds > settings.stats_seconds && settings.stats_seconds >= 1.0);
+    }
+}
