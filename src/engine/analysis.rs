@@ -30,6 +30,8 @@ pub struct Analysis {
     /// The shards, with all flows.
     pub shards: Vec<Shard>,
     sums: FlowSums,
+    /// Of flows that are no longer there: what they add to the sums, and how many they are.
+    pub(super) gone: (FlowSums, u64),
 }
 
 /// Where a flow is.
@@ -57,7 +59,7 @@ impl Analysis {
 
     /// Of shards that are yet to see their packets.
     pub(super) fn begin(shards: Vec<Shard>) -> Self {
-        Analysis { totals: Totals::default(), shards, sums: FlowSums::default() }
+        Analysis { totals: Totals::default(), shards, sums: FlowSums::default(), gone: Default::default() }
     }
 
     /// The capture has ended.
@@ -71,7 +73,7 @@ impl Analysis {
 
     /// Takes stock of all that was seen, after `each` was done to each shard.
     pub(super) fn take_stock(&mut self, totals: Totals, each: impl Fn(&mut Shard)) {
-        let mut sums = FlowSums::default();
+        let mut sums = self.gone.0;
         for shard in &mut self.shards {
             each(shard);
             // while its flows are at hand
@@ -85,6 +87,21 @@ impl Analysis {
     /// The flow at a place, to be marked.
     pub(crate) fn flow_mut(&mut self, at: FlowAt) -> Option<&mut Flow> {
         self.shards.get_mut(at.shard as usize)?.table.flow_mut(at.number)
+    }
+
+    /// How many flows are held.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|s| s.table.len()).sum()
+    }
+
+    /// Whether no flow is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether half of the room for names is taken in any shard.
+    pub fn is_crowded(&self) -> bool {
+        self.shards.iter().any(|s| s.learner.is_crowded())
     }
 
     /// The places of all flows for which `is` holds, in the order of their first frames.
@@ -148,7 +165,7 @@ impl Analysis {
             event_type: "stats",
             frames: self.totals.frames,
             bytes: self.totals.bytes,
-            flows: self.shards.iter().map(|s| s.table.len() as u64).sum(),
+            flows: self.shards.iter().map(|s| s.table.len() as u64).fold(self.gone.1, u64::saturating_add),
             active_flows: self.shards.iter().map(|s| s.table.active() as u64).sum(),
             tls_sni_flows: counts.tls_sni_flows,
             dtls_flows: counts.dtls_flows,
@@ -159,6 +176,7 @@ impl Analysis {
             http_requests: counts.http_requests,
             http_responses: counts.http_responses,
             decode_errors: errors.map(|(_, n)| n).sum(),
+            evicted_flows: self.gone.1,
             memory_bytes: self.shards.iter().map(|s| s.memory() as u64).sum(),
             ..Stats::default()
         }
@@ -226,8 +244,8 @@ impl Analysis {
 }
 
 /// What is summed over all flows to judge the capture.
-#[derive(Debug, Default)]
-struct FlowSums {
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FlowSums {
     duplicates: u64,
     tcp_with_payload: u64,
     one_sided: u64,
@@ -236,7 +254,7 @@ struct FlowSums {
 }
 
 impl FlowSums {
-    fn add(&mut self, flow: &Flow, tcp: Option<&Tcp>) {
+    pub(super) fn add(&mut self, flow: &Flow, tcp: Option<&Tcp>) {
         let [a, b] = flow.payload;
         self.duplicates = self.duplicates.saturating_add(u64::from(flow.duplicates));
         self.payload = self.payload.saturating_add(a).saturating_add(b);

@@ -14,6 +14,8 @@ mod stun;
 mod turns;
 mod wrapped;
 
+pub use asked::MAX_ASKED;
+pub use dns::MAX_ANSWERS;
 use std::sync::Arc;
 
 use super::Config;
@@ -116,9 +118,9 @@ pub struct Learner {
     /// Every name.
     pub strings: Strings,
     /// Every DNS answer that gave addresses.
-    answers: Slab<Answer>,
+    pub(super) answers: Slab<Answer>,
     /// Their addresses, one answer's after the other's; IPv4 in its mapped form.
-    addresses: Vec<Addr>,
+    pub(super) addresses: Vec<Addr>,
     /// The connections that load balancers said they pass on.
     pub proxied: Slab<haproxy::Ends>,
     /// RTSP, SIP, SSDP, WS-Discovery and HTTP/2.
@@ -222,6 +224,13 @@ impl Learner {
         ]
         .iter()
         .sum()
+    }
+
+    /// Whether half of the room for names, addresses or watched queries is taken.
+    pub fn is_crowded(&self) -> bool {
+        self.strings.is_crowded()
+            || self.addresses.len() > dns::MAX_ANSWERS / 2
+            || self.asked.len() > asked::MAX_ASKED / 2
     }
 
     /// Keeps one fact.

@@ -21,6 +21,7 @@
 pub mod analysis;
 pub mod brief;
 pub mod case;
+mod compact;
 mod datagrams;
 pub mod front;
 mod hellos;
@@ -47,6 +48,7 @@ use crate::source::{Chunk, Frame};
 use crate::time::Timestamp;
 
 use analysis::{Analysis, FlowAt};
+pub use compact::Keep;
 use front::{Front, Place, Sink, Work};
 use shard::Shard;
 
@@ -187,6 +189,13 @@ impl Engine {
     pub fn look(&mut self) -> &Analysis {
         self.analysis.take_stock(self.front.totals.clone(), |_| ());
         &self.analysis
+    }
+
+    /// Lets go of flows that are over and told, and of names that are no longer needed, as `keep` has it; all numbers and
+    /// places change with that. What was learnt, put together anew.
+    pub fn compact(&mut self, keep: &Keep<'_>) -> &Analysis {
+        self.analysis.compact(keep);
+        self.look()
     }
 
     /// What was learnt, as it was last put together.

@@ -31,8 +31,24 @@ pub enum Kind {
     Message,
 }
 
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; KINDS] = [
+        Kind::Tls,
+        Kind::Http,
+        Kind::Dns,
+        Kind::Stun,
+        Kind::Media,
+        Kind::Icmp,
+        Kind::Ntp,
+        Kind::Quic,
+        Kind::Proxied,
+        Kind::Message,
+    ];
+}
+
 /// How many kinds there are.
-const KINDS: usize = 10;
+pub const KINDS: usize = 10;
 /// A word's upper bits are a kind, the rest a number: no shard can hold more of anything in memory.
 const SHIFT: u32 = 28;
 const NUMBER: u32 = (1 << SHIFT) - 1;

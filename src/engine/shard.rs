@@ -37,8 +37,8 @@ pub struct Shard {
     pub learner: Learner,
     /// The traces of its flows, where another capture is to be compared with this.
     pub traces: Option<Traces>,
-    streams: StreamTable,
-    piecewise: Piecewise,
+    pub(super) streams: StreamTable,
+    pub(super) piecewise: Piecewise,
 }
 
 /// An ICMP error, and the packet that it quotes.
@@ -190,7 +190,13 @@ fn over(cx: &mut Context<'_>, learner: &mut Learner, streams: &mut StreamTable) 
 }
 
 /// A flow has ended without a last packet to go by.
-fn end(flow: &mut Flow, number: u32, streams: &mut StreamTable, piecewise: &mut Piecewise, learner: &mut Learner) {
+pub(super) fn end(
+    flow: &mut Flow,
+    number: u32,
+    streams: &mut StreamTable,
+    piecewise: &mut Piecewise,
+    learner: &mut Learner,
+) {
     if flow.streams == NONE {
         return;
     }

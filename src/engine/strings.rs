@@ -5,6 +5,7 @@
 //! touches no memory but the end of the text.
 
 use crate::flow::key::fold;
+use crate::flow::slab::{Marks, Renumbered};
 
 /// The most text one shard keeps, in bytes. Past it a text becomes [`OMITTED`].
 const MAX_TEXT: usize = 16 << 20;
@@ -101,9 +102,29 @@ impl Strings {
         self.text.get(start as usize..end as usize).unwrap_or("")
     }
 
+    /// How many numbers are given, that of no text included.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Every text, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..u32::try_from(self.ends.len()).unwrap_or(u32::MAX)).map(|number| self.get(number))
+    }
+
+    /// Keeps the texts that are marked, and says which numbers they have now.
+    pub fn compact(&mut self, kept: &Marks) -> Renumbered {
+        let before = std::mem::replace(self, Strings::new(self.secret));
+        self.omitted = before.omitted;
+        let all = (0..).zip(before.iter());
+        Renumbered::new(
+            all.map(|(n, text)| if n != OMITTED && kept.has(n) { self.keep(text) } else { OMITTED }).collect(),
+        )
+    }
+
+    /// Whether half of all room is taken.
+    pub fn is_crowded(&self) -> bool {
+        self.text.len() > MAX_TEXT / 2
     }
 
     /// Bytes of memory held.

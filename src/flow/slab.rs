@@ -1,5 +1,7 @@
 //! Dense storage that grows by blocks: no element ever moves, and growth never needs the memory twice.
 
+use super::NONE;
+
 /// How many elements one block holds.
 const BLOCK: usize = 256;
 
@@ -59,6 +61,23 @@ impl<T> Slab<T> {
         self.blocks.iter().flatten().enumerate().map(|(n, value)| (n as u32, value))
     }
 
+    /// Every element, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
+        self.blocks.iter_mut().flatten().enumerate().map(|(n, value)| (n as u32, value))
+    }
+
+    /// Keeps the elements for which `keep` holds, in their order and without gaps, and says which numbers they have now.
+    /// Each block is given back as soon as it has been gone through.
+    pub fn compact(&mut self, keep: impl Fn(u32) -> bool) -> Renumbered {
+        let before = std::mem::take(self);
+        let mut numbers = Vec::with_capacity(before.len());
+        for value in before.blocks.into_iter().flatten() {
+            let kept = keep(numbers.len() as u32);
+            numbers.push(if kept { self.insert(value) } else { NONE });
+        }
+        Renumbered(numbers)
+    }
+
     /// How many places there are, free ones included.
     pub fn len(&self) -> usize {
         self.len as usize
@@ -75,6 +94,50 @@ impl<T> Slab<T> {
     }
 }
 
+/// The numbers that elements have after a slab was made compact, by those that they had before.
+#[derive(Debug)]
+pub struct Renumbered(Vec<u32>);
+
+impl Renumbered {
+    /// From a list of new numbers.
+    pub fn new(numbers: Vec<u32>) -> Self {
+        Renumbered(numbers)
+    }
+
+    /// The number that `before` has now; [`NONE`] if it is no longer there.
+    pub fn of(&self, before: u32) -> u32 {
+        self.0.get(before as usize).copied().unwrap_or(NONE)
+    }
+}
+
+/// Marks on the elements of a slab.
+#[derive(Debug)]
+pub struct Marks(Vec<bool>);
+
+impl Marks {
+    /// No mark on any element of that slab.
+    pub fn of<T>(slab: &Slab<T>) -> Self {
+        Marks::new(slab.len())
+    }
+
+    /// No mark on any of so many elements.
+    pub fn new(elements: usize) -> Self {
+        Marks(vec![false; elements])
+    }
+
+    /// Marks the element `number`; [`NONE`] is none.
+    pub fn mark(&mut self, number: u32) {
+        if let Some(mark) = self.0.get_mut(number as usize) {
+            *mark = true;
+        }
+    }
+
+    /// Whether the element `number` is marked.
+    pub fn has(&self, number: u32) -> bool {
+        self.0.get(number as usize).copied().unwrap_or(false)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +151,16 @@ mod tests {
         assert_eq!(slab.insert(70), 7);
         assert_eq!((slab.get(7), slab.get(1000), slab.len()), (Some(&70), None, 1000));
         assert_eq!(slab.iter().count(), 1000);
+    }
+
+    #[test]
+    fn what_is_kept_moves_up_in_order() {
+        let mut slab = Slab::default();
+        (0..1000u32).for_each(|n| _ = slab.insert(n));
+        let numbers = slab.compact(|n| n % 10 == 3);
+        assert_eq!((slab.len(), slab.memory()), (100, BLOCK * 4));
+        assert_eq!([3, 4, 13, 993, 1000].map(|n| numbers.of(n)), [0, NONE, 1, 99, NONE]);
+        assert!(slab.iter_mut().all(|(at, n)| *n == at * 10 + 3));
+        assert_eq!(slab.insert(7), 100);
     }
 }

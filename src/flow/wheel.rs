@@ -61,6 +61,11 @@ impl Wheel {
         self.next = Timestamp(now.saturating_add(1).saturating_mul(TICK));
     }
 
+    /// Lets go of all that is filed.
+    pub fn clear(&mut self) {
+        self.slots.iter_mut().for_each(|slot| *slot = Vec::new());
+    }
+
     /// Sets time back to `now`: whatever is filed comes up within one turn from there.
     pub fn set_back(&mut self, now: Timestamp) {
         let tick = now.0 / TICK;

@@ -20,6 +20,7 @@
 
 mod clock;
 mod findings;
+mod kept;
 mod sessions;
 pub mod settings;
 
@@ -30,7 +31,7 @@ use crate::diagnose::scene::{Scene, nanos};
 use crate::diagnose::{Diagnosis, capture, diagnose};
 use crate::engine::analysis::{Analysis, FlowAt};
 use crate::engine::naming::{KnowledgeBase, Naming};
-use crate::engine::{Config, Engine};
+use crate::engine::{Config, Engine, Keep};
 use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, State, Stats};
 use crate::filter::{Filter, Known};
 use crate::flow::Flow;
@@ -39,6 +40,7 @@ use crate::time::Timestamp;
 
 use clock::{Clock, Step};
 use findings::{Findings, Round};
+use kept::System;
 use sessions::Sessions;
 pub use settings::Settings;
 
@@ -107,6 +109,7 @@ struct Judged<'a> {
     naming: Naming<'a>,
     diagnosis: Diagnosis,
     quality: CaptureQuality,
+    system: System,
 }
 
 /// The engine as things happen.
@@ -231,8 +234,9 @@ impl<'a> Monitor<'a> {
             naming: analysis.name(self.base),
             diagnosis: Diagnosis::default(),
             quality: CaptureQuality::default(),
+            system: System::default(),
         });
-        let Judged { naming, diagnosis, quality } = judged;
+        let Judged { naming, diagnosis, quality, .. } = judged;
         Look { analysis, naming, diagnosis, quality, stats, now }
     }
 
@@ -283,6 +287,9 @@ impl<'a> Monitor<'a> {
         if passes(before, now, nanos(self.options.settings.stats_seconds)) {
             sink.stats(&self.stats())?;
         }
+        if passes(before, now, nanos(self.options.settings.let_go_seconds)) {
+            self.let_go(now);
+        }
         self.clock.ticked(now, 1);
         Ok(())
     }
@@ -296,13 +303,39 @@ impl<'a> Monitor<'a> {
         quality.queue_drops = *queue_drops;
         quality.advice = capture::advice(&quality, self.rules);
         let naming = analysis.name(self.base);
+        let mut cases = analysis.cases(&naming);
+        cases.last = cases.last.max(now);
         let mut diagnosis = Diagnosis::default();
         if self.options.diagnose {
-            let mut cases = analysis.cases(&naming);
-            cases.last = cases.last.max(now);
             diagnosis = diagnose(&Scene { cases: &cases, rules: self.rules, base: self.base, quality: &quality });
         }
-        self.judged = Some(Judged { naming, diagnosis, quality });
+        let system = System::of(&cases);
+        self.judged = Some(Judged { naming, diagnosis, quality, system });
+    }
+
+    /// Lets go of flows that are over and told, and of names, once there are enough of them. All is named anew then.
+    fn let_go(&mut self, now: Timestamp) {
+        let Some(judged) = &mut self.judged else { return };
+        let analysis = self.engine.analysis();
+        let open = self.sessions.open(&judged.diagnosis.sessions);
+        let wanted = self.findings.cited().chain(open).collect();
+        let kept = judged.system.keep(&wanted, now, &self.options.settings);
+        let goes = |flow: &Flow| !kept.keeps(flow);
+        let (goes_now, all) = (analysis.places(goes), analysis.len());
+        let enough = goes_now.len() as f64 >= self.options.settings.let_go_flows && goes_now.len() >= all / 4;
+        if !enough && !(analysis.is_crowded() && !goes_now.is_empty()) {
+            return;
+        }
+        for at in goes_now {
+            if let Some(view) = analysis.view(at, &judged.naming) {
+                self.findings.forget(view.id());
+            }
+        }
+        let before = |seconds: f64| Timestamp(now.0.saturating_sub(nanos(seconds)));
+        let settings = &self.options.settings;
+        let (answers, names) = (before(settings.answers_seconds), before(settings.names_seconds));
+        let analysis = self.engine.compact(&Keep { flow: &|flow| kept.keeps(flow), answers, names });
+        judged.naming = analysis.name(self.base);
     }
 
     /// Tells the flows that are `due`, in the order of their first frames; `last`: the capture has ended.

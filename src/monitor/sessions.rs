@@ -8,6 +8,11 @@ use crate::time::Timestamp;
 
 type Key = (Timestamp, Option<IpAddr>, Option<IpAddr>);
 
+/// What an attempt is known by.
+fn key(session: &SessionRecord) -> Key {
+    (session.start, session.client, session.recorder)
+}
+
 /// The attempts that were told, each with its end.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
@@ -15,6 +20,12 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
+    /// The flows of attempts that were not told yet.
+    pub fn open(&self, all: &[SessionRecord]) -> Vec<u64> {
+        let open = all.iter().filter(|session| self.told.get(&key(session)) != Some(&session.end));
+        open.flat_map(|session| &session.steps).flat_map(|step| step.flow_ids.iter().copied()).collect()
+    }
+
     /// Gives those of all attempts that are over and are to be told.
     pub fn over<'s>(
         &mut self,
@@ -24,7 +35,7 @@ impl Sessions {
         let mut tell = Vec::new();
         let mut told = BTreeMap::new();
         for session in all {
-            let key = (session.start, session.client, session.recorder);
+            let key = key(session);
             let before = self.told.get(&key).copied();
             if before == Some(session.end) || !is_over(session) {
                 told.extend(before.map(|end| (key, end)));

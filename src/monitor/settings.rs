@@ -3,7 +3,7 @@
 use crate::classify::settings::settings;
 
 settings!(
-    /// At what intervals things are told, in seconds of packet time.
+    /// At what intervals things are told, in seconds of packet time, and what is kept for how long.
     Settings: f64 {
         /// Between two records of a flow that goes on.
         interim_seconds,
@@ -13,6 +13,20 @@ settings!(
         quality_seconds,
         /// Without news, and with its flows over, what was found is over.
         quiet_seconds,
+        /// A flow that was told is kept for that long.
+        linger_seconds,
+        /// A flow of the system that was told is kept for that long.
+        system_seconds,
+        /// How many of them.
+        system_flows,
+        /// Answers of DNS are kept for that long.
+        answers_seconds,
+        /// The newest answer to each client for each name is kept for that long.
+        names_seconds,
+        /// How often it is looked for what can be let go.
+        let_go_seconds,
+        /// What is at least to be let go at a time, in flows.
+        let_go_flows,
     }
 );
 

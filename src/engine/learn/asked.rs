@@ -5,7 +5,7 @@ use crate::engine::learnt::Asked;
 use crate::inspect::dns;
 
 /// How many queries for watched names one shard keeps.
-const MAX_ASKED: usize = 1 << 14;
+pub const MAX_ASKED: usize = 1 << 14;
 /// How far back the query of a response is looked for.
 const LOOK_BACK: usize = 256;
 /// How many addresses of one answer are kept.

@@ -11,7 +11,7 @@ use crate::inspect::dns;
 /// How many queries of one flow may wait for their responses.
 const MAX_PENDING: usize = 64;
 /// How many addresses one shard keeps of all DNS answers: names are a help, not a promise.
-const MAX_ANSWERS: usize = 1 << 17;
+pub const MAX_ANSWERS: usize = 1 << 17;
 /// How many owners of an unsolicited answer's addresses get a record of their own.
 const MAX_OWNERS: usize = 64;
 

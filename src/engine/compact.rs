@@ -1,0 +1,205 @@
+//! Letting go: a shard is made anew of what is kept of it.
+//!
+//! While packets come, nothing is ever taken out: tables only grow, and are fast for it. Now and then all that is worth
+//! keeping moves together, in its order, and the rest of the memory is given back. That costs a walk over what is kept,
+//! and as it is only done once there is enough to let go, a packet's share of it is small.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::analysis::Analysis;
+use super::learn::{Learner, MAX_ANSWERS, MAX_ASKED};
+use super::learnt::{Dns, Http, NameAt, Quic, Stun, Tls};
+use super::parts::{KINDS, Kind, Parts};
+use super::shard::{Shard, end};
+use super::strings::OMITTED;
+use crate::decode::Addr;
+use crate::flow::slab::{Marks, Renumbered};
+use crate::flow::{Flow, NONE, Table};
+use crate::time::Timestamp;
+
+/// What is kept.
+#[derive(Clone, Copy)]
+pub struct Keep<'k> {
+    /// Whether a flow is kept.
+    pub flow: &'k dyn Fn(&Flow) -> bool,
+    /// All answers of DNS since then are kept.
+    pub answers: Timestamp,
+    /// Of those before, the newest of each client and name since then.
+    pub names: Timestamp,
+}
+
+impl Analysis {
+    /// Lets go of what is not kept. What flows that go add to the run's sums stays.
+    pub(super) fn compact(&mut self, keep: &Keep<'_>) {
+        let (sums, count) = &mut self.gone;
+        for shard in &mut self.shards {
+            let gone = shard.table.flows().filter(|(_, flow)| !(keep.flow)(flow));
+            for (_, flow) in gone {
+                sums.add(flow, shard.table.tcp(flow));
+                *count = count.saturating_add(1);
+            }
+            shard.compact(keep);
+        }
+    }
+}
+
+impl Shard {
+    fn compact(&mut self, keep: &Keep<'_>) {
+        let Shard { table, learner, streams, piecewise, .. } = self;
+        for (number, flow) in table.flows_mut().filter(|(_, flow)| !(keep.flow)(flow)) {
+            end(flow, number, streams, piecewise, learner);
+        }
+        let numbers = table.compact(|_, flow| (keep.flow)(flow));
+        learner.compact(table, &numbers, keep);
+    }
+}
+
+impl Learner {
+    /// Keeps what the flows of `table` have told, which had other numbers before, and the names that are kept.
+    fn compact(&mut self, table: &mut Table, numbers: &Renumbered, keep: &Keep<'_>) {
+        self.compact_parts(table);
+        self.carried.retain_mut(|(flow, _)| renumber(flow, numbers));
+        self.asked.retain_mut(|asked| renumber(&mut asked.flow, numbers));
+        let most = MAX_ASKED / 2;
+        self.asked.drain(..self.asked.len().saturating_sub(most));
+        self.compact_answers(keep);
+        self.compact_names();
+        self.carried.shrink_to_fit();
+        self.asked.shrink_to_fit();
+    }
+
+    fn compact_parts(&mut self, table: &mut Table) {
+        let words: Vec<u32> = table.flows().map(|(_, flow)| flow.learnt).filter(|word| *word != NONE).collect();
+        let marks = |kind: Kind, len: usize| {
+            let mut marks = Marks::new(len);
+            words.iter().for_each(|word| marks.mark(self.parts.get(*word, kind)));
+            marks
+        };
+        let (tls, http) = (marks(Kind::Tls, self.tls.len()), marks(Kind::Http, self.http.len()));
+        let (dns, stun) = (marks(Kind::Dns, self.dns.len()), marks(Kind::Stun, self.stun.len()));
+        let (media, icmp) = (marks(Kind::Media, self.media.len()), marks(Kind::Icmp, self.icmp.len()));
+        let (ntp, quic) = (marks(Kind::Ntp, self.ntp.len()), marks(Kind::Quic, self.quic.len()));
+        let proxied = marks(Kind::Proxied, self.proxied.len());
+        let message = marks(Kind::Message, self.messages.len());
+        // in the order of the kinds
+        let renumbered: [Renumbered; KINDS] = [
+            self.tls.compact(|n| tls.has(n)),
+            self.http.compact(|n| http.has(n)),
+            self.dns.compact(|n| dns.has(n)),
+            self.stun.compact(|n| stun.has(n)),
+            self.media.compact(|n| media.has(n)),
+            self.icmp.compact(|n| icmp.has(n)),
+            self.ntp.compact(|n| ntp.has(n)),
+            self.quic.compact(|n| quic.has(n)),
+            self.proxied.compact(|n| proxied.has(n)),
+            self.messages.compact(|n| message.has(n)),
+        ];
+        let before = std::mem::take(&mut self.parts);
+        for (_, flow) in table.flows_mut().filter(|(_, flow)| flow.learnt != NONE) {
+            flow.learnt = moved(flow.learnt, &before, &mut self.parts, &renumbered);
+        }
+    }
+
+    fn compact_answers(&mut self, keep: &Keep<'_>) {
+        let mut newest: HashMap<(Addr, u32), u64, RandomState> = HashMap::default();
+        for (_, answer) in self.answers.iter() {
+            newest.insert((answer.client, answer.name), answer.frame);
+        }
+        let is_newest = |client, name, frame| newest.get(&(client, name)).is_some_and(|newest: &u64| *newest == frame);
+        let kept = |(_, a): &(u32, &super::learnt::Answer)| {
+            a.ts >= keep.answers || a.ts >= keep.names && is_newest(a.client, a.name, a.frame)
+        };
+        // the newest that half of the room is enough for
+        let mut room = MAX_ANSWERS / 2;
+        let mut marks = Marks::of(&self.answers);
+        let all: Vec<(u32, u16)> = self.answers.iter().filter(kept).map(|(n, a)| (n, a.count)).collect();
+        for (number, count) in all.into_iter().rev() {
+            let Some(left) = room.checked_sub(usize::from(count)) else { break };
+            room = left;
+            marks.mark(number);
+        }
+        self.answers.compact(|number| marks.has(number));
+        let mut addresses = Vec::new();
+        for (_, answer) in self.answers.iter_mut() {
+            let first = answer.first as usize;
+            let own = self.addresses.get(first..first.saturating_add(usize::from(answer.count))).unwrap_or_default();
+            answer.first = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+            addresses.extend_from_slice(own);
+        }
+        self.addresses = addresses;
+    }
+
+    fn compact_names(&mut self) {
+        let mut kept = Marks::new(self.strings.len());
+        self.each_name(&mut |name| kept.mark(*name));
+        let renumbered = self.strings.compact(&kept);
+        self.each_name(&mut |name| {
+            let now = renumbered.of(*name);
+            *name = if now == NONE { OMITTED } else { now };
+        });
+    }
+
+    /// Every place where the number of a name is kept.
+    fn each_name(&mut self, take: &mut impl FnMut(&mut u32)) {
+        self.tls.iter_mut().for_each(|(_, tls)| names_of_tls(tls, take));
+        self.http.iter_mut().for_each(|(_, http)| names_of_http(http, take));
+        self.dns.iter_mut().for_each(|(_, dns)| names_of_dns(dns, take));
+        self.stun.iter_mut().for_each(|(_, stun)| names_of_stun(stun, take));
+        self.quic.iter_mut().for_each(|(_, quic)| names_of_quic(quic, take));
+        self.answers.iter_mut().for_each(|(_, answer)| take(&mut answer.name));
+        self.asked.iter_mut().for_each(|asked| take(&mut asked.name));
+        self.carried.iter_mut().for_each(|(_, name)| take(name));
+    }
+}
+
+/// Gives a flow's number its new value. False: the flow is no longer there.
+fn renumber(flow: &mut u32, numbers: &Renumbered) -> bool {
+    *flow = numbers.of(*flow);
+    *flow != NONE
+}
+
+/// The word of a flow's parts, after they have moved.
+fn moved(word: u32, before: &Parts, parts: &mut Parts, renumbered: &[Renumbered; KINDS]) -> u32 {
+    let mut now = NONE;
+    for (kind, numbers) in Kind::ALL.into_iter().zip(renumbered) {
+        let number = numbers.of(before.get(word, kind));
+        if number != NONE {
+            parts.add(&mut now, kind, number);
+        }
+    }
+    now
+}
+
+fn name_at(at: &mut Option<NameAt>, take: &mut impl FnMut(&mut u32)) {
+    at.iter_mut().for_each(|at| take(&mut at.name));
+}
+
+fn names_of_tls(tls: &mut Tls, take: &mut impl FnMut(&mut u32)) {
+    take(&mut tls.name);
+    tls.detail.iter_mut().for_each(|detail| name_at(&mut detail.host, take));
+}
+
+fn names_of_quic(quic: &mut Quic, take: &mut impl FnMut(&mut u32)) {
+    name_at(&mut quic.sni, take);
+}
+
+fn names_of_http(http: &mut Http, take: &mut impl FnMut(&mut u32)) {
+    name_at(&mut http.host, take);
+    http.authority.iter_mut().for_each(|(at, _)| take(&mut at.name));
+    for turn in &mut http.turns {
+        take(&mut turn.via);
+        take(&mut turn.server);
+    }
+}
+
+fn names_of_dns(dns: &mut Dns, take: &mut impl FnMut(&mut u32)) {
+    let exchanges = dns.record.iter_mut().flat_map(|record| &mut record.list);
+    exchanges.flat_map(|exchange| &mut exchange.qname).for_each(take);
+}
+
+fn names_of_stun(stun: &mut Stun, take: &mut impl FnMut(&mut u32)) {
+    if let Some(detail) = &mut stun.detail {
+        detail.username.iter_mut().chain(&mut detail.software).for_each(take);
+    }
+}
