@@ -131,7 +131,7 @@ impl Learner {
     }
 
     fn compact_names(&mut self) {
-        let mut kept = Marks::new(self.strings.len());
+        let mut kept = self.strings.marks();
         self.each_name(&mut |name| kept.mark(*name));
         let renumbered = self.strings.compact(&kept);
         self.each_name(&mut |name| {

@@ -102,14 +102,14 @@ impl Strings {
         self.text.get(start as usize..end as usize).unwrap_or("")
     }
 
-    /// How many numbers are given, that of no text included.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
     /// Every text, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..u32::try_from(self.ends.len()).unwrap_or(u32::MAX)).map(|number| self.get(number))
+    }
+
+    /// No mark on any text.
+    pub fn marks(&self) -> Marks {
+        Marks::new(self.ends.len())
     }
 
     /// Keeps the texts that are marked, and says which numbers they have now.

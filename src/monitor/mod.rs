@@ -323,7 +323,7 @@ impl<'a> Monitor<'a> {
         let goes = |flow: &Flow| !kept.keeps(flow);
         let (goes_now, all) = (analysis.places(goes), analysis.len());
         let enough = goes_now.len() as f64 >= self.options.settings.let_go_flows && goes_now.len() >= all / 4;
-        if !enough && !(analysis.is_crowded() && !goes_now.is_empty()) {
+        if !(enough || analysis.is_crowded()) {
             return;
         }
         for at in goes_now {
