@@ -24,7 +24,7 @@ pub(super) struct Clock {
     next: Timestamp,
     /// A frame of before that says that the clock was set back.
     earliest: Timestamp,
-    /// For how many ticks no frame has come.
+    /// For how many seconds no frame has come, by the next tick.
     silent: u64,
     /// A frame has come since the last tick.
     frames: bool,
@@ -70,12 +70,13 @@ impl Clock {
 
     /// A tick has been dealt with; the next one comes after `spacing` ticks at the earliest.
     pub fn ticked(&mut self, at: Timestamp, spacing: u64) {
-        self.silent = if self.frames { 0 } else { self.silent.saturating_add(spacing) };
-        self.frames = false;
-        let late = self.silent.saturating_sub(PATIENCE).checked_div(SHARE).unwrap_or(0);
+        let silent = if std::mem::take(&mut self.frames) { 0 } else { self.silent };
+        let late = silent.saturating_sub(PATIENCE).checked_div(SHARE).unwrap_or(0);
+        let spacing = spacing.max(1).saturating_add(late);
+        self.silent = silent.saturating_add(spacing);
         self.now = Some(self.now().max(at));
         self.earliest = Timestamp(self.now().0.saturating_sub(DISORDER));
-        self.next = aligned(at, spacing.max(1).saturating_add(late));
+        self.next = aligned(at, spacing);
     }
 
     /// A frame comes; all that was to be done before it has been.

@@ -399,7 +399,9 @@ fn silence_is_a_claim_only_where_it_comes_again() {
 fn heads_without_pictures_are_a_claim_only_where_they_come_again_in_the_clear() {
     let attempt = |n: u64| {
         let when = ASKED + n as f64 * 8.0;
-        numbered(n + 1, Kind::Clear, when, &[(when + 0.3, 160)], when + 7.0)
+        let mut case = numbered(n + 1, Kind::Clear, when, &[(when + 0.3, 160)], when + 7.0);
+        case.tcp.as_mut().unwrap().fin_by = Some(Direction::Orig);
+        case
     };
     assert_eq!(claims(vec![menu(), attempt(0), attempt(1), attempt(2)]), [Mode::BufferAll; 3]);
     assert_eq!(claims(vec![menu(), attempt(0), attempt(1)]), []);
