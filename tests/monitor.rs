@@ -3,6 +3,8 @@
 //!
 //! `cargo test --test monitor -- --nocapture` prints every difference that is let pass.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,8 +19,10 @@ use relayscope::engine::naming::KnowledgeBase;
 use relayscope::engine::{Config, Engine};
 use relayscope::monitor::{Losses, Monitor, Options, Settings};
 use relayscope::present::ndjson::Ndjson;
-use relayscope::source::{Chunk, Fill, Source};
+use relayscope::source::{Chunk, Fill, Frame, LinkType, Source};
+use relayscope::time::Timestamp;
 use serde_json::Value;
+use support::{ACK, FIN, PSH, SYN, client_hello, dns, server_hello, tcp, udp};
 
 /// What every run goes by.
 struct Knowledge {
@@ -37,9 +41,12 @@ impl Knowledge {
         Knowledge { base, rules, config }
     }
 
+    fn options(&self) -> Options<'_> {
+        Options { filter: None, diagnose: true, settings: Settings::embedded().unwrap() }
+    }
+
     fn monitor(&self) -> Monitor<'_> {
-        let options = Options { filter: None, diagnose: true, settings: Settings::embedded().unwrap() };
-        Monitor::new(&self.config, &self.base, &self.rules, options)
+        Monitor::new(&self.config, &self.base, &self.rules, self.options())
     }
 
     /// What a monitor tells of a capture that is read so many bytes at a time; frame by frame if that is none.
@@ -194,4 +201,148 @@ fn in_the_end_it_is_what_an_analysis_finds() {
         }
     });
     println!("{} findings were raised, {} of them withdrawn", raised.into_inner(), withdrawn.into_inner());
+}
+
+/// Seconds of packet time, in the unit of frames.
+const SECOND: u64 = 1_000_000_000;
+/// When synthetic captures begin.
+const BEGIN: u64 = 1_700_000_000 * SECOND;
+
+/// A capture that is made while it is told.
+struct Tape<'a> {
+    monitor: Monitor<'a>,
+    sink: Ndjson<Vec<u8>>,
+    read: usize,
+}
+
+impl<'a> Tape<'a> {
+    fn new(monitor: Monitor<'a>) -> Self {
+        Tape { monitor, sink: Ndjson::new(Vec::new()), read: 0 }
+    }
+
+    /// A frame at so many milliseconds.
+    fn frame(&mut self, ms: u64, packet: support::Packet) {
+        let bytes = packet.frame();
+        let ts = Timestamp(BEGIN + ms * 1_000_000);
+        let len = u32::try_from(bytes.len()).unwrap();
+        self.monitor.frame(Frame { ts, link: LinkType(1), len, bytes: &bytes }, &mut self.sink).unwrap();
+    }
+}
+
+/// A lookup, and a connection to the server that it names which says its name, is answered and closed: at so many
+/// milliseconds, of the client that `n` tells.
+fn visit(tape: &mut Tape<'_>, ms: u64, n: u64) {
+    let name = format!("site{n}.example.net");
+    let [_, _, _, _, _, a, b, c] = n.to_be_bytes();
+    let (client, server) = (format!("10.{a}.{b}.{c}"), format!("203.{a}.{b}.{c}"));
+    let port = 20_000 + (n % 40_000) as u16;
+    tape.frame(ms, udp(port, 53).payload(dns(n as u16, &name, None)).ipv4(&client, "10.0.0.1"));
+    let answer = dns(n as u16, &name, Some([203, a, b, c]));
+    tape.frame(ms + 1, udp(53, port).payload(answer).ipv4("10.0.0.1", &client));
+    let hello = client_hello(&name, 0);
+    let end = 2 + hello.len() as u32;
+    tape.frame(ms + 2, tcp(port, 443).seq(1).flags(SYN).ipv4(&client, &server));
+    tape.frame(ms + 3, tcp(443, port).seq(9).ack(2).flags(SYN | ACK).ipv4(&server, &client));
+    tape.frame(ms + 4, tcp(port, 443).seq(2).ack(10).flags(PSH | ACK).payload(hello).ipv4(&client, &server));
+    let there = server_hello(true);
+    let back = 10 + there.len() as u32;
+    tape.frame(ms + 5, tcp(443, port).seq(10).ack(end).flags(PSH | ACK).payload(there).ipv4(&server, &client));
+    tape.frame(ms + 6, tcp(port, 443).seq(end).ack(back).flags(FIN | ACK).ipv4(&client, &server));
+    tape.frame(ms + 7, tcp(443, port).seq(back).ack(end + 1).flags(FIN | ACK).ipv4(&server, &client));
+}
+
+#[test]
+fn memory_does_not_grow_with_what_comes_and_goes() {
+    let mut knowledge = Knowledge::new();
+    knowledge.config.flow.timeouts.other = 20 * SECOND;
+    let mut options = knowledge.options();
+    options.settings.let_go_flows = 64.0;
+    options.settings.linger_seconds = 10.0;
+    options.settings.answers_seconds = 30.0;
+    options.settings.names_seconds = 60.0;
+    let mut tape = Tape::new(Monitor::new(&knowledge.config, &knowledge.base, &knowledge.rules, options));
+    let mut held = Vec::new();
+    for n in 0..6_000u64 {
+        visit(&mut tape, n * 250, n);
+        if n % 1_500 == 1_499 {
+            let look = tape.monitor.look();
+            held.push((look.analysis.len(), look.stats.memory_bytes));
+        }
+    }
+    let [_, (flows, bytes), _, (flows_later, bytes_later)] = held[..] else { panic!("{held:?}") };
+    assert!(flows < 2_000 && flows_later < flows * 5 / 4 && bytes_later < bytes * 5 / 4, "{held:?}");
+    tape.monitor.finish(&mut tape.sink).unwrap();
+    let told = records(&tape.sink.finish().unwrap());
+    let flows: Vec<&Value> = told.iter().filter(|r| r["event_type"] == "flow").collect();
+    let ids: BTreeSet<u64> = flows.iter().map(|flow| flow["flow_id"].as_u64().unwrap()).collect();
+    assert_eq!((flows.len(), ids.len()), (12_000, 12_000), "each is told once");
+    // what is let go takes nothing from what stays: names, numbers, parts
+    for flow in flows.iter().filter(|flow| flow["proto"] == "TCP") {
+        let sni = flow["tls"]["sni"].as_str().unwrap();
+        let [_, a, b, c]: [u64; 4] = flow["dest_ip"]
+            .as_str()
+            .unwrap()
+            .split('.')
+            .map(|n| n.parse().unwrap())
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap();
+        assert_eq!(sni, format!("site{}.example.net", a << 16 | b << 8 | c), "{flow}");
+        assert_eq!((&flow["flow"]["conn_state"], &flow["flow"]["pkts_toserver"]), (&"SF".into(), &3.into()), "{flow}");
+        let told = flow["evidence"].as_array().unwrap().iter().any(|e| e["text"].as_str().unwrap().contains(sni));
+        assert!(told, "{flow}");
+    }
+    for flow in flows.iter().filter(|flow| flow["proto"] == "UDP") {
+        assert_eq!(flow["dns"].as_array().unwrap().len(), 1, "{flow}");
+        assert!(flow["dns"][0]["qname"].as_str().unwrap().starts_with("site"), "{flow}");
+    }
+    let stats = told.iter().rfind(|r| r["event_type"] == "stats").unwrap();
+    assert_eq!(
+        (&stats["flows"], &stats["tls_sni_flows"], &stats["dns_exchanges"]),
+        (&12_000.into(), &6_000.into(), &6_000.into())
+    );
+    assert!(stats["evicted_flows"].as_u64().unwrap() > 9_000, "{stats}");
+}
+
+#[test]
+fn long_flows_are_told_at_intervals_and_clocks_may_jump() {
+    let knowledge = Knowledge::new();
+    let mut tape = Tape::new(knowledge.monitor());
+    for n in 0..1_000u32 {
+        let data = tcp(40_000, 443).seq(1 + n * 10).ack(1).payload([7; 10]).ipv4("10.0.0.2", "203.0.113.9");
+        tape.frame(u64::from(n) * 1_000, data);
+    }
+    // set back by an hour, then on to the end of time
+    let late = |n: u16| udp(5_000 + n, 6_000).payload([1; 8]).ipv4("10.0.0.3", "203.0.113.9");
+    let back = Timestamp(BEGIN - 3_600 * SECOND);
+    for (n, ts) in
+        [(0, back), (1, back.after(90 * SECOND)), (2, Timestamp(u64::MAX - 1)), (3, back.after(100 * SECOND))]
+    {
+        let bytes = late(n).frame();
+        let frame = Frame { ts, link: LinkType(1), len: bytes.len() as u32, bytes: &bytes };
+        tape.monitor.frame(frame, &mut tape.sink).unwrap();
+    }
+    tape.monitor.finish(&mut tape.sink).unwrap();
+    let told = records(&tape.sink.finish().unwrap());
+    let of = |port: u64| told.iter().filter(move |r| r["event_type"] == "flow" && r["src_port"] == port);
+    let interim: Vec<(bool, u64)> =
+        of(40_000).map(|r| (r["flow"]["interim"] == true, r["flow"]["pkts_toserver"].as_u64().unwrap())).collect();
+    assert_eq!(interim, [(true, 300), (true, 600), (true, 900), (false, 1_000)]);
+    assert!((5_000..5_004).all(|port| of(port).filter(|r| r["flow"]["interim"] != true).count() == 1));
+    assert!(told.len() < 3_000, "{} records", told.len());
+}
+
+#[test]
+fn a_stall_is_told_within_two_seconds_of_its_rules_time() {
+    let knowledge = Knowledge::new();
+    let wait = knowledge.rules.settings.stall.first_byte_seconds;
+    for name in ["hold-once-viewer", "release-time-viewer", "release-size-tls13-viewer"] {
+        let capture = captures().into_iter().find(|path| path.ends_with(format!("{name}.pcapng.zst"))).unwrap();
+        let told = records(&knowledge.told(&capture, Some(1 << 18)));
+        let raised = told.iter().find(|r| r["rule"] == "CF-1" && r["state"] == "raised").unwrap();
+        let [first, last] =
+            ["first", "last"].map(|key| raised[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap());
+        let waited = last.duration_since(first).as_secs_f64();
+        assert!((wait..=wait + 2.0).contains(&waited), "{name}: {waited} s: {raised}");
+    }
 }

@@ -79,7 +79,7 @@ impl<'r> Draft<'r> {
         finding.dest_ip = Some(flow.dest_ip);
         finding.dest_port = flow.dest_port;
         finding.proto = Some(flow.proto.clone());
-        finding.community_id = Some(flow.community_id.clone());
+        finding.community_id = Some(flow.community_id());
         finding.flow_ids.retain(|id| *id != flow.flow_id);
         finding.flow_ids.insert(0, flow.flow_id);
         self
@@ -324,7 +324,7 @@ pub(crate) mod tests {
     pub(crate) fn flow(number: u64) -> Identity {
         Identity {
             flow_id: number,
-            community_id: format!("1:{number}"),
+            protocol: 6,
             src_ip: "192.168.1.50".parse().unwrap(),
             src_port: Some(40_000),
             dest_ip: "203.0.113.9".parse().unwrap(),

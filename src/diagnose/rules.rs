@@ -214,6 +214,7 @@ pub struct Sentences {
 #[serde(deny_unknown_fields)]
 pub struct Authorities {
     /// Those that clients trust everywhere.
+    #[serde(deserialize_with = "lower_case")]
     public: Vec<String>,
     /// Boxes that read along.
     inspector: Vec<Inspector>,
@@ -223,6 +224,7 @@ pub struct Authorities {
 #[serde(deny_unknown_fields)]
 struct Inspector {
     product: String,
+    #[serde(deserialize_with = "lower_case")]
     issuer: Vec<String>,
 }
 
@@ -238,10 +240,16 @@ impl Authorities {
     }
 }
 
-/// Whether any of these parts stands in a name, in any case.
+/// Whether any of these parts, in lower case, stands in a name, in any case.
 fn is_named(name: &str, parts: &[String]) -> bool {
     let name = name.to_ascii_lowercase();
-    parts.iter().any(|part| name.contains(&part.to_ascii_lowercase()))
+    parts.iter().any(|part| name.contains(&**part))
+}
+
+/// Texts in lower case.
+fn lower_case<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    let texts = Vec::<String>::deserialize(d)?;
+    Ok(texts.into_iter().map(|text| text.to_ascii_lowercase()).collect())
 }
 
 /// All rules.

@@ -49,7 +49,7 @@ pub(crate) fn tcp(number: u64, client: &str, server: &str, class: Class, host: &
     Case {
         identity: Identity {
             flow_id: number,
-            community_id: format!("1:{number}"),
+            protocol: 6,
             src_ip: orig.0,
             src_port: Some(orig.1),
             dest_ip: resp.0,

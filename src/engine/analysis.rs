@@ -459,7 +459,7 @@ impl<'a> FlowView<'a> {
         let ports = has_ports(protocol);
         Identity {
             flow_id: self.id(),
-            community_id: community_id(0, protocol, self.orig, self.resp),
+            protocol,
             src_ip: self.orig.0,
             src_port: ports.then_some(self.orig.1),
             dest_ip: self.resp.0,
@@ -483,7 +483,8 @@ impl<'a> FlowView<'a> {
 #[allow(missing_docs)]
 pub struct Identity {
     pub flow_id: u64,
-    pub community_id: String,
+    /// The IP protocol's number.
+    pub protocol: u8,
     pub src_ip: IpAddr,
     pub src_port: Option<u16>,
     pub dest_ip: IpAddr,
@@ -491,6 +492,14 @@ pub struct Identity {
     pub proto: Cow<'static, str>,
     /// Its first packet.
     pub start: Timestamp,
+}
+
+impl Identity {
+    /// Its community id, version 1, seed 0.
+    pub fn community_id(&self) -> String {
+        let end = |ip, port: Option<u16>| (ip, port.unwrap_or(0));
+        community_id(0, self.protocol, end(self.src_ip, self.src_port), end(self.dest_ip, self.dest_port))
+    }
 }
 
 /// Originator and responder of a flow.

@@ -26,7 +26,9 @@ use crate::time::{seconds, signed_seconds};
 impl<'a> FlowView<'a> {
     /// The record of a flow that is what `verdict` says.
     pub fn record(&self, verdict: &Verdict<'a>) -> FlowRecord<'a> {
-        let Identity { flow_id, community_id, src_ip, src_port, dest_ip, dest_port, proto, .. } = self.identity();
+        let identity = self.identity();
+        let community_id = identity.community_id();
+        let Identity { flow_id, src_ip, src_port, dest_ip, dest_port, proto, .. } = identity;
         let http = self.http();
         let dns = self.dns();
         FlowRecord {

@@ -154,3 +154,7 @@ fn is_news(before: &FindingRecord, found: &FindingRecord) -> bool {
 fn in_state(finding: &FindingRecord, state: State) -> FindingRecord {
     FindingRecord { state: Some(state), ..finding.clone() }
 }
+
+#[cfg(test)]
+#[path = "findings_tests.rs"]
+mod tests;

@@ -60,6 +60,11 @@ impl System {
         System { flows: flows.into_iter().map(|(known, _)| known).collect() }
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
     /// What is kept of all flows `now`, when these flows are wanted by something that is not over.
     pub fn keep(&self, wanted: &HashSet<u64>, now: Timestamp, settings: &Settings) -> Kept {
         let most = settings.system_flows as usize;

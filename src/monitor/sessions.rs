@@ -49,3 +49,29 @@ impl Sessions {
         tell
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::sample;
+    use crate::time::SECOND;
+
+    #[test]
+    fn an_attempt_is_told_once_when_it_is_over_and_again_when_it_goes_on() {
+        let session = sample::session();
+        let mut sessions = Sessions::default();
+        let mut told = |session: &SessionRecord, over: bool| {
+            let all = [session.clone()];
+            let open = sessions.open(&all).len();
+            (open > 0, sessions.over(&all, |_| over).len())
+        };
+        assert_eq!(told(&session, false), (true, 0));
+        assert_eq!(told(&session, true), (true, 1));
+        assert_eq!(told(&session, true), (false, 0));
+        let longer = SessionRecord { end: session.end.after(SECOND), ..session.clone() };
+        assert_eq!(told(&longer, false), (true, 0));
+        assert_eq!(told(&longer, true), (true, 1));
+        assert!(sessions.over(&[], |_| true).is_empty());
+        assert!(sessions.told.is_empty());
+    }
+}

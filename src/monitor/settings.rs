@@ -27,6 +27,8 @@ settings!(
         let_go_seconds,
         /// What is at least to be let go at a time, in flows.
         let_go_flows,
+        /// How many flows of the system are judged anew each second; with twice as many it is every other second.
+        tick_flows,
     }
 );
 

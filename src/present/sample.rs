@@ -154,7 +154,7 @@ pub fn findings() -> Vec<FindingRecord> {
     let at = Timestamp(1_750_000_010_000_000_000);
     let flow = |flow_id, proto: &'static str, dest_port| Identity {
         flow_id,
-        community_id: "1:LQU9qZlK+B5F3KDmev6m5PMibrg=".into(),
+        protocol: if proto == "TCP" { 6 } else { 17 },
         src_ip: "192.168.1.50".parse().unwrap(),
         src_port: Some(40_112),
         dest_ip: "203.0.113.9".parse().unwrap(),

@@ -3,7 +3,7 @@
 //! An issuer that nobody knows is no proof: recorders and laboratories have authorities of their own. What counts is an
 //! issuer that says what it is, two issuers for one name, or a client that will not have it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::super::draft::Draft;
@@ -30,10 +30,10 @@ struct Reason {
 /// Names whose certificates are not their own.
 pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let all = attempts(scene);
-    let every: Vec<Attempt<'_>> = all.values().flatten().copied().collect();
+    let issuers = Issuers::of(scene, all.values().flatten());
     let mut found = Vec::new();
     for attempts in all.values() {
-        let made = attempts.iter().filter_map(|attempt| Some((attempt, reason(scene, attempt, &every)?)));
+        let made = attempts.iter().filter_map(|attempt| Some((attempt, reason(scene, attempt, &issuers)?)));
         let mut by_issuer: BTreeMap<&str, Vec<(&Attempt<'_>, Reason)>> = BTreeMap::new();
         for (attempt, reason) in made {
             by_issuer.entry(attempt.tls.issuer.as_deref().unwrap_or_default()).or_default().push((attempt, reason));
@@ -44,8 +44,36 @@ pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     found
 }
 
+/// Who issues certificates in this capture.
+struct Issuers<'a> {
+    /// For each host the first issuer that clients trust everywhere.
+    usual: HashMap<&'a str, &'a str>,
+    /// Those that no client refused.
+    taken: HashSet<&'a str>,
+}
+
+impl<'a> Issuers<'a> {
+    fn of<'v>(scene: &Scene<'_>, attempts: impl Iterator<Item = &'v Attempt<'a>>) -> Self
+    where
+        'a: 'v,
+    {
+        let mut issuers = Issuers { usual: HashMap::new(), taken: HashSet::new() };
+        let mut public: HashMap<&str, bool> = HashMap::new();
+        for attempt in attempts {
+            let Some(issuer) = attempt.tls.issuer.as_deref() else { continue };
+            if *public.entry(issuer).or_insert_with(|| scene.rules.authorities.is_public(issuer)) {
+                issuers.usual.entry(attempt.host).or_insert(issuer);
+            }
+            if attempt.tls.alert.is_none() {
+                issuers.taken.insert(issuer);
+            }
+        }
+        issuers
+    }
+}
+
 /// Why an attempt's certificate is a box's, if anything says so.
-fn reason(scene: &Scene<'_>, attempt: &Attempt<'_>, every: &[Attempt<'_>]) -> Option<Reason> {
+fn reason(scene: &Scene<'_>, attempt: &Attempt<'_>, issuers: &Issuers<'_>) -> Option<Reason> {
     let (tls, known) = (&scene.rules.settings.tls, &scene.rules.authorities);
     let issuer = attempt.tls.issuer.as_deref()?;
     if known.is_public(issuer) {
@@ -55,17 +83,12 @@ fn reason(scene: &Scene<'_>, attempt: &Attempt<'_>, every: &[Attempt<'_>]) -> Op
         let text = format!("the certificate is issued by `{issuer}`, as such boxes call themselves");
         return Some(Reason { confidence: tls.d_9, product: Some(product.to_owned()), text });
     }
-    let public = |other: &&Attempt<'_>| {
-        other.host == attempt.host && other.tls.issuer.as_deref().is_some_and(|issuer| known.is_public(issuer))
-    };
-    if let Some(other) = every.iter().find(public) {
-        let usual = other.tls.issuer.as_deref().unwrap_or_default();
+    if let Some(usual) = issuers.usual.get(attempt.host) {
         let text = format!("the certificate is issued by `{issuer}`, and on another connection by `{usual}`");
         return Some(Reason { confidence: tls.two_issuers, product: None, text });
     }
     // an authority that is taken elsewhere is the vendor's own, or one that this network has agreed on
-    let taken = |other: &Attempt<'_>| other.tls.issuer.as_deref() == Some(issuer) && other.tls.alert.is_none();
-    if !is_distrusted(attempt) || every.iter().any(taken) {
+    if !is_distrusted(attempt) || issuers.taken.contains(issuer) {
         return None;
     }
     let text = format!("the certificate is issued by `{issuer}`, and the client does not trust it");
