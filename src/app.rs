@@ -1,6 +1,7 @@
 //! What the commands do: the one place that puts sources, pipeline and presenters together.
 
 mod catalog;
+mod early;
 mod legs;
 mod page;
 mod replay;
@@ -35,7 +36,7 @@ use crate::pipeline;
 use crate::present::Format;
 use crate::present::color::{Color, Style};
 use crate::present::report::{self, Report};
-use crate::source::{CHUNK_BYTES, Class, Facts, Problem, Source, SourceError, progress};
+use crate::source::{self, CHUNK_BYTES, Class, Facts, Problem, Source, SourceError, progress};
 
 /// How much output is gathered before it is written.
 const OUTPUT_BUFFER: usize = 256 << 10;
@@ -167,17 +168,25 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let mut printer = (!args.common.quiet).then(progress::Printer::new);
     let source = Source::open(&paths, CHUNK_BYTES);
     let stop = stop_flag()?;
-    let mut outcome = pipeline::run(source, &config, threads, &stop, &mut |progress| {
+    let mut progress = |progress: &source::Progress| {
         if let Some(printer) = &mut printer {
             printer.update(progress);
         }
-    });
+    };
+    let (mut outcome, output) = match args.max_memory {
+        None => (pipeline::run(source, &config, threads, &stop, &mut progress), None),
+        Some(most) => early::run(most, source, &config, &base, &stop, args, &mut progress)?,
+    };
     drop(printer);
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems = std::mem::take(&mut outcome.problems);
     let reports = outcome.facts.frames > 0 || !problems.iter().any(|p| matches!(p, Problem::Error(_)));
     let silent = reports && is_on_screen(args);
-    let warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, silent, &mut exit);
+    let mut warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, silent, &mut exit);
+    let given_up = outcome.analysis.stats().evicted_flows;
+    if given_up > 0 {
+        warnings.push(early::warning(given_up, args.format() == Format::Ndjson));
+    }
     if outcome.interrupted {
         say("interrupted: what follows is of what was read until then");
         exit.note(Exit::Interrupted);
@@ -207,9 +216,10 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         };
         let told = match args.page() {
             Some(markup) => page::page(args, &paths, report, &base, &stop, markup)?,
-            None => deliver(args.output.as_deref(), args.common.color(), |out, style| {
-                report::write(out, args.format(), report, style)
-            })?,
+            None => {
+                let output = output.map_or_else(|| Output::open(args.output.as_deref(), args.common.color()), Ok)?;
+                output.finish(|out, style| report::write(out, args.format(), report, style))?
+            }
         };
         if args.judge.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
             exit.note(Exit::Finding);
@@ -381,26 +391,63 @@ fn deliver<T>(
     color: Color,
     write: impl FnOnce(&mut dyn Write, Style) -> io::Result<T>,
 ) -> Result<T> {
-    let Some(path) = output.filter(|p| *p != Path::new("-")) else {
-        let out = io::stdout();
-        let columns = terminal_size::terminal_size_of(&out).map_or(usize::MAX, |(width, _)| usize::from(width.0));
-        let style = color.style(out.is_terminal(), |name| std::env::var_os(name)).in_columns(columns);
-        return write(&mut BufWriter::with_capacity(OUTPUT_BUFFER, out.lock()), style).map_err(Into::into);
-    };
-    let style = color.style(false, |name| std::env::var_os(name));
-    let failed = || format!("{}: cannot be written", path.display());
-    if fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
-        let file = fs::File::create(path).with_context(failed)?;
-        return write(&mut BufWriter::new(file), style).with_context(failed);
+    Output::open(output, color)?.finish(write)
+}
+
+/// Where a report goes.
+struct Output {
+    writer: Box<dyn Write>,
+    style: Style,
+    /// The file that is wanted, and the one that is written until all is well.
+    file: Option<(PathBuf, Option<Partial>)>,
+}
+
+/// A file that is gone unless it is kept.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
     }
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(format!(".{}.part", std::process::id()));
-    let partial = PathBuf::from(partial);
-    let written = fs::File::create(&partial)
-        .and_then(|file| write(&mut BufWriter::with_capacity(OUTPUT_BUFFER, file), style))
-        .and_then(|told| fs::rename(&partial, path).map(|()| told));
-    if written.is_err() {
-        let _ = fs::remove_file(&partial);
+}
+
+impl Output {
+    fn open(output: Option<&Path>, color: Color) -> Result<Output> {
+        let Some(path) = output.filter(|p| *p != Path::new("-")) else {
+            let out = io::stdout();
+            let columns = terminal_size::terminal_size_of(&out).map_or(usize::MAX, |(width, _)| usize::from(width.0));
+            let style = color.style(out.is_terminal(), |name| std::env::var_os(name)).in_columns(columns);
+            let writer = Box::new(BufWriter::with_capacity(OUTPUT_BUFFER, out.lock()));
+            return Ok(Output { writer, style, file: None });
+        };
+        let style = color.style(false, |name| std::env::var_os(name));
+        let mut written = path.to_owned();
+        let mut partial = None;
+        if !fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".{}.part", std::process::id()));
+            written = PathBuf::from(name);
+            partial = Some(Partial(written.clone()));
+        }
+        let file = fs::File::create(&written).with_context(|| cannot_write(path))?;
+        let writer = Box::new(BufWriter::with_capacity(OUTPUT_BUFFER, file));
+        Ok(Output { writer, style, file: Some((path.to_owned(), partial)) })
     }
-    written.with_context(failed)
+
+    /// Writes what is to be written, and gives the file its name.
+    fn finish<T>(mut self, write: impl FnOnce(&mut dyn Write, Style) -> io::Result<T>) -> Result<T> {
+        let told = write(&mut self.writer, self.style).and_then(|told| self.writer.flush().map(|()| told));
+        let Some((path, partial)) = self.file else { return told.map_err(Into::into) };
+        let told = told.with_context(|| cannot_write(&path))?;
+        drop(self.writer);
+        if let Some(partial) = partial {
+            fs::rename(&partial.0, &path).with_context(|| cannot_write(&path))?;
+            std::mem::forget(partial);
+        }
+        Ok(told)
+    }
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("{}: cannot be written", path.display())
 }

@@ -148,6 +148,9 @@ pub struct AnalyzeArgs {
     /// What it is judged by
     #[command(flatten)]
     pub judge: JudgeArgs,
+    /// Keep flows, streams and names below this (256M, 2G): what is silent for longest is told early, and forgotten
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub max_memory: Option<usize>,
     /// Only name flows: look for no faults
     #[arg(long, conflicts_with = "fail_on")]
     pub no_diagnose: bool,
@@ -277,6 +280,9 @@ pub struct ReplayArgs {
     /// Write one JSON object a line
     #[arg(long)]
     pub no_tui: bool,
+    /// Keep flows, streams and names below this (256M, 2G): what is silent for longest is told early, and forgotten
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub max_memory: Option<usize>,
     /// Tell only of flows that pass this filter
     #[arg(short = 'Y', long, value_name = "FILTER", value_parser = parse_filter)]
     pub filter: Option<Filter>,
@@ -426,6 +432,22 @@ fn parse_speed(text: &str) -> Result<Speed, &'static str> {
     }
     let times = text.trim_end_matches(['x', '\u{d7}']).parse().ok().filter(|times: &f64| (0.01..=1e6).contains(times));
     times.map(Speed::Times).ok_or("a number from 0.01 to 1000000, or max")
+}
+
+/// A number of bytes, of kilobytes (K), megabytes (M) or gigabytes (G).
+fn parse_size(text: &str) -> Result<usize, String> {
+    const LEAST: usize = crate::engine::ceiling::LEAST;
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u32 = match text[number.len()..].to_ascii_uppercase().trim_end_matches('B') {
+        "" => 0,
+        "K" => 1,
+        "M" => 2,
+        "G" => 3,
+        _ => return Err("a size such as 256M or 2G".into()),
+    };
+    let bytes = number.parse::<f64>().map_err(|_| "a size such as 256M or 2G")? * 1024f64.powi(unit as i32);
+    let least = format!("at least {} MB", LEAST >> 20);
+    if bytes >= LEAST as f64 && bytes <= usize::MAX as f64 { Ok(bytes as usize) } else { Err(least) }
 }
 
 fn parse_severity(text: &str) -> Result<Severity, &'static str> {
@@ -585,6 +607,8 @@ mod tests {
         assert!(matches!(parse(&["catalog", "--format", "json"]), Ok(Command::Catalog(_))));
         assert!(matches!(parse(&["explain", "relay"]), Ok(Command::Explain(_))));
         assert!(matches!(parse(&["completions", "zsh"]), Ok(Command::Completions { .. })));
+        assert_eq!(analyze(&["a", "--max-memory", "1.5G"]).max_memory, Some(3 << 29));
+        assert_eq!(analyze(&["a", "--max-memory", "64MB"]).max_memory, Some(64 << 20));
         let speed = |line: &[&str]| match parse(line) {
             Ok(Command::Replay(args)) => args.speed,
             other => panic!("{other:?}"),
@@ -610,6 +634,9 @@ mod tests {
             &["a.pcap", "-q", "-v"],
             &["a.pcap", "--nonsense"],
             &["a.pcap", "--fail-on", "bad"],
+            &["a.pcap", "--max-memory", "1M"],
+            &["a.pcap", "--max-memory", "64X"],
+            &["a.pcap", "--max-memory", "-5G"],
             &["replay"],
             &["replay", "a.pcap", "--speed", "0"],
             &["replay", "a.pcap", "--speed", "fast"],

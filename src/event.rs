@@ -266,6 +266,9 @@ pub struct FlowCounts {
     /// The flow had not ended when this was written.
     #[serde(skip_serializing_if = "is_false")]
     pub interim: bool,
+    /// It was let go of before its end, to keep below `--max-memory`: later packets of it are another flow.
+    #[serde(skip_serializing_if = "is_false")]
+    pub evicted: bool,
     /// How the connection stood, in Zeek's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conn_state: Option<&'static str>,
@@ -385,9 +388,45 @@ pub struct Stats {
     pub kernel_drops: u64,
     pub interface_drops: u64,
     pub queue_drops: u64,
+    /// Flows that are no longer held: told and forgotten, or let go of early.
     pub evicted_flows: u64,
     pub memory_bytes: u64,
     pub shed_packets: u64,
+    /// What of it came since the record before; only where things are told as they happen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<StatsInterval>,
+}
+
+/// Counts since the record before.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[allow(missing_docs)]
+pub struct StatsInterval {
+    /// How long that was, in seconds of packet time.
+    pub seconds: f64,
+    pub frames: u64,
+    pub bytes: u64,
+    pub flows: u64,
+    pub kernel_drops: u64,
+    pub interface_drops: u64,
+    pub queue_drops: u64,
+    pub shed_packets: u64,
+}
+
+impl Stats {
+    /// What came between `before` and these counts, `seconds` later.
+    pub fn since(&self, before: &Stats, seconds: f64) -> StatsInterval {
+        StatsInterval {
+            seconds,
+            frames: self.frames.saturating_sub(before.frames),
+            bytes: self.bytes.saturating_sub(before.bytes),
+            flows: self.flows.saturating_sub(before.flows),
+            kernel_drops: self.kernel_drops.saturating_sub(before.kernel_drops),
+            interface_drops: self.interface_drops.saturating_sub(before.interface_drops),
+            queue_drops: self.queue_drops.saturating_sub(before.queue_drops),
+            shed_packets: self.shed_packets.saturating_sub(before.shed_packets),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::engine::analysis::Analysis;
+use crate::engine::analysis::{Analysis, FlowView};
+use crate::engine::ceiling::Ceiling;
 use crate::engine::front::{Front, Place, Sink, Work};
+use crate::engine::naming::KnowledgeBase;
 use crate::engine::shard::Shard;
 use crate::engine::{Config, Engine, run_work, shards};
 use crate::flow::key::SHARDS;
@@ -83,6 +85,38 @@ fn run_alone(
         progress(&source.progress());
     }
     outcome(engine.finish(), source, stop)
+}
+
+/// Like [`run`] on one thread, with what is held kept below a ceiling: each flow that goes before its end is given to
+/// `tell`, as it is known then.
+///
+/// # Errors
+/// What `tell` gives.
+pub fn run_below<E>(
+    mut ceiling: Ceiling,
+    mut source: Source,
+    config: &Config,
+    base: &KnowledgeBase,
+    stop: &AtomicBool,
+    mut tell: impl FnMut(&FlowView<'_>) -> Result<(), E>,
+    progress: &mut (dyn FnMut(&Progress) + Send),
+) -> Result<Outcome, E> {
+    let mut engine = Engine::new(config);
+    let mut chunk = Chunk::default();
+    while !stop.load(Ordering::Relaxed) && source.fill(&mut chunk) == Fill::More {
+        let mut from = 0;
+        for (at, frame) in chunk.frames.iter().enumerate() {
+            if !ceiling.takes(frame.caplen as usize) {
+                engine.part(&chunk, from..at);
+                from = at;
+                engine.make_room(&mut ceiling, base, &mut tell)?;
+                ceiling.takes(frame.caplen as usize);
+            }
+        }
+        engine.part(&chunk, from..chunk.frames.len());
+        progress(&source.progress());
+    }
+    Ok(outcome(engine.finish(), source, stop))
 }
 
 fn outcome(analysis: Analysis, mut source: Source, stop: &AtomicBool) -> Outcome {

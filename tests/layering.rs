@@ -66,7 +66,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("measure", &["present", "diagnose", "pipeline", "engine", "source", "event", "flow"]),
     ("exit", &[]),
-    ("cli", &["exit", "present", "filter", "text", "event", "classify", "time"]),
+    ("cli", &["exit", "engine::ceiling", "present", "filter", "text", "event", "classify", "time"]),
     (
         "app",
         &[

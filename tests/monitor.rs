@@ -15,9 +15,11 @@ use relayscope::classify::watch::Watch;
 use relayscope::diagnose::rules::Rules;
 use relayscope::diagnose::scene::Scene;
 use relayscope::diagnose::{capture, diagnose};
+use relayscope::engine::ceiling;
 use relayscope::engine::naming::KnowledgeBase;
 use relayscope::engine::{Config, Engine};
-use relayscope::monitor::{Losses, Monitor, Options, Settings};
+use relayscope::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
+use relayscope::monitor::{Losses, Monitor, Options, Settings, Sink};
 use relayscope::present::ndjson::Ndjson;
 use relayscope::source::{Chunk, Fill, Frame, LinkType, Source};
 use relayscope::time::Timestamp;
@@ -42,7 +44,7 @@ impl Knowledge {
     }
 
     fn options(&self) -> Options<'_> {
-        Options { filter: None, diagnose: true, settings: Settings::embedded().unwrap() }
+        Options { filter: None, diagnose: true, settings: Settings::embedded().unwrap(), max_memory: None }
     }
 
     fn monitor(&self) -> Monitor<'_> {
@@ -212,12 +214,11 @@ const BEGIN: u64 = 1_700_000_000 * SECOND;
 struct Tape<'a> {
     monitor: Monitor<'a>,
     sink: Ndjson<Vec<u8>>,
-    read: usize,
 }
 
 impl<'a> Tape<'a> {
     fn new(monitor: Monitor<'a>) -> Self {
-        Tape { monitor, sink: Ndjson::new(Vec::new()), read: 0 }
+        Tape { monitor, sink: Ndjson::new(Vec::new()) }
     }
 
     /// A frame at so many milliseconds.
@@ -344,5 +345,67 @@ fn a_stall_is_told_within_two_seconds_of_its_rules_time() {
             ["first", "last"].map(|key| raised[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap());
         let waited = last.duration_since(first).as_secs_f64();
         assert!((wait..=wait + 2.0).contains(&waited), "{name}: {waited} s: {raised}");
+    }
+}
+
+#[test]
+fn a_flood_of_flows_stays_below_the_ceiling() {
+    let knowledge = Knowledge::new();
+    let most = ceiling::LEAST;
+    let options = Options { max_memory: Some(most), ..knowledge.options() };
+    let mut monitor = Monitor::new(&knowledge.config, &knowledge.base, &knowledge.rules, options);
+    let mut count = Count::default();
+    let mut bytes = udp(5_000, 6_000).payload([1; 8]).ipv4("10.0.0.3", "203.0.113.9").frame();
+    const FLOWS: u32 = 300_000;
+    let mut highest = 0;
+    for n in 0..FLOWS {
+        // the source address; its checksums do not matter
+        bytes[26..30].copy_from_slice(&(0x0a00_0000 | n).to_be_bytes());
+        let ts = Timestamp(BEGIN + u64::from(n) * 10_000);
+        monitor.frame(Frame { ts, link: LinkType(1), len: 50, bytes: &bytes }, &mut count).unwrap();
+        if n % 1_000 == 0 {
+            highest = highest.max(monitor.held());
+        }
+    }
+    assert!(highest > most / 2 && highest <= most, "{highest}");
+    monitor.finish(&mut count).unwrap();
+    let Count { flows, evicted, stats } = count;
+    assert_eq!(flows, u64::from(FLOWS), "each is told once");
+    assert!(evicted > u64::from(FLOWS) / 2 && evicted == monitor.given_up());
+    assert_eq!((stats.flows, stats.evicted_flows), (u64::from(FLOWS), evicted));
+}
+
+/// Counts what is told.
+#[derive(Default)]
+struct Count {
+    flows: u64,
+    evicted: u64,
+    stats: Stats,
+}
+
+impl Sink for Count {
+    type Error = std::convert::Infallible;
+
+    fn flow(&mut self, record: &FlowRecord<'_>) -> Result<(), Self::Error> {
+        self.flows += u64::from(!record.flow.interim);
+        self.evicted += u64::from(record.flow.evicted);
+        Ok(())
+    }
+
+    fn session(&mut self, _: &SessionRecord) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn finding(&mut self, _: &FindingRecord) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn capture_quality(&mut self, _: &CaptureQuality) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn stats(&mut self, record: &Stats) -> Result<(), Self::Error> {
+        self.stats = record.clone();
+        Ok(())
     }
 }

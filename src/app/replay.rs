@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{OUTPUT_BUFFER, config, knowledge, note_problems, rules, say, stop_flag};
+use super::{OUTPUT_BUFFER, config, early, knowledge, note_problems, rules, say, stop_flag};
 use crate::cli::{ReplayArgs, Speed};
 use crate::exit::{Exit, Outcome};
 use crate::monitor::{Losses, Monitor, Options, Settings};
@@ -22,7 +22,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     let settings = Settings::embedded().context("the settings that come with the program")?;
-    let options = Options { filter: args.filter.as_ref(), diagnose: true, settings };
+    let options = Options { filter: args.filter.as_ref(), diagnose: true, settings, max_memory: args.max_memory };
     let mut monitor = Monitor::new(&config(&base, true), &base, &rules, options);
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
     let mut source = Source::open(&paths, CHUNK_BYTES);
@@ -47,10 +47,13 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems: Vec<Problem> = source.take_problems().collect();
     let facts = source.facts();
-    let warnings = note_problems(&problems, monitor.look().analysis, &facts, false, &mut exit);
+    let mut warnings = note_problems(&problems, monitor.look().analysis, &facts, false, &mut exit);
     if stop.load(Ordering::Relaxed) {
         say("interrupted: what follows is of what was read until then");
         exit.note(Exit::Interrupted);
+    }
+    if monitor.given_up() > 0 {
+        warnings.push(early::warning(monitor.given_up(), true));
     }
     if facts.frames > 0 || !problems.iter().any(|p| matches!(p, Problem::Error(_))) {
         let (kernel_drops, interface_drops) = (facts.kernel_drops, facts.interface_drops);

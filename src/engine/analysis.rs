@@ -13,7 +13,8 @@ use crate::classify::decide::classify;
 use crate::classify::facts::{Authority, FlowFacts, Rates, Seen, StunFacts};
 use crate::classify::verdict::Verdict;
 use crate::decode::{Addr, Undecoded, link_name, proto};
-use crate::event::{CaptureQuality, Stats};
+use crate::event::{CaptureQuality, FindingRecord, Stats};
+use crate::filter::{Filter, Known};
 use crate::flow::key::{community_id, fold};
 use crate::flow::slab::Slab;
 use crate::flow::tcp::Tcp;
@@ -437,6 +438,11 @@ impl<'a> FlowView<'a> {
 
     pub(super) fn stun(&self) -> Option<&'a Stun> {
         self.part(Kind::Stun, |l| &l.stun)
+    }
+
+    /// What a filter may ask beside its record.
+    pub fn known(&self, filter: &Filter, findings: &'a [FindingRecord]) -> Known<'a> {
+        self.naming.known(filter, findings)
     }
 
     /// What a flow with these facts, its own, is.

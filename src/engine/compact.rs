@@ -27,6 +27,8 @@ pub struct Keep<'k> {
     pub answers: Timestamp,
     /// Of those before, the newest of each client and name since then.
     pub names: Timestamp,
+    /// The most addresses that answers may keep in a shard; the newest stay.
+    pub room: usize,
 }
 
 impl Analysis {
@@ -110,8 +112,7 @@ impl Learner {
         let kept = |(_, a): &(u32, &super::learnt::Answer)| {
             a.ts >= keep.answers || a.ts >= keep.names && is_newest(a.client, a.name, a.frame)
         };
-        // the newest that half of the room is enough for
-        let mut room = MAX_ANSWERS / 2;
+        let mut room = keep.room.min(MAX_ANSWERS / 2);
         let mut marks = Marks::of(&self.answers);
         let all: Vec<(u32, u16)> = self.answers.iter().filter(kept).map(|(n, a)| (n, a.count)).collect();
         for (number, count) in all.into_iter().rev() {

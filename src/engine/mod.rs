@@ -21,9 +21,11 @@
 pub mod analysis;
 pub mod brief;
 pub mod case;
+pub mod ceiling;
 mod compact;
 mod datagrams;
 pub mod front;
+mod held;
 mod hellos;
 pub mod learn;
 pub mod learnt;

@@ -69,6 +69,13 @@ impl<'a> FlowView<'a> {
         }
     }
 
+    /// The record of a flow that is let go of before its end.
+    pub fn given_up(&self) -> FlowRecord<'a> {
+        let mut record = self.record(&self.verdict(&self.facts()));
+        record.flow.evicted = true;
+        record
+    }
+
     /// What is spoken: the innermost that is known. `subclass` tells what is within TLS or QUIC.
     fn app_proto(&self, subclass: Subs) -> Option<&'static str> {
         if self.flow.learnt == NONE {
@@ -155,6 +162,7 @@ impl<'a> FlowView<'a> {
             midstream: flow.midstream(),
             one_sided: is_one_sided(flow, self.tcp),
             interim: false,
+            evicted: false,
             conn_state: self.tcp.map(|t| t.conn_state(flow.flipped(), any_payload)),
             history: self.tcp.map(|t| t.log.history.text(flow.flipped(), flow.flipped())).unwrap_or_default(),
         }

@@ -123,7 +123,12 @@ impl Shard {
         }
     }
 
-    /// Bytes of memory held.
+    /// Bytes of memory held, what single flows hold beside the tables included.
+    pub(super) fn held(&self) -> usize {
+        [self.memory(), self.table.held(), self.learner.held()].iter().sum()
+    }
+
+    /// Bytes of memory held by tables.
     pub fn memory(&self) -> usize {
         let traces = self.traces.as_ref().map_or(0, Traces::memory);
         let inspected = self.streams.memory().saturating_add(self.piecewise.memory());

@@ -84,6 +84,7 @@ pub mod flag {
     pub const ENDED: u16 = 1 << 5;
     pub const TOLD: u16 = 1 << 6;
     pub const TROUBLED: u16 = 1 << 7;
+    pub const GIVEN_UP: u16 = 1 << 8;
 }
 
 /// No number: the flow has no such part.
@@ -191,6 +192,16 @@ impl Flow {
     /// Its last record is told now.
     pub fn tell(&mut self) {
         self.flags |= flag::TOLD;
+    }
+
+    /// It is to be let go of, for want of room.
+    pub const fn given_up(&self) -> bool {
+        self.is(flag::GIVEN_UP)
+    }
+
+    /// Is to be let go of.
+    pub fn give_up(&mut self) {
+        self.flags |= flag::GIVEN_UP;
     }
 
     /// What was taken for the originator is the responder.
@@ -503,6 +514,11 @@ impl Table {
     /// How many flows have not ended.
     pub fn active(&self) -> usize {
         self.index.len()
+    }
+
+    /// Bytes of memory that connections hold beside the table.
+    pub fn held(&self) -> usize {
+        self.tcp.iter().map(|(_, tcp)| tcp.held()).sum()
     }
 
     /// Bytes of memory that the table holds, by the traffic alone: what is remembered of the last moment's packets is

@@ -48,6 +48,11 @@ fn middle(cell: usize) -> f64 {
 }
 
 impl Rtt {
+    /// Bytes of memory held beside its own.
+    pub fn held(&self) -> usize {
+        if self.cells.is_some() { size_of::<[u16; CELLS]>() } else { 0 }
+    }
+
     /// Takes the time, in microseconds, from a segment of `sender` (0 or 1) to its acknowledgement.
     ///
     /// A mirror in the middle sees each direction's data make only its own part of the way: the path's round trip is

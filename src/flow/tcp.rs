@@ -115,6 +115,12 @@ pub struct Tcp {
 }
 
 impl Tcp {
+    /// Bytes of memory held beside its own.
+    pub fn held(&self) -> usize {
+        let course = self.course.as_ref().map_or(0, |course| course.memory());
+        course.saturating_add(self.rtt.held()).saturating_add(self.log.held())
+    }
+
     /// Takes a segment of side 1 (`second`) or 0, whose TCP options are `options`. True: it sends nothing again.
     #[inline]
     pub fn segment(&mut self, second: bool, packet: &Packet, options: &[u8]) -> bool {

@@ -156,6 +156,16 @@ pub struct Log {
 }
 
 impl Log {
+    /// Bytes of memory held beside its own.
+    pub fn held(&self) -> usize {
+        let still = |trouble: &Trouble| if trouble.standstill.is_some() { size_of::<Standstill>() } else { 0 };
+        let trouble = self
+            .trouble
+            .as_deref()
+            .map_or(0, |both| both.iter().map(still).sum::<usize>().saturating_add(size_of::<[Trouble; 2]>()));
+        trouble.saturating_add(if self.reset.is_some() { size_of::<Reset>() } else { 0 })
+    }
+
     /// What went wrong with the data of either side, if anything did.
     pub fn troubles(&self) -> Option<&[Trouble; 2]> {
         self.trouble.as_deref()

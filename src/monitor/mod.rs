@@ -30,13 +30,14 @@ use crate::diagnose::rules::Rules;
 use crate::diagnose::scene::{Scene, nanos};
 use crate::diagnose::{Diagnosis, capture, diagnose};
 use crate::engine::analysis::{Analysis, FlowAt};
+use crate::engine::ceiling::Ceiling;
 use crate::engine::naming::{KnowledgeBase, Naming};
 use crate::engine::{Config, Engine, Keep};
 use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, State, Stats};
 use crate::filter::{Filter, Known};
 use crate::flow::Flow;
 use crate::source::{Chunk, Frame};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, seconds};
 
 use clock::{Clock, Step};
 use findings::{Findings, Round};
@@ -84,6 +85,8 @@ pub struct Options<'a> {
     pub diagnose: bool,
     /// At what intervals things are told.
     pub settings: Settings,
+    /// The most that flows, streams and names may hold, in bytes.
+    pub max_memory: Option<usize>,
 }
 
 /// All that is known at a moment.
@@ -124,6 +127,9 @@ pub struct Monitor<'a> {
     links: BTreeSet<u16>,
     /// The link type of the last frame: most frames have that of the one before.
     link: Option<u16>,
+    ceiling: Option<Ceiling>,
+    /// Flows that went before their end.
+    given_up: u64,
     judged: Option<Judged<'a>>,
     findings: Findings,
     sessions: Sessions,
@@ -132,6 +138,10 @@ pub struct Monitor<'a> {
     /// The last tick, or the first frame.
     since: Timestamp,
     worst: Option<Severity>,
+    /// What was last said to do about the capture.
+    advised: String,
+    /// The counts that were told last, and when; at first those of the first frame.
+    counted: (Stats, Timestamp),
 }
 
 impl<'a> Monitor<'a> {
@@ -141,6 +151,8 @@ impl<'a> Monitor<'a> {
             engine: Engine::new(&Config { records: true, ..config.clone() }),
             base,
             rules,
+            ceiling: options.max_memory.map(Ceiling::new),
+            given_up: 0,
             options,
             clock: Clock::default(),
             losses: Losses::default(),
@@ -152,6 +164,8 @@ impl<'a> Monitor<'a> {
             ticks: 0,
             since: Timestamp::default(),
             worst: None,
+            advised: String::new(),
+            counted: Default::default(),
         }
     }
 
@@ -162,6 +176,9 @@ impl<'a> Monitor<'a> {
     pub fn frame<S: Sink>(&mut self, frame: Frame<'_>, sink: &mut S) -> Result<(), S::Error> {
         if self.clock.is_special(frame.ts) {
             self.before(frame.ts, sink)?;
+        }
+        if self.is_full(frame.bytes.len()) {
+            self.make_room(frame.bytes.len(), sink)?;
         }
         self.see(frame.ts, frame.link.0);
         self.engine.frame(frame);
@@ -179,6 +196,11 @@ impl<'a> Monitor<'a> {
                 self.engine.part(chunk, from..at);
                 from = at;
                 self.before(frame.ts, sink)?;
+            }
+            if self.is_full(frame.caplen as usize) {
+                self.engine.part(chunk, from..at);
+                from = at;
+                self.make_room(frame.caplen as usize, sink)?;
             }
             self.see(frame.ts, frame.link.0);
         }
@@ -216,7 +238,7 @@ impl<'a> Monitor<'a> {
         if let Some(judged) = &self.judged {
             sink.capture_quality(&judged.quality)?;
         }
-        sink.stats(&self.stats())
+        self.tell_stats(self.clock.now(), sink)
     }
 
     /// All that is known now; nothing that comes later depends on that this was asked.
@@ -270,6 +292,46 @@ impl<'a> Monitor<'a> {
         Ok(())
     }
 
+    /// Takes a frame of that length below the ceiling, if there is one. True: there may be no room.
+    #[inline(always)]
+    fn is_full(&mut self, captured: usize) -> bool {
+        self.ceiling.as_mut().is_some_and(|ceiling| !ceiling.takes(captured))
+    }
+
+    /// Makes room below the ceiling: flows that were silent for longest are told, and let go of.
+    #[cold]
+    fn make_room<S: Sink>(&mut self, captured: usize, sink: &mut S) -> Result<(), S::Error> {
+        let Some(ceiling) = &mut self.ceiling else { return Ok(()) };
+        let (filter, given_up, findings) = (self.options.filter, &mut self.given_up, &mut self.findings);
+        let empty = Diagnosis::default();
+        let diagnosis = self.judged.as_ref().map_or(&empty, |judged| &judged.diagnosis);
+        let moved = self.engine.make_room(ceiling, self.base, |view| {
+            findings.forget(view.id());
+            if view.flow.told() {
+                return Ok(());
+            }
+            *given_up = given_up.saturating_add(1);
+            let record = view.given_up();
+            let known = filter.map_or_else(Known::default, |filter| view.known(filter, &diagnosis.findings));
+            if filter.is_none_or(|filter| filter.matches(&record, &known)) { sink.flow(&record) } else { Ok(()) }
+        })?;
+        ceiling.takes(captured);
+        if moved && let Some(judged) = &mut self.judged {
+            judged.naming = self.engine.analysis().name(self.base);
+        }
+        Ok(())
+    }
+
+    /// Bytes of memory that flows, streams and names hold.
+    pub fn held(&self) -> usize {
+        self.engine.held()
+    }
+
+    /// Flows that were let go of before their end, for want of room.
+    pub const fn given_up(&self) -> u64 {
+        self.given_up
+    }
+
     fn tick<S: Sink>(&mut self, now: Timestamp, sink: &mut S) -> Result<(), S::Error> {
         let before = std::mem::replace(&mut self.since, now);
         self.ticks = self.ticks.saturating_add(1);
@@ -279,13 +341,14 @@ impl<'a> Monitor<'a> {
         let due = |flow: &Flow| !flow.told() && (flow.ended() || is_interim(flow, before, now, interval));
         self.tell_flows(due, false, sink)?;
         self.tell_diagnosis(now, false, sink)?;
-        if passes(before, now, nanos(self.options.settings.quality_seconds))
-            && let Some(judged) = &self.judged
+        if let Some(Judged { quality, .. }) = &self.judged
+            && (quality.advice != self.advised || passes(before, now, nanos(self.options.settings.quality_seconds)))
         {
-            sink.capture_quality(&judged.quality)?;
+            sink.capture_quality(quality)?;
+            self.advised.clone_from(&quality.advice);
         }
         if passes(before, now, nanos(self.options.settings.stats_seconds)) {
-            sink.stats(&self.stats())?;
+            self.tell_stats(now, sink)?;
         }
         if passes(before, now, nanos(self.options.settings.let_go_seconds)) {
             self.let_go(now);
@@ -344,7 +407,7 @@ impl<'a> Monitor<'a> {
         let before = |seconds: f64| Timestamp(now.0.saturating_sub(nanos(seconds)));
         let settings = &self.options.settings;
         let (answers, names) = (before(settings.answers_seconds), before(settings.names_seconds));
-        let analysis = self.engine.compact(&Keep { flow: &|flow| kept.keeps(flow), answers, names });
+        let analysis = self.engine.compact(&Keep { flow: &|flow| kept.keeps(flow), answers, names, room: usize::MAX });
         judged.naming = analysis.name(self.base);
     }
 
@@ -399,6 +462,15 @@ impl<'a> Monitor<'a> {
             }
         }
         Ok(())
+    }
+
+    fn tell_stats<S: Sink>(&mut self, now: Timestamp, sink: &mut S) -> Result<(), S::Error> {
+        let mut stats = self.stats();
+        let (before, since) = std::mem::replace(&mut self.counted, (stats.clone(), now));
+        let since =
+            if since == Timestamp::default() { self.engine.analysis().totals.first.unwrap_or(now) } else { since };
+        stats.interval = Some(stats.since(&before, seconds(now.since(since))));
+        sink.stats(&stats)
     }
 
     fn stats(&self) -> Stats {

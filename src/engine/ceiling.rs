@@ -1,0 +1,146 @@
+//! A ceiling on what the shards hold, kept whatever arrives.
+//!
+//! What a frame may add is known by its length, so it need only be counted what is held when so many frames have come
+//! that it may have grown too much. Then the flows that were silent for longest go, those of the system last, until
+//! there is room again. All is by packets alone: the same packets are let go at the same frames.
+
+use super::analysis::{FlowAt, FlowView};
+use super::compact::Keep;
+use super::naming::KnowledgeBase;
+use super::parts::Kind;
+use super::{Engine, learnt};
+use crate::flow::NONE;
+use crate::flow::key::SHARDS;
+use crate::time::{SECOND, Timestamp};
+
+/// The least ceiling that makes sense, in bytes: tables grow by blocks, sixteen times.
+pub const LEAST: usize = 16 << 20;
+/// What a frame may add: a flow with its rows, and of what it carries a few times its length, in bytes.
+const FRAME: usize = 1 << 10;
+const TIMES: usize = 4;
+/// The part of a ceiling, in sixteenths, at which there is too much; the rest is for what the letting go itself takes.
+const FULL: usize = 14;
+/// The part that is held when there is room again.
+const ROOMY: usize = 9;
+/// How often flows are let go at once at the most; each time halves what is held or better.
+const ROUNDS: usize = 16;
+/// How long, in nanoseconds, all answers of DNS are kept where there is no room.
+const ANSWERS: u64 = 600 * SECOND;
+
+/// A ceiling.
+#[derive(Clone, Copy, Debug)]
+pub struct Ceiling {
+    most: usize,
+    /// What may still be added before it is counted again.
+    room: usize,
+}
+
+impl Ceiling {
+    /// Of so many bytes, [`LEAST`] at least.
+    pub fn new(most: usize) -> Self {
+        let most = most.max(LEAST);
+        Ceiling { most, room: part(most, ROOMY) }
+    }
+
+    /// Takes a frame of which so many bytes were captured. False: first it must be made sure that there is room
+    /// ([`Engine::make_room`]).
+    #[inline]
+    pub fn takes(&mut self, captured: usize) -> bool {
+        let cost = captured.saturating_mul(TIMES).saturating_add(FRAME);
+        let left = self.room.checked_sub(cost);
+        self.room = left.unwrap_or(self.room);
+        left.is_some()
+    }
+}
+
+fn part(most: usize, sixteenths: usize) -> usize {
+    most.saturating_mul(sixteenths) / 16
+}
+
+impl Engine {
+    /// Bytes of memory that flows, streams and names hold.
+    pub fn held(&self) -> usize {
+        self.analysis.shards.iter().map(|shard| shard.held()).sum()
+    }
+
+    /// Makes room below a ceiling: lets flows go if too much is held, and gives each to `tell` before. All numbers and
+    /// places change then, which is what it says.
+    ///
+    /// # Errors
+    /// What `tell` gives.
+    pub fn make_room<E>(
+        &mut self,
+        ceiling: &mut Ceiling,
+        base: &KnowledgeBase,
+        mut tell: impl FnMut(&FlowView<'_>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let mut held = self.held();
+        let full = held > part(ceiling.most, FULL);
+        for _ in 0..ROUNDS {
+            if !full || held <= part(ceiling.most, ROOMY) || self.analysis.is_empty() {
+                break;
+            }
+            let over = held.saturating_sub(part(ceiling.most, ROOMY));
+            let share = over as f64 / held as f64;
+            self.let_go(share, ceiling.most, base, &mut tell)?;
+            held = self.held();
+        }
+        // where nothing helps, it is at least not counted at every frame
+        ceiling.room = part(ceiling.most, FULL).saturating_sub(held).max(part(ceiling.most, 1));
+        Ok(full)
+    }
+
+    /// Lets go of a share of all flows.
+    fn let_go<E>(
+        &mut self,
+        share: f64,
+        most: usize,
+        base: &KnowledgeBase,
+        tell: &mut impl FnMut(&FlowView<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let analysis = self.look();
+        let naming = analysis.name(base);
+        let mut all: Vec<(bool, bool, Timestamp, FlowAt)> = Vec::with_capacity(analysis.len());
+        for at in analysis.in_order() {
+            let Some(view) = analysis.view(at, &naming) else { continue };
+            let http = view.shard.learner.parts.get(view.flow.learnt, Kind::Http);
+            let message = |http: &learnt::Http| http.message_http != 0;
+            let of_system = naming.is_to_vendor(view.shard, view.flow)
+                || http != NONE && view.shard.learner.http.get(http).is_some_and(message);
+            all.push((!view.flow.told(), of_system, view.flow.last, at));
+        }
+        all.sort_unstable();
+        let count = (all.len() as f64 * share).ceil() as usize;
+        let mut going: Vec<FlowAt> = all.into_iter().take(count).map(|(.., at)| at).collect();
+        going.sort_unstable();
+        let latest = analysis.totals.last;
+        for at in &going {
+            if let Some(view) = analysis.view(*at, &naming) {
+                tell(&view)?;
+            }
+        }
+        drop(naming);
+        for at in &going {
+            if let Some(flow) = self.analysis.flow_mut(*at) {
+                flow.give_up();
+            }
+        }
+        let answers = Timestamp(latest.0.saturating_sub(ANSWERS));
+        let room = part(most, 1).checked_div(SHARDS).and_then(|bytes| bytes.checked_div(size_of::<learnt::Answer>()));
+        self.compact(&Keep { flow: &|flow| !flow.given_up(), answers, names: answers, room: room.unwrap_or(0) });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_frames_may_add_is_counted_down() {
+        let mut ceiling = Ceiling::new(0);
+        let frames = (0..).take_while(|_| ceiling.takes(256)).count();
+        assert_eq!(frames, part(LEAST, ROOMY) / (FRAME + TIMES * 256));
+        assert!(!ceiling.takes(256) && !ceiling.takes(usize::MAX));
+    }
+}

@@ -1,0 +1,95 @@
+//! How much memory the lists and texts of single flows hold: what a ceiling goes by, beside the tables.
+//!
+//! Counted by what is in them, so that it depends on the packets alone; with what an allocator adds to each piece.
+
+use super::learn::Learner;
+use super::learnt::{
+    CertificateDetail, Dns, DnsExchange, DnsList, Http, HttpExchange, MediaDetail, Quic, Spoken, SpokenDetail, Stun,
+    StunDetail, Tls, TlsDetail,
+};
+
+/// What an allocator adds to a piece of memory, in bytes.
+const PIECE: usize = 16;
+
+impl Learner {
+    /// Bytes of memory that lists and texts of single flows hold.
+    pub(super) fn held(&self) -> usize {
+        let tls = self.tls.iter().map(|(_, tls)| of_tls(tls));
+        let http = self.http.iter().map(|(_, http)| of_http(http));
+        let dns = self.dns.iter().map(|(_, dns)| of_dns(dns));
+        let stun = self.stun.iter().map(|(_, stun)| of_stun(stun));
+        let quic = self.quic.iter().map(|(_, quic)| of_quic(quic));
+        let media = self.media.iter().map(|(_, media)| boxed::<MediaDetail>(media.detail.is_some()));
+        let messages = self.messages.iter().map(|(_, spoken)| of_message(spoken));
+        tls.chain(http).chain(dns).chain(stun).chain(quic).chain(media).chain(messages).sum()
+    }
+}
+
+/// Bytes of a box, if it is there.
+fn boxed<T>(there: bool) -> usize {
+    if there { size_of::<T>().saturating_add(PIECE) } else { 0 }
+}
+
+fn text(text: &str) -> usize {
+    text.len().saturating_add(PIECE)
+}
+
+fn texts<'t>(texts: impl IntoIterator<Item = &'t Option<Box<str>>>) -> usize {
+    texts.into_iter().flatten().map(|t| text(t)).sum()
+}
+
+fn list<T>(capacity: usize) -> usize {
+    if capacity == 0 { 0 } else { capacity.saturating_mul(size_of::<T>()).saturating_add(PIECE) }
+}
+
+fn of_tls(tls: &Tls) -> usize {
+    let small = boxed::<[u64; 4]>(tls.alert.is_some()).saturating_add(boxed::<[u64; 6]>(tls.flight.is_some()));
+    let Some(detail) = &tls.detail else { return small };
+    let words: usize = [&detail.alpn[..], &detail.ja4, &detail.ja3].iter().copied().flatten().map(|t| text(t)).sum();
+    let own = boxed::<TlsDetail>(true).saturating_add(list::<Box<str>>(detail.alpn.capacity()));
+    let certificate = detail.certificate.as_deref().map_or(0, of_certificate);
+    [small, words, own, certificate].iter().sum()
+}
+
+fn of_certificate(known: &CertificateDetail) -> usize {
+    let leaf = &known.leaf;
+    let texts = [&leaf.subject, &leaf.issuer, &leaf.serial, &leaf.fingerprint].map(|t| text(t));
+    let names: usize = leaf.names.iter().map(|name| text(name)).sum();
+    let own = boxed::<CertificateDetail>(true).saturating_add(list::<String>(leaf.names.capacity()));
+    texts.iter().sum::<usize>().saturating_add(names).saturating_add(own)
+}
+
+fn of_http(http: &Http) -> usize {
+    let turns = if http.turns.spilled() { list::<[u64; 12]>(http.turns.capacity()) } else { 0 };
+    let told = |e: &HttpExchange| {
+        texts([&e.method, &e.host, &e.uri, &e.user_agent, &e.content_type, &e.transfer_encoding, &e.upgrade])
+    };
+    let exchanges: usize = http.exchanges.iter().map(told).sum();
+    [turns, exchanges, list::<HttpExchange>(http.exchanges.capacity())].iter().sum()
+}
+
+fn of_dns(dns: &Dns) -> usize {
+    let pending = if dns.pending.spilled() { list::<[u64; 4]>(dns.pending.capacity()) } else { 0 };
+    let Some(record) = &dns.record else { return pending };
+    let told = |e: &DnsExchange| {
+        e.answers.iter().map(|t| text(t)).sum::<usize>().saturating_add(list::<Box<str>>(e.answers.capacity()))
+    };
+    let exchanges: usize = record.list.iter().map(told).sum();
+    let own = boxed::<DnsList>(true).saturating_add(list::<DnsExchange>(record.list.capacity()));
+    [pending, exchanges, own].iter().sum()
+}
+
+fn of_stun(stun: &Stun) -> usize {
+    let mapped = if stun.mapped.spilled() { list::<[u64; 4]>(stun.mapped.capacity()) } else { 0 };
+    let methods = stun.detail.as_ref().map_or(0, |detail| list::<[u64; 3]>(detail.methods.capacity()));
+    [mapped, methods, boxed::<StunDetail>(stun.detail.is_some())].iter().sum()
+}
+
+fn of_quic(quic: &Quic) -> usize {
+    texts([&quic.user_agent])
+}
+
+fn of_message(spoken: &Spoken) -> usize {
+    let Some(detail) = &spoken.detail else { return 0 };
+    texts([&detail.method, &detail.uri, &detail.user_agent]).saturating_add(boxed::<SpokenDetail>(true))
+}
