@@ -537,5 +537,6 @@ fn passes(before: Timestamp, now: Timestamp, interval: u64) -> bool {
 /// Whether an interval of a flow's life has ended, in which something came.
 fn is_interim(flow: &Flow, before: Timestamp, now: Timestamp, interval: u64) -> bool {
     let whole = |at: Timestamp| at.since(flow.first).checked_div(interval);
-    whole(before) < whole(now) && now.since(flow.last) < interval
+    // where the clock was set back, its last packet is yet to come by the clock as it is now
+    whole(before) < whole(now) && flow.last <= now && now.since(flow.last) < interval
 }
