@@ -202,7 +202,8 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         let files = paths.iter().map(|p| p.display().to_string()).collect();
         let naming = outcome.analysis.name(&base);
         let diagnosis = (!args.no_diagnose).then(|| {
-            let cases = outcome.analysis.cases(&naming);
+            let mut cases = outcome.analysis.cases(&naming);
+            cases.last = outcome.facts.ended(cases.last);
             diagnose::diagnose(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality })
         });
         let report = Report {

@@ -57,6 +57,8 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
     }
     if facts.frames > 0 || !problems.iter().any(|p| matches!(p, Problem::Error(_))) {
         let (kernel_drops, interface_drops) = (facts.kernel_drops, facts.interface_drops);
+        let now = monitor.now();
+        monitor.advance(facts.ended(now), &mut sink)?;
         monitor.lose(Losses { kernel_drops, interface_drops, warnings, ..Losses::default() });
         monitor.finish(&mut sink)?;
         if args.judge.fail_on.is_some_and(|least| monitor.worst().is_some_and(|worst| worst >= least)) {

@@ -262,6 +262,11 @@ impl<'a> Monitor<'a> {
         Look { analysis, naming, diagnosis, quality, stats, now }
     }
 
+    /// The latest moment that is known.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// The gravest claim so far that still stood at its end.
     pub const fn worst(&self) -> Option<Severity> {
         self.worst

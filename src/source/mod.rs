@@ -40,7 +40,7 @@ pub use input::Source;
 pub use progress::Progress;
 pub use reader::CaptureReader;
 
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 
 /// How many bytes a fill reads at a time unless told otherwise: a chunk that stays in a core's own cache while it
 /// is walked, decoded and counted.
@@ -71,6 +71,8 @@ pub struct Facts {
     pub interface_drops: Option<u64>,
     /// Frames that the capturing system lost, where a capture says so (`isb_osdrop`).
     pub kernel_drops: Option<u64>,
+    /// When the capture ended, where it says so (`isb_endtime`): packets that would have come until then did not.
+    pub end: Option<Timestamp>,
 }
 
 impl Facts {
@@ -82,6 +84,14 @@ impl Facts {
         other.snaplens.iter().for_each(|&snaplen| self.add_snaplen(snaplen));
         add_drops(&mut self.interface_drops, other.interface_drops);
         add_drops(&mut self.kernel_drops, other.kernel_drops);
+        self.end = self.end.max(other.end);
+    }
+
+    /// When a capture ended whose last frame came at `last`: then, unless it says that it went on in silence. A time that
+    /// is more than an hour later is taken for a mistake.
+    pub fn ended(&self, last: Timestamp) -> Timestamp {
+        const MOST: u64 = 3600 * SECOND;
+        self.end.filter(|end| end.since(last) <= MOST).map_or(last, |end| end.max(last))
     }
 
     fn add_frames(&mut self, link: LinkType, frames: u64) {

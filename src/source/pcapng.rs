@@ -1,8 +1,8 @@
 //! pcapng (draft-ietf-opsawg-pcapng): sections of blocks, each with its length in front and behind.
 //!
 //! Read: section headers (§4.1), interface descriptions (§4.2, of their options `if_tsresol` and `if_tsoffset`),
-//! simple and enhanced packets (§4.4, §4.3), interface statistics (§4.6, `isb_ifdrop` and `isb_osdrop`) and the
-//! obsolete packet block (appendix A). All other blocks are passed over, whatever their length.
+//! simple and enhanced packets (§4.4, §4.3), interface statistics (§4.6, `isb_endtime`, `isb_ifdrop` and
+//! `isb_osdrop`) and the obsolete packet block (appendix A). All other blocks are passed over, whatever their length.
 //!
 //! Limits: [`MAX_INTERFACES`] a section, [`MAX_RECORD`] a packet block. A block whose two lengths differ is taken by
 //! the first (blocks of no interest that do not lie in one chunk are not compared); a length that is no multiple of four is rounded up, as some writers left the padding out of it.
@@ -62,6 +62,14 @@ struct Interface {
     /// The last counts that its statistics gave.
     interface_drops: Option<u64>,
     kernel_drops: Option<u64>,
+    /// When its capture ended.
+    end: Option<Timestamp>,
+}
+
+/// The ticks of a time in an option: its upper half first.
+fn end_time(order: Order, value: &[u8]) -> Option<u64> {
+    let &[a, b, c, d, e, f, g, h] = value.first_chunk::<8>()?;
+    Some(u64::from(order.u32([a, b, c, d])) << 32 | u64::from(order.u32([e, f, g, h])))
 }
 
 impl Interface {
@@ -184,6 +192,7 @@ impl Sections {
         add_drops(&mut facts.interface_drops, self.lost_between.take());
         for interface in &mut self.interfaces {
             facts.add_frames(interface.link, std::mem::take(&mut interface.frames));
+            facts.end = facts.end.max(interface.end);
             if section_ended {
                 add_drops(&mut facts.interface_drops, interface.interface_drops.take());
                 add_drops(&mut facts.kernel_drops, interface.kernel_drops.take());
@@ -284,8 +293,8 @@ impl Sections {
         facts.add_snaplen(snaplen);
         self.bare = false;
         let link = LinkType(link);
-        let (frames, interface_drops, kernel_drops) = (0, None, None);
-        self.interfaces.push(Interface { link, snaplen, ticks, offset, frames, interface_drops, kernel_drops });
+        let (frames, interface_drops, kernel_drops, end) = (0, None, None, None);
+        self.interfaces.push(Interface { link, snaplen, ticks, offset, frames, interface_drops, kernel_drops, end });
         Some(())
     }
 
@@ -298,6 +307,7 @@ impl Sections {
         fields.options(|code, value| {
             let count = value.first_chunk::<8>().map(|b| order.u64(*b));
             match code {
+                3 => interface.end = end_time(order, value).map(|ticks| interface.time(ticks)).or(interface.end),
                 5 => interface.interface_drops = count.or(interface.interface_drops),
                 7 => interface.kernel_drops = count.or(interface.kernel_drops),
                 _ => {}
