@@ -1,8 +1,10 @@
 //! What the commands do: the one place that puts sources, pipeline and presenters together.
 
 mod catalog;
+mod doctor;
 mod early;
 mod legs;
+mod live;
 mod page;
 mod replay;
 
@@ -54,6 +56,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Analyze(args) => analyze(args),
         Command::Legs(args) => legs::legs(args),
         Command::Replay(args) => replay::replay(args),
+        Command::Live(args) => live::live(args),
+        Command::Interfaces => doctor::interfaces(),
+        Command::Doctor(args) => doctor::doctor(args),
         Command::Catalog(args) => told(catalog::catalog(args)),
         Command::Explain(args) => print_explanation(args),
         Command::Bench(args) => bench(args),

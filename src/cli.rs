@@ -1,5 +1,7 @@
 //! The command line: what may be typed, and nothing of what it does.
 
+mod live;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -14,6 +16,9 @@ use crate::filter::Filter;
 use crate::present::Format;
 use crate::present::color::Color;
 use crate::present::page::Markup;
+
+use live::{DOCTOR_EXAMPLES, LIVE_EXAMPLES};
+pub use live::{DoctorArgs, LiveArgs, RingSpan};
 
 const STYLES: Styles =
     Styles::styled().header(AnsiColor::Cyan.on_default().bold()).literal(AnsiColor::Cyan.on_default());
@@ -101,6 +106,15 @@ pub enum Command {
     /// Read captures and say what is in them
     #[command(after_help = ANALYZE_EXAMPLES, arg_required_else_help = true)]
     Analyze(Box<AnalyzeArgs>),
+    /// Tell what goes by on interfaces, as it happens
+    #[command(after_help = LIVE_EXAMPLES, arg_required_else_help = true)]
+    Live(Box<LiveArgs>),
+    /// List the interfaces that can be captured on
+    #[command(after_help = "Example:\n  relayscope interfaces")]
+    Interfaces,
+    /// Say what is missing for a capture on this machine, and whether a port really mirrors
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
     /// Compare two captures of the same traffic, one on each side of a box: what went in, and what came out
     #[command(after_help = LEGS_EXAMPLES, arg_required_else_help = true)]
     Legs(Box<LegsArgs>),
@@ -472,7 +486,7 @@ impl Cli {
 }
 
 /// Words that name a command, in this version or by the documents of the program, and are no file without `./`.
-const RESERVED: [&str; 7] = ["live", "compare", "carve", "interfaces", "doctor", "keys", "config"];
+const RESERVED: [&str; 4] = ["compare", "carve", "keys", "config"];
 
 /// Whether the first file was meant as a command; and which command comes nearest.
 fn mistaken(word: &str) -> Option<(&str, Option<String>)> {
@@ -624,8 +638,9 @@ mod tests {
             &[][..],
             &["analyze"],
             &["live"],
-            &["live", "-i", "eth1"],
-            &["doctor"],
+            &["live", "-i", "eth1", "--ring", "5m"],
+            &["live", "-i", "eth1", "-w", "a", "--ring", "5"],
+            &["config"],
             &["analzye", "a.pcap"],
             &["-q", "analyze", "a.pcap"],
             &["a.pcap", "--json", "--csv"],
@@ -651,7 +666,7 @@ mod tests {
         let message = |line: &[&str]| parse(line).unwrap_err().to_string();
         assert!(message(&["analzye", "a.pcap"]).contains("'analyze'"));
         assert!(message(&["-q", "analyze", "a.pcap"]).contains("the command comes first"));
-        assert!(message(&["live"]).contains("unrecognized subcommand 'live'"));
+        assert!(message(&["config"]).contains("unrecognized subcommand 'config'"));
         assert!(message(&["a.pcap", "-Y", "relay prot:1"]).contains("\n        ^^^^\n"));
     }
 

@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod app;
+pub mod capture;
 pub mod changes;
 pub mod classify;
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod measure;
 pub mod monitor;
 pub mod pcapng;
 pub mod pipeline;
+pub mod platform;
 pub mod present;
 pub mod source;
 pub mod text;

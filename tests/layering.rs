@@ -15,6 +15,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("text", &["event", "time"]),
     ("source", &["time", "wire"]),
     ("pcapng", &["source::Frame", "source::LinkType", "time"]),
+    ("platform", &["time"]),
+    ("capture", &["platform", "pcapng", "source", "time"]),
     ("decode", &["time", "wire"]),
     ("flow", &["decode", "time", "wire"]),
     ("inspect", &["flow", "decode", "time", "wire"]),
@@ -71,15 +73,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "app",
         &[
             "cli", "exit", "measure", "present", "changes", "evidence", "pipeline", "monitor", "legs", "diagnose",
-            "engine", "pcapng", "source", "filter", "text", "event", "classify", "inspect", "flow", "decode", "time",
-            "wire",
+            "engine", "capture", "platform", "pcapng", "source", "filter", "text", "event", "classify", "inspect",
+            "flow", "decode", "time", "wire",
         ],
     ),
     ("main", &["app", "cli", "exit"]),
 ];
 
 /// The modules that may touch files, threads, sockets and clocks.
-const AT_THE_EDGE: &[&str] = &["source", "pcapng", "pipeline", "present", "measure", "exit", "cli", "app", "main"];
+const AT_THE_EDGE: &[&str] =
+    &["source", "pcapng", "platform", "capture", "pipeline", "present", "measure", "exit", "cli", "app", "main"];
 
 /// What only those may name.
 const SYSTEM: &[&str] = &[

@@ -1,0 +1,289 @@
+//! A network device, by libpcap: its ring, its filter, its counters.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use pcap::{Active, Capture, Packet, Precision};
+
+use super::{Counters, Interface, append, frame};
+use crate::platform::{self, LinkState};
+use crate::source::{CHUNK_BYTES, Chunk};
+use crate::time::{MILLISECOND, Timestamp};
+
+/// How long the kernel may hold frames back to hand over many at once, in milliseconds: little enough for a screen
+/// that changes four times a second, and 50 wake-ups a second at most where little comes.
+const RETIRE_MS: i32 = 20;
+/// How much longer a frame may be on its way from its time stamp to us, for our own threads' sake.
+const SLACK: u64 = 30 * MILLISECOND;
+/// The most frames that are taken at a time: some of them, merged by the driver, may have 64 kB.
+const MOST_FRAMES: usize = 128;
+/// Bytes for which a frame is counted when it is decided how many to take.
+const USUAL_FRAME: usize = 2_048;
+
+/// What a read came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Frames were added.
+    Frames,
+    /// None waits, and all until then were given.
+    Quiet(Timestamp),
+}
+
+/// Why a device gives no frames.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It is down, and may come up again.
+    Down,
+    /// It is there no more, or another has taken its name.
+    Gone,
+    /// The system says this.
+    Failed(String),
+}
+
+/// Where frames come from.
+pub trait Device: Send {
+    /// What is known of it.
+    fn interface(&self) -> &Interface;
+    /// Adds frames to `chunk`, about a chunk's worth; waits up to `wait` if none is there.
+    ///
+    /// # Errors
+    /// It gives none.
+    fn read(&mut self, chunk: &mut Chunk, wait: Duration) -> Result<Read, Trouble>;
+    /// What it has counted so far.
+    fn counters(&mut self) -> Counters;
+}
+
+/// How a device is to be opened.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A capture filter, as tcpdump has them.
+    pub filter: Option<String>,
+    /// The most bytes of a frame; 0 is no limit.
+    pub snaplen: u32,
+    /// Whether frames for others are wanted.
+    pub promiscuous: bool,
+    /// Bytes of the kernel's ring.
+    pub ring: usize,
+}
+
+/// Why a device cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no device of that name.
+    #[error("{name}: no such interface; `relayscope interfaces` lists those there are")]
+    NoSuch {
+        /// What was asked for.
+        name: String,
+    },
+    /// We may not.
+    #[error("{name}: no permission to capture; `relayscope doctor` says how to get it (sudo, or setcap once)")]
+    Permission {
+        /// What was asked for.
+        name: String,
+    },
+    /// The filter is none.
+    #[error("the capture filter '{filter}' is none: {why}")]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// What libpcap says of it.
+        why: String,
+    },
+    /// The system says this.
+    #[error("{name}: cannot be captured on: {why}")]
+    Failed {
+        /// What was asked for.
+        name: String,
+        /// What libpcap says.
+        why: String,
+    },
+}
+
+/// A device that is there.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// What the system calls it.
+    pub name: String,
+    /// What else is said of it.
+    pub description: Option<String>,
+    /// Its addresses.
+    pub addresses: Vec<std::net::IpAddr>,
+    /// It is up and has a link.
+    pub running: bool,
+    /// It is the machine itself.
+    pub loopback: bool,
+}
+
+/// The devices that frames can be captured on, in the order by which they are numbered from 1.
+///
+/// # Errors
+/// As libpcap has them.
+pub fn list() -> Result<Vec<Listed>, pcap::Error> {
+    let listed = |device: pcap::Device| Listed {
+        addresses: device.addresses.iter().map(|address| address.addr).collect(),
+        running: device.flags.is_up() && device.flags.is_running(),
+        loopback: device.flags.is_loopback(),
+        name: device.name,
+        description: device.desc,
+    };
+    Ok(pcap::Device::list()?.into_iter().map(listed).collect())
+}
+
+/// A device that libpcap has opened.
+pub struct Pcap {
+    interface: Interface,
+    /// What the system numbers it by: another of the same name has another number.
+    index: Option<u32>,
+    handle: Capture<Active>,
+    counted: Counters,
+    last: Option<pcap::Stat>,
+}
+
+impl Pcap {
+    /// Opens the device of that name, or number in the list of devices.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be opened, or the filter is none.
+    pub fn open(wanted: &str, settings: &Settings) -> Result<Pcap, OpenError> {
+        let name = name_of(wanted)?;
+        let failed = |error: pcap::Error| of(error, &name);
+        let snaplen = if settings.snaplen == 0 { MAX_SNAPLEN } else { settings.snaplen };
+        let open = |promiscuous| {
+            Capture::from_device(name.as_str())?
+                .buffer_size(i32::try_from(settings.ring).unwrap_or(i32::MAX))
+                .snaplen(i32::try_from(snaplen).unwrap_or(i32::MAX))
+                .timeout(RETIRE_MS)
+                .precision(Precision::Nano)
+                .promisc(promiscuous)
+                .open()
+        };
+        // a device of devices ("any") knows no promiscuous mode, and says so as if it were an error
+        let opened = open(settings.promiscuous && name != ANY);
+        let mut handle = opened.and_then(Capture::setnonblock).map_err(failed)?;
+        if let Some(filter) = &settings.filter {
+            handle.filter(filter, true).map_err(|e| OpenError::Filter { filter: filter.clone(), why: text(&e) })?;
+        }
+        let link = u16::try_from(handle.get_datalink().0).unwrap_or(u16::MAX);
+        let index = platform::interface_index(&name);
+        let interface = Interface { name, link, snaplen: settings.snaplen, filter: settings.filter.clone() };
+        Ok(Pcap { interface, index, handle, counted: Counters::default(), last: None })
+    }
+
+    /// Whether it gives no frames because it is down or gone.
+    fn trouble(&self) -> Option<Trouble> {
+        if self.interface.name == ANY {
+            return None;
+        }
+        match platform::link_state(&self.interface.name) {
+            LinkState::Unknown => None,
+            LinkState::Gone => Some(Trouble::Gone),
+            _ if platform::interface_index(&self.interface.name) != self.index => Some(Trouble::Gone),
+            LinkState::Down => Some(Trouble::Down),
+            LinkState::Up => None,
+        }
+    }
+
+    fn take(&mut self, chunk: &mut Chunk) -> Result<usize, pcap::Error> {
+        let link = self.interface.link;
+        let mut taken = 0usize;
+        while chunk.buf.len() < CHUNK_BYTES {
+            let room = (CHUNK_BYTES - chunk.buf.len()) / USUAL_FRAME;
+            let count = room.clamp(1, MOST_FRAMES);
+            let n = self.handle.dispatch(Some(count), |packet| push(chunk, link, &packet))?;
+            taken += n;
+            if n == 0 {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+}
+
+impl AsRawFd for Pcap {
+    fn as_raw_fd(&self) -> RawFd {
+        self.handle.as_raw_fd()
+    }
+}
+
+impl Device for Pcap {
+    fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    fn read(&mut self, chunk: &mut Chunk, wait: Duration) -> Result<Read, Trouble> {
+        let wait = PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX);
+        for attempt in 0..2 {
+            // whatever had come by now is there to be read, but for what the kernel holds back
+            let now = Timestamp(platform::now().0.saturating_sub(RETIRE_MS as u64 * MILLISECOND + SLACK));
+            match self.take(chunk) {
+                Ok(0) if attempt == 0 => {
+                    let mut waiting = [PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];
+                    // an interrupted wait is as good as one that is over
+                    let _ = poll(&mut waiting, wait);
+                }
+                Ok(0) => return self.trouble().map_or(Ok(Read::Quiet(now)), Err),
+                Ok(_) => return Ok(Read::Frames),
+                Err(error) => return Err(self.trouble().unwrap_or_else(|| Trouble::Failed(text(&error)))),
+            }
+        }
+        Ok(Read::Quiet(Timestamp(0)))
+    }
+
+    fn counters(&mut self) -> Counters {
+        // the system's counts have 32 bits and begin again at 0
+        if let Ok(now) = self.handle.stats() {
+            let last = self.last.unwrap_or(pcap::Stat { received: 0, dropped: 0, if_dropped: 0 });
+            self.counted = self.counted.and(Counters {
+                received: u64::from(now.received.wrapping_sub(last.received)),
+                kernel_drops: u64::from(now.dropped.wrapping_sub(last.dropped)),
+                interface_drops: u64::from(now.if_dropped.wrapping_sub(last.if_dropped)),
+            });
+            self.last = Some(now);
+        }
+        self.counted
+    }
+}
+
+/// The device of all devices.
+pub const ANY: &str = "any";
+/// What libpcap takes for no limit.
+const MAX_SNAPLEN: u32 = 262_144;
+
+fn push(chunk: &mut Chunk, link: u16, packet: &Packet<'_>) {
+    let header = packet.header;
+    let (seconds, fraction) = (header.ts.tv_sec, header.ts.tv_usec);
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    let nanos = u64::try_from(fraction).unwrap_or(0) * platform::NANOS_PER_FRACTION;
+    append(chunk, &frame(Timestamp::from_parts(seconds, nanos), link, header.len, packet.data));
+}
+
+/// The name of the device that is meant: by its name, or its number in the list.
+fn name_of(wanted: &str) -> Result<String, OpenError> {
+    let no_such = || OpenError::NoSuch { name: wanted.to_owned() };
+    if platform::link_state(wanted).is_there() {
+        return Ok(wanted.to_owned());
+    }
+    let devices = list().map_err(|error| of(error, wanted))?;
+    let by_number = wanted.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).and_then(|n| devices.get(n));
+    let device = devices.iter().find(|device| device.name == wanted).or(by_number);
+    device.map(|device| device.name.clone()).ok_or_else(no_such)
+}
+
+fn of(error: pcap::Error, name: &str) -> OpenError {
+    let (name, why) = (name.to_owned(), text(&error));
+    if ["ermission", "not permitted"].iter().any(|word| why.contains(word)) {
+        OpenError::Permission { name }
+    } else if why.contains("No such device") {
+        OpenError::NoSuch { name }
+    } else {
+        OpenError::Failed { name, why }
+    }
+}
+
+fn text(error: &pcap::Error) -> String {
+    match error {
+        pcap::Error::PcapError(text) => text.trim().to_owned(),
+        other => other.to_string(),
+    }
+}

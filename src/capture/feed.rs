@@ -1,0 +1,357 @@
+//! Devices at work, each on a thread of its own, and the one queue that their frames wait in.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::device::{Device, Read, Trouble};
+use super::merge::{HOLD, Merge};
+use super::{Batch, Counters, Interface};
+use crate::platform;
+use crate::source::CHUNK_BYTES;
+use crate::time::Timestamp;
+
+/// Bytes that may wait to be analyzed. Beyond that frames wait in the kernel's ring.
+const QUEUE: usize = 64 << 20;
+/// The most memory of a batch that is used again.
+const SPARE: usize = 4 * CHUNK_BYTES;
+/// How many such batches are kept: what fills the queue.
+const SPARES: usize = 64;
+/// How long a device waits for frames before it says that there are none.
+const WAIT: Duration = Duration::from_millis(100);
+/// How often a device that is down is looked at.
+const DOWN: Duration = Duration::from_millis(200);
+/// How often counters are read.
+const COUNT: Duration = Duration::from_millis(250);
+/// The longest that frames of before the end are still taken once it was asked for.
+const LAST: Duration = Duration::from_secs(2);
+
+/// What comes out of a feed.
+#[derive(Debug)]
+pub enum Event {
+    /// Frames.
+    Frames(Batch),
+    /// No frame waits, and all until then were given.
+    Quiet(Timestamp),
+    /// A device gives none for now, or does so again.
+    Link {
+        /// Its place among those that were opened.
+        device: usize,
+        /// It is up again.
+        up: bool,
+    },
+    /// A device will give no more.
+    Lost {
+        /// Its place among those that were opened.
+        device: usize,
+        /// Why, in words.
+        why: Trouble,
+    },
+    /// No device will give any more.
+    End,
+}
+
+/// What a device's thread has to say.
+#[derive(Debug)]
+enum Message {
+    Frames(Batch),
+    Quiet(Timestamp),
+    Link(bool),
+    Lost(Trouble),
+    End,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<(usize, Message)>,
+    bytes: usize,
+    spare: Vec<Batch>,
+    counters: Vec<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    came: Condvar,
+    went: Condvar,
+    /// No more is wanted from this moment on; 0: not yet.
+    stop: AtomicBool,
+    /// Nobody takes anything any more.
+    closed: AtomicBool,
+}
+
+/// Gives batches back to be used again.
+#[derive(Clone, Debug)]
+pub struct Spare(Arc<Shared>);
+
+impl Spare {
+    /// Gives a batch back.
+    pub fn put(&self, mut batch: Batch) {
+        let mut queue = lock(&self.0.queue);
+        if batch.capacity() <= SPARE && queue.spare.len() < SPARES {
+            batch.clear();
+            queue.spare.push(batch);
+        }
+    }
+}
+
+/// Devices at work.
+#[derive(Debug)]
+pub struct Feed {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    interfaces: Vec<Interface>,
+    merge: Merge,
+    /// Devices that have not ended.
+    running: usize,
+    quiet: Option<Timestamp>,
+    begun: Instant,
+    ended: bool,
+}
+
+impl Feed {
+    /// Sets the devices to work.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(devices: Vec<Box<dyn Device>>) -> std::io::Result<Feed> {
+        let shared = Arc::new(Shared::default());
+        lock(&shared.queue).counters = vec![Counters::default(); devices.len()];
+        let interfaces: Vec<_> = devices.iter().map(|device| device.interface().clone()).collect();
+        let mut threads = Vec::new();
+        for (place, device) in devices.into_iter().enumerate() {
+            let shared = Arc::clone(&shared);
+            let name = format!("capture {}", device.interface().name);
+            let worker = Worker { place, device, shared, down: false, counted: now() };
+            threads.push(thread::Builder::new().name(name).spawn(move || worker.run())?);
+        }
+        let (merge, running) = (Merge::new(interfaces.len()), interfaces.len());
+        Ok(Feed { shared, threads, interfaces, merge, running, quiet: None, begun: now(), ended: false })
+    }
+
+    /// The devices.
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    /// Where used batches go.
+    pub fn spare(&self) -> Spare {
+        Spare(Arc::clone(&self.shared))
+    }
+
+    /// What each device has counted, a quarter of a second ago at most.
+    pub fn counters(&self) -> Vec<Counters> {
+        lock(&self.shared.queue).counters.clone()
+    }
+
+    /// How full the queue is, 0 to 1.
+    pub fn fill(&self) -> f64 {
+        lock(&self.shared.queue).bytes as f64 / QUEUE as f64
+    }
+
+    /// No more is wanted: what came until now is still given, then the end.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// What comes next; none if nothing did for `wait`.
+    pub fn next(&mut self, wait: Duration) -> Option<Event> {
+        let until = now() + wait;
+        loop {
+            if self.merge.is_waiting() {
+                let mut batch = self.fresh();
+                let spare = self.spare();
+                self.merge.pull(now().duration_since(self.begun), CHUNK_BYTES, &mut batch, |used| spare.put(used));
+                if !batch.from.is_empty() {
+                    return Some(Event::Frames(batch));
+                }
+                spare.put(batch);
+            }
+            if self.running == 0 {
+                return (!std::mem::replace(&mut self.ended, true)).then_some(Event::End);
+            }
+            let left = until.checked_duration_since(now())?;
+            let left = if self.merge.is_waiting() { left.min(HOLD / 10) } else { left };
+            if let Some(event) = self.receive(left).and_then(|(device, message)| self.sort(device, message)) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Deals with a message; gives what is to be told of it.
+    fn sort(&mut self, device: usize, message: Message) -> Option<Event> {
+        match message {
+            // one device's frames are in order
+            Message::Frames(batch) if self.interfaces.len() == 1 => Some(Event::Frames(batch)),
+            Message::Frames(batch) => {
+                self.merge.push(device, batch, now().duration_since(self.begun));
+                None
+            }
+            Message::Quiet(until) => {
+                self.merge.quiet(device, until);
+                let until = self.merge.until().filter(|until| self.quiet.is_none_or(|told| *until > told))?;
+                self.quiet = Some(until);
+                Some(Event::Quiet(until))
+            }
+            Message::Link(up) => Some(Event::Link { device, up }),
+            Message::Lost(why) => Some(Event::Lost { device, why }),
+            Message::End => {
+                self.merge.end(device);
+                self.running -= 1;
+                None
+            }
+        }
+    }
+
+    fn receive(&self, wait: Duration) -> Option<(usize, Message)> {
+        let queue = lock(&self.shared.queue);
+        let empty = |queue: &mut Queue| queue.messages.is_empty();
+        let waited = self.shared.came.wait_timeout_while(queue, wait, empty);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (device, message) = queue.messages.pop_front()?;
+        if let Message::Frames(batch) = &message {
+            queue.bytes -= batch.bytes();
+            self.shared.went.notify_all();
+        }
+        Some((device, message))
+    }
+
+    fn fresh(&self) -> Batch {
+        lock(&self.shared.queue).spare.pop().unwrap_or_default()
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.closed.store(true, Ordering::Relaxed);
+        self.shared.went.notify_all();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A device's thread.
+struct Worker {
+    place: usize,
+    device: Box<dyn Device>,
+    shared: Arc<Shared>,
+    down: bool,
+    counted: Instant,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut stopping = None;
+        loop {
+            if self.shared.closed.load(Ordering::Relaxed) {
+                break;
+            }
+            if stopping.is_none() && self.shared.stop.load(Ordering::Relaxed) {
+                stopping = Some((platform::now(), now() + LAST));
+            }
+            if !self.turn(stopping) {
+                break;
+            }
+            if now().duration_since(self.counted) >= COUNT {
+                self.count();
+            }
+        }
+        self.count();
+        self.say(Message::End);
+    }
+
+    /// Reads once; false if that was the last time.
+    fn turn(&mut self, stopping: Option<(Timestamp, Instant)>) -> bool {
+        let mut batch = lock(&self.shared.queue).spare.pop().unwrap_or_default();
+        let read = self.device.read(&mut batch.chunk, WAIT);
+        if self.down && read.is_ok() {
+            self.down = false;
+            self.say(Message::Link(true));
+        }
+        match read {
+            Ok(Read::Frames) => {
+                let goes_on = stopping.is_none_or(|(end, latest)| {
+                    let kept = batch.chunk.frames.iter().take_while(|frame| frame.ts <= end).count();
+                    let all = kept == batch.chunk.frames.len();
+                    batch.chunk.frames.truncate(kept);
+                    all && now() < latest
+                });
+                batch.from.resize(batch.chunk.frames.len(), self.place as u16);
+                self.give(batch);
+                goes_on
+            }
+            Ok(Read::Quiet(until)) => {
+                self.say(Message::Quiet(until));
+                stopping.is_none()
+            }
+            Err(Trouble::Down) => {
+                if !std::mem::replace(&mut self.down, true) {
+                    self.say(Message::Link(false));
+                }
+                thread::sleep(DOWN);
+                self.say(Message::Quiet(platform::now()));
+                stopping.is_none()
+            }
+            Err(why) => {
+                self.say(Message::Lost(why));
+                false
+            }
+        }
+    }
+
+    fn count(&mut self) {
+        self.counted = now();
+        let counters = self.device.counters();
+        if let Some(place) = lock(&self.shared.queue).counters.get_mut(self.place) {
+            *place = counters;
+        }
+    }
+
+    /// Puts frames into the queue, once there is room for them.
+    fn give(&mut self, batch: Batch) {
+        let shared = Arc::clone(&self.shared);
+        let full = |queue: &mut Queue| queue.bytes >= QUEUE && !shared.closed.load(Ordering::Relaxed);
+        let mut queue = lock(&shared.queue);
+        // what the kernel drops meanwhile must be seen meanwhile
+        while full(&mut queue) {
+            let waited = shared.went.wait_timeout_while(queue, COUNT, full);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            self.count();
+            queue = lock(&shared.queue);
+        }
+        queue.bytes += batch.bytes();
+        queue.messages.push_back((self.place, Message::Frames(batch)));
+        shared.came.notify_one();
+    }
+
+    fn say(&self, message: Message) {
+        let mut queue = lock(&self.shared.queue);
+        // hours without a frame are one message
+        if let (Message::Quiet(until), Some((place, Message::Quiet(last)))) = (&message, queue.messages.back_mut())
+            && *place == self.place
+        {
+            *last = (*last).max(*until);
+            return;
+        }
+        queue.messages.push_back((self.place, message));
+        self.shared.came.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The machine's time, for waiting.
+#[expect(clippy::disallowed_methods, reason = "a device is waited for; no result depends on for how long")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;

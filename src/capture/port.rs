@@ -1,0 +1,165 @@
+//! What comes in at a port, looked at as a mirror: for whom it is, what tags it has, what was merged on the way.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use crate::source::{Frame, LinkType};
+
+const ETHERNET: LinkType = LinkType(1);
+/// The longest frame that a wire carries whose hosts know no jumbo frames: 1,500 bytes, header and two tags.
+const LONGEST: u32 = 1_522;
+/// The most stations that are counted.
+const STATIONS: usize = 4_096;
+
+/// What was seen at a port.
+#[derive(Clone, Debug, Default)]
+pub struct Port {
+    /// Frames.
+    pub frames: u64,
+    /// Frames from one station to another, neither of which is this machine.
+    pub of_others: u64,
+    /// Frames to or from this machine.
+    pub own: u64,
+    /// Frames to groups of stations, or to all.
+    pub to_many: u64,
+    /// Frames with a VLAN tag.
+    pub tagged: u64,
+    /// Frames longer than the wire has them: merged by the driver.
+    pub merged: u64,
+    stations: HashSet<[u8; 6]>,
+    own_address: Option<[u8; 6]>,
+}
+
+/// Something that is to be said of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// Nothing came.
+    Silent,
+    /// Only what any port gets.
+    NoMirror,
+    /// It is a mirror of other stations' traffic.
+    Mirror,
+    /// Frames were merged.
+    Merged,
+    /// No frame has a tag.
+    Untagged,
+}
+
+impl Port {
+    /// The port of a device whose own address is this, where that is known.
+    pub fn new(own_address: Option<[u8; 6]>) -> Self {
+        Port { own_address, ..Port::default() }
+    }
+
+    /// Looks at a frame.
+    pub fn frame(&mut self, frame: &Frame<'_>) {
+        self.frames += 1;
+        let Some((to, rest)) = frame.bytes.split_first_chunk::<6>() else { return };
+        let Some((from, rest)) = rest.split_first_chunk::<6>() else { return };
+        if frame.link != ETHERNET {
+            return;
+        }
+        if self.stations.len() < STATIONS {
+            self.stations.insert(*from);
+        }
+        let tagged = matches!(rest, [0x81, 0x00, ..] | [0x88, 0xa8, ..]);
+        self.tagged += u64::from(tagged);
+        self.merged += u64::from(frame.len > LONGEST);
+        if to[0] & 1 == 1 {
+            self.to_many += 1;
+        } else if self.own_address.is_some_and(|own| own == *to || own == *from) {
+            self.own += 1;
+        } else {
+            self.of_others += 1;
+        }
+    }
+
+    /// How many stations sent.
+    pub fn stations(&self) -> usize {
+        self.stations.len()
+    }
+
+    /// What is to be said of it.
+    pub fn remarks(&self) -> Vec<Remark> {
+        if self.frames == 0 {
+            return vec![Remark::Silent];
+        }
+        // a switch floods what it does not know yet, a frame now and then
+        let mirrors = self.of_others > 20 && self.of_others > self.own / 10;
+        let mut remarks = vec![if mirrors { Remark::Mirror } else { Remark::NoMirror }];
+        remarks.extend((self.merged > 0).then_some(Remark::Merged));
+        remarks.extend((mirrors && self.tagged == 0).then_some(Remark::Untagged));
+        remarks
+    }
+}
+
+impl Remark {
+    /// What to do about it; none if it is well.
+    pub const fn todo(self) -> Option<&'static str> {
+        match self {
+            Remark::Silent => {
+                Some("is this the port that the switch mirrors to, is the cable in, and does the source carry traffic?")
+            }
+            Remark::NoMirror => Some("set the switch to mirror the recorder's port to this one, both directions"),
+            Remark::Mirror => None,
+            Remark::Merged => {
+                Some("that hides losses and times: `sudo ethtool -K IFACE gro off lro off` has them as they were sent")
+            }
+            Remark::Untagged => Some(
+                "right for the mirror of an access port or of one VLAN; if its source is a trunk, the switch took them off",
+            ),
+        }
+    }
+
+    /// Whether it keeps the port from being of use.
+    pub const fn is_wrong(self) -> bool {
+        matches!(self, Remark::Silent | Remark::NoMirror)
+    }
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Remark::Silent => "nothing came in",
+            Remark::NoMirror => {
+                "this is no mirror port: only this machine's own traffic came in, and what goes to everybody"
+            }
+            Remark::Mirror => "this is a mirror port: traffic between other stations comes in",
+            Remark::Merged => "frames longer than the wire has them came in: the driver merges segments",
+            Remark::Untagged => "no frame has a VLAN tag",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::frame;
+    use crate::time::Timestamp;
+
+    const OWN: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+    /// To whom, from whom, of what kind, how long.
+    type Sent = ([u8; 6], [u8; 6], [u8; 2], u32);
+
+    fn port(frames: &[Sent]) -> Port {
+        let mut port = Port::new(Some(OWN));
+        for (to, from, kind, len) in frames {
+            let bytes = [&to[..], from, kind, &[0; 46]].concat();
+            port.frame(&frame(Timestamp(0), 1, *len, &bytes));
+        }
+        port
+    }
+
+    #[test]
+    fn mirrors_and_others() {
+        let (a, b, all, ip) = ([2, 0, 0, 0, 0, 8], [2, 0, 0, 0, 0, 9], [0xff; 6], [8, 0]);
+        assert_eq!(port(&[]).remarks(), [Remark::Silent]);
+        assert_eq!(port(&[(OWN, a, ip, 60), (a, OWN, ip, 60), (all, a, ip, 60)]).remarks(), [Remark::NoMirror]);
+        let mirror = port(&[(a, b, ip, 60); 30]);
+        assert_eq!((mirror.remarks(), mirror.stations()), (vec![Remark::Mirror, Remark::Untagged], 1));
+        assert_eq!(port(&[(a, b, [0x81, 0], 60); 30]).remarks(), [Remark::Mirror]);
+        let merged = port(&[(a, b, [0x81, 0], 9_000); 30]);
+        assert_eq!(merged.remarks(), [Remark::Mirror, Remark::Merged]);
+    }
+}
