@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use super::asked::Asked;
 use super::ast::{End, Expr, HostPattern, Measure, State, Term, TextKey};
 use super::known::Known;
 use super::text::Pattern;
-use crate::event::FlowRecord;
 
 /// Whether the flow passes the expression.
-pub(super) fn expr(expr: &Expr, flow: &FlowRecord<'_>, known: &Known<'_>) -> bool {
+pub(super) fn expr(expr: &Expr, flow: &impl Asked, known: &Known<'_>) -> bool {
     match expr {
         Expr::Or(parts) => parts.iter().any(|e| self::expr(e, flow, known)),
         Expr::And(parts) => parts.iter().all(|e| self::expr(e, flow, known)),
@@ -18,55 +18,40 @@ pub(super) fn expr(expr: &Expr, flow: &FlowRecord<'_>, known: &Known<'_>) -> boo
     }
 }
 
-fn term(term: &Term, flow: &FlowRecord<'_>, known: &Known<'_>) -> bool {
+fn term(term: &Term, flow: &impl Asked, known: &Known<'_>) -> bool {
     match term {
         Term::Word(pattern) => word(pattern, flow),
-        Term::Class(classes) => classes.contains(&flow.class),
+        Term::Class(classes) => classes.contains(&flow.class()),
         Term::Host(end, hosts) => hosts.iter().any(|h| host(*end, h, flow)),
         Term::Port(ranges) => {
-            let ports = [flow.src_port, flow.dest_port];
+            let ports = flow.ends().map(|(_, port)| port);
             ranges.iter().any(|r| ports.iter().flatten().any(|p| r.contains(*p)))
         }
-        Term::Vlan(ranges) => ranges.iter().any(|r| flow.vlan.iter().any(|v| r.contains(*v))),
-        Term::Id(ids) => ids.contains(&flow.flow_id),
+        Term::Vlan(ranges) => ranges.iter().any(|r| flow.vlans().any(|v| r.contains(v))),
+        Term::Id(ids) => ids.contains(&flow.id()),
         Term::State(states) => states.iter().any(|s| state(*s, flow, known)),
         Term::Text(key, patterns) => patterns.iter().any(|p| text(*key, p, flow, known)),
         Term::Compare(measure, op, value) => self::measure(*measure, flow).is_some_and(|v| op.holds(v, *value)),
-        Term::Severity(op, severity) => known.severity(flow.flow_id).is_some_and(|found| op.holds(found, *severity)),
+        Term::Severity(op, severity) => known.severity(flow.id()).is_some_and(|found| op.holds(found, *severity)),
     }
 }
 
-/// The names by which the flow itself called its responder, or what it asked a proxy for.
-fn host_names<'f>(flow: &'f FlowRecord<'_>) -> impl Iterator<Item = &'f str> {
-    let tls = flow.tls.as_ref().and_then(|t| t.sni.as_deref());
-    let http = flow.http.iter().filter_map(|h| h.host.as_deref());
-    let proxy = flow.via_proxy.as_ref().map(|p| &*p.authority);
-    tls.into_iter().chain(quic_name(flow)).chain(http).chain(proxy)
+fn word(pattern: &Pattern, flow: &impl Asked) -> bool {
+    pattern.found_in(flow.class().name())
+        || flow.subclasses().any(|s| pattern.found_in(s))
+        || flow.region().is_some_and(|r| pattern.found_in(r))
+        || flow.host_names().chain(flow.dns_names()).any(|n| pattern.found_in(n))
+        || flow.ends().iter().any(|(ip, _)| AddressText::of(*ip).with(|text| pattern.found_in(text)))
 }
 
-fn quic_name<'f>(flow: &'f FlowRecord<'_>) -> Option<&'f str> {
-    flow.quic.as_ref().and_then(|q| q.sni.as_deref())
-}
-
-fn dns_names<'f>(flow: &'f FlowRecord<'_>) -> impl Iterator<Item = &'f str> {
-    flow.dns.iter().flat_map(|d| d.qname.as_deref().into_iter().chain(d.answers.iter().map(|a| &**a)))
-}
-
-fn word(pattern: &Pattern, flow: &FlowRecord<'_>) -> bool {
-    pattern.found_in(flow.class.name())
-        || flow.subclass.iter().any(|s| pattern.found_in(s))
-        || flow.region.as_deref().is_some_and(|r| pattern.found_in(r))
-        || host_names(flow).chain(dns_names(flow)).any(|n| pattern.found_in(n))
-        || [flow.src_ip, flow.dest_ip].iter().any(|ip| AddressText::of(*ip).with(|text| pattern.found_in(text)))
-}
-
-fn host(end: End, host: &HostPattern, flow: &FlowRecord<'_>) -> bool {
+fn host(end: End, host: &HostPattern, flow: &impl Asked) -> bool {
+    let [(orig, _), (resp, _)] = flow.ends();
     match (host, end) {
-        (HostPattern::Net(net), End::Either) => net.contains(flow.src_ip) || net.contains(flow.dest_ip),
-        (HostPattern::Net(net), End::Originator) => net.contains(flow.src_ip),
-        (HostPattern::Net(net), End::Responder) => net.contains(flow.dest_ip),
+        (HostPattern::Net(net), End::Either) => net.contains(orig) || net.contains(resp),
+        (HostPattern::Net(net), End::Originator) => net.contains(orig),
+        (HostPattern::Net(net), End::Responder) => net.contains(resp),
         (HostPattern::Name(_), End::Originator) => false,
-        (HostPattern::Name(pattern), _) => host_names(flow).any(|name| pattern.names(without_port(name))),
+        (HostPattern::Name(pattern), _) => flow.host_names().any(|name| pattern.names(without_port(name))),
     }
 }
 
@@ -78,81 +63,59 @@ fn without_port(name: &str) -> &str {
     }
 }
 
-fn text(key: TextKey, pattern: &Pattern, flow: &FlowRecord<'_>, known: &Known<'_>) -> bool {
+fn text(key: TextKey, pattern: &Pattern, flow: &impl Asked, known: &Known<'_>) -> bool {
     match key {
-        TextKey::Sni => {
-            let tls = flow.tls.as_ref().and_then(|t| t.sni.as_deref());
-            tls.into_iter().chain(quic_name(flow)).any(|n| pattern.names(n))
-        }
-        TextKey::QuicSni => quic_name(flow).is_some_and(|n| pattern.names(n)),
-        TextKey::QuicVersion => {
-            flow.quic.as_ref().and_then(|q| q.version.as_deref()).is_some_and(|version| pattern.is(version))
-        }
-        TextKey::Dns => dns_names(flow).any(|n| pattern.names(n)),
-        TextKey::Region => flow.region.as_deref().is_some_and(|r| pattern.is(r)),
-        TextKey::Proto => pattern.is(&flow.proto) || protocols(flow).chain(flow.app_proto).any(|p| pattern.is(p)),
-        TextKey::Flag => flow.flags.iter().any(|f| pattern.is(f)),
-        TextKey::Tunnel => flow.tunnel.iter().any(|t| pattern.is(t)),
-        TextKey::Subclass => flow.subclass.iter().any(|s| pattern.is(s)),
-        TextKey::Ja4 => flow.tls.as_ref().and_then(|t| t.ja4.as_ref()).is_some_and(|j| j.iter().any(|j| pattern.is(j))),
-        TextKey::Community => flow.community_id.as_deref().is_some_and(|id| match pattern {
-            Pattern::Glob(text) | Pattern::Literal(text) => text == id,
-            Pattern::Regex(_) => pattern.is(id),
+        TextKey::Sni => flow.server_names().any(|n| pattern.names(n)),
+        TextKey::QuicSni => flow.quic_name().is_some_and(|n| pattern.names(n)),
+        TextKey::QuicVersion => flow.quic_version().is_some_and(|version| pattern.is(version)),
+        TextKey::Dns => flow.dns_names().any(|n| pattern.names(n)),
+        TextKey::Region => flow.region().is_some_and(|r| pattern.is(r)),
+        TextKey::Proto => flow.protocols().any(|p| pattern.is(p)),
+        TextKey::Flag => flow.flags().any(|f| pattern.is(f)),
+        TextKey::Tunnel => flow.tunnels().any(|t| pattern.is(t)),
+        TextKey::Subclass => flow.subclasses().any(|s| pattern.is(s)),
+        TextKey::Ja4 => flow.ja4().any(|j| pattern.is(j)),
+        TextKey::Community => flow.community_id().is_some_and(|id| match pattern {
+            Pattern::Glob(text) | Pattern::Literal(text) => *text == id,
+            Pattern::Regex(_) => pattern.is(&id),
         }),
-        TextKey::Role => [flow.src_ip, flow.dest_ip].iter().any(|host| known.is_role(*host, pattern)),
-        TextKey::Finding => known.is_found(flow.flow_id, pattern),
+        TextKey::Role => flow.ends().iter().any(|(host, _)| known.is_role(*host, pattern)),
+        TextKey::Finding => known.is_found(flow.id(), pattern),
     }
 }
 
-fn protocols(flow: &FlowRecord<'_>) -> impl Iterator<Item = &'static str> {
-    [
-        ("tls", flow.tls.is_some()),
-        ("quic", flow.quic.is_some()),
-        ("dns", !flow.dns.is_empty()),
-        ("http", !flow.http.is_empty()),
-        ("stun", flow.stun.is_some()),
-        ("sctp", flow.sctp.is_some()),
-        ("rtp", flow.rtp.is_some()),
-        ("icmp6", flow.proto == "IPv6-ICMP"),
-    ]
-    .into_iter()
-    .filter_map(|(name, seen)| seen.then_some(name))
-}
-
-fn state(state: State, flow: &FlowRecord<'_>, known: &Known<'_>) -> bool {
-    let is = |words: &[&str]| flow.flow.conn_state.is_some_and(|s| words.contains(&s));
+fn state(state: State, flow: &impl Asked, known: &Known<'_>) -> bool {
+    let is = |words: &[&str]| flow.conn_state().is_some_and(|s| words.contains(&s));
     match state {
         State::Open => is(&["S1", "S2", "S3"]),
         State::Closed => is(&["SF"]),
         State::Unanswered => is(&["S0", "SH"]),
         State::Refused => is(&["REJ"]),
         State::Reset => is(&["RSTO", "RSTR", "RSTOS0", "RSTRH"]),
-        State::Midstream => flow.flow.midstream,
-        State::OneSided => flow.flow.one_sided,
-        State::Interim => flow.flow.interim,
-        State::Held => known.is_held(flow.flow_id),
+        State::Midstream => flow.is_midstream(),
+        State::OneSided => flow.is_one_sided(),
+        State::Interim => flow.is_interim(),
+        State::Held => known.is_held(flow.id()),
         zeek => is(&[zeek.text()]),
     }
 }
 
 /// A number of the flow in SI units, where it has one.
-fn measure(measure: Measure, flow: &FlowRecord<'_>) -> Option<f64> {
-    let counts = &flow.flow;
-    let sum = |a: u64, b: u64| a.saturating_add(b) as f64;
+fn measure(measure: Measure, flow: &impl Asked) -> Option<f64> {
     match measure {
-        Measure::Conf => Some(flow.confidence),
-        Measure::Rate if counts.age > 0.0 => {
-            Some(sum(counts.payload_toserver, counts.payload_toclient) * 8.0 / counts.age)
+        Measure::Conf => Some(flow.confidence()),
+        Measure::Rate => {
+            let age = flow.age();
+            (age > 0.0).then(|| flow.payload() as f64 * 8.0 / age)
         }
-        Measure::Rate => None,
-        Measure::Rtt => flow.tcp.as_ref()?.rtt_min,
+        Measure::Rtt => flow.rtt(),
         Measure::Retrans => {
-            let frames = sum(counts.pkts_toserver, counts.pkts_toclient) - counts.duplicates as f64;
-            Some(flow.tcp.as_ref()?.retransmissions as f64 / frames.max(1.0))
+            let frames = flow.packets() as f64 - flow.duplicates() as f64;
+            Some(flow.retransmissions()? as f64 / frames.max(1.0))
         }
-        Measure::Age => Some(counts.age),
-        Measure::Bytes => Some(sum(counts.bytes_toserver, counts.bytes_toclient)),
-        Measure::Pkts => Some(sum(counts.pkts_toserver, counts.pkts_toclient)),
+        Measure::Age => Some(flow.age()),
+        Measure::Bytes => Some(flow.bytes() as f64),
+        Measure::Pkts => Some(flow.packets() as f64),
     }
 }
 

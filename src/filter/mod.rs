@@ -28,6 +28,7 @@
 //! - Without a diagnosis nothing is found, so these but `role:` match nothing; [`Filter::asks_findings`] tells them, so
 //!   that a caller can say it.
 
+mod asked;
 mod ast;
 mod known;
 mod lex;
@@ -39,11 +40,11 @@ mod text;
 use std::fmt;
 use std::str::FromStr;
 
+pub use asked::Asked;
 pub use ast::{End, Expr, HostPattern, Measure, Net, Op, Range, State, Term, TextKey};
 pub use known::Known;
 pub use text::{Pattern, Regex};
 
-use crate::event::FlowRecord;
 use crate::text::safe::safe;
 
 /// A parsed filter. The empty filter passes every flow.
@@ -58,8 +59,8 @@ impl Filter {
         Ok(Filter { expr: parse::parse(text)? })
     }
 
-    /// Whether the flow passes, by its record and by what is known beside it.
-    pub fn matches(&self, flow: &FlowRecord<'_>, known: &Known<'_>) -> bool {
+    /// Whether the flow passes, by itself and by what is known beside it.
+    pub fn matches(&self, flow: &impl Asked, known: &Known<'_>) -> bool {
         self.expr.as_ref().is_none_or(|e| matches::expr(e, flow, known))
     }
 

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::{HttpRecord, QuicRecord};
+use crate::event::{FlowRecord, HttpRecord, QuicRecord};
 use crate::present::sample;
 
 fn passes(text: &str, flow: &FlowRecord<'_>) -> bool {
