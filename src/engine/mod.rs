@@ -30,6 +30,7 @@ mod hellos;
 pub mod learn;
 pub mod learnt;
 pub mod leg;
+pub mod light;
 mod media;
 pub mod naming;
 pub mod neighbours;

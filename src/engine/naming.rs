@@ -197,6 +197,11 @@ impl<'a> Naming<'a> {
         Knowledge { catalogue: &self.base.catalogue, rules: &self.base.rules, names: &self.names, roles: &self.roles }
     }
 
+    /// What the user says of the site.
+    pub fn site(&self) -> &Site {
+        &self.base.site
+    }
+
     /// Who is what.
     pub fn roles(&self) -> &Roles {
         &self.roles

@@ -58,6 +58,11 @@ impl Neighbours {
         }
     }
 
+    /// Every address with the station that claimed it last, in no telling order.
+    pub fn stations(&self) -> impl Iterator<Item = (Ipv4Addr, [u8; 6])> {
+        self.claims.iter().map(|(ip, claims)| (*ip, claims.latest))
+    }
+
     /// All addresses that any station claims: those of the captured link, in order.
     pub fn addresses(&self) -> Vec<Ipv4Addr> {
         let mut all: Vec<_> = self.claims.keys().copied().collect();

@@ -77,7 +77,7 @@ impl<'a> FlowView<'a> {
     }
 
     /// What is spoken: the innermost that is known. `subclass` tells what is within TLS or QUIC.
-    fn app_proto(&self, subclass: Subs) -> Option<&'static str> {
+    pub(super) fn app_proto(&self, subclass: Subs) -> Option<&'static str> {
         if self.flow.learnt == NONE {
             return None;
         }
@@ -168,7 +168,7 @@ impl<'a> FlowView<'a> {
         }
     }
 
-    fn via_proxy(&self, host: &str, port: u16) -> ViaProxy<'a> {
+    pub(super) fn via_proxy(&self, host: &str, port: u16) -> ViaProxy<'a> {
         let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         ViaProxy { ip: self.resp.0, port: self.resp.1, authority: Cow::Owned(authority) }
     }

@@ -11,7 +11,7 @@ impl<'a> FlowView<'a> {
         self.media()?.detail.as_deref()
     }
 
-    pub(super) fn sctp_record(&self) -> Option<SctpRecord> {
+    pub(in crate::engine) fn sctp_record(&self) -> Option<SctpRecord> {
         let known = self.media_detail().filter(|d| d.sctp != 0)?;
         let inside = self.flow.proto() == proto::UDP;
         let [src_port, dest_port] = self.flow.oriented(known.ports).map(|port| inside.then_some(port));
@@ -21,7 +21,7 @@ impl<'a> FlowView<'a> {
     }
 
     /// Streams that have shown themselves to be such; what else was counted by its looks is not told.
-    pub(super) fn rtp_record(&self) -> Option<RtpRecord> {
+    pub(in crate::engine) fn rtp_record(&self) -> Option<RtpRecord> {
         let known = self.media_detail()?;
         let flipped = self.flow.flipped();
         let proven = known.sources.iter().filter(|(source, _)| source.is_proven());

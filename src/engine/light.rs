@@ -1,0 +1,320 @@
+//! A flow in the light form that a table of many flows is made of: what is shown in a row, and all that a filter asks.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::analysis::{FlowView, is_one_sided};
+use crate::classify::verdict::Verdict;
+use crate::classify::words::{Flags, Subs};
+use crate::decode::proto;
+use crate::event::Class;
+use crate::filter::Asked;
+use crate::flow::key::community_id;
+use crate::time::{Timestamp, seconds};
+
+/// Texts, each kept once.
+#[derive(Debug, Default)]
+pub struct Texts {
+    known: HashSet<Arc<str>>,
+}
+
+impl Texts {
+    /// The one copy of `text`.
+    pub fn keep(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.known.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = text.into();
+        self.known.insert(Arc::clone(&new));
+        new
+    }
+}
+
+/// One flow. Pairs are by direction, the originator's first.
+#[derive(Clone, Debug)]
+pub struct Light {
+    /// Its id.
+    pub id: u64,
+    /// The frame of its first packet.
+    pub first_frame: u64,
+    /// First packet.
+    pub first: Timestamp,
+    /// Last packet.
+    pub last: Timestamp,
+    /// The originator's address and port.
+    pub orig: (IpAddr, u16),
+    /// The responder's address and port.
+    pub resp: (IpAddr, u16),
+    /// IP protocol number.
+    pub proto: u8,
+    /// The protocol's name, or its number.
+    pub proto_name: Cow<'static, str>,
+    /// What is spoken.
+    pub app_proto: Option<&'static str>,
+    /// What it is.
+    pub class: Class,
+    /// More closely.
+    pub subclass: Subs,
+    /// Oddities.
+    pub flags: Flags,
+    /// How sure the class is, 0 to 1.
+    pub confidence: f64,
+    /// The relay's region.
+    pub region: Option<Arc<str>>,
+    /// What the responder is called by the flow itself, else what it asked DNS for, else what DNS told the originator.
+    pub name: Option<Arc<str>>,
+    /// Frames.
+    pub pkts: [u64; 2],
+    /// Frame bytes on the wire.
+    pub bytes: [u64; 2],
+    /// Payload bytes.
+    pub payload: [u64; 2],
+    /// Frames that were mirror copies.
+    pub duplicates: u32,
+    /// How the connection stood, in Zeek's words.
+    pub conn_state: Option<&'static str>,
+    /// The smallest round trip of TCP, in seconds.
+    pub rtt: Option<f64>,
+    /// Segments that TCP sent again.
+    pub retransmissions: Option<u64>,
+    /// The capture began within it.
+    pub midstream: bool,
+    /// Only one direction was captured.
+    pub one_sided: bool,
+    /// It is over.
+    pub ended: bool,
+    /// What fewer flows have.
+    rare: Option<Box<Rare>>,
+}
+
+/// What fewer flows have.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rare {
+    tls: bool,
+    tls_name: Option<Arc<str>>,
+    quic: bool,
+    quic_name: Option<Arc<str>>,
+    quic_version: Option<Cow<'static, str>>,
+    hosts: Vec<Arc<str>>,
+    proxy: Option<Arc<str>>,
+    dns: Vec<Arc<str>>,
+    ja4: Vec<Box<str>>,
+    within: Vec<&'static str>,
+    vlans: Vec<u16>,
+    tunnels: Vec<&'static str>,
+}
+
+impl Light {
+    /// Of a flow that is what `verdict` says.
+    pub fn of(view: &FlowView<'_>, verdict: &Verdict<'_>, texts: &mut Texts) -> Light {
+        let flow = view.flow;
+        let protocol = flow.proto();
+        let payload = flow.oriented(flow.payload);
+        let rare = rare(view, verdict, texts);
+        let region = verdict.region.as_deref().map(|region| texts.keep(region));
+        let troubles = view.tcp.map(|t| t.log.troubles());
+        Light {
+            id: view.id(),
+            first_frame: flow.first_frame,
+            first: flow.first,
+            last: flow.last,
+            orig: view.orig,
+            resp: view.resp,
+            proto: protocol,
+            proto_name: proto::name(protocol).map_or_else(|| Cow::Owned(protocol.to_string()), Cow::Borrowed),
+            app_proto: view.app_proto(verdict.subclass),
+            class: verdict.class,
+            subclass: verdict.subclass,
+            flags: verdict.flags,
+            confidence: verdict.confidence_f64(),
+            region,
+            name: rare.as_ref().and_then(Rare::name).cloned(),
+            pkts: flow.oriented(flow.pkts),
+            bytes: flow.oriented(flow.bytes),
+            payload,
+            duplicates: flow.duplicates,
+            conn_state: view.tcp.map(|t| t.conn_state(flow.flipped(), payload != [0, 0])),
+            rtt: view.tcp.and_then(|t| t.rtt.min()),
+            retransmissions: troubles.map(|t| t.iter().copied().flatten().map(|t| u64::from(t.retransmissions)).sum()),
+            midstream: flow.midstream(),
+            one_sided: is_one_sided(flow, view.tcp),
+            ended: flow.ended(),
+            rare: rare.map(Box::new),
+        }
+    }
+
+    /// Its ends, each with its port where the protocol has ports.
+    fn told_ports(&self) -> [(IpAddr, Option<u16>); 2] {
+        let ports = matches!(self.proto, proto::TCP | proto::UDP | proto::SCTP | proto::ICMP | proto::ICMP6);
+        [self.orig, self.resp].map(|(ip, port)| (ip, ports.then_some(port)))
+    }
+
+    fn rare<'s, T>(&'s self, of: impl FnOnce(&'s Rare) -> T) -> Option<T> {
+        self.rare.as_deref().map(of)
+    }
+}
+
+impl Rare {
+    /// The most telling name.
+    fn name(&self) -> Option<&Arc<str>> {
+        let hosts = self.hosts.first().or(self.proxy.as_ref());
+        self.tls_name.as_ref().or(self.quic_name.as_ref()).or(hosts).or(self.dns.first())
+    }
+}
+
+fn rare(view: &FlowView<'_>, verdict: &Verdict<'_>, texts: &mut Texts) -> Option<Rare> {
+    let mut rare = Rare {
+        vlans: view.flow.vlan.into_iter().filter(|id| *id != 0).collect(),
+        tunnels: view.shard.table.tunnels(view.flow).names().collect(),
+        ..Rare::default()
+    };
+    if let Some(tls) = view.tls() {
+        rare.tls = true;
+        rare.tls_name = tls.sni().map(|at| texts.keep(view.text(at.name)));
+        rare.ja4 = tls.detail.as_ref().map(|d| d.ja4.iter().map(|j| (**j).into()).collect()).unwrap_or_default();
+    }
+    if let Some(quic) = view.quic() {
+        rare.quic = true;
+        rare.quic_name = quic.sni.map(|at| texts.keep(view.text(at.name)));
+        rare.quic_version = (quic.version != 0).then(|| crate::inspect::quic::version_name(quic.version));
+    }
+    if let Some(http) = view.http() {
+        rare.hosts = http.exchanges.iter().filter_map(|e| e.host.as_deref()).map(|h| texts.keep(h)).collect();
+        rare.within.extend((!http.exchanges.is_empty()).then_some("http"));
+    }
+    let asked = verdict.via_proxy.map(|asked| view.via_proxy(asked.host.name, asked.port));
+    rare.proxy = asked.map(|asked| texts.keep(&asked.authority));
+    if let Some(list) = view.dns().and_then(|dns| dns.record.as_ref()).map(|kept| &kept.list) {
+        for exchange in list {
+            rare.dns.extend(exchange.qname.map(|name| texts.keep(view.text(name))));
+            rare.dns.extend(exchange.answers.iter().map(|answer| texts.keep(answer)));
+        }
+        rare.within.extend((!list.is_empty()).then_some("dns"));
+    }
+    let media = view.media();
+    rare.within.extend(view.stun().map(|_| "stun"));
+    rare.within.extend(view.sctp_record().map(|_| "sctp"));
+    rare.within.extend(media.and_then(|_| view.rtp_record()).map(|_| "rtp"));
+    rare.within.extend((view.flow.proto() == proto::ICMP6).then_some("icmp6"));
+    (rare != Rare::default()).then_some(rare)
+}
+
+impl Asked for Light {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn ends(&self) -> [(IpAddr, Option<u16>); 2] {
+        self.told_ports()
+    }
+
+    fn class(&self) -> Class {
+        self.class
+    }
+
+    fn subclasses(&self) -> impl Iterator<Item = &str> {
+        self.subclass.names().map(|name| -> &str { name })
+    }
+
+    fn flags(&self) -> impl Iterator<Item = &str> {
+        self.flags.names().map(|name| -> &str { name })
+    }
+
+    fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    fn confidence(&self) -> f64 {
+        self.confidence
+    }
+
+    fn server_names(&self) -> impl Iterator<Item = &str> {
+        self.rare(|r| r.tls_name.iter().chain(&r.quic_name)).into_iter().flatten().map(|name| &**name)
+    }
+
+    fn quic_name(&self) -> Option<&str> {
+        self.rare(|r| r.quic_name.as_deref()).flatten()
+    }
+
+    fn quic_version(&self) -> Option<&str> {
+        self.rare(|r| r.quic_version.as_deref()).flatten()
+    }
+
+    fn host_names(&self) -> impl Iterator<Item = &str> {
+        let others = self.rare(|r| r.hosts.iter().chain(&r.proxy)).into_iter().flatten();
+        self.server_names().chain(others.map(|name| &**name))
+    }
+
+    fn dns_names(&self) -> impl Iterator<Item = &str> {
+        self.rare(|r| r.dns.iter()).into_iter().flatten().map(|name| &**name)
+    }
+
+    fn protocols(&self) -> impl Iterator<Item = &str> {
+        let named = self.rare(|r| [("tls", r.tls), ("quic", r.quic)]).into_iter().flatten();
+        let named = named.filter_map(|(name, seen)| seen.then_some(name));
+        let within = self.rare(|r| r.within.iter().copied()).into_iter().flatten();
+        [&*self.proto_name].into_iter().chain(named).chain(within).chain(self.app_proto)
+    }
+
+    fn tunnels(&self) -> impl Iterator<Item = &str> {
+        self.rare(|r| r.tunnels.iter().copied()).into_iter().flatten()
+    }
+
+    fn vlans(&self) -> impl Iterator<Item = u16> {
+        self.rare(|r| r.vlans.iter().copied()).into_iter().flatten()
+    }
+
+    fn ja4(&self) -> impl Iterator<Item = &str> {
+        self.rare(|r| r.ja4.iter()).into_iter().flatten().map(|j| &**j)
+    }
+
+    fn community_id(&self) -> Option<String> {
+        Some(community_id(0, self.proto, self.orig, self.resp))
+    }
+
+    fn conn_state(&self) -> Option<&str> {
+        self.conn_state
+    }
+
+    fn is_midstream(&self) -> bool {
+        self.midstream
+    }
+
+    fn is_one_sided(&self) -> bool {
+        self.one_sided
+    }
+
+    fn is_interim(&self) -> bool {
+        !self.ended
+    }
+
+    fn age(&self) -> f64 {
+        seconds(self.last.since(self.first))
+    }
+
+    fn packets(&self) -> u64 {
+        self.pkts.iter().fold(0, |sum, n| sum.saturating_add(*n))
+    }
+
+    fn duplicates(&self) -> u64 {
+        u64::from(self.duplicates)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes.iter().fold(0, |sum, n| sum.saturating_add(*n))
+    }
+
+    fn payload(&self) -> u64 {
+        self.payload.iter().fold(0, |sum, n| sum.saturating_add(*n))
+    }
+
+    fn rtt(&self) -> Option<f64> {
+        self.rtt
+    }
+
+    fn retransmissions(&self) -> Option<u64> {
+        self.retransmissions
+    }
+}
