@@ -7,6 +7,7 @@ pub mod capture;
 pub mod changes;
 pub mod classify;
 pub mod cli;
+pub mod dash;
 pub mod decode;
 pub mod diagnose;
 pub mod engine;

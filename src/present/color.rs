@@ -53,6 +53,11 @@ impl Style {
         Style { coloured: true, narrow: false }
     }
 
+    /// Whether escape sequences are written.
+    pub const fn is_coloured(self) -> bool {
+        self.coloured
+    }
+
     /// For a terminal of so many columns.
     pub const fn in_columns(self, columns: usize) -> Self {
         Style { narrow: columns < WIDE, ..self }

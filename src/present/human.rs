@@ -90,7 +90,7 @@ pub(super) fn push_wrapped(
 }
 
 /// Breaks text at blanks into lines of at most `width` columns; a longer word is broken where it must.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in text.split(' ') {
@@ -179,7 +179,7 @@ fn about_site(page: &mut Page, diagnosis: &Diagnosis) {
 }
 
 /// Date and time to the second.
-pub(super) fn clock(at: crate::time::Timestamp) -> String {
+pub(crate) fn clock(at: crate::time::Timestamp) -> String {
     Rfc3339(at).to_string().chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
 }
 
@@ -259,7 +259,7 @@ fn confidences(totals: &ClassTotals, narrow: bool) -> String {
 }
 
 /// Keeps the end of a text that is wider than `width` columns.
-pub(super) fn left_ellipsis(text: &str, width: usize) -> String {
+pub(crate) fn left_ellipsis(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {
         return text.to_owned();

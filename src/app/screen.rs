@@ -1,0 +1,237 @@
+//! The terminal: what is typed goes to the dashboard, what it draws goes to the screen.
+//!
+//! All that happens comes through one channel: keys, signals, snapshots. The screen is drawn when something has happened,
+//! and at no other time. Whatever ends the program, the terminal is given back as it was.
+
+use std::io::{self, Stdout, Write};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, Once, PoisonError};
+
+use anyhow::{Context, Result};
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event, KeyCode, KeyEvent,
+    KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
+};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{cursor, execute};
+use data_encoding::BASE64;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+
+use crate::dash::draw::draw;
+use crate::dash::key::{Code, Key};
+use crate::dash::state::Dash;
+use crate::dash::theme::Role;
+use crate::dash::update::{Action, Effect};
+
+/// How many lines one turn of the wheel moves.
+const WHEEL: i32 = 3;
+
+/// What happens.
+pub(super) enum Happening {
+    /// To the dashboard.
+    Action(Action),
+    /// The program is to end.
+    Stop,
+    /// It was stopped and goes on (job control): the screen is someone else's meanwhile.
+    Resumed,
+}
+
+/// Where things that happen are told.
+pub(super) type Teller = Sender<Happening>;
+
+/// The world that the dashboard asks things of.
+pub(super) trait World {
+    /// Does what is asked; says what came of it.
+    fn perform(&mut self, effect: Effect, teller: &Teller);
+    /// More is wanted of that flow.
+    fn want(&mut self, flow: Option<u64>);
+}
+
+/// A channel for all that happens, with the keyboard and signals told there.
+pub(super) fn happenings() -> Result<(Teller, Receiver<Happening>)> {
+    let (teller, happenings) = channel();
+    tell_signals(teller.clone())?;
+    Ok((teller, happenings))
+}
+
+fn tell_signals(teller: Teller) -> Result<()> {
+    use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGCONT])
+        .context("signals cannot be handled")?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in &mut signals {
+                let happening = if signal == SIGCONT { Happening::Resumed } else { Happening::Stop };
+                if teller.send(happening).is_err() {
+                    return;
+                }
+            }
+        })
+        .context("no thread can be had for signals")?;
+    Ok(())
+}
+
+fn tell_keys(teller: Teller) -> Result<()> {
+    std::thread::Builder::new()
+        .name("keys".to_owned())
+        .spawn(move || {
+            loop {
+                let happening = match crossterm::event::read() {
+                    Ok(event) => action(event).map(Happening::Action),
+                    // the terminal is gone
+                    Err(_) => Some(Happening::Stop),
+                };
+                let last = matches!(happening, Some(Happening::Stop));
+                if happening.is_some_and(|happening| teller.send(happening).is_err()) || last {
+                    return;
+                }
+            }
+        })
+        .context("no thread can be had for the keyboard")?;
+    Ok(())
+}
+
+/// What an event of the terminal means.
+fn action(event: Event) -> Option<Action> {
+    Some(match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => Action::Key(of_key(key)?),
+        Event::Paste(text) => Action::Paste(text),
+        Event::Resize(columns, lines) => Action::Resize(columns, lines),
+        Event::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => Action::Click(mouse.column, mouse.row),
+            MouseEventKind::ScrollDown => Action::Wheel(WHEEL),
+            MouseEventKind::ScrollUp => Action::Wheel(-WHEEL),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+fn of_key(key: KeyEvent) -> Option<Key> {
+    let code = match key.code {
+        KeyCode::Char(c) => Code::Char(c),
+        KeyCode::Enter => Code::Enter,
+        KeyCode::Esc => Code::Esc,
+        KeyCode::Tab => Code::Tab,
+        KeyCode::BackTab => Code::BackTab,
+        KeyCode::Backspace => Code::Backspace,
+        KeyCode::Delete => Code::Delete,
+        KeyCode::Left => Code::Left,
+        KeyCode::Right => Code::Right,
+        KeyCode::Up => Code::Up,
+        KeyCode::Down => Code::Down,
+        KeyCode::Home => Code::Home,
+        KeyCode::End => Code::End,
+        KeyCode::PageUp => Code::PageUp,
+        KeyCode::PageDown => Code::PageDown,
+        _ => return None,
+    };
+    // Shift has made another character already
+    let told_by_code = matches!(code, Code::Char(_) | Code::BackTab);
+    let shift = key.modifiers.contains(KeyModifiers::SHIFT) && !told_by_code;
+    Some(Key { code, ctrl: key.modifiers.contains(KeyModifiers::CONTROL), shift })
+}
+
+/// The terminal, taken; given back when dropped.
+struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+/// Whether the mouse was taken too; what is to be given back.
+static TAKEN: Mutex<Option<bool>> = Mutex::new(None);
+
+impl Screen {
+    fn take(mouse: bool) -> Result<Screen> {
+        static HOOK: Once = Once::new();
+        // a panic ends the program at once: the terminal is given back before it is told of
+        HOOK.call_once(|| {
+            let tell = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                give_back();
+                tell(info);
+            }));
+        });
+        let mut out = io::stdout();
+        enable_raw_mode().context("the terminal cannot be used: try --no-tui")?;
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(mouse);
+        execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+        if mouse {
+            execute!(out, EnableMouseCapture)?;
+        }
+        Ok(Screen { terminal: Terminal::new(CrosstermBackend::new(out))? })
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives the terminal back as it was, once.
+fn give_back() {
+    let Some(mouse) = TAKEN.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let mut out = io::stdout();
+    // a terminal that is gone needs nothing
+    if mouse {
+        let _ = execute!(out, DisableMouseCapture);
+    }
+    let _ = execute!(out, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = disable_raw_mode();
+}
+
+/// Shows a dashboard until it is left; true if a signal, or the end of the terminal, ended it.
+pub(super) fn run(
+    dash: &mut Dash,
+    mouse: bool,
+    teller: &Teller,
+    happenings: &Receiver<Happening>,
+    world: &mut dyn World,
+) -> Result<bool> {
+    let mut screen = Screen::take(mouse)?;
+    tell_keys(teller.clone())?;
+    if let Ok(size) = screen.terminal.size() {
+        dash.size = (size.width, size.height);
+    }
+    let mut wanted = None;
+    loop {
+        screen.terminal.draw(|frame| dash.hits = draw(dash, frame.buffer_mut()))?;
+        let Ok(first) = happenings.recv() else { return Ok(true) };
+        // what has come meanwhile is done before the screen is drawn again
+        for happening in std::iter::once(first).chain(happenings.try_iter().take(64)) {
+            match happening {
+                Happening::Stop => return Ok(true),
+                Happening::Resumed => {
+                    drop(screen);
+                    screen = Screen::take(mouse)?;
+                }
+                Happening::Action(action) => match dash.update(action) {
+                    None => {}
+                    Some(Effect::Quit) => return Ok(false),
+                    Some(Effect::Redraw) => screen.terminal.clear()?,
+                    Some(Effect::Copy(text)) => copy(&text)?,
+                    Some(effect) => world.perform(effect, teller),
+                },
+            }
+        }
+        if dash.wanted() != wanted {
+            wanted = dash.wanted();
+            world.want(wanted);
+        }
+    }
+}
+
+/// Puts text into the clipboard of the terminal (OSC 52), which works over ssh as well.
+fn copy(text: &str) -> Result<()> {
+    let mut out = io::stdout();
+    write!(out, "\u{1b}]52;c;{}\u{7}", BASE64.encode(text.as_bytes()))?;
+    out.flush().map_err(Into::into)
+}
+
+/// Says something on the dashboard.
+pub(super) fn say(teller: &Teller, role: Role, text: String) {
+    // nobody listens any more when it is being left
+    let _ = teller.send(Happening::Action(Action::Say(role, text)));
+}

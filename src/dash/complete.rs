@@ -1,0 +1,102 @@
+//! What may follow what was typed.
+
+use super::command::Command;
+use super::prompt::Prompt;
+use crate::event::Class;
+use crate::filter::{Filter, Measure};
+use crate::time::SECOND;
+
+/// The words that the word before the cursor may become: keys of the filter language, and the classes.
+pub fn candidates(word: &str) -> Vec<String> {
+    if word.is_empty() {
+        return Vec::new();
+    }
+    let key = |key: &str| {
+        let compared = key == "sev" || key == "dur" || Measure::ALL.iter().any(|m| m.text() == key);
+        if compared { format!("{key}>") } else { format!("{key}:") }
+    };
+    if let Some((before, begun)) = word.split_once(':').filter(|(key, _)| matches!(*key, "class" | "method")) {
+        let names = Class::ALL.iter().map(|class| class.name()).filter(|name| name.starts_with(begun));
+        return names.map(|name| format!("{before}:{name}")).collect();
+    }
+    Filter::keys().filter(|k| k.starts_with(word)).map(key).collect()
+}
+
+/// Completes the word before the cursor as far as all candidates agree.
+pub fn filter(prompt: &mut Prompt) {
+    let found = candidates(prompt.word());
+    let Some(first) = found.first() else { return };
+    let agreed = |end: &usize| found.iter().all(|c| c.is_char_boundary(*end) && c.get(..*end) == first.get(..*end));
+    let end = (0..=first.len()).rev().find(agreed).unwrap_or(0);
+    if let Some(word) = first.get(..end).filter(|word| word.len() > prompt.word().len()) {
+        prompt.complete(word);
+    }
+}
+
+/// The commands that a text may mean: those whose name or title holds all of its words, the closest first.
+pub fn commands(text: &str, holds: impl Fn(Command) -> bool) -> Vec<Command> {
+    let text = text.trim().to_lowercase();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut found: Vec<(usize, Command)> = Vec::new();
+    for command in Command::ALL.iter().copied().filter(|command| holds(*command)) {
+        let (id, title) = (command.id(), command.title().to_lowercase());
+        if words.iter().all(|word| id.contains(word) || title.contains(word)) {
+            let rank = if id == text {
+                0
+            } else if id.starts_with(&text) {
+                1
+            } else if id.contains(&text) {
+                2
+            } else {
+                3
+            };
+            found.push((rank, command));
+        }
+    }
+    found.sort();
+    found.into_iter().map(|(_, command)| command).collect()
+}
+
+/// Nanoseconds from `HH:MM:SS`, `MM:SS` or seconds.
+pub fn moment(text: &str) -> Option<u64> {
+    let parts: Vec<&str> = text.split(':').collect();
+    if parts.len() > 3 {
+        return None;
+    }
+    let mut seconds = 0.0;
+    for part in &parts {
+        let value: f64 = part.parse().ok().filter(|v: &f64| v.is_finite() && *v >= 0.0)?;
+        seconds = seconds * 60.0 + value;
+    }
+    Some((seconds * SECOND as f64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_and_classes_are_completed() {
+        assert_eq!(candidates("reg"), ["region:"]);
+        assert_eq!(candidates("ret"), ["retrans>"]);
+        assert_eq!(candidates("class:lsf"), ["class:lsf", "class:lsf-control"]);
+        let mut prompt = Prompt::new("relay cla");
+        filter(&mut prompt);
+        assert_eq!(prompt.text(), "relay class:");
+        let mut prompt = Prompt::new("s");
+        filter(&mut prompt);
+        assert_eq!(prompt.text(), "s");
+    }
+
+    #[test]
+    fn commands_and_moments() {
+        assert_eq!(commands("flows", |_| true).first(), Some(&Command::Flows));
+        assert_eq!(commands("write report", |_| true), [Command::Report]);
+        assert!(commands("xyzzy", |_| true).is_empty());
+        assert_eq!(commands("", |_| true).len(), Command::ALL.len());
+        assert_eq!(moment("00:12:30"), Some(750 * SECOND));
+        assert_eq!(moment("1:30"), Some(90 * SECOND));
+        assert_eq!(moment("2.5"), Some(5 * SECOND / 2));
+        assert_eq!([moment("a"), moment("1:2:3:4"), moment("-1"), moment("")], [None; 4]);
+    }
+}

@@ -1,0 +1,110 @@
+//! The hosts of the site: recorders first, then clients, then the busiest.
+//!
+//! ```text
+//!  HOSTS  1 of 12 ─────────────────────────────────────────────────────────────
+//!  HOST             ROLE      MAC                FLOWS  VENDOR      OUT       IN
+//!  192.168.1.50     recorder  02:00:00:00:00:50     31      12    4.6 MB   120 kB
+//!
+//!  names  restapi.gp4f.com  relay7.us-west.u5fgb.com …
+//! ```
+
+use std::collections::BTreeSet;
+
+use ratatui::layout::Rect;
+
+use super::pen::{Pen, fit, labelled, part, split_top, wrapped};
+use super::{place_of, shown, width};
+use crate::dash::snapshot::HostRow;
+use crate::dash::state::{Dash, Hit};
+use crate::dash::theme::Role;
+use crate::event::Class;
+use crate::text::units::{Bytes, Count, Span};
+
+/// How many names of a host are shown.
+const NAMES_MAX: usize = 40;
+
+/// Draws the view.
+pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
+    let hosts = &dash.snapshot.hosts;
+    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    if hosts.is_empty() {
+        let lines = wrapped(
+            Role::Muted,
+            "No host of the site was seen: name its networks in a site file (--site).",
+            area.width,
+        );
+        pen.lines(area, &lines);
+        return;
+    }
+    let (list, below) = split_top(area, area.height.saturating_sub(8).max(4));
+    let (head, body) = split_top(list, 1);
+    let (titles, body) = split_top(body, 1);
+    pen.heading(head, &format!("HOSTS  {}", place_of(dash.cursor(), hosts.len())));
+    let address = hosts.iter().map(|host| width(&dash.mask.ip(host.ip))).max().unwrap_or(0).max(8);
+    let with_mac = usize::from(area.width) >= address + 70;
+    let mac = |text: String| if with_mac { format!("{text:<19}") } else { String::new() };
+    let title = format!(
+        "{:<address$}  {:<9} {}{:>9}{:>9}{:>10}{:>10}{:>12}",
+        "HOST",
+        "ROLE",
+        mac("MAC".to_owned()),
+        "FLOWS",
+        "VENDOR",
+        "OUT",
+        "IN",
+        "LAST"
+    );
+    pen.text(titles, Role::Muted, &title);
+    for (n, place) in shown(body, dash.cursor(), hosts.len()) {
+        let Some(host) = hosts.get(n) else { continue };
+        let [out, into] = host.payload;
+        let flows = host.flows.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
+        let last = Span(dash.snapshot.now.since(host.last)).to_string();
+        let numbers = format!(
+            "{:>9}{:>9}{:>10}{:>10}{last:>12}",
+            Count(flows),
+            Count(host.vendor),
+            Bytes(out).to_string(),
+            Bytes(into).to_string()
+        );
+        let role = host.role.unwrap_or_default();
+        let line = [
+            part(Role::Text, fit(&dash.mask.ip(host.ip), address)),
+            part(if role == "recorder" { Role::Accent } else { Role::Text }, format!("  {role:<9} ")),
+            part(Role::Muted, mac(host.mac.map(|m| dash.mask.mac(m)).unwrap_or_default())),
+            part(Role::Text, numbers),
+        ];
+        pen.line(place, &line);
+        if n == dash.cursor() {
+            pen.select(place);
+        }
+        pen.hit(place, Hit::Line(n));
+    }
+    if let Some(host) = hosts.get(dash.cursor()) {
+        about(pen, below, dash, host);
+    }
+}
+
+fn about(pen: &mut Pen<'_>, area: Rect, dash: &Dash, host: &HostRow) {
+    let (head, body) = split_top(area, 1);
+    pen.heading(head, &format!("{} {}", dash.mask.ip(host.ip), host.role.unwrap_or("no role known")));
+    let mut lines = Vec::new();
+    let mine = || dash.snapshot.flows.iter().filter(|flow| flow.orig.0 == host.ip);
+    let names: BTreeSet<&str> =
+        mine().filter(|flow| flow.class != Class::Dns).filter_map(|flow| flow.name.as_deref()).take(2000).collect();
+    let told: Vec<String> = names.iter().take(NAMES_MAX).map(|name| dash.mask.name(name)).collect();
+    let more = names.len().saturating_sub(NAMES_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    if !told.is_empty() {
+        lines.extend(labelled("goes to", 12, Role::Text, &format!("{}{more}", told.join(" ")), body.width));
+    }
+    let asks: BTreeSet<_> = mine().filter(|flow| flow.class == Class::Dns).map(|flow| flow.resp.0).take(2000).collect();
+    let asks: Vec<String> = asks.into_iter().take(8).map(|ip| dash.mask.ip(ip)).collect();
+    if !asks.is_empty() {
+        lines.extend(labelled("asks DNS of", 12, Role::Text, &asks.join(" "), body.width));
+    }
+    for ja4 in &host.ja4 {
+        lines.extend(labelled("ja4", 12, Role::Muted, ja4, body.width));
+    }
+    pen.lines(body, &lines);
+}

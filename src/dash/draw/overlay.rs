@@ -1,0 +1,194 @@
+//! What lies over a view while it is wanted: help, the palette of commands, a text; and the line that is typed.
+//!
+//! ```text
+//!  ┌ FLOWS ────────────────────────────────────────┐
+//!  │ Enter       Open what is selected             │
+//!  │ /           Filter the flows                  │
+//!  └ any other key closes ─────────────────────────┘
+//!  /relay rate>1M█                  region: retrans>
+//! ```
+
+use ratatui::layout::Rect;
+
+use super::pen::{Part, Pen, part, rows, split_top, width};
+use crate::dash::command::{Command, Scope};
+use crate::dash::complete;
+use crate::dash::prompt::Prompt;
+use crate::dash::state::{Dash, Hit, Mode};
+use crate::dash::theme::Role;
+
+/// Draws what lies over the view.
+pub fn overlay(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
+    match &dash.mode {
+        Mode::Help(scroll) => {
+            let lines = help(dash);
+            framed(pen, area, "KEYS", &lines, *scroll, "j k scroll, any other key closes");
+        }
+        Mode::Text { title, lines, scroll } => {
+            let inner = area.width.saturating_sub(10).clamp(20, 100);
+            let lines: Vec<Vec<Part>> = lines
+                .iter()
+                .flat_map(|line| crate::present::human::wrap(line, inner.into()))
+                .map(|line| vec![part(Role::Text, crate::text::safe::safe(&line))])
+                .collect();
+            framed(pen, area, title, &lines, *scroll, "j k scroll, any other key closes");
+        }
+        Mode::Palette(prompt, at) => palette(pen, area, dash, prompt, *at),
+        Mode::Normal | Mode::Filter(_) | Mode::Leave => {}
+    }
+}
+
+/// The keys that are of use now, with what they do.
+fn help(dash: &Dash) -> Vec<Vec<Part>> {
+    let mut lines = Vec::new();
+    let scopes = [
+        (Scope::Flows, "IN THE LIST OF FLOWS"),
+        (Scope::Replay, "WHILE IT PLAYS"),
+        (Scope::Live, "LIVE"),
+        (Scope::Anywhere, "EVERYWHERE"),
+    ];
+    for (scope, title) in scopes {
+        let of_use = Command::ALL.iter().copied().filter(|c| c.scope() == scope && dash.holds(*c));
+        let commands: Vec<Command> = of_use.collect();
+        if commands.is_empty() {
+            continue;
+        }
+        lines.push(vec![part(Role::Strong, title)]);
+        for command in commands {
+            let keys = dash.keys.text(command);
+            lines.push(vec![part(Role::Accent, format!("{keys:<15} ")), part(Role::Text, command.title())]);
+        }
+        lines.push(Vec::new());
+    }
+    lines.push(vec![part(Role::Strong, "SIGNS")]);
+    let pick = |fine, ascii| dash.theme.pick(fine, ascii);
+    let signs = format!(
+        "{} does not work  {} works badly  {} works  ? a hint  {} not seen",
+        pick("✗", "X"),
+        pick("⚠", "!"),
+        pick("✓", "+"),
+        pick("–", "-")
+    );
+    lines.push(vec![part(Role::Text, signs)]);
+    lines.push(vec![part(Role::Text, "Shift and the mouse select text as the terminal does.")]);
+    lines
+}
+
+/// A box in the middle, with as many lines as there is room for.
+fn framed(pen: &mut Pen<'_>, area: Rect, title: &str, lines: &[Vec<Part>], scroll: usize, foot: &str) {
+    let widest = lines.iter().map(|line| line.iter().map(|(_, text)| width(text)).sum::<usize>()).max().unwrap_or(0);
+    let columns =
+        u16::try_from(widest.max(width(foot)).max(width(title)) + 4).unwrap_or(u16::MAX).clamp(30, area.width);
+    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(area.height);
+    let place =
+        Rect { x: area.x + (area.width - columns) / 2, y: area.y + (area.height - height) / 2, width: columns, height };
+    pen.blank(place);
+    let room = usize::from(height.saturating_sub(2));
+    let scroll = scroll.min(lines.len().saturating_sub(room));
+    let inner =
+        Rect { x: place.x + 2, y: place.y + 1, width: columns.saturating_sub(4), height: height.saturating_sub(2) };
+    edges(pen, place, title, foot);
+    let shown: Vec<Vec<Part>> = lines.iter().skip(scroll).take(room).cloned().collect();
+    pen.lines(inner, &shown);
+}
+
+fn edges(pen: &mut Pen<'_>, place: Rect, title: &str, foot: &str) {
+    let rule = pen.theme.pick("─", "-");
+    let side = pen.theme.pick("│", "|");
+    for row in rows(place) {
+        pen.text(row, Role::Muted, side);
+        pen.text(Rect { x: row.right().saturating_sub(1), width: 1, ..row }, Role::Muted, side);
+    }
+    for (y, corners, text) in [
+        (place.y, (pen.theme.pick("┌", "+"), pen.theme.pick("┐", "+")), title),
+        (place.bottom().saturating_sub(1), (pen.theme.pick("└", "+"), pen.theme.pick("┘", "+")), foot),
+    ] {
+        let line = Rect { y, height: 1, ..place };
+        pen.text(
+            line,
+            Role::Muted,
+            &format!("{}{}{}", corners.0, rule.repeat(usize::from(place.width.saturating_sub(2))), corners.1),
+        );
+        pen.text(
+            Rect { x: line.x + 2, width: line.width.saturating_sub(4), ..line },
+            Role::Strong,
+            &format!(" {text} "),
+        );
+    }
+}
+
+fn palette(pen: &mut Pen<'_>, area: Rect, dash: &Dash, prompt: &Prompt, at: usize) {
+    let found = complete::commands(&prompt.text(), |command| dash.holds(command));
+    let at = at.min(found.len().saturating_sub(1));
+    let columns = area.width.min(76);
+    let height = area.height.min(18);
+    let place = Rect { x: area.x + (area.width - columns) / 2, y: area.y, width: columns, height };
+    pen.blank(place);
+    edges(pen, place, "COMMANDS", "Enter does it, Esc closes");
+    let inner =
+        Rect { x: place.x + 2, y: place.y + 1, width: columns.saturating_sub(4), height: height.saturating_sub(2) };
+    let (line, list) = split_top(inner, 1);
+    typed(pen, line, ":", prompt);
+    for (n, row) in super::shown(list, at, found.len()) {
+        let Some(command) = found.get(n) else { continue };
+        let keys = dash.keys.text(*command);
+        pen.line(row, &[part(Role::Accent, format!("{keys:<15} ")), part(Role::Text, command.title())]);
+        if n == at {
+            pen.select(row);
+        }
+        pen.hit(row, Hit::Command(*command));
+    }
+    if found.is_empty() {
+        let text = if prompt.text().starts_with("seek") {
+            "Enter goes there: seek HH:MM:SS"
+        } else {
+            "no command is called so"
+        };
+        pen.text(list, Role::Muted, text);
+    }
+}
+
+/// A line that is typed, with its cursor; gives the column behind it.
+fn typed(pen: &mut Pen<'_>, area: Rect, sign: &str, prompt: &Prompt) -> u16 {
+    let room = usize::from(area.width).saturating_sub(width(sign) + 2);
+    let before: Vec<char> = prompt.before().chars().collect();
+    let kept: String = before.iter().skip(before.len().saturating_sub(room)).collect();
+    let x = pen.line(area, &[part(Role::Accent, sign), part(Role::Text, kept)]);
+    let (under, after) =
+        prompt.after().chars().next().map_or((' ', String::new()), |c| (c, prompt.after().chars().skip(1).collect()));
+    let cursor = Rect { x, width: 1, ..area }.intersection(area);
+    pen.text(cursor, Role::Text, &under.to_string());
+    pen.select(cursor);
+    let rest = Rect { x: x + 1, width: area.right().saturating_sub(x + 1), ..area };
+    pen.text(rest, Role::Text, &after)
+}
+
+/// The line above the last: what is typed, else what was said.
+pub fn status(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let behind = match &dash.mode {
+        Mode::Filter(prompt) => {
+            let x = typed(pen, inner, "/", prompt);
+            if dash.message.is_none() {
+                let words = complete::candidates(prompt.word());
+                let text = format!("  {}", words.join(" "));
+                let hint =
+                    if words.is_empty() { "  Enter keeps, Esc leaves, Tab completes, Up recalls" } else { &text };
+                pen.text(Rect { x, width: inner.right().saturating_sub(x), ..inner }, Role::Muted, hint);
+            }
+            x + 2
+        }
+        Mode::Leave => {
+            pen.text(inner, Role::Warning, "Packets are being taken. Leave? q or Enter leaves, any other key stays.");
+            return;
+        }
+        _ => {
+            let pressed = dash.pressed_text();
+            pen.text(inner, Role::Muted, &pressed) + u16::from(!pressed.is_empty())
+        }
+    };
+    if let Some((role, text)) = &dash.message {
+        let rest = Rect { x: behind, width: inner.right().saturating_sub(behind), ..inner };
+        pen.text(rest, *role, &crate::text::safe::safe(&dash.mask.prose(text)).to_string());
+    }
+}

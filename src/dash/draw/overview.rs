@@ -1,0 +1,250 @@
+//! The verdict, the ways to view, the site, and the flows that matter most.
+//!
+//! ```text
+//!  ✗ Video is being held by a content filter on the recorder side        high 0.86 CF-1
+//!    what to do about it, and who
+//!  ⚠ P2P unavailable: UDP 3478 unanswered (relay is used)                high 0.90 D-13
+//!
+//!  METHOD    FLOWS      RATE  60 S       HEALTH         SITE ─────────────────────────
+//!  ▲ relay       3  3.9 Mb/s  ▁▂▆▇▇▇     RTT 31 ms      recorder 192.168.1.50, …
+//!  ◆ p2p         –                                      allow-list 11 ✓ 1 ✗ 12 –
+//!
+//!  FLOWS  1 of 57
+//!  …the table of flows…
+//! ```
+
+use ratatui::layout::Rect;
+
+use super::pen::{Part, Pen, labelled, part, rows, split_left, split_top, wrapped};
+use super::{flows, no_fault, said};
+use crate::dash::history::METHODS;
+use crate::dash::state::{Dash, Hit, View};
+use crate::dash::theme::Role;
+use crate::event::{AllowState, Class, Severity};
+use crate::present::human::clock;
+use crate::text::safe::safe;
+use crate::text::units::{BitRate, Count, Percent, Span};
+use crate::time::SECOND;
+
+/// How many lines of one advice are shown.
+const ADVICE_LINES: usize = 3;
+/// From how many columns on the site stands beside the ways to view.
+const BESIDE: u16 = 110;
+
+/// Draws the view.
+pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
+    let used = verdict(pen, area, dash);
+    let (_, rest) = split_top(area, used + 1);
+    let (middle, rest) = split_top(rest, methods_height(rest.height));
+    let used = if area.width >= BESIDE {
+        let (left, right) = split_left(middle, 62, 3);
+        methods(pen, left, dash).max(site(pen, right, dash))
+    } else {
+        let used = methods(pen, middle, dash);
+        let (_, below) = split_top(middle, used);
+        used + site_in_short(pen, below, dash)
+    };
+    let (_, rest) = split_top(
+        Rect { y: middle.y, height: middle.height + rest.height, ..area },
+        used + u16::from(area.height > 22),
+    );
+    flows::table(pen, rest, dash);
+}
+
+/// How many lines the ways to view and the site may take together.
+const fn methods_height(room: u16) -> u16 {
+    let half = room / 2;
+    if half > 9 { 9 } else { half }
+}
+
+/// The findings, with the selected one's advice; gives how many lines they took.
+fn verdict(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
+    let findings = &dash.snapshot.findings;
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let mut lines: Vec<(Option<usize>, Vec<Part>)> = Vec::new();
+    if !findings.iter().any(|f| f.is_claim() && f.severity > Severity::Info) {
+        let (role, text) = no_fault(dash);
+        lines.extend(wrapped(role, &text, inner.width).into_iter().map(|line| (None, line)));
+    }
+    let room = usize::from(area.height / 3).max(4);
+    let at = dash.at.get(View::Findings.number()).copied().unwrap_or(0);
+    let first = super::pen::first_shown(at, findings.len(), room.saturating_sub(ADVICE_LINES).max(1));
+    for (n, finding) in findings.iter().enumerate().skip(first) {
+        if lines.len() >= room {
+            break;
+        }
+        lines.push((Some(n), said(dash, finding, inner.width.into())));
+        if n == at {
+            let advice = dash.mask.prose(&finding.advice);
+            let text = wrapped(Role::Text, &safe(&advice).to_string(), inner.width.saturating_sub(2));
+            let cut = text.len() > ADVICE_LINES;
+            let mut text: Vec<_> = text.into_iter().take(ADVICE_LINES).collect();
+            if let Some((_, last)) = text.last_mut().and_then(|line| line.last_mut()).filter(|_| cut) {
+                last.push('…');
+            }
+            lines.extend(text.into_iter().map(|mut line| {
+                line.insert(0, part(Role::Text, "  "));
+                (None, line)
+            }));
+        }
+    }
+    let told = lines.iter().filter(|(n, _)| n.is_some()).count();
+    let more = findings.len().saturating_sub(told);
+    if more > 0 && lines.len() <= room {
+        lines.push((None, vec![part(Role::Muted, format!("  and {more} more: 3"))]));
+    }
+    for (row, (n, line)) in rows(inner).zip(&lines) {
+        pen.line(row, line);
+        if let Some(n) = n {
+            pen.hit(row, Hit::Verdict(*n));
+            if *n == at && !dash.in_flows {
+                pen.select(row);
+            }
+        }
+    }
+    u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height)
+}
+
+/// What flows of one way come to.
+#[derive(Default)]
+struct Way {
+    flows: u64,
+    open: u64,
+    rtt: Option<f64>,
+    sent_again: u64,
+    frames: u64,
+    held: u64,
+    payload: u64,
+}
+
+fn way(dash: &Dash, class: Class) -> Way {
+    let mut way = Way::default();
+    for flow in dash.snapshot.flows.iter().filter(|flow| flow.class == class) {
+        way.flows += 1;
+        way.open += u64::from(!flow.ended);
+        way.rtt = match (way.rtt, flow.rtt) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        way.sent_again = way.sent_again.saturating_add(flow.retransmissions.unwrap_or(0));
+        way.frames = flow.pkts.iter().fold(way.frames, |sum, n| sum.saturating_add(*n));
+        way.payload = flow.payload.iter().fold(way.payload, |sum, n| sum.saturating_add(*n));
+        way.held += u64::from(dash.snapshot.is_held(flow.id));
+    }
+    way
+}
+
+/// The ways to view; gives how many lines they took.
+fn methods(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
+    let titles = format!("{:<10}{:>6}  {:>9}  {:<20}  {}", "METHOD", "FLOWS", "RATE", "LAST 60 S", "HEALTH");
+    pen.text(inner, Role::Muted, &titles);
+    for (n, (place, class)) in rows(inner).skip(1).zip(METHODS).enumerate() {
+        let way = way(dash, class);
+        let name = part(
+            if way.flows > 0 { Role::Accent } else { Role::Muted },
+            format!("{:<10}", format!("{} {}", dash.theme.class(class), class.name())),
+        );
+        if way.flows == 0 {
+            pen.line(place, &[name, part(Role::Muted, format!("{:>6}", dash.theme.pick("–", "-")))]);
+            continue;
+        }
+        let history = dash.snapshot.history.rates(n, dash.snapshot.now, 60);
+        let threes: Vec<f64> = history.chunks(3).map(|c| c.iter().sum::<f64>() / c.len() as f64).collect();
+        let last = history.iter().rev().take(3).sum::<f64>() / 3.0;
+        let rate = part(Role::Text, format!("{:>6}  {:>9}  ", Count(way.flows), BitRate(last).to_string()));
+        let bars = part(Role::Accent, dash.theme.bars(&threes));
+        pen.line(place, &[name, rate, bars, part(Role::Text, "  "), health(dash, &way)]);
+    }
+    (METHODS.len() as u16 + 1).min(area.height)
+}
+
+/// How a way fares.
+fn health(dash: &Dash, way: &Way) -> Part {
+    if way.held > 0 {
+        let sign = dash.theme.sign(Severity::Error, true);
+        return part(Role::Error, format!("{sign} {} held", Count(way.held)));
+    }
+    let rtt = way.rtt.map(|rtt| format!("RTT {}", Span((rtt * SECOND as f64) as u64)));
+    let again =
+        (way.sent_again > 0).then(|| format!("re-sent {}", Percent(way.sent_again as f64 / way.frames.max(1) as f64)));
+    let parts: Vec<String> = rtt.into_iter().chain(again).collect();
+    part(Role::Text, if parts.is_empty() { "ok".to_owned() } else { parts.join(" ") })
+}
+
+/// How the allow-list stands, in counts.
+fn allow_list(dash: &Dash) -> String {
+    let count =
+        |states: &[AllowState]| dash.snapshot.site.allow_list.iter().filter(|row| states.contains(&row.state)).count();
+    let part = |state: AllowState, n: usize| (n > 0).then(|| format!("{n} {}", dash.theme.allow(state).0));
+    let told = [
+        part(AllowState::Working, count(&[AllowState::Working])),
+        part(AllowState::Blocked, count(&[AllowState::Blocked])),
+        part(AllowState::Partly, count(&[AllowState::Partly])),
+        part(AllowState::Unclear, count(&[AllowState::Unclear])),
+        part(AllowState::NotExercised, count(&[AllowState::NotExercised])),
+    ];
+    told.into_iter().flatten().collect::<Vec<_>>().join("  ")
+}
+
+/// The recorders in words, one a line.
+fn recorders(dash: &Dash) -> Vec<String> {
+    let now = dash.snapshot.now;
+    let ago = |at: crate::time::Timestamp| Span(now.since(at)).to_string();
+    let told = dash.snapshot.site.recorders.iter().map(|recorder| {
+        let by = if recorder.given { "given" } else { "inferred" };
+        let mut text = format!("{} ({by})", dash.mask.ip(recorder.ip));
+        for (what, at) in [("active", recorder.last_active), ("registered", recorder.last_registered)] {
+            if let Some(at) = at {
+                text.push_str(&format!(", {what} {} before", ago(at)));
+            }
+        }
+        if recorder.response_sequence > 0 {
+            text.push_str(&format!(", {} responses", Count(recorder.response_sequence)));
+        }
+        text
+    });
+    told.collect()
+}
+
+/// The site as a card; gives how many lines it took.
+fn site(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
+    let (head, body) = split_top(area, 1);
+    pen.heading(head, "SITE");
+    let site = &dash.snapshot.site;
+    let mut lines = Vec::new();
+    let columns = body.width;
+    let assumed = if site.product_assumed { " (assumed)" } else { "" };
+    lines.extend(labelled("product", 12, Role::Text, &format!("{}{assumed}", site.product), columns));
+    for recorder in recorders(dash).iter().take(3) {
+        lines.extend(labelled("recorder", 12, Role::Text, recorder, columns));
+    }
+    lines.extend(labelled("allow-list", 12, Role::Text, &allow_list(dash), columns));
+    let line = &site.bandwidth;
+    if let Some(used) = line.used_bit_rate {
+        let uplink = line.uplink_bit_rate.map(|rate| format!(" of {}", BitRate(rate))).unwrap_or_default();
+        lines.extend(labelled("sent out", 12, Role::Text, &format!("{}{uplink} at most", BitRate(used)), columns));
+    }
+    if let Some(session) = dash.snapshot.sessions.last() {
+        let when: String = clock(session.start).chars().skip(11).collect();
+        let story = format!("{when} {}", safe(&dash.mask.prose(&session.story)));
+        lines.extend(labelled("last view", 12, Role::Text, &story, columns));
+    }
+    1 + pen.lines(body, &lines)
+}
+
+/// The same in a line or two.
+fn site_in_short(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let recorders = recorders(dash);
+    let first = recorders.first().map(|r| format!("recorder {r}")).unwrap_or_else(|| "no recorder seen".to_owned());
+    let more = recorders.len().saturating_sub(1);
+    let more = if more > 0 { format!(", {more} more") } else { String::new() };
+    let allowed = allow_list(dash);
+    let allowed = if allowed.is_empty() { allowed } else { format!("   allow-list {allowed}") };
+    let one = format!("{first}{more}{allowed}");
+    let fits = super::width(&one) <= usize::from(inner.width);
+    let texts = if fits { vec![one] } else { vec![format!("{first}{more}"), allowed.trim_start().to_owned()] };
+    let lines: Vec<Vec<Part>> = texts.iter().filter(|t| !t.is_empty()).map(|t| vec![part(Role::Text, t)]).collect();
+    pen.lines(inner, &lines)
+}

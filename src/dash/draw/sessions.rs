@@ -1,0 +1,117 @@
+//! Each attempt to view, as the vendor's client makes it: which ways were tried, and where it left the shortest.
+//!
+//! ```text
+//!  SESSIONS  1 of 2 ───────────────────────────────────────────────
+//!  ✗ 10:00:04  12 s  192.168.1.50 to 10.0.0.7   direct – lsf – p2p ✗ relay ✗
+//!
+//!  THE WAY ──────────────────────────────────────────────────────
+//!  – direct   not tried
+//!  ✗ p2p      10:00:04  3.1 s   UDP 3478 is not answered
+//!  ✗ relay    10:00:07  9.0 s   the stream is held
+//! ```
+
+use ratatui::layout::Rect;
+
+use super::pen::{Part, Pen, labelled, part, split_top, wrapped};
+use super::{place_of, shown};
+use crate::dash::state::{Dash, Hit};
+use crate::dash::theme::Role;
+use crate::event::{SessionRecord, StepOutcome};
+use crate::present::human::clock;
+use crate::text::safe::safe;
+use crate::text::units::{BitRate, Counted, Span};
+use crate::time::Timestamp;
+
+/// Draws the view.
+pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
+    let sessions = &dash.snapshot.sessions;
+    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    if sessions.is_empty() {
+        let text = "No attempt to view was seen. Open the video while packets are captured: on the recorder's side, or on the viewer's.";
+        let lines = wrapped(Role::Muted, text, area.width);
+        pen.lines(area, &lines);
+        return;
+    }
+    let lines = u16::try_from(sessions.len()).unwrap_or(u16::MAX).saturating_add(1);
+    let (list, below) = split_top(area, lines.min(area.height / 2).max(2));
+    let (head, body) = split_top(list, 1);
+    pen.heading(head, &format!("SESSIONS  {}", place_of(dash.cursor(), sessions.len())));
+    for (n, place) in shown(body, dash.cursor(), sessions.len()) {
+        let Some(session) = sessions.get(n) else { continue };
+        let line = line(dash, session);
+        pen.line(place, &line);
+        if n == dash.cursor() {
+            pen.select(place);
+        }
+        pen.hit(place, Hit::Line(n));
+    }
+    if let Some(session) = sessions.get(dash.cursor()) {
+        story(pen, split_top(below, 1).1, dash, session);
+    }
+}
+
+fn time(at: Timestamp) -> String {
+    clock(at).chars().skip(11).collect()
+}
+
+fn line(dash: &Dash, session: &SessionRecord) -> Vec<Part> {
+    let failed = session.steps.iter().any(|step| step.outcome == StepOutcome::Failed);
+    let outcome = match session.path {
+        Some(_) => StepOutcome::Worked,
+        None if failed => StepOutcome::Failed,
+        None => StepOutcome::Unclear,
+    };
+    let (sign, role) = dash.theme.outcome(outcome);
+    let end = |ip: Option<std::net::IpAddr>| ip.map_or("?".to_owned(), |ip| dash.mask.ip(ip));
+    let who = format!("{} to {}", end(session.recorder), end(session.client));
+    let when = format!(" {}  {:>8}  {who}  ", time(session.start), Span(session.end.since(session.start)).to_string());
+    let mut parts = vec![part(role, sign), part(Role::Text, when)];
+    for step in &session.steps {
+        let (sign, role) = dash.theme.outcome(step.outcome);
+        parts.push(part(role, format!(" {} {sign}", step.method.text())));
+    }
+    if let Some(rate) = session.bit_rate {
+        parts.push(part(Role::Text, format!("  {}", BitRate(rate))));
+    }
+    parts
+}
+
+/// The way that the attempt took.
+fn story(pen: &mut Pen<'_>, area: Rect, dash: &Dash, session: &SessionRecord) {
+    let (head, body) = split_top(area, 1);
+    pen.heading(head, "THE WAY");
+    let prose = |text: &str| safe(&dash.mask.prose(text)).to_string();
+    let mut lines = wrapped(Role::Strong, &prose(&session.story), body.width);
+    lines.push(Vec::new());
+    for step in &session.steps {
+        let (sign, role) = dash.theme.outcome(step.outcome);
+        let when = step.start.zip(step.end).map(|(a, b)| format!("{}  {:>8}  ", time(a), Span(b.since(a)).to_string()));
+        let flows = step.flow_ids.len() as u64 + step.flow_ids_omitted;
+        let flows = if flows > 0 { format!(" ({})", Counted(flows, "flow")) } else { String::new() };
+        let word = match step.outcome {
+            StepOutcome::NotTried => "not tried",
+            StepOutcome::Worked => "worked",
+            StepOutcome::Failed => "failed",
+            StepOutcome::Unclear => "unclear",
+        };
+        let text = format!("{}{word}{flows}  {}", when.unwrap_or_default(), prose(&step.reason));
+        let mut told = labelled(&format!("{sign} {}", step.method.text()), 10, Role::Text, text.trim_end(), body.width);
+        if let Some(label) = told.first_mut().and_then(|line| line.first_mut()) {
+            label.0 = role;
+        }
+        lines.extend(told);
+    }
+    if let Some(row) = &session.table {
+        lines.extend(labelled(
+            "",
+            10,
+            Role::Muted,
+            &format!("nearest in the vendor's table: {}", row.what()),
+            body.width,
+        ));
+    }
+    let room = usize::from(body.height);
+    let scroll = dash.scroll.min(lines.len().saturating_sub(room));
+    let shown: Vec<_> = lines.into_iter().skip(scroll).collect();
+    pen.lines(body, &shown);
+}

@@ -1,0 +1,21 @@
+//! The dashboard: what is wrong first, then everything that shows it.
+//!
+//! A [`snapshot::Snapshot`] of what the engine knows comes in now and then; keys and clicks come in as
+//! [`update::Action`]s; [`state::Dash::update`] changes the state and says what it asks of the world; [`draw::draw`]
+//! puts the state into a buffer of cells. None of it knows a terminal, a file, a thread or a clock.
+
+pub mod command;
+pub mod complete;
+pub mod copy;
+pub mod detail;
+pub mod draw;
+pub mod history;
+pub mod key;
+pub mod listing;
+pub mod mask;
+pub mod prompt;
+pub mod snapshot;
+pub mod state;
+pub mod take;
+pub mod theme;
+pub mod update;

@@ -1,0 +1,159 @@
+//! From what the engine knows at a moment to a snapshot of it.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::detail::Detail;
+use super::history::METHODS;
+use super::snapshot::{HostRow, Snapshot};
+use crate::classify::roles::Role;
+use crate::diagnose::Diagnosis;
+use crate::engine::analysis::Analysis;
+use crate::engine::light::{Light, Texts};
+use crate::engine::naming::Naming;
+use crate::event::{CaptureQuality, Stats};
+use crate::filter::Asked;
+use crate::present::is_vendor;
+use crate::time::Timestamp;
+
+/// How many hosts are listed.
+const HOSTS_MAX: usize = 4096;
+/// How many JA4 of one host are listed.
+const JA4_MAX: usize = 3;
+
+/// How many flows of the vendor without a name are named by what DNS told.
+const TOLD_MAX: usize = 1000;
+
+/// What the engine knows at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// The flows.
+    pub analysis: &'a Analysis,
+    /// Their names.
+    pub naming: &'a Naming<'a>,
+    /// What is wrong.
+    pub diagnosis: &'a Diagnosis,
+    /// What the capture is worth.
+    pub quality: &'a CaptureQuality,
+    /// Counts.
+    pub stats: &'a Stats,
+    /// Packet time.
+    pub now: Timestamp,
+    /// The flow of which more is wanted.
+    pub wanted: Option<u64>,
+}
+
+/// Takes a snapshot: all that the engine tells; what it does not know of (the source, how far it plays) is the caller's.
+pub fn take(look: &Look<'_>) -> Snapshot {
+    let mut texts = Texts::default();
+    let order = look.analysis.in_order();
+    let mut flows = Vec::with_capacity(order.len());
+    let mut detail = None;
+    let mut told = 0;
+    for at in order {
+        let Some(view) = look.analysis.view(at, look.naming) else { continue };
+        let verdict = view.verdict(&view.facts());
+        let mut light = Light::of(&view, &verdict, &mut texts);
+        if light.name.is_none() && is_vendor(light.class) && told < TOLD_MAX {
+            told += 1;
+            let name = look.analysis.told_name(light.orig.0, light.resp.0, light.first);
+            light.name = name.map(|name| texts.keep(name));
+        }
+        if look.wanted == Some(light.id) {
+            detail = Some(Arc::new(Detail::of(&view.record(&verdict))));
+        }
+        flows.push(light);
+    }
+    let Diagnosis { findings, sessions, site, poor } = look.diagnosis.clone();
+    let hosts = hosts(look, &flows);
+    let mut snapshot = Snapshot {
+        now: look.now,
+        flows,
+        findings,
+        sessions,
+        site,
+        poor,
+        quality: look.quality.clone(),
+        stats: look.stats.clone(),
+        hosts,
+        detail,
+        ..Snapshot::default()
+    };
+    snapshot.cite();
+    snapshot
+}
+
+/// Payload bytes of each of the ways to view.
+pub fn carried(flows: &[Light]) -> [u64; METHODS.len()] {
+    let mut total = [0u64; METHODS.len()];
+    for flow in flows {
+        if let Some(sum) = METHODS.iter().position(|m| *m == flow.class).and_then(|at| total.get_mut(at)) {
+            *sum = sum.saturating_add(flow.payload());
+        }
+    }
+    total
+}
+
+/// The hosts inside, the busiest first; recorders before all.
+fn hosts(look: &Look<'_>, flows: &[Light]) -> Vec<HostRow> {
+    let site = look.naming.site();
+    let mut rows: HashMap<IpAddr, HostRow> = HashMap::new();
+    for flow in flows {
+        for (side, other, ip) in [(0, 1, flow.orig.0), (1, 0, flow.resp.0)] {
+            if !site.inside(ip) || ip.is_multicast() || (rows.len() >= HOSTS_MAX && !rows.contains_key(&ip)) {
+                continue;
+            }
+            let row = rows.entry(ip).or_insert_with(|| HostRow {
+                ip,
+                role: None,
+                mac: None,
+                flows: [0; 2],
+                payload: [0; 2],
+                vendor: 0,
+                last: Timestamp::default(),
+                ja4: Vec::new(),
+            });
+            note(row, flow, side, other);
+        }
+    }
+    for (ip, mac) in look.analysis.totals.neighbours.stations() {
+        if let Some(row) = rows.get_mut(&IpAddr::V4(ip)) {
+            row.mac = Some(mac);
+        }
+    }
+    let roles = look.naming.roles();
+    let mut rows: Vec<HostRow> = rows.into_values().collect();
+    for row in &mut rows {
+        row.role = match roles.role(row.ip) {
+            Role::Recorder | Role::RecorderGiven => Some("recorder"),
+            Role::Client => Some("client"),
+            Role::None => None,
+        };
+    }
+    let weight = |row: &HostRow| row.payload.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
+    let rank =
+        |row: &HostRow| (row.role != Some("recorder"), row.role.is_none(), std::cmp::Reverse(weight(row)), row.ip);
+    rows.sort_by_key(rank);
+    rows
+}
+
+/// Notes that a host is side `side` of a flow.
+fn note(row: &mut HostRow, flow: &Light, side: usize, other: usize) {
+    let payload = |at: usize| flow.payload.get(at).copied().unwrap_or(0);
+    if let Some(count) = row.flows.get_mut(side) {
+        *count = count.saturating_add(1);
+    }
+    for (sum, more) in row.payload.iter_mut().zip([payload(side), payload(other)]) {
+        *sum = sum.saturating_add(more);
+    }
+    row.vendor = row.vendor.saturating_add(u64::from(is_vendor(flow.class)));
+    row.last = row.last.max(flow.last);
+    if side == 0 {
+        for ja4 in flow.ja4() {
+            if row.ja4.len() < JA4_MAX && !row.ja4.iter().any(|known| known == ja4) {
+                row.ja4.push(ja4.to_owned());
+            }
+        }
+    }
+}

@@ -1,0 +1,631 @@
+//! What an action does to the state of the screen, and what it asks of the world.
+
+use std::sync::Arc;
+
+use super::command::{Command, Pressed};
+use super::detail::Tab;
+use super::key::{Code, Key};
+use super::listing::{Column, Row};
+use super::prompt::Prompt;
+use super::snapshot::{Phase, Snapshot};
+use super::state::{Dash, DetailPane, Hit, Mode, View};
+use super::theme::Role;
+use super::{complete, copy, draw};
+use crate::filter::Filter;
+use crate::time::{SECOND, Timestamp};
+
+/// What happens to the screen.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// A key was pressed.
+    Key(Key),
+    /// Text was pasted.
+    Paste(String),
+    /// The left button of the mouse was pressed on a column and line.
+    Click(u16, u16),
+    /// The wheel was turned by so many lines.
+    Wheel(i32),
+    /// The screen has so many columns and lines.
+    Resize(u16, u16),
+    /// There is a new snapshot.
+    Publish(Arc<Snapshot>),
+    /// Something is to be said.
+    Say(Role, String),
+    /// A text is to be shown: its title, its lines.
+    Show(String, Vec<String>),
+}
+
+/// What is asked of the world.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// To leave.
+    Quit,
+    /// To draw the whole screen anew.
+    Redraw,
+    /// To put text into the clipboard.
+    Copy(String),
+    /// To write the packets of these flows to a capture file, which is named after this.
+    Carve(Vec<u64>, String),
+    /// To write the report.
+    Report,
+    /// To explain a rule.
+    Explain(String),
+    /// To play.
+    Play(Play),
+    /// To keep what was set.
+    Keep,
+}
+
+/// How to play.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Play {
+    /// Play if halted, else halt.
+    Toggle,
+    /// Go to a moment.
+    Seek(Timestamp),
+    /// So many times as fast as it happened; `None` is as fast as can be.
+    Speed(Option<f64>),
+}
+
+/// Speeds, times as fast as it happened.
+const SPEEDS: [f64; 9] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+impl Dash {
+    /// Does what an action asks.
+    pub fn update(&mut self, action: Action) -> Option<Effect> {
+        match action {
+            Action::Key(key) => return self.key(key),
+            Action::Paste(text) => self.paste(&text),
+            Action::Click(column, line) => return self.click(column, line),
+            Action::Wheel(lines) => self.step(lines.into()),
+            Action::Resize(columns, lines) => self.size = (columns, lines),
+            Action::Publish(snapshot) if self.paused => self.held = Some(snapshot),
+            Action::Publish(snapshot) => self.show(snapshot),
+            Action::Say(role, text) => self.message = Some((role, text)),
+            Action::Show(title, lines) => self.mode = Mode::Text { title, lines, scroll: 0 },
+        }
+        None
+    }
+
+    fn key(&mut self, key: Key) -> Option<Effect> {
+        if key.ctrl && key.code == Code::Char('c') {
+            return Some(Effect::Quit);
+        }
+        match &mut self.mode {
+            Mode::Normal => self.command_key(key),
+            Mode::Filter(_) => self.filter_key(key),
+            Mode::Palette(..) => self.palette_key(key),
+            Mode::Help(scroll) | Mode::Text { scroll, .. } => {
+                match key.code {
+                    Code::Down | Code::Char('j') => *scroll = scroll.saturating_add(1),
+                    Code::Up | Code::Char('k') => *scroll = scroll.saturating_sub(1),
+                    Code::PageDown | Code::Char(' ') => *scroll = scroll.saturating_add(10),
+                    Code::PageUp => *scroll = scroll.saturating_sub(10),
+                    _ => self.mode = Mode::Normal,
+                }
+                None
+            }
+            Mode::Leave => {
+                self.mode = Mode::Normal;
+                matches!(key.code, Code::Char('q' | 'y') | Code::Enter).then_some(Effect::Quit)
+            }
+        }
+    }
+
+    fn command_key(&mut self, key: Key) -> Option<Effect> {
+        self.message = None;
+        self.pressed.push(key);
+        match self.keys.pressed(&self.pressed, |command| self.holds(command)) {
+            Pressed::More => None,
+            Pressed::Nothing => {
+                self.pressed.clear();
+                None
+            }
+            Pressed::Command(command) => {
+                self.pressed.clear();
+                self.perform(command)
+            }
+        }
+    }
+
+    fn paste(&mut self, text: &str) {
+        match &mut self.mode {
+            Mode::Filter(prompt) | Mode::Palette(prompt, _) => prompt.paste(text),
+            _ => {}
+        }
+        self.apply_typed();
+    }
+
+    /// Does what a command says.
+    pub fn perform(&mut self, command: Command) -> Option<Effect> {
+        use Command as C;
+        match command {
+            C::Overview => self.turn(View::Overview),
+            C::Flows => self.turn(View::Flows),
+            C::Findings => self.turn(View::Findings),
+            C::Sessions => self.turn(View::Sessions),
+            C::AllowList => self.turn(View::AllowList),
+            C::Hosts => self.turn(View::Hosts),
+            C::Capture => self.turn(View::Capture),
+            C::Up => self.step(-1),
+            C::Down => self.step(1),
+            C::HalfUp => self.step(-(self.page() / 2)),
+            C::HalfDown => self.step(self.page() / 2),
+            C::PageUp => self.step(-self.page()),
+            C::PageDown => self.step(self.page()),
+            C::Top => self.step(i64::MIN),
+            C::Bottom => self.step(i64::MAX),
+            C::Open => self.open(),
+            C::Back => self.back(),
+            C::NextPane => self.next_pane(1),
+            C::PreviousPane => self.next_pane(Tab::ALL.len() - 1),
+            C::ScrollDown => self.scroll_by(1),
+            C::ScrollUp => self.scroll_by(-1),
+            C::Filter => self.mode = Mode::Filter(Prompt::new(&self.filter_text)),
+            C::ClearFilter => self.set_filter(""),
+            C::Next => self.next_fault(1),
+            C::Previous => self.next_fault(-1),
+            C::Sort | C::SortAfter => self.sort_by(1),
+            C::SortBefore => self.sort_by(-1),
+            C::Reverse => self.rewish(|wish| wish.reversed = !wish.reversed),
+            C::Group => self.group(),
+            C::Columns => self.columns = (self.columns + 1) % draw::flows::SETS,
+            C::Closed => self.closed(),
+            C::Follow => self.follow(),
+            C::Mark => self.mark(),
+            C::Marked => self.rewish(|wish| wish.marked_only = !wish.marked_only),
+            C::Copy => return self.copy(),
+            C::Carve => return self.carve(),
+            C::Report => return Some(Effect::Report),
+            C::Explain => return self.explain(),
+            C::Privacy => self.mask.on = !self.mask.on,
+            C::Theme => return self.next_theme(),
+            C::Redraw => return Some(Effect::Redraw),
+            C::Pause => self.pause(),
+            C::Play => return Some(Effect::Play(Play::Toggle)),
+            C::StepBack => return self.seek_by(-1),
+            C::Step => return self.seek_by(1),
+            C::Rewind => return self.seek_by(-10),
+            C::Forward => return self.seek_by(10),
+            C::RewindMore => return self.seek_by(-60),
+            C::ForwardMore => return self.seek_by(60),
+            C::Faster => return self.speed(1),
+            C::Slower => return self.speed(-1),
+            C::FullSpeed => return Some(Effect::Play(Play::Speed(None))),
+            C::NextFinding => return self.seek_finding(true),
+            C::PreviousFinding => return self.seek_finding(false),
+            C::Help => self.mode = Mode::Help(0),
+            C::Palette => self.mode = Mode::Palette(Prompt::default(), 0),
+            C::Quit => return self.leave(),
+        }
+        None
+    }
+
+    fn turn(&mut self, view: View) {
+        if self.view != view {
+            self.trail.push(self.view);
+            self.trail.drain(..self.trail.len().saturating_sub(16));
+            self.scroll = 0;
+        }
+        self.view = view;
+    }
+
+    /// How many lines a screen of the list has.
+    fn page(&self) -> i64 {
+        i64::from(self.size.1.saturating_sub(8)).max(2)
+    }
+
+    fn step(&mut self, lines: i64) {
+        match &mut self.mode {
+            Mode::Help(scroll) | Mode::Text { scroll, .. } => {
+                *scroll = scroll.saturating_add_signed(lines.clamp(-99, 99) as isize);
+                return;
+            }
+            _ => {}
+        }
+        if self.view == View::Capture {
+            return self.scroll_by(lines);
+        }
+        let last = self.lines().saturating_sub(1);
+        let at = i64::try_from(self.cursor()).unwrap_or(i64::MAX).saturating_add(lines).max(0);
+        self.select(usize::try_from(at).unwrap_or(usize::MAX).min(last));
+    }
+
+    /// Selects a line of the list at hand.
+    fn select(&mut self, line: usize) {
+        let list = self.list();
+        if let Some(at) = self.at.get_mut(list.number()) {
+            *at = line;
+        }
+        self.scroll = 0;
+        match list {
+            View::Flows => {
+                self.follow = false;
+                self.flow = self.selected_flow().map(|flow| flow.id);
+                if let Some(pane) = &mut self.pane {
+                    pane.scroll = 0;
+                }
+            }
+            View::Findings => self.finding = self.selected_finding().map(|finding| finding.id.clone()),
+            _ => {}
+        }
+    }
+
+    fn scroll_by(&mut self, lines: i64) {
+        let lines = lines.clamp(-1000, 1000) as isize;
+        match &mut self.pane {
+            Some(pane) if self.view == View::Flows || self.in_flows => {
+                pane.scroll = pane.scroll.saturating_add_signed(lines)
+            }
+            _ => self.scroll = self.scroll.saturating_add_signed(lines),
+        }
+    }
+
+    fn open(&mut self) {
+        match self.list() {
+            View::Flows => self.open_line(),
+            View::Findings if self.view == View::Overview => self.turn(View::Findings),
+            View::Findings => {
+                if let Some(id) = self.selected_finding().filter(|f| !f.flow_ids.is_empty()).map(|f| f.id.clone()) {
+                    self.turn(View::Flows);
+                    self.set_filter(&format!("finding:{id}"));
+                    self.select_first();
+                } else {
+                    self.message = Some((Role::Muted, "this finding is about the capture as a whole".to_owned()));
+                }
+            }
+            View::Sessions => {
+                let flows: Vec<String> = match self.snapshot.sessions.get(self.cursor()) {
+                    Some(session) => session.steps.iter().flat_map(|s| &s.flow_ids).map(ToString::to_string).collect(),
+                    None => return,
+                };
+                self.filter_flows(flows, "id:");
+            }
+            View::AllowList => {
+                let Some(row) = self.snapshot.site.allow_list.get(self.cursor()) else { return };
+                let names = if row.names.is_empty() { vec![row.pattern.clone()] } else { row.names.clone() };
+                let names = names.into_iter().filter(|n| !n.is_empty()).map(|n| format!("\"{}\"", n.replace('"', "")));
+                self.filter_flows(names.take(8).collect(), "host:");
+            }
+            View::Hosts => {
+                let host = self.snapshot.hosts.get(self.cursor()).map(|host| host.ip.to_string());
+                self.filter_flows(host.into_iter().collect(), "host:");
+            }
+            View::Overview | View::Capture => {}
+        }
+    }
+
+    fn filter_flows(&mut self, values: Vec<String>, key: &str) {
+        if values.is_empty() {
+            self.message = Some((Role::Muted, "it has no flows in this capture".to_owned()));
+            return;
+        }
+        self.turn(View::Flows);
+        self.set_filter(&format!("{key}{}", values.join(",")));
+        self.select_first();
+    }
+
+    fn select_first(&mut self) {
+        let place = self.listing.rows.iter().position(|row| matches!(row, Row::Flow(_)));
+        self.select(place.unwrap_or(0));
+    }
+
+    /// Opens the flow, or folds the group, on the selected line.
+    fn open_line(&mut self) {
+        match self.listing.rows.get(self.cursor()) {
+            Some(Row::Group(at)) => {
+                let Some(key) = self.listing.groups.get(*at).map(|group| group.key.clone()) else { return };
+                if !self.wish.folded.remove(&key) {
+                    self.wish.folded.insert(key);
+                }
+                self.flow = None;
+                self.relist();
+            }
+            Some(Row::Flow(_)) => {
+                self.flow = self.selected_flow().map(|flow| flow.id);
+                let tab = self.pane.map_or(Tab::Summary, |pane| pane.tab);
+                self.pane = Some(DetailPane { tab, scroll: 0 });
+                self.turn(View::Flows);
+            }
+            None => {}
+        }
+    }
+
+    fn back(&mut self) {
+        if self.shows_flows() && self.pane.take().is_some() {
+            return;
+        }
+        if self.view == View::Flows && !self.filter_text.is_empty() {
+            self.set_filter("");
+        } else if let Some(view) = self.trail.pop() {
+            self.view = view;
+            self.scroll = 0;
+        }
+    }
+
+    fn next_pane(&mut self, by: usize) {
+        if let Some(pane) = self.pane.as_mut().filter(|_| self.view == View::Flows) {
+            let at = (pane.tab as usize + by) % Tab::ALL.len();
+            *pane = DetailPane { tab: Tab::ALL.get(at).copied().unwrap_or(Tab::Summary), scroll: 0 };
+        } else if self.view == View::Overview {
+            self.in_flows = !self.in_flows;
+        }
+    }
+
+    fn rewish(&mut self, change: impl FnOnce(&mut super::listing::Wish)) {
+        change(&mut self.wish);
+        self.relist();
+    }
+
+    /// Sets the filter, if the text is one.
+    pub fn set_filter(&mut self, text: &str) {
+        let Ok(filter) = Filter::parse(text) else { return };
+        self.filter_text = text.to_owned();
+        self.wish.filter = (!text.trim().is_empty()).then_some(filter);
+        self.relist();
+    }
+
+    fn filter_key(&mut self, key: Key) -> Option<Effect> {
+        let Mode::Filter(prompt) = &mut self.mode else { return None };
+        match key.code {
+            Code::Enter => {
+                let text = prompt.text();
+                if let Err(error) = Filter::parse(&text) {
+                    self.message = Some((Role::Error, format!("{}: {}", error.message, error.hint)));
+                    return None;
+                }
+                self.filters.add(text.trim());
+                self.set_filter(&text);
+                self.mode = Mode::Normal;
+                self.message = None;
+                if !self.shows_flows() {
+                    self.turn(View::Flows);
+                }
+                return Some(Effect::Keep);
+            }
+            Code::Esc => {
+                self.mode = Mode::Normal;
+                self.message = None;
+                let kept = self.filters.0.last().cloned().filter(|_| self.wish.filter.is_some());
+                if self.filter_text.is_empty() {
+                    self.set_filter("");
+                } else if let Some(kept) = kept {
+                    self.set_filter(&kept);
+                }
+                return None;
+            }
+            Code::Tab => complete::filter(prompt),
+            _ => _ = prompt.key(key, &self.filters),
+        }
+        self.apply_typed();
+        None
+    }
+
+    /// Filters by what is being typed, as soon as it is a filter: a line that is none yet never blanks the screen.
+    fn apply_typed(&mut self) {
+        let Mode::Filter(prompt) = &self.mode else { return };
+        let text = prompt.text();
+        self.message = None;
+        match Filter::parse(&text) {
+            Ok(_) => self.set_filter(&text),
+            Err(error) => self.message = Some((Role::Warning, format!("{}: {}", error.message, error.hint))),
+        }
+    }
+
+    fn palette_key(&mut self, key: Key) -> Option<Effect> {
+        let Mode::Palette(prompt, at) = &mut self.mode else { return None };
+        match key.code {
+            Code::Esc => self.mode = Mode::Normal,
+            Code::Down => *at = at.saturating_add(1),
+            Code::Up => *at = at.saturating_sub(1),
+            Code::Enter => {
+                let (text, at) = (prompt.text(), *at);
+                self.mode = Mode::Normal;
+                return self.say_command(&text, at);
+            }
+            _ => {
+                prompt.key(key, &super::prompt::History::default());
+                *at = 0;
+            }
+        }
+        None
+    }
+
+    /// Does what was typed into the palette: a command by name, or `seek` with a moment.
+    fn say_command(&mut self, text: &str, at: usize) -> Option<Effect> {
+        if let Some(moment) = text.trim().strip_prefix("seek ") {
+            return match complete::moment(moment.trim()) {
+                Some(since) => self.seek(self.snapshot.transport.as_ref()?.start.after(since)),
+                None => {
+                    self.message = Some((Role::Error, "write seek HH:MM:SS, MM:SS or seconds".to_owned()));
+                    None
+                }
+            };
+        }
+        let found = complete::commands(text, |command| self.holds(command));
+        match found.get(at.min(found.len().saturating_sub(1))) {
+            Some(command) => self.perform(*command),
+            None => {
+                self.message = Some((Role::Error, "no command is called so".to_owned()));
+                None
+            }
+        }
+    }
+
+    fn next_fault(&mut self, step: isize) {
+        if !self.shows_flows() {
+            self.turn(View::Flows);
+        }
+        let rows = &self.listing.rows;
+        let cited = |at: usize| match rows.get(at) {
+            Some(Row::Flow(n)) => {
+                self.snapshot.flows.get(*n).is_some_and(|flow| self.snapshot.cited.contains_key(&flow.id))
+            }
+            _ => false,
+        };
+        let count = rows.len();
+        let from = self.cursor();
+        let step = step.rem_euclid(count.max(1) as isize) as usize;
+        let next = (1..=count).map(|n| (from + n * step) % count.max(1)).find(|at| cited(*at));
+        match next {
+            Some(at) => self.select(at),
+            None => self.message = Some((Role::Muted, "no finding is about any of these flows".to_owned())),
+        }
+    }
+
+    fn sort_by(&mut self, step: isize) {
+        let at = self.wish.by.unwrap_or(Column::Weight) as usize;
+        let count = Column::ALL.len();
+        let next = (at as isize + step).rem_euclid(count as isize) as usize;
+        let by = Column::ALL.get(next).copied();
+        self.rewish(|wish| (wish.by, wish.reversed) = (by, false));
+        let name = by.unwrap_or(Column::Weight).text();
+        self.message = Some((Role::Info, format!("sorted by {name}")));
+    }
+
+    fn group(&mut self) {
+        let grouping = self.wish.grouping.next();
+        self.rewish(|wish| {
+            wish.grouping = grouping;
+            wish.folded.clear();
+        });
+        self.message = Some((Role::Info, format!("grouped by {}", grouping.name())));
+    }
+
+    fn closed(&mut self) {
+        self.rewish(|wish| wish.open_only = !wish.open_only);
+        let text = if self.wish.open_only { "flows that are over are hidden" } else { "all flows are shown" };
+        self.message = Some((Role::Info, text.to_owned()));
+    }
+
+    fn follow(&mut self) {
+        self.follow = !self.follow;
+        self.relist();
+        let text = if self.follow { "the newest flow is followed" } else { "no flow is followed" };
+        self.message = Some((Role::Info, text.to_owned()));
+    }
+
+    fn mark(&mut self) {
+        let Some(flow) = self.selected_flow().map(|flow| flow.id) else { return };
+        if !self.wish.marks.remove(&flow) {
+            self.wish.marks.insert(flow);
+        }
+        self.step(1);
+        if self.wish.marked_only {
+            self.relist();
+        }
+    }
+
+    fn copy(&mut self) -> Option<Effect> {
+        let text = copy::text(self)?;
+        let first = text.lines().next().unwrap_or_default().chars().take(40).collect::<String>();
+        self.message = Some((Role::Ok, format!("copied: {first}")));
+        Some(Effect::Copy(text))
+    }
+
+    fn carve(&mut self) -> Option<Effect> {
+        let chosen = copy::chosen(self);
+        if chosen.is_none() {
+            self.message = Some((Role::Muted, "select a flow or a finding whose packets are wanted".to_owned()));
+        }
+        chosen.map(|(flows, name)| Effect::Carve(flows, name))
+    }
+
+    fn explain(&mut self) -> Option<Effect> {
+        let cited = || self.snapshot.finding_of(self.selected_flow()?.id);
+        let finding = if self.shows_flows() { cited() } else { self.selected_finding() };
+        match finding {
+            Some(finding) => Some(Effect::Explain(finding.rule.to_owned())),
+            None => {
+                self.message = Some((Role::Muted, "select a finding, or a flow that one is about".to_owned()));
+                None
+            }
+        }
+    }
+
+    fn next_theme(&mut self) -> Option<Effect> {
+        self.theme.palette = self.theme.palette.next();
+        self.message = Some((Role::Info, format!("colours: {}", self.theme.palette.name())));
+        Some(Effect::Keep)
+    }
+
+    fn pause(&mut self) {
+        self.paused = !self.paused;
+        if let Some(snapshot) = self.held.take().filter(|_| !self.paused) {
+            self.show(snapshot);
+        }
+    }
+
+    fn seek_by(&mut self, seconds: i64) -> Option<Effect> {
+        let by = seconds.unsigned_abs().saturating_mul(SECOND);
+        let now = self.snapshot.now;
+        self.seek(if seconds < 0 { Timestamp(now.0.saturating_sub(by)) } else { now.after(by) })
+    }
+
+    /// Goes to a moment of the capture.
+    fn seek(&mut self, to: Timestamp) -> Option<Effect> {
+        let transport = self.snapshot.transport.as_ref()?;
+        let to = to.max(transport.start).min(transport.end.max(transport.start));
+        Some(Effect::Play(Play::Seek(to)))
+    }
+
+    fn speed(&mut self, step: isize) -> Option<Effect> {
+        let speed = self.snapshot.transport.as_ref()?.speed;
+        let at = match speed {
+            None => SPEEDS.len(),
+            Some(speed) => SPEEDS.iter().position(|s| *s >= speed).unwrap_or(SPEEDS.len()),
+        };
+        let next = at.saturating_add_signed(step);
+        Some(Effect::Play(Play::Speed(SPEEDS.get(next).copied())))
+    }
+
+    fn seek_finding(&mut self, on: bool) -> Option<Effect> {
+        let now = self.snapshot.now;
+        let moments = self.snapshot.transport.iter().flat_map(|t| &t.marks).map(|(at, _)| *at);
+        let next = if on { moments.filter(|at| *at > now).min() } else { moments.filter(|at| *at < now).max() };
+        if next.is_none() {
+            let text = if on { "no finding follows" } else { "no finding came before" };
+            self.message = Some((Role::Muted, text.to_owned()));
+        }
+        self.seek(next?)
+    }
+
+    fn leave(&mut self) -> Option<Effect> {
+        if matches!(self.snapshot.phase, Phase::Live(_)) {
+            self.mode = Mode::Leave;
+            return None;
+        }
+        Some(Effect::Quit)
+    }
+
+    fn click(&mut self, column: u16, line: u16) -> Option<Effect> {
+        match self.hit(column, line)? {
+            Hit::Command(command) => {
+                self.mode = Mode::Normal;
+                return self.perform(command);
+            }
+            Hit::Line(at) => {
+                if self.view == View::Overview {
+                    self.in_flows = true;
+                }
+                self.choose(at);
+            }
+            Hit::Verdict(at) => {
+                self.in_flows = false;
+                self.choose(at);
+            }
+            Hit::Sort(by) => {
+                let reversed = self.wish.by == Some(by) && !self.wish.reversed;
+                self.rewish(|wish| (wish.by, wish.reversed) = (Some(by), reversed));
+            }
+            Hit::Tab(tab) => self.pane = Some(DetailPane { tab, scroll: 0 }),
+            Hit::Seek(to) => return self.seek(to),
+        }
+        None
+    }
+
+    /// Selects a line, or opens it if it is selected.
+    fn choose(&mut self, at: usize) {
+        if self.cursor() == at { self.open() } else { self.select(at) }
+    }
+}
