@@ -1,12 +1,15 @@
 //! What the commands do: the one place that puts sources, pipeline and presenters together.
 
 mod catalog;
+mod dash;
 mod doctor;
 mod early;
 mod legs;
 mod live;
 mod page;
+mod player;
 mod replay;
+mod screen;
 
 use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
@@ -24,7 +27,8 @@ use crate::classify::catalogue::ProductId;
 use crate::classify::explain;
 use crate::classify::site::Site;
 use crate::classify::watch::Watch;
-use crate::cli::{self, AnalyzeArgs, BenchArgs, Cli, Command, ExplainArgs, Product};
+use crate::cli::{self, AnalyzeArgs, BenchArgs, Cli, Command, ExplainArgs, Product, ScreenArgs};
+use crate::dash::command::KeyMap;
 use crate::decode::link_name;
 use crate::diagnose;
 use crate::diagnose::rules::Rules;
@@ -62,6 +66,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Catalog(args) => told(catalog::catalog(args)),
         Command::Explain(args) => print_explanation(args),
         Command::Bench(args) => bench(args),
+        Command::Keys => told(print_keys()),
         Command::Completions { shell } => told(cli::completions(*shell, &mut io::stdout().lock()).map_err(Into::into)),
         Command::Man => told(cli::man(&mut io::stdout().lock()).map_err(Into::into)),
     };
@@ -157,7 +162,29 @@ fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
     }
 }
 
+fn print_keys() -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(KeyMap::default().table().as_bytes())?;
+    out.flush().map_err(Into::into)
+}
+
+/// Whether captures that were given without a command are to be shown on the dashboard.
+fn opens_dashboard(args: &AnalyzeArgs) -> bool {
+    let plain = args.format() == Format::Summary && args.output.is_none();
+    args.bare && plain && args.judge.fail_on.is_none() && !args.no_diagnose && dash::is_watched()
+}
+
 fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
+    if opens_dashboard(args) {
+        return dash::replay(&dash::Opening {
+            paths: args.inputs().cloned().collect(),
+            judge: &args.judge,
+            screen: &ScreenArgs::default(),
+            color: args.common.color(),
+            speed: None,
+            filter: args.filter.as_ref().map(ToString::to_string),
+        });
+    }
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();

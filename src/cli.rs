@@ -25,7 +25,7 @@ const STYLES: Styles =
 
 const EXAMPLES: &str = "\
 Examples:
-  relayscope site.pcapng                          what is in this capture
+  relayscope site.pcapng                          the dashboard; where it is piped, what is in this capture
   relayscope analyze /captures/*.pcap.gz          rotated captures, as one
   relayscope analyze --ndjson site.pcap | jq .    a record a line
   relayscope analyze -Y 'relay rate>1M' site.pcap only relay flows above 1 Mb/s
@@ -69,6 +69,7 @@ not agree: packets that are in both tell the difference. One of the two may be -
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
+  relayscope replay site.pcapng                   the dashboard: ? tells its keys
   relayscope replay --no-tui site.pcapng | jq 'select(.event_type==\"finding\")'
   relayscope replay --no-tui --speed 10 monday.pcap.zst
 
@@ -118,7 +119,7 @@ pub enum Command {
     /// Compare two captures of the same traffic, one on each side of a box: what went in, and what came out
     #[command(after_help = LEGS_EXAMPLES, arg_required_else_help = true)]
     Legs(Box<LegsArgs>),
-    /// Tell what captures hold as it happened: a record a line, in packet time
+    /// Show captures on the dashboard, in packet time; or tell what they hold as it happened, a record a line
     #[command(after_help = REPLAY_EXAMPLES, arg_required_else_help = true)]
     Replay(Box<ReplayArgs>),
     /// List the hosts and ports that must be allowed
@@ -130,6 +131,8 @@ pub enum Command {
     /// Measure how fast this machine works through a capture, stage by stage
     #[command(after_help = "Example:\n  relayscope bench site.pcapng", arg_required_else_help = true)]
     Bench(BenchArgs),
+    /// List the keys of the dashboard
+    Keys,
     /// Print a completion script
     #[command(after_help = "Example:\n  relayscope completions bash > /etc/bash_completion.d/relayscope")]
     Completions {
@@ -174,6 +177,9 @@ pub struct AnalyzeArgs {
     /// How much to say
     #[command(flatten)]
     pub common: CommonArgs,
+    /// It was given without its name.
+    #[arg(skip)]
+    pub bare: bool,
 }
 
 impl AnalyzeArgs {
@@ -300,12 +306,29 @@ pub struct ReplayArgs {
     /// Tell only of flows that pass this filter
     #[arg(short = 'Y', long, value_name = "FILTER", value_parser = parse_filter)]
     pub filter: Option<Filter>,
+    /// How the dashboard looks
+    #[command(flatten)]
+    pub screen: ScreenArgs,
     /// What it is judged by
     #[command(flatten)]
     pub judge: JudgeArgs,
     /// How much to say
     #[command(flatten)]
     pub common: CommonArgs,
+}
+
+/// How the dashboard looks.
+#[derive(Debug, Default, Args)]
+pub struct ScreenArgs {
+    /// Colours of the dashboard: muted, high-contrast, cb (for those who cannot tell red from green) or mono
+    #[arg(long, value_name = "NAME", value_parser = ["muted", "high-contrast", "cb", "mono"])]
+    pub theme: Option<String>,
+    /// Show ASCII only: for fonts without box-drawing characters
+    #[arg(long)]
+    pub ascii: bool,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
 }
 
 impl ReplayArgs {
@@ -480,13 +503,13 @@ impl Cli {
         }
         match cli.analyze.files.first().and_then(|f| f.to_str()).and_then(mistaken) {
             Some((word, meant)) => Err(no_such_command(word, meant)),
-            None => Ok(Command::Analyze(Box::new(cli.analyze))),
+            None => Ok(Command::Analyze(Box::new(AnalyzeArgs { bare: true, ..cli.analyze }))),
         }
     }
 }
 
 /// Words that name a command, in this version or by the documents of the program, and are no file without `./`.
-const RESERVED: [&str; 4] = ["compare", "carve", "keys", "config"];
+const RESERVED: [&str; 3] = ["compare", "carve", "config"];
 
 /// Whether the first file was meant as a command; and which command comes nearest.
 fn mistaken(word: &str) -> Option<(&str, Option<String>)> {

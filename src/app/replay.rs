@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{OUTPUT_BUFFER, config, early, knowledge, note_problems, rules, say, stop_flag};
+use super::{OUTPUT_BUFFER, config, dash, early, knowledge, note_problems, rules, say, stop_flag};
 use crate::cli::{ReplayArgs, Speed};
 use crate::exit::{Exit, Outcome};
 use crate::monitor::{Losses, Monitor, Options, Settings};
@@ -19,6 +19,19 @@ use crate::time::Timestamp;
 const NAP: Duration = Duration::from_millis(50);
 
 pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
+    if !args.no_tui && dash::is_watched() {
+        return dash::replay(&dash::Opening {
+            paths: args.inputs().cloned().collect(),
+            judge: &args.judge,
+            screen: &args.screen,
+            color: args.common.color(),
+            speed: match args.speed {
+                Speed::Max => None,
+                Speed::Times(times) => Some(times),
+            },
+            filter: args.filter.as_ref().map(ToString::to_string),
+        });
+    }
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     let settings = Settings::embedded().context("the settings that come with the program")?;

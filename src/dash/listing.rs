@@ -178,7 +178,7 @@ fn passed(snapshot: &Snapshot, wish: &Wish) -> Vec<u32> {
             && (!wish.marked_only || wish.marks.contains(&flow.id))
             && wish.filter.as_ref().is_none_or(|filter| filter.matches(flow, &known))
     };
-    let all = (0u32..).zip(&snapshot.flows);
+    let all = (0u32..).zip(snapshot.flows.iter());
     all.filter(|(_, flow)| passes(flow)).map(|(at, _)| at).collect()
 }
 

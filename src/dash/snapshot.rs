@@ -74,7 +74,7 @@ pub struct Snapshot {
     /// Packet time.
     pub now: Timestamp,
     /// The flows, in the order of their first frames.
-    pub flows: Vec<Light>,
+    pub flows: Arc<Vec<Light>>,
     /// The mean payload rate of each flow since the snapshot before, in bits per second; empty where nothing is playing.
     pub rates: Vec<f32>,
     /// What is wrong, the gravest and surest first.

@@ -69,7 +69,7 @@ pub fn take(look: &Look<'_>) -> Snapshot {
     let hosts = hosts(look, &flows);
     let mut snapshot = Snapshot {
         now: look.now,
-        flows,
+        flows: Arc::new(flows),
         findings,
         sessions,
         site,
