@@ -67,12 +67,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("measure", &["present", "diagnose", "pipeline", "engine", "source", "event", "flow"]),
+    ("dash", &["present", "diagnose", "engine", "filter", "text", "event", "classify", "time"]),
     ("exit", &[]),
     ("cli", &["exit", "engine::ceiling", "present", "filter", "text", "event", "classify", "time"]),
     (
         "app",
         &[
-            "cli", "exit", "measure", "present", "changes", "evidence", "pipeline", "monitor", "legs", "diagnose",
+            "dash", "cli", "exit", "measure", "present", "changes", "evidence", "pipeline", "monitor", "legs", "diagnose",
             "engine", "capture", "platform", "pcapng", "source", "filter", "text", "event", "classify", "inspect",
             "flow", "decode", "time", "wire",
         ],

@@ -81,10 +81,7 @@ enum Course {
     /// Go on, at the speed that is set.
     Play,
     /// Go to a moment at full speed; then play if `on`, else halt.
-    Go {
-        to: Timestamp,
-        on: bool,
-    },
+    Go { to: Timestamp, on: bool },
     /// Wait for orders.
     Halt,
 }

@@ -57,8 +57,8 @@ pub(super) fn happenings() -> Result<(Teller, Receiver<Happening>)> {
 
 fn tell_signals(teller: Teller) -> Result<()> {
     use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGCONT])
-        .context("signals cannot be handled")?;
+    let mut signals =
+        signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGCONT]).context("signals cannot be handled")?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {

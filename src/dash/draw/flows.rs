@@ -18,7 +18,6 @@ use crate::dash::detail::state_in_words;
 use crate::dash::listing::{Column, Group, Grouping, Row, rate, retrans};
 use crate::dash::state::{Dash, Hit, View};
 use crate::dash::theme::{Role, of_severity};
-use crate::decode::proto;
 use crate::engine::light::Light;
 use crate::event::Rfc3339;
 use crate::filter::Asked;
@@ -98,7 +97,8 @@ pub fn table(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         .filter_map(|(n, place)| Some((n, place, *dash.listing.rows.get(n)?)))
         .collect();
     let cells: Vec<Vec<Part>> = lines.iter().map(|(_, _, row)| cells(dash, *row)).collect();
-    let columns = layout(dash, &cells, usize::from(area.width).saturating_sub(3));
+    let shown_rows: Vec<Row> = lines.iter().map(|(_, _, row)| *row).collect();
+    let columns = layout(dash, &shown_rows, &cells, usize::from(area.width).saturating_sub(3));
     titles_line(pen, titles, dash, &columns);
     if lines.is_empty() {
         let text = if dash.wish.filter.is_some() {
@@ -150,14 +150,14 @@ struct Laid {
 }
 
 /// Chooses the columns that there is room for, and gives the peer what is left.
-fn layout(dash: &Dash, cells: &[Vec<Part>], room: usize) -> Vec<Laid> {
+fn layout(dash: &Dash, lines: &[Row], cells: &[Vec<Part>], room: usize) -> Vec<Laid> {
     let set = set(dash.columns);
     let widest =
         |index: usize| cells.iter().filter_map(|row| row.get(index)).map(|(_, text)| width(text)).max().unwrap_or(0);
     let least = |column: Column, index: usize| match (fixed(column), column) {
         (Some(width), _) => width,
         // a name keeps its end; an address is kept whole
-        (None, Column::Peer) => widest(index).min(peer_least(dash)),
+        (None, Column::Peer) => widest(index).min(peer_least(dash, lines)),
         (None, _) => widest(index),
     };
     let mut kept: Vec<(Laid, u8)> = set
@@ -182,13 +182,21 @@ fn layout(dash: &Dash, cells: &[Vec<Part>], room: usize) -> Vec<Laid> {
 }
 
 /// The least columns of the peer: so many that every address that is shown is shown whole.
-fn peer_least(dash: &Dash) -> usize {
-    let rows = dash.listing.rows.iter().take(4096);
-    let unnamed = rows.filter_map(|row| match row {
-        Row::Flow(at) => dash.snapshot.flows.get(*at).filter(|flow| flow.name.is_none()),
+fn peer_least(dash: &Dash, lines: &[Row]) -> usize {
+    let flows = lines.iter().filter_map(|row| match row {
+        Row::Flow(at) => dash.snapshot.flows.get(*at),
         Row::Group(_) => None,
     });
-    unnamed.map(|flow| width(&peer(dash, flow))).max().unwrap_or(0).max(26)
+    let whole = |flow: &Light| {
+        let [_, (ip, port)] = flow.ends();
+        if flow.name.is_none() || asks_dns(flow) { width(&dash.mask.end(ip, port)) + 1 } else { 0 }
+    };
+    flows.map(whole).max().unwrap_or(0).max(26)
+}
+
+/// Whether its name is what it asked DNS for, which is not the server's.
+fn asks_dns(flow: &Light) -> bool {
+    flow.host_names().next().is_none() && flow.dns_names().next().is_some()
 }
 
 fn titles_line(pen: &mut Pen<'_>, area: Rect, dash: &Dash, columns: &[Laid]) {
@@ -254,9 +262,9 @@ fn group_line(pen: &mut Pen<'_>, area: Rect, dash: &Dash, group: Option<&Group>)
 fn peer(dash: &Dash, flow: &Light) -> String {
     let [_, (ip, port)] = flow.ends();
     match (&flow.name, port) {
-        // DNS names what is asked for, which is not the server's name
-        (Some(name), _) if flow.host_names().next().is_none() && flow.dns_names().next().is_some() => {
-            format!("{} {}", dash.mask.end(ip, port), dash.mask.name(name))
+        (Some(name), _) if asks_dns(flow) => {
+            // what does not fit is cut at the beginning, and no address may be
+            format!("{} @ {}", dash.mask.name(name), dash.mask.end(ip, port))
         }
         (Some(name), Some(port)) if !name.contains(':') => format!("{}:{port}", dash.mask.name(name)),
         (Some(name), _) => dash.mask.prose(&crate::text::safe::safe_name(name).to_string()).into_owned(),
@@ -279,7 +287,7 @@ fn cell(dash: &Dash, flow: &Light, at: usize, column: Column) -> Part {
         Column::Class => text(format!("{} {}", dash.theme.class(flow.class), flow.class.name())),
         Column::From => {
             let [(ip, port), _] = flow.ends();
-            text(dash.mask.end(ip, port.filter(|_| flow.proto != proto::TCP || dash.size.0 >= 100)))
+            text(dash.mask.end(ip, port.filter(|_| dash.size.0 >= 100)))
         }
         Column::Peer => text(peer(dash, flow)),
         Column::Up => text(Bytes(up).to_string()),

@@ -88,7 +88,8 @@ fn title(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         right.push(part(Role::Text, format!("  {}", BitRate(rate))));
         right.push(part(Role::Muted, format!("  {}", Counted(snapshot.quality.frames, "frame"))));
     }
-    while right.len() > 1 && columns(&right) + 30 > usize::from(area.width) {
+    let wanted = width(&snapshot.source).min(40) + 14;
+    while right.len() > 1 && columns(&right) + wanted > usize::from(area.width) {
         right.pop();
     }
     let room = usize::from(area.width).saturating_sub(columns(&right) + 14);

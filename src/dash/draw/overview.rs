@@ -13,18 +13,21 @@
 //!  …the table of flows…
 //! ```
 
+use std::collections::HashSet;
+
 use ratatui::layout::Rect;
 
-use super::pen::{Part, Pen, labelled, part, rows, split_left, split_top, wrapped};
+use super::pen::{Part, Pen, labelled, part, rows, split_left, split_top, width, wrapped};
 use super::{flows, no_fault, said};
 use crate::dash::history::METHODS;
+use crate::dash::snapshot::Phase;
 use crate::dash::state::{Dash, Hit, View};
 use crate::dash::theme::Role;
-use crate::event::{AllowState, Class, Severity};
+use crate::event::{AllowState, Class, FindingRecord, Severity};
 use crate::present::human::clock;
 use crate::text::safe::safe;
 use crate::text::units::{BitRate, Count, Percent, Span};
-use crate::time::SECOND;
+use crate::time::{SECOND, Timestamp};
 
 /// How many lines of one advice are shown.
 const ADVICE_LINES: usize = 3;
@@ -73,7 +76,9 @@ fn verdict(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
         if lines.len() >= room {
             break;
         }
-        lines.push((Some(n), said(dash, finding, inner.width.into())));
+        let said =
+            if n == at { whole(dash, finding, inner.width) } else { vec![said(dash, finding, inner.width.into())] };
+        lines.extend(said.into_iter().map(|line| (Some(n), line)));
         if n == at {
             let advice = dash.mask.prose(&finding.advice);
             let text = wrapped(Role::Text, &safe(&advice).to_string(), inner.width.saturating_sub(2));
@@ -88,8 +93,8 @@ fn verdict(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
             }));
         }
     }
-    let told = lines.iter().filter(|(n, _)| n.is_some()).count();
-    let more = findings.len().saturating_sub(told);
+    let told: HashSet<usize> = lines.iter().filter_map(|(n, _)| *n).collect();
+    let more = findings.len().saturating_sub(told.len());
     if more > 0 && lines.len() <= room {
         lines.push((None, vec![part(Role::Muted, format!("  and {more} more: 3"))]));
     }
@@ -105,11 +110,30 @@ fn verdict(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
     u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height)
 }
 
+/// What a finding says, on as many lines as it takes; how sure it is stands at the end.
+fn whole(dash: &Dash, finding: &FindingRecord, columns: u16) -> Vec<Vec<Part>> {
+    let line = said(dash, finding, usize::MAX);
+    let [(role, sign), (_, title), (_, sure)] = line.as_slice() else { return vec![line] };
+    let mut lines = wrapped(*role, title, columns.saturating_sub(2));
+    for (n, line) in lines.iter_mut().enumerate() {
+        line.insert(0, part(*role, if n == 0 { sign.as_str() } else { "  " }));
+    }
+    let room = usize::from(columns).saturating_sub(width(sure));
+    match lines.last_mut() {
+        Some(last) if last.iter().map(|(_, text)| width(text)).sum::<usize>() <= room => {
+            last.push(part(Role::Muted, sure))
+        }
+        _ => lines.push(vec![part(Role::Muted, sure)]),
+    }
+    lines
+}
+
 /// What flows of one way come to.
 #[derive(Default)]
 struct Way {
     flows: u64,
-    open: u64,
+    first: Timestamp,
+    last: Timestamp,
     rtt: Option<f64>,
     sent_again: u64,
     frames: u64,
@@ -117,11 +141,20 @@ struct Way {
     payload: u64,
 }
 
+impl Way {
+    /// Its mean payload rate from its first packet to its last, in bits per second.
+    fn mean(&self) -> f64 {
+        let seconds = crate::time::seconds(self.last.since(self.first));
+        if seconds > 0.0 { self.payload as f64 * 8.0 / seconds } else { 0.0 }
+    }
+}
+
 fn way(dash: &Dash, class: Class) -> Way {
     let mut way = Way::default();
     for flow in dash.snapshot.flows.iter().filter(|flow| flow.class == class) {
+        way.first = if way.flows == 0 { flow.first } else { way.first.min(flow.first) };
+        way.last = way.last.max(flow.last);
         way.flows += 1;
-        way.open += u64::from(!flow.ended);
         way.rtt = match (way.rtt, flow.rtt) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -151,7 +184,9 @@ fn methods(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
         }
         let history = dash.snapshot.history.rates(n, dash.snapshot.now, 60);
         let threes: Vec<f64> = history.chunks(3).map(|c| c.iter().sum::<f64>() / c.len() as f64).collect();
-        let last = history.iter().rev().take(3).sum::<f64>() / 3.0;
+        // of what is over, how much it was while it ran
+        let now = history.iter().rev().take(3).sum::<f64>() / 3.0;
+        let last = if dash.snapshot.phase == Phase::Ended { way.mean() } else { now };
         let rate = part(Role::Text, format!("{:>6}  {:>9}  ", Count(way.flows), BitRate(last).to_string()));
         let bars = part(Role::Accent, dash.theme.bars(&threes));
         pen.line(place, &[name, rate, bars, part(Role::Text, "  "), health(dash, &way)]);
@@ -190,7 +225,7 @@ fn allow_list(dash: &Dash) -> String {
 /// The recorders in words, one a line.
 fn recorders(dash: &Dash) -> Vec<String> {
     let now = dash.snapshot.now;
-    let ago = |at: crate::time::Timestamp| Span(now.since(at)).to_string();
+    let ago = |at: Timestamp| Span(now.since(at)).to_string();
     let told = dash.snapshot.site.recorders.iter().map(|recorder| {
         let by = if recorder.given { "given" } else { "inferred" };
         let mut text = format!("{} ({by})", dash.mask.ip(recorder.ip));
