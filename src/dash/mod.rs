@@ -19,3 +19,8 @@ pub mod state;
 pub mod take;
 pub mod theme;
 pub mod update;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

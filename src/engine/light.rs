@@ -145,6 +145,47 @@ impl Light {
         }
     }
 
+    /// A flow between two ends of which nothing more is known, by its id and IP protocol number.
+    pub fn bare(id: u64, proto: u8, orig: (IpAddr, u16), resp: (IpAddr, u16)) -> Light {
+        Light {
+            id,
+            first_frame: 0,
+            first: Timestamp::default(),
+            last: Timestamp::default(),
+            orig,
+            resp,
+            proto,
+            proto_name: proto::name(proto).map_or_else(|| Cow::Owned(proto.to_string()), Cow::Borrowed),
+            app_proto: None,
+            class: Class::Unknown,
+            subclass: Subs::NONE,
+            flags: Flags::NONE,
+            confidence: 0.0,
+            region: None,
+            name: None,
+            pkts: [0; 2],
+            bytes: [0; 2],
+            payload: [0; 2],
+            duplicates: 0,
+            conn_state: None,
+            rtt: None,
+            retransmissions: None,
+            midstream: false,
+            one_sided: false,
+            ended: false,
+            rare: None,
+        }
+    }
+
+    /// The same flow, whose client asked for a server of that name.
+    #[must_use]
+    pub fn named(mut self, name: &str, texts: &mut Texts) -> Light {
+        let name = texts.keep(name);
+        self.name = Some(Arc::clone(&name));
+        self.rare = Some(Box::new(Rare { tls: true, tls_name: Some(name), ..Rare::default() }));
+        self
+    }
+
     /// Its ends, each with its port where the protocol has ports.
     fn told_ports(&self) -> [(IpAddr, Option<u16>); 2] {
         let ports = matches!(self.proto, proto::TCP | proto::UDP | proto::SCTP | proto::ICMP | proto::ICMP6);

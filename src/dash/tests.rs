@@ -1,0 +1,294 @@
+//! What the screen shows, and what keys and clicks do to it.
+
+use super::command::Command;
+use super::detail::Tab;
+use super::snapshot::Snapshot;
+use super::state::{Hit, Mode, View};
+use super::testing::{at, busy, empty, failed, loading, picture, press, screen, write};
+use super::update::{Action, Effect, Play};
+use crate::event::Severity;
+
+type Made = fn() -> Snapshot;
+
+const STATES: [(&str, Made); 4] =
+    [("empty", empty), ("loading", loading), ("busy", || busy(10_000)), ("error", failed)];
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+
+/// Every view in every state at every size.
+#[test]
+fn frames() {
+    for (state, snapshot) in STATES {
+        for view in View::ALL {
+            let mut frames = String::new();
+            for (columns, lines) in SIZES {
+                let mut dash = screen(snapshot(), columns, lines);
+                dash.perform(view.command());
+                frames.push_str(&format!("{columns} × {lines}\n{}\n", picture(&mut dash)));
+            }
+            insta::assert_snapshot!(format!("{}_{state}", view.text().to_lowercase()), frames);
+        }
+    }
+}
+
+#[test]
+fn frames_of_what_lies_over_the_view() {
+    let mut dash = screen(busy(100), 100, 40);
+    press(&mut dash, "?");
+    let mut frames = picture(&mut dash);
+    press(&mut dash, "esc :");
+    write(&mut dash, "finding");
+    frames.push_str(&picture(&mut dash));
+    press(&mut dash, "esc 2 enter tab tab");
+    frames.push_str(&picture(&mut dash));
+    press(&mut dash, "/");
+    write(&mut dash, "relay ret");
+    frames.push_str(&picture(&mut dash));
+    dash.update(Action::Resize(40, 10));
+    frames.push_str(&picture(&mut dash));
+    insta::assert_snapshot!(frames);
+}
+
+/// Whatever size it has, and whatever it shows: nothing panics, and no line is longer than the screen.
+#[test]
+fn any_size_is_drawn() {
+    for snapshot in STATES.map(|(_, make)| make()) {
+        for (columns, lines) in [(1, 1), (59, 15), (60, 16), (61, 17), (83, 30), (119, 20), (300, 100)] {
+            for view in View::ALL {
+                for keys in ["", "?", ":", "/", "enter", "enter enter tab", "b b", "p c"] {
+                    let mut dash = screen(snapshot.clone(), columns, lines);
+                    dash.perform(view.command());
+                    press(&mut dash, keys);
+                    let picture = picture(&mut dash);
+                    assert!(picture.lines().all(|line| line.chars().count() <= columns.into()));
+                }
+            }
+        }
+    }
+}
+
+/// The plain screen has no character beyond ASCII.
+#[test]
+fn ascii_is_ascii() {
+    for view in View::ALL {
+        for keys in ["", "?", ":", "enter tab tab", "b"] {
+            let mut dash = screen(busy(200), 100, 30);
+            dash.theme.ascii = true;
+            dash.perform(view.command());
+            press(&mut dash, keys);
+            let picture = picture(&mut dash);
+            assert!(picture.is_ascii(), "{view:?} {keys}: {picture}");
+        }
+    }
+}
+
+/// On every screen that has something to show, the verdict stands above all else, and the last line tells five keys.
+#[test]
+fn the_verdict_comes_first_and_hints_last() {
+    let title: String = busy(1).findings[0].title.chars().take(30).collect();
+    for (columns, lines) in SIZES {
+        for view in View::ALL {
+            let mut dash = screen(busy(1000), columns, lines);
+            dash.perform(view.command());
+            let picture = picture(&mut dash);
+            assert!(picture.lines().nth(2).unwrap().contains(&title), "{picture}");
+            let hints = picture.lines().last().unwrap();
+            let last = lines - 1;
+            let told = dash.hits.iter().filter(|(area, hit)| area.y == last && matches!(hit, Hit::Command(_))).count();
+            assert!(told >= 5 && hints.contains("q quit") && hints.contains("? help"), "{hints}");
+        }
+    }
+}
+
+#[test]
+fn no_address_is_cut() {
+    for (columns, lines) in SIZES {
+        for keys in ["2", "2 c", "2 c c", "2 b b", "1"] {
+            let mut dash = screen(busy(500), columns, lines);
+            press(&mut dash, keys);
+            let picture = picture(&mut dash);
+            for line in picture.lines().filter(|line| line.contains("2001:db8") || line.contains("7334")) {
+                assert!(line.contains("[2001:db8:8d3::8a2e:370:7334]:443"), "{line}");
+            }
+        }
+    }
+}
+
+/// With nothing but the keys shown on the screen: the verdict, the evidence, its flows, their packets, the report.
+#[test]
+fn from_the_verdict_to_the_proof() {
+    let mut dash = screen(busy(1000), 80, 24);
+    let shows = |dash: &mut super::state::Dash, hint: &str| {
+        let picture = picture(dash);
+        assert!(picture.lines().last().unwrap().contains(hint), "{hint}: {picture}");
+    };
+    shows(&mut dash, "Enter why");
+    press(&mut dash, "enter");
+    assert_eq!(dash.view, View::Findings);
+    assert!(picture(&mut dash).contains("evidence"));
+    shows(&mut dash, "Enter its flows");
+    shows(&mut dash, "w carve");
+    press(&mut dash, "enter");
+    assert_eq!(dash.view, View::Flows);
+    let finding = dash.snapshot.findings[0].clone();
+    assert_eq!(dash.filter_text, format!("finding:{}", finding.id));
+    let chosen = dash.flow.unwrap();
+    assert!(finding.flow_ids.contains(&chosen) && dash.listing.passed == finding.flow_ids.len());
+    shows(&mut dash, "w carve");
+    let carved = press(&mut dash, "w");
+    assert!(matches!(&carved[..], [Effect::Carve(flows, _)] if flows[..] == [chosen]));
+    press(&mut dash, "esc esc");
+    shows(&mut dash, "r report");
+    assert_eq!(press(&mut dash, "r"), [Effect::Report]);
+}
+
+#[test]
+fn a_filter_is_tried_as_it_is_typed_and_never_blanks_the_screen() {
+    let mut dash = screen(busy(1000), 100, 30);
+    press(&mut dash, "2 /");
+    write(&mut dash, "class:re");
+    let before = dash.listing.rows.len();
+    assert!(picture(&mut dash).contains("/class:re") && before > 0 && dash.message.is_some());
+    press(&mut dash, "tab");
+    assert!(picture(&mut dash).contains("/class:re"));
+    write(&mut dash, "lay");
+    assert!(dash.listing.rows.len() < 1000 && dash.message.is_none());
+    write(&mut dash, " rate>");
+    assert!(dash.message.is_some() && dash.listing.rows.len() > 1);
+    press(&mut dash, "enter");
+    assert!(matches!(dash.mode, Mode::Filter(_)), "what is no filter is not kept");
+    write(&mut dash, "0");
+    assert_eq!(press(&mut dash, "enter"), [Effect::Keep]);
+    assert_eq!((dash.filter_text.as_str(), &dash.mode), ("class:relay rate>0", &Mode::Normal));
+    press(&mut dash, "\\");
+    assert_eq!((dash.filter_text.as_str(), dash.listing.passed), ("", 1000));
+    press(&mut dash, "/ up");
+    assert!(picture(&mut dash).contains("/class:relay rate>0"));
+}
+
+#[test]
+fn what_is_selected_stays_so_when_more_comes() {
+    let mut dash = screen(busy(100), 100, 30);
+    press(&mut dash, "2 > > j j j");
+    let chosen = dash.flow;
+    assert!(chosen.is_some());
+    dash.update(Action::Publish(busy(5000).into()));
+    assert_eq!(dash.selected_flow().map(|flow| flow.id), chosen);
+    press(&mut dash, "F");
+    assert_eq!(dash.selected_flow().map(|flow| flow.id), dash.snapshot.flows.last().map(|flow| flow.id));
+}
+
+#[test]
+fn groups_fold_and_marks_stay() {
+    let mut dash = screen(busy(300), 100, 30);
+    press(&mut dash, "2 m m M");
+    assert_eq!((dash.listing.passed, dash.wish.marks.len()), (2, 2));
+    press(&mut dash, "M b g g");
+    let open = dash.listing.rows.len();
+    assert!(picture(&mut dash).contains("grouped by method"));
+    press(&mut dash, "enter");
+    assert!(dash.listing.rows.len() < open);
+    press(&mut dash, "enter");
+    assert_eq!(dash.listing.rows.len(), open);
+    press(&mut dash, "t");
+    assert!(dash.listing.passed < 300);
+}
+
+#[test]
+fn the_mouse_does_what_keys_do() {
+    let mut dash = screen(busy(300), 120, 40);
+    picture(&mut dash);
+    let place = |dash: &super::state::Dash, wanted: Hit| {
+        let (area, _) = *dash.hits.iter().find(|(_, hit)| *hit == wanted).unwrap();
+        Action::Click(area.x, area.y)
+    };
+    dash.update(place(&dash, Hit::Command(Command::Flows)));
+    assert_eq!(dash.view, View::Flows);
+    picture(&mut dash);
+    dash.update(place(&dash, Hit::Line(3)));
+    assert_eq!(dash.cursor(), 3);
+    dash.update(Action::Wheel(3));
+    assert_eq!(dash.cursor(), 6);
+    picture(&mut dash);
+    let action = place(&dash, Hit::Line(6));
+    dash.update(action);
+    assert!(dash.pane.is_some());
+    picture(&mut dash);
+    dash.update(place(&dash, Hit::Tab(Tab::Tcp)));
+    assert_eq!(dash.pane.unwrap().tab, Tab::Tcp);
+    let seek = dash.hits.iter().find_map(|(area, hit)| matches!(hit, Hit::Seek(_)).then_some(*area)).unwrap();
+    assert_eq!(dash.update(Action::Click(seek.x, seek.y)), Some(Effect::Play(Play::Seek(at(0)))));
+}
+
+#[test]
+fn a_replay_is_played() {
+    let mut dash = screen(busy(100), 100, 30);
+    assert_eq!(press(&mut dash, "space"), [Effect::Play(Play::Toggle)]);
+    assert_eq!(press(&mut dash, "left"), [Effect::Play(Play::Seek(at(650)))]);
+    assert_eq!(press(&mut dash, "shift-left"), [Effect::Play(Play::Seek(at(600)))]);
+    assert_eq!(press(&mut dash, "right"), [Effect::Play(Play::Seek(at(660)))]);
+    assert_eq!(press(&mut dash, "["), [Effect::Play(Play::Seek(at(500)))]);
+    assert_eq!(press(&mut dash, "]"), []);
+    assert_eq!(press(&mut dash, "-"), [Effect::Play(Play::Speed(Some(64.0)))]);
+    assert_eq!(press(&mut dash, "0"), [Effect::Play(Play::Speed(None))]);
+    press(&mut dash, ":");
+    write(&mut dash, "seek 00:01:30");
+    assert_eq!(press(&mut dash, "enter"), [Effect::Play(Play::Seek(at(90)))]);
+    assert!(picture(&mut dash).contains("11 m 00 s of 11 m 00 s"));
+}
+
+#[test]
+fn a_live_screen_is_held_still() {
+    let mut dash = screen(busy(100), 100, 30);
+    dash.replay = false;
+    press(&mut dash, "space");
+    let mut more = busy(200);
+    more.quality.frames += 12_034;
+    dash.update(Action::Publish(more.into()));
+    assert_eq!(dash.snapshot.flows.len(), 100);
+    assert!(picture(&mut dash).contains("PAUSED, 12 034 frames since"));
+    press(&mut dash, "space");
+    assert_eq!(dash.snapshot.flows.len(), 200);
+}
+
+#[test]
+fn the_mask_hides_what_is_the_sites() {
+    let mut dash = screen(busy(1000), 200, 60);
+    press(&mut dash, "p");
+    for view in View::ALL {
+        dash.perform(view.command());
+        let picture = picture(&mut dash);
+        let private = ["192.168.", "2001:db8", "203.0.113", "rec4.", "monday.pcapng"];
+        assert!(private.iter().all(|text| !picture.contains(text)), "{picture}");
+    }
+    press(&mut dash, "2");
+    let [Effect::Copy(text)] = &press(&mut dash, "y")[..] else { panic!("nothing is copied") };
+    assert!(text.contains("host-") && !text.contains("192.168."), "{text}");
+}
+
+#[test]
+fn what_names_hold_never_acts_on_the_terminal() {
+    let mut snapshot = busy(10);
+    snapshot.findings[0].title = "a\u{1b}[2Jb\u{202e}c".to_owned();
+    snapshot.source = "x\u{7}y".to_owned();
+    let mut dash = screen(snapshot, 100, 30);
+    for view in View::ALL {
+        dash.perform(view.command());
+        let picture = picture(&mut dash);
+        let acts = |c: char| c != '\n' && crate::text::safe::is_unsafe(c);
+        assert!(!picture.chars().any(acts), "{picture:?}");
+    }
+}
+
+#[test]
+fn leaving_a_live_capture_is_asked_for() {
+    let mut snapshot = busy(10);
+    snapshot.phase = super::snapshot::Phase::Live(0);
+    let mut dash = screen(snapshot, 100, 30);
+    dash.replay = false;
+    assert_eq!(press(&mut dash, "q"), []);
+    assert!(picture(&mut dash).contains("Leave?"));
+    assert_eq!(press(&mut dash, "x"), []);
+    assert_eq!(press(&mut dash, "q q"), [Effect::Quit]);
+    assert_eq!(press(&mut dash, "ctrl-c"), [Effect::Quit]);
+    assert_eq!(dash.snapshot.findings[0].severity, Severity::Error);
+}
