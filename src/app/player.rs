@@ -111,7 +111,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(given: &Given<'a>, settings: &Settings) -> Run<'a> {
-        let options = Options { filter: None, diagnose: true, settings: settings.clone() };
+        let options = Options { filter: None, diagnose: true, settings: *settings };
         Run {
             monitor: Monitor::new(given.config, given.base, given.rules, options),
             source: Source::open(given.paths, CHUNK_BYTES),

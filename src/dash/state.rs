@@ -19,8 +19,10 @@ use crate::time::Timestamp;
 
 words! {
     /// The views.
+    #[derive(Default)]
     View {
         /// The verdict, the ways to view, the site.
+        #[default]
         Overview "Overview",
         /// Every flow.
         Flows "Flows",
@@ -145,12 +147,6 @@ pub struct Dash {
     /// What can be clicked.
     pub hits: Hits,
     pub(super) pressed: Vec<Key>,
-}
-
-impl Default for View {
-    fn default() -> Self {
-        View::Overview
-    }
 }
 
 impl View {

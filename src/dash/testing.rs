@@ -42,17 +42,17 @@ fn flow(n: u64, texts: &mut Texts) -> Light {
         _ => 1_000_000 + n,
     };
     let mut light =
-        Light::bare(id, if n % 9 == 0 { 17 } else { 6 }, (host, 40_000 + (n % 20_000) as u16), (server, 443));
+        Light::bare(id, if n.is_multiple_of(9) { 17 } else { 6 }, (host, 40_000 + (n % 20_000) as u16), (server, 443));
     light.first = at(n % 600);
     light.last = at(n % 600 + n % 77);
     (light.first_frame, light.class, light.confidence) = (n * 3 + 1, class, 0.5 + (n % 50) as f64 / 100.0);
     light.payload = [n * 977 % 9_000_000, n * 131 % 900_000];
     light.bytes = light.payload.map(|payload| payload + payload / 20);
     light.pkts = light.payload.map(|payload| payload / 1000 + 1);
-    light.rtt = (n % 4 != 0).then_some(0.001 * (n % 120) as f64);
+    light.rtt = (!n.is_multiple_of(4)).then_some(0.001 * (n % 120) as f64);
     light.retransmissions = Some(n % 6);
-    light.conn_state = (n % 9 != 0).then_some(["S1", "SF", "S0", "RSTO", "REJ"][(n % 5) as usize]);
-    light.ended = n % 3 == 0;
+    light.conn_state = (!n.is_multiple_of(9)).then_some(["S1", "SF", "S0", "RSTO", "REJ"][(n % 5) as usize]);
+    light.ended = n.is_multiple_of(3);
     match n % 4 {
         0 => light.named(&format!("rec{n}.us-west.u5fgb.com"), texts),
         1 => light.named(&format!("a-bucket-with-a-long-name-{n}.s3.us-east-1.amazonaws.com"), texts),
@@ -76,7 +76,7 @@ pub fn busy(count: u64) -> Snapshot {
     let hosts = flows.iter().take(40).enumerate().map(|(n, flow)| HostRow {
         ip: flow.orig.0,
         role: [Some("recorder"), Some("client"), None][n.min(2)],
-        mac: (n % 2 == 0).then_some([2, 0, 0, 0, 0, n as u8]),
+        mac: n.is_multiple_of(2).then_some([2, 0, 0, 0, 0, n as u8]),
         flows: [n as u64 * 3, n as u64],
         payload: [n as u64 * 100_000, n as u64 * 7_000],
         vendor: n as u64,
