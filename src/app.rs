@@ -4,12 +4,15 @@ mod catalog;
 mod dash;
 mod doctor;
 mod early;
+mod errands;
 mod legs;
 mod live;
 mod page;
 mod player;
+mod publish;
 mod replay;
 mod screen;
+mod settings;
 
 use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
@@ -27,8 +30,7 @@ use crate::classify::catalogue::ProductId;
 use crate::classify::explain;
 use crate::classify::site::Site;
 use crate::classify::watch::Watch;
-use crate::cli::{self, AnalyzeArgs, BenchArgs, Cli, Command, ExplainArgs, Product, ScreenArgs};
-use crate::dash::command::KeyMap;
+use crate::cli::{self, AnalyzeArgs, BenchArgs, Cli, Command, ConfigArgs, ExplainArgs, Product, ScreenArgs};
 use crate::decode::link_name;
 use crate::diagnose;
 use crate::diagnose::rules::Rules;
@@ -43,6 +45,8 @@ use crate::present::Format;
 use crate::present::color::{Color, Style};
 use crate::present::report::{self, Report};
 use crate::source::{self, CHUNK_BYTES, Class, Facts, Problem, Source, SourceError, progress};
+
+use settings::Settings;
 
 /// How much output is gathered before it is written.
 const OUTPUT_BUFFER: usize = 256 << 10;
@@ -66,7 +70,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Catalog(args) => told(catalog::catalog(args)),
         Command::Explain(args) => print_explanation(args),
         Command::Bench(args) => bench(args),
-        Command::Keys => told(print_keys()),
+        Command::Keys(args) => told(print_keys(args)),
+        Command::Config(args) => told(print_config(args)),
         Command::Completions { shell } => told(cli::completions(*shell, &mut io::stdout().lock()).map_err(Into::into)),
         Command::Man => told(cli::man(&mut io::stdout().lock()).map_err(Into::into)),
     };
@@ -162,9 +167,30 @@ fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
     }
 }
 
-fn print_keys() -> Result<()> {
+fn print_keys(args: &ConfigArgs) -> Result<()> {
+    let keys = Settings::read(args.config.as_deref())?.key_map().map_err(|e| anyhow!(e))?;
     let mut out = io::stdout().lock();
-    out.write_all(KeyMap::default().table().as_bytes())?;
+    out.write_all(keys.table().as_bytes())?;
+    out.flush().map_err(Into::into)
+}
+
+/// Prints the settings that hold without a file, as one; or where the file is looked for.
+fn print_config(args: &ConfigArgs) -> Result<()> {
+    let mut out = io::stdout().lock();
+    if args.print_template {
+        out.write_all(settings::template().as_bytes())?;
+        return out.flush().map_err(Into::into);
+    }
+    Settings::read(args.config.as_deref())?;
+    match args.config.clone().or_else(settings::path) {
+        Some(path) if path.is_file() => writeln!(out, "{}: read, and sound", path.display())?,
+        Some(path) => writeln!(
+            out,
+            "{}: not there; relayscope config --print-template prints what may stand in it",
+            path.display()
+        )?,
+        None => writeln!(out, "there is no home to look for settings in: give --config")?,
+    }
     out.flush().map_err(Into::into)
 }
 

@@ -75,6 +75,10 @@ Examples:
 
 The records are those that a live capture of the same packets tells, at whatever speed.";
 
+const CONFIG_EXAMPLES: &str = "\
+Example:
+  relayscope config --print-template > ~/.config/relayscope/config.toml";
+
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   relayscope explain CF-1
@@ -132,7 +136,10 @@ pub enum Command {
     #[command(after_help = "Example:\n  relayscope bench site.pcapng", arg_required_else_help = true)]
     Bench(BenchArgs),
     /// List the keys of the dashboard
-    Keys,
+    Keys(ConfigArgs),
+    /// Say where settings are read from, or print a file of them with comments
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config(ConfigArgs),
     /// Print a completion script
     #[command(after_help = "Example:\n  relayscope completions bash > /etc/bash_completion.d/relayscope")]
     Completions {
@@ -329,6 +336,20 @@ pub struct ScreenArgs {
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,
+    /// Read settings from here
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+}
+
+/// Arguments of `keys` and `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Read settings from here
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Print a settings file in which everything is said and commented out
+    #[arg(long)]
+    pub print_template: bool,
 }
 
 impl ReplayArgs {
@@ -509,7 +530,7 @@ impl Cli {
 }
 
 /// Words that name a command, in this version or by the documents of the program, and are no file without `./`.
-const RESERVED: [&str; 3] = ["compare", "carve", "config"];
+const RESERVED: [&str; 2] = ["compare", "carve"];
 
 /// Whether the first file was meant as a command; and which command comes nearest.
 fn mistaken(word: &str) -> Option<(&str, Option<String>)> {

@@ -67,7 +67,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("measure", &["present", "diagnose", "pipeline", "engine", "source", "event", "flow"]),
-    ("dash", &["present", "diagnose", "engine", "filter", "text", "event", "classify", "time"]),
+    ("dash", &["present", "evidence", "diagnose", "engine", "filter", "text", "event", "classify", "time"]),
     ("exit", &[]),
     ("cli", &["exit", "engine::ceiling", "present", "filter", "text", "event", "classify", "time"]),
     (

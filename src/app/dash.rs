@@ -2,21 +2,25 @@
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use anyhow::{Context, Result};
 
+use super::errands::Errands;
 use super::player::{Given, Order, Player};
-use super::screen::{self, Teller, World};
+use super::screen::{self, Happening, Teller, World};
+use super::settings::{Chosen, Settings};
 use super::{config, knowledge, rules};
 use crate::cli::{JudgeArgs, ScreenArgs};
+use crate::dash::snapshot::Snapshot;
 use crate::dash::state::Dash;
 use crate::dash::theme::{Depth, Palette, Role, Theme};
 use crate::dash::update::{Action, Effect};
 use crate::diagnose;
 use crate::diagnose::rules::Rules;
 use crate::exit::Exit;
-use crate::monitor::Settings;
+use crate::monitor;
 use crate::present::color::Color;
 
 /// What the dashboard is opened with.
@@ -41,12 +45,30 @@ pub(super) fn is_watched() -> bool {
     smart && io::stdout().is_terminal() && io::stderr().is_terminal()
 }
 
-/// How the screen looks by arguments and environment.
-pub(super) fn theme(args: &ScreenArgs, color: Color) -> Theme {
+/// A screen that shows `snapshot`, as arguments, settings, what was chosen before and the environment have it.
+pub(super) fn screen(
+    args: &ScreenArgs,
+    settings: &Settings,
+    color: Color,
+    snapshot: Arc<Snapshot>,
+    replay: bool,
+) -> Dash {
     let env = |name: &str| std::env::var_os(name);
-    let depth = Depth::of(color, env);
-    let palette = args.theme.as_deref().and_then(Palette::parse).unwrap_or_default();
-    Theme { palette, depth, ascii: args.ascii || !speaks_utf8(env) }
+    let chosen = Chosen::read();
+    let named = |name: &Option<String>| name.as_deref().and_then(Palette::parse);
+    let palette = named(&args.theme).or_else(|| chosen.palette()).or_else(|| named(&settings.theme));
+    let ascii = args.ascii || settings.ascii.unwrap_or(!speaks_utf8(env));
+    let theme = Theme { palette: palette.unwrap_or_default(), depth: Depth::of(color, env), ascii };
+    let mut dash = Dash::new(snapshot, theme, replay);
+    dash.filters = chosen.filters();
+    // what cannot be bound was told when the settings were read
+    dash.keys = settings.key_map().unwrap_or_default();
+    dash
+}
+
+/// Whether the mouse is taken.
+pub(super) fn takes_mouse(args: &ScreenArgs, settings: &Settings) -> bool {
+    !args.no_mouse && settings.mouse.unwrap_or(true)
 }
 
 /// Whether the locale says that the terminal shows more than ASCII.
@@ -61,21 +83,17 @@ fn speaks_utf8(env: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
 struct Replay<'a> {
     orders: Sender<Order>,
     rules: &'a Rules,
+    errands: Errands,
 }
 
 impl World for Replay<'_> {
-    fn perform(&mut self, effect: Effect, teller: &Teller) {
+    fn perform(&mut self, effect: Effect, dash: &Dash, teller: &Teller) {
+        let begun = dash.snapshot.quality.first.unwrap_or_default();
         match effect {
             Effect::Play(play) => _ = self.orders.send(Order::Play(play)),
-            Effect::Explain(rule) => {
-                let text = diagnose::explain::explain(&rule, self.rules).unwrap_or_default();
-                let lines = text.lines().map(str::to_owned).collect();
-                let _ = teller.send(screen::Happening::Action(Action::Show(rule, lines)));
-            }
-            Effect::Carve(..) | Effect::Report => {
-                screen::say(teller, Role::Muted, "this cannot be written yet".to_owned());
-            }
-            Effect::Quit | Effect::Redraw | Effect::Copy(_) | Effect::Keep => {}
+            Effect::Carve(flows, what) => self.errands.carve(&flows, &what, begun, teller),
+            Effect::Report => self.errands.report(begun, teller),
+            effect => at_hand(effect, self.rules, dash, teller),
         }
     }
 
@@ -84,28 +102,47 @@ impl World for Replay<'_> {
     }
 }
 
+/// Does what needs neither packets nor a player.
+pub(super) fn at_hand(effect: Effect, rules: &Rules, dash: &Dash, teller: &Teller) {
+    match effect {
+        Effect::Explain(rule) => {
+            let text = diagnose::explain::explain(&rule, rules).unwrap_or_default();
+            let lines = text.lines().map(str::to_owned).collect();
+            let _ = teller.send(Happening::Action(Action::Show(rule, lines)));
+        }
+        Effect::Keep => {
+            if let Err(error) = Chosen::of(dash).keep() {
+                screen::say(teller, Role::Muted, format!("what was chosen cannot be kept for the next time: {error}"));
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Shows captures on the dashboard until it is left.
 pub(super) fn replay(opening: &Opening<'_>) -> Result<Exit> {
     let judge = opening.judge;
     let mut base = knowledge(judge.catalogue.as_ref(), judge.site.as_ref(), judge.product)?;
     let rules = rules(&mut base, judge.catalogue.as_ref())?;
-    let settings = Settings::embedded().context("the settings that come with the program")?;
+    let settings = Settings::read(opening.screen.config.as_deref())?;
+    let intervals = monitor::Settings::embedded().context("the settings that come with the program")?;
     let (teller, happenings) = screen::happenings()?;
     let config = config(&base, true);
     let given = Given { paths: &opening.paths, config: &config, base: &base, rules: &rules };
     std::thread::scope(|scope| {
-        let player = Player::new(given, settings, opening.speed, teller.clone());
-        let mut dash = Dash::new(player.snapshot(), theme(opening.screen, opening.color), true);
+        let player = Player::new(given, intervals, opening.speed, teller.clone());
+        let mut dash = screen(opening.screen, &settings, opening.color, player.snapshot(), true);
         if let Some(filter) = &opening.filter {
             dash.set_filter(filter);
         }
         let (orders, ordered) = channel();
-        let mut world = Replay { orders, rules: &rules };
+        let mut world = Replay { orders, rules: &rules, errands: Errands::new(&opening.paths, judge) };
         std::thread::Builder::new()
             .name("player".to_owned())
             .spawn_scoped(scope, move || player.play(&ordered))
             .context("no thread can be had to read with")?;
-        let stopped = screen::run(&mut dash, !opening.screen.no_mouse, &teller, &happenings, &mut world)?;
+        let mouse = takes_mouse(opening.screen, &settings);
+        let stopped = screen::run(&mut dash, mouse, &teller, &happenings, &mut world)?;
         Ok(if stopped { Exit::Interrupted } else { Exit::Fine })
     })
 }

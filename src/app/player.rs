@@ -4,30 +4,31 @@
 //! again from any moment. To go back means to read anew from the start: what the engine knows at a moment is what all
 //! packets until then have told.
 
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::screen::{Happening, Teller};
-use crate::dash::history::History;
+use super::page::can_be_read_again;
+use super::publish::{Publisher, REFRESH, SPARE, clock, marks, source_name};
+use super::screen::Teller;
+use crate::dash::detail::Detail;
 use crate::dash::snapshot::{Phase, Snapshot, Transport};
-use crate::dash::take::{Look, carried, take};
-use crate::dash::update::{Action, Play};
+use crate::dash::update::Play;
 use crate::diagnose::rules::Rules;
 use crate::engine;
 use crate::engine::naming::KnowledgeBase;
-use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, Stats};
-use crate::filter::Asked;
+use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
+use crate::evidence::ladder::Step;
+use crate::evidence::{Watcher, wanted};
 use crate::monitor::{Losses, Monitor, Options, Settings, Sink};
 use crate::source::{CHUNK_BYTES, Chunk, Fill, Problem, Source};
 use crate::time::{SECOND, Timestamp};
 
-/// The least time between two snapshots.
-const REFRESH: Duration = Duration::from_millis(250);
-/// How many times longer than it takes to make a snapshot is waited before the next is made.
-const SPARE: u32 = 4;
+/// How long the packets of a flow are looked for.
+const CLIMB: Duration = Duration::from_secs(3);
 /// How long is worked before orders are looked for.
 const TURN: Duration = Duration::from_millis(30);
 
@@ -111,7 +112,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(given: &Given<'a>, settings: &Settings) -> Run<'a> {
-        let options = Options { filter: None, diagnose: true, settings: *settings };
+        let options = Options { filter: None, diagnose: true, settings: *settings, max_memory: None };
         Run {
             monitor: Monitor::new(given.config, given.base, given.rules, options),
             source: Source::open(given.paths, CHUNK_BYTES),
@@ -167,7 +168,7 @@ impl<'a> Run<'a> {
                 } else {
                     self.frames(None);
                 }
-                if now() >= until {
+                if clock() >= until {
                     return Fed::Turn;
                 }
                 continue;
@@ -176,7 +177,7 @@ impl<'a> Run<'a> {
                 return Fed::UpTo;
             }
             self.frames(Some(to));
-            if now() >= until {
+            if clock() >= until {
                 return Fed::Turn;
             }
         }
@@ -201,21 +202,20 @@ pub(super) struct Player<'a> {
     given: Given<'a>,
     settings: Settings,
     run: Run<'a>,
-    teller: Teller,
     course: Course,
     speed: Option<f64>,
+    /// The user has said at which speed.
+    chosen: bool,
     /// A moment of packet time, and when by the clock it was.
     anchor: Option<(Timestamp, Instant)>,
     transport: Transport,
     /// The captures were read to their end.
     whole: bool,
-    history: History,
     sampled: Duration,
-    wanted: Option<u64>,
-    shown: Arc<Snapshot>,
-    /// When the last snapshot was made, and how long that took.
-    published: Option<(Instant, Duration)>,
     began: Instant,
+    publisher: Publisher,
+    /// The packets of the flow that was last looked at closely.
+    ladder: Option<(u64, Vec<Step>)>,
 }
 
 impl<'a> Player<'a> {
@@ -223,29 +223,26 @@ impl<'a> Player<'a> {
     pub(super) fn new(given: Given<'a>, settings: Settings, speed: Option<f64>, teller: Teller) -> Player<'a> {
         // what is over can be looked at as long as the screen is
         let settings = Settings { let_go_flows: f64::MAX, ..settings };
-        let snapshot = Snapshot::opening(source_name(given.paths));
         Player {
             given,
             run: Run::new(&given, &settings),
             settings,
-            teller,
             course: Course::Play,
             speed,
+            chosen: speed.is_some(),
             anchor: None,
             transport: Transport { speed, ..Transport::default() },
             whole: false,
-            history: History::default(),
             sampled: Duration::ZERO,
-            wanted: None,
-            shown: Arc::new(snapshot),
-            published: None,
-            began: now(),
+            began: clock(),
+            publisher: Publisher::new(source_name(given.paths), teller),
+            ladder: None,
         }
     }
 
     /// What is shown before anything was read.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.shown)
+        Arc::clone(self.publisher.shown())
     }
 
     /// Plays, by the orders that come, until nobody can give any more.
@@ -273,32 +270,42 @@ impl<'a> Player<'a> {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Want(flow) => {
-                self.wanted = flow;
+                self.publisher.wanted = flow;
                 if flow.is_some() {
                     self.publish();
+                    self.climb();
                 }
             }
             Order::Play(Play::Speed(speed)) => {
-                self.speed = speed;
+                (self.speed, self.chosen) = (speed, true);
                 self.anchor = None;
                 self.tell_standing();
             }
             Order::Play(Play::Toggle) => {
-                match self.course {
-                    Course::Halt if self.run.ended => {
-                        // from the start, at a speed at which there is something to see
-                        self.speed = self.speed.or(Some(1.0));
+                if self.course == Course::Halt {
+                    if self.run.ended {
                         self.restart();
-                        self.course = Course::Play;
                     }
-                    Course::Halt => self.course = Course::Play,
-                    _ => self.course = Course::Halt,
+                    if !self.chosen {
+                        // at which there is something to see
+                        self.speed = Some(1.0);
+                    }
+                    self.course = Course::Play;
+                } else {
+                    self.course = Course::Halt;
                 }
                 self.anchor = None;
                 self.tell_standing();
             }
             Order::Play(Play::Seek(to)) => {
-                let on = self.course == Course::Play;
+                if self.run.ended && to >= self.run.now {
+                    return;
+                }
+                let on = match self.course {
+                    Course::Play => true,
+                    Course::Go { on, .. } => on,
+                    Course::Halt => false,
+                };
                 if to < self.run.now || self.run.ended {
                     self.restart();
                 }
@@ -312,13 +319,13 @@ impl<'a> Player<'a> {
     fn restart(&mut self) {
         let old = std::mem::replace(&mut self.run, Run::new(&self.given, &self.settings));
         drop(old);
-        self.history = History::default();
-        (self.sampled, self.began) = (Duration::ZERO, now());
+        self.publisher.forget();
+        (self.sampled, self.began) = (Duration::ZERO, clock());
     }
 
     /// Plays a turn; false if nobody gives orders any more.
     fn go_on(&mut self, orders: &Receiver<Order>) -> bool {
-        let until = now() + TURN;
+        let until = clock() + TURN;
         let fed = match (self.course, self.speed) {
             (Course::Go { to, .. }, _) => self.feed_fast(Some(to), until),
             (_, None) => self.feed_fast(None, until),
@@ -334,8 +341,8 @@ impl<'a> Player<'a> {
                 }
                 self.publish();
             }
-            Fed::Turn if self.is_due() && matches!(self.course, Course::Go { .. }) => self.tell_standing(),
-            Fed::Turn if self.is_due() => self.publish(),
+            Fed::Turn if self.publisher.is_due() && matches!(self.course, Course::Go { .. }) => self.tell_standing(),
+            Fed::Turn if self.publisher.is_due() => self.publish(),
             Fed::Turn => {}
         }
         true
@@ -350,10 +357,10 @@ impl<'a> Player<'a> {
             let step = to.map_or(second, |to| to.min(second));
             let fed = self.run.feed(Some(step), until);
             if fed == Fed::UpTo && to != Some(step) {
-                let from = now();
+                let from = clock();
                 self.sample();
                 self.sampled += from.elapsed();
-                if now() >= until {
+                if clock() >= until {
                     return Fed::Turn;
                 }
                 continue;
@@ -369,10 +376,10 @@ impl<'a> Player<'a> {
             return true;
         };
         let from = if self.run.now == Timestamp::default() { first } else { self.run.now };
-        let (moment, clock) = *self.anchor.get_or_insert_with(|| (from, now()));
-        let passed = now().saturating_duration_since(clock).mul_f64(speed);
+        let (moment, since) = *self.anchor.get_or_insert_with(|| (from, clock()));
+        let passed = clock().saturating_duration_since(since).mul_f64(speed);
         let to = moment.after(u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX));
-        match self.run.feed(Some(to), now() + TURN) {
+        match self.run.feed(Some(to), clock() + TURN) {
             Fed::End => self.end(),
             // time goes on where nothing comes
             Fed::UpTo => {
@@ -381,7 +388,7 @@ impl<'a> Player<'a> {
             }
             Fed::Turn => {}
         }
-        if self.course == Course::Play && self.is_due() {
+        if self.course == Course::Play && self.publisher.is_due() {
             self.publish();
         }
         match orders.recv_timeout(TURN) {
@@ -397,10 +404,6 @@ impl<'a> Player<'a> {
         self.whole = self.run.failed.is_none();
         self.course = Course::Halt;
         self.publish();
-    }
-
-    fn is_due(&self) -> bool {
-        self.published.is_none_or(|(at, took)| at.elapsed() >= REFRESH.max(took * SPARE))
     }
 
     fn phase(&self) -> Phase {
@@ -419,100 +422,61 @@ impl<'a> Player<'a> {
     /// Tells how it stands, with what was shown last.
     fn tell_standing(&mut self) {
         self.transport.speed = self.speed;
-        let shown = Snapshot { phase: self.phase(), transport: Some(self.transport.clone()), ..(*self.shown).clone() };
-        self.show(shown);
-        let took = self.published.map_or(Duration::ZERO, |(_, took)| took);
-        self.published = Some((now(), took));
-    }
-
-    fn show(&mut self, snapshot: Snapshot) {
-        self.shown = Arc::new(snapshot);
-        // nobody looks any more when it is being left
-        let _ = self.teller.send(Happening::Action(Action::Publish(Arc::clone(&self.shown))));
-    }
-
-    fn look(&mut self) -> Snapshot {
-        let moment = self.run.now;
-        let look = self.run.monitor.look();
-        take(&Look {
-            analysis: look.analysis,
-            naming: look.naming,
-            diagnosis: look.diagnosis,
-            quality: look.quality,
-            stats: &look.stats,
-            now: moment,
-            wanted: self.wanted,
-        })
+        let shown = (**self.publisher.shown()).clone();
+        let transport = Some(self.transport.clone());
+        self.publisher.show(Snapshot { phase: self.phase(), transport, ..shown });
     }
 
     /// Notes what the ways to view have carried.
     fn sample(&mut self) {
-        let snapshot = self.look();
-        self.history.note(snapshot.now, carried(&snapshot.flows));
+        self.publisher.sample(&mut self.run.monitor, self.run.now);
     }
 
     /// Makes a snapshot, and shows it.
     fn publish(&mut self) {
-        let from = now();
-        let mut snapshot = self.look();
-        self.history.note(snapshot.now, carried(&snapshot.flows));
-        if let Some(first) = snapshot.quality.first {
-            self.transport.start = first;
-        }
-        if self.run.ended || !self.whole {
-            self.transport.end = snapshot.now;
-            self.transport.marks = marks(&snapshot.findings);
-        }
-        self.transport.speed = self.speed;
-        snapshot.phase = self.phase();
-        if snapshot.phase == Phase::Playing {
-            snapshot.rates = rates(&self.shown, &snapshot);
-        }
-        snapshot.source = self.shown.source.clone();
-        snapshot.history = Arc::new(self.history.clone());
-        snapshot.transport = Some(self.transport.clone());
-        self.show(snapshot);
-        self.published = Some((now(), from.elapsed()));
+        let (phase, now, ended) = (self.phase(), self.run.now, self.run.ended);
+        let Player { publisher, run, transport, speed, whole, ladder, .. } = self;
+        publisher.publish(&mut run.monitor, now, phase, |snapshot| {
+            if let Some(first) = snapshot.quality.first {
+                transport.start = first;
+            }
+            if ended || !*whole {
+                transport.end = snapshot.now;
+                transport.marks = marks(&snapshot.findings);
+            }
+            transport.speed = *speed;
+            if let Some(detail) = &mut snapshot.detail {
+                let known = ladder.as_ref().filter(|(flow, _)| *flow == detail.flow);
+                *detail = Arc::new(Detail { packets: known.map(|(_, steps)| steps.clone()), ..(**detail).clone() });
+            }
+            Some(transport.clone())
+        });
     }
-}
 
-/// Where findings stand on the timeline.
-fn marks(findings: &[FindingRecord]) -> Vec<(Timestamp, Severity)> {
-    let claims = findings.iter().filter(|f| f.is_claim() && f.severity > Severity::Info);
-    claims.map(|finding| (finding.first, finding.severity)).collect()
-}
-
-/// The payload rate of each flow from one snapshot to the next, in bits per second. Flows stand in the order of their
-/// first frames in both, and those that are new stand last.
-fn rates(before: &Snapshot, after: &Snapshot) -> Vec<f32> {
-    let seconds = crate::time::seconds(after.now.since(before.now));
-    if seconds <= 0.0 {
-        return before.rates.clone();
+    /// Reads the packets of the flow that is looked at, once again, if that is possible.
+    fn climb(&mut self) {
+        let Some(flow) = self.publisher.wanted else { return };
+        let known = self.ladder.as_ref().is_some_and(|(known, _)| *known == flow);
+        if known || !can_be_read_again(self.given.paths) {
+            return;
+        }
+        let findings = &self.publisher.shown().findings;
+        let cites = findings.iter().filter(|finding| finding.flow_ids.first() == Some(&flow));
+        let frames: HashSet<u64> = cites.flat_map(|finding| &finding.evidence).filter_map(|line| line.frame).collect();
+        let look = self.run.monitor.look();
+        let flows = wanted(look.analysis, look.naming, &HashSet::from([flow]));
+        let mut watcher = Watcher::new(flows, HashMap::from([(flow, frames)]));
+        let mut source = Source::open(self.given.paths, CHUNK_BYTES);
+        let mut chunk = Chunk::default();
+        let until = clock() + CLIMB;
+        'all: while clock() < until && source.fill(&mut chunk) == Fill::More {
+            for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
+                if !watcher.frame(&frame) {
+                    break 'all;
+                }
+            }
+        }
+        self.ladder = watcher.scenes().remove(&flow).map(|scene| (flow, scene.ladder.steps()));
+        self.publish();
     }
-    let known = |at: usize, id: u64| before.flows.get(at).filter(|flow| flow.id == id);
-    let each = after.flows.iter().enumerate().map(|(at, flow)| {
-        let had = known(at, flow.id).map_or(0, Asked::payload);
-        (flow.payload().saturating_sub(had) as f64 * 8.0 / seconds) as f32
-    });
-    each.collect()
-}
-
-/// What captures are called together.
-fn source_name(paths: &[PathBuf]) -> String {
-    let name = |path: &Path| match path.file_name() {
-        Some(name) => name.to_string_lossy().into_owned(),
-        None => path.display().to_string(),
-    };
-    let first = paths.first().map(|path| name(path)).unwrap_or_default();
-    match paths.len() {
-        0 | 1 if first == "-" => "standard input".to_owned(),
-        0 | 1 => first,
-        n => format!("{first} and {} more", n - 1),
-    }
-}
-
-/// The machine's time.
-#[expect(clippy::disallowed_methods, reason = "a capture is played at the speed that is asked for")]
-fn now() -> Instant {
-    Instant::now()
 }

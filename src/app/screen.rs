@@ -43,7 +43,7 @@ pub(super) type Teller = Sender<Happening>;
 /// The world that the dashboard asks things of.
 pub(super) trait World {
     /// Does what is asked; says what came of it.
-    fn perform(&mut self, effect: Effect, teller: &Teller);
+    fn perform(&mut self, effect: Effect, dash: &Dash, teller: &Teller);
     /// More is wanted of that flow.
     fn want(&mut self, flow: Option<u64>);
 }
@@ -212,7 +212,7 @@ pub(super) fn run(
                     Some(Effect::Quit) => return Ok(false),
                     Some(Effect::Redraw) => screen.terminal.clear()?,
                     Some(Effect::Copy(text)) => copy(&text)?,
-                    Some(effect) => world.perform(effect, teller),
+                    Some(effect) => world.perform(effect, dash, teller),
                 },
             }
         }

@@ -22,6 +22,16 @@ pub fn candidates(word: &str) -> Vec<String> {
     Filter::keys().filter(|k| k.starts_with(word)).map(key).collect()
 }
 
+/// The text of a line without the word before the cursor, where that may still become a key.
+pub fn settled(prompt: &Prompt) -> String {
+    let word = prompt.word();
+    let whole = word.contains(':') && Filter::parse(word).is_ok();
+    let begun = !word.is_empty() && !whole && !candidates(word).is_empty();
+    let before = prompt.before();
+    let kept = if begun { before.get(..before.len().saturating_sub(word.len())).unwrap_or_default() } else { before };
+    format!("{kept}{}", prompt.after())
+}
+
 /// Completes the word before the cursor as far as all candidates agree.
 pub fn filter(prompt: &mut Prompt) {
     let found = candidates(prompt.word());
@@ -86,6 +96,15 @@ mod tests {
         let mut prompt = Prompt::new("s");
         filter(&mut prompt);
         assert_eq!(prompt.text(), "s");
+    }
+
+    #[test]
+    fn what_may_become_a_key_is_not_looked_for_yet() {
+        for (typed, settled_on) in
+            [("relay cla", "relay "), ("class:re", ""), ("class:relay", "class:relay"), ("bucket", "bucket")]
+        {
+            assert_eq!(settled(&Prompt::new(typed)), settled_on, "{typed}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! More of one flow: the tabs of the detail pane, as labelled lines.
 
 use crate::event::{FlowRecord, Rfc3339};
+use crate::evidence::ladder::Step;
 use crate::text::safe::{safe, safe_name};
 use crate::text::units::{BitRate, Bytes, Count, Percent, Span};
-use crate::time::SECOND;
+use crate::time::{SECOND, Timestamp};
 
 use crate::event::word::words;
 
@@ -28,21 +29,6 @@ words! {
 /// A line: what it is about, and what is said.
 pub type Line = (&'static str, String);
 
-/// One packet of the ladder.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rung {
-    /// Its number in the capture.
-    pub frame: u64,
-    /// Nanoseconds since the flow's first packet.
-    pub since: u64,
-    /// The responder sent it.
-    pub back: bool,
-    /// Payload bytes.
-    pub payload: u32,
-    /// What it is: TCP's flags, or the protocol.
-    pub what: String,
-}
-
 /// More of one flow.
 #[derive(Clone, Debug, Default)]
 pub struct Detail {
@@ -58,8 +44,10 @@ pub struct Detail {
     pub web: Vec<Line>,
     /// STUN, ICE, TURN.
     pub stun: Vec<Line>,
-    /// The first packets; none where they cannot be read again.
-    pub packets: Option<Vec<Rung>>,
+    /// When its first packet came.
+    pub begun: Timestamp,
+    /// The packets that tell most; none where they cannot be read again.
+    pub packets: Option<Vec<Step>>,
 }
 
 /// Gathers lines.
@@ -99,6 +87,7 @@ impl Detail {
             tcp: tcp(record),
             web: web(record),
             stun: stun(record),
+            begun: record.flow.start,
             packets: None,
         }
     }

@@ -225,7 +225,7 @@ fn a_replay_is_played() {
     assert_eq!(press(&mut dash, "space"), [Effect::Play(Play::Toggle)]);
     assert_eq!(press(&mut dash, "left"), [Effect::Play(Play::Seek(at(650)))]);
     assert_eq!(press(&mut dash, "shift-left"), [Effect::Play(Play::Seek(at(600)))]);
-    assert_eq!(press(&mut dash, "right"), [Effect::Play(Play::Seek(at(660)))]);
+    assert_eq!(press(&mut dash, "right"), [Effect::Play(Play::Seek(at(670)))]);
     assert_eq!(press(&mut dash, "["), [Effect::Play(Play::Seek(at(500)))]);
     assert_eq!(press(&mut dash, "]"), []);
     assert_eq!(press(&mut dash, "-"), [Effect::Play(Play::Speed(Some(64.0)))]);

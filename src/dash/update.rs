@@ -406,8 +406,10 @@ impl Dash {
         let Mode::Filter(prompt) = &self.mode else { return };
         let text = prompt.text();
         self.message = None;
+        // what may still become a key would only empty the list
+        let settled = complete::settled(prompt);
         match Filter::parse(&text) {
-            Ok(_) => self.set_filter(&text),
+            Ok(_) => self.set_filter(&settled),
             Err(error) => self.message = Some((Role::Warning, format!("{}: {}", error.message, error.hint))),
         }
     }
@@ -565,8 +567,7 @@ impl Dash {
     /// Goes to a moment of the capture.
     fn seek(&mut self, to: Timestamp) -> Option<Effect> {
         let transport = self.snapshot.transport.as_ref()?;
-        let to = to.max(transport.start).min(transport.end.max(transport.start));
-        Some(Effect::Play(Play::Seek(to)))
+        Some(Effect::Play(Play::Seek(to.max(transport.start))))
     }
 
     fn speed(&mut self, step: isize) -> Option<Effect> {

@@ -12,11 +12,12 @@
 use ratatui::layout::Rect;
 
 use super::pen::{Part, Pen, labelled, part, split_top, width, wrapped};
-use crate::dash::detail::{Detail, Line, Rung, Tab};
+use crate::dash::detail::{Detail, Line, Tab};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::{Role, of_severity};
+use crate::evidence::ladder::{Rung, Step};
 use crate::text::safe::safe;
-use crate::text::units::{Bytes, Count};
+use crate::text::units::{Bytes, Count, Counted};
 use crate::time::SECOND;
 
 /// Draws the pane.
@@ -55,7 +56,7 @@ fn text(dash: &Dash, detail: &Detail, tab: Tab, columns: u16) -> Vec<Vec<Part>> 
         Tab::Tcp => (&detail.tcp, "it is not TCP"),
         Tab::Web => (&detail.web, "no TLS, QUIC, HTTP or DNS was seen on it"),
         Tab::Stun => (&detail.stun, "no STUN was seen on it"),
-        Tab::Packets => return ladder(dash, detail.packets.as_deref(), columns),
+        Tab::Packets => return ladder(dash, detail, columns),
     };
     let mut told: Vec<Vec<Part>> = match tab {
         Tab::Evidence => found(dash, detail.flow, columns),
@@ -91,23 +92,33 @@ fn found(dash: &Dash, flow: u64, columns: u16) -> Vec<Vec<Part>> {
     lines
 }
 
-/// The packets, one a line.
-fn ladder(dash: &Dash, packets: Option<&[Rung]>, columns: u16) -> Vec<Vec<Part>> {
-    let Some(packets) = packets else {
-        return wrapped(Role::Muted, "the packets of this flow cannot be read again", columns);
+/// The packets that tell most, one a line, and what lies between them.
+fn ladder(dash: &Dash, detail: &Detail, columns: u16) -> Vec<Vec<Part>> {
+    let Some(steps) = &detail.packets else {
+        return wrapped(Role::Muted, "the packets of this flow are not at hand", columns);
     };
-    let (right, left) = (dash.theme.pick("──▶", "-->"), dash.theme.pick("◀──", "<--"));
     let title = format!("{:>9}  {:>10}  {:<4} {:>8}  {}", "FRAME", "AT", "WAY", "PAYLOAD", "WHAT");
     let mut lines = vec![vec![part(Role::Muted, title)]];
-    for rung in packets {
-        let at = format!("{:.3} s", rung.since as f64 / SECOND as f64);
-        let payload = if rung.payload > 0 { Bytes(rung.payload.into()).to_string() } else { String::new() };
-        let way = if rung.back { left } else { right };
-        lines.push(vec![
-            part(Role::Muted, format!("{:>9}  {at:>10}  ", rung.frame)),
-            part(if rung.back { Role::Info } else { Role::Accent }, format!("{way:<4} ")),
-            part(Role::Text, format!("{payload:>8}  {}", safe(&rung.what))),
-        ]);
-    }
+    lines.extend(steps.iter().map(|step| match step {
+        Step::Packet(rung) => rung_line(dash, detail, rung),
+        Step::Gap { packets, bytes } => {
+            let text = format!("{:>23}… {}, {}", "", Counted(*packets, "packet"), super::bytes_of(*bytes));
+            vec![part(Role::Muted, text)]
+        }
+    }));
     lines
+}
+
+fn rung_line(dash: &Dash, detail: &Detail, rung: &Rung) -> Vec<Part> {
+    let (right, left) = (dash.theme.pick("──▶", "-->"), dash.theme.pick("◀──", "<--"));
+    let at = format!("{:.3} s", rung.ts.since(detail.begun) as f64 / SECOND as f64);
+    let payload = if rung.payload > 0 { Bytes(rung.payload.into()).to_string() } else { String::new() };
+    let way = if rung.second { left } else { right };
+    let cited = if rung.cited { dash.theme.pick("  ◂ evidence", "  < evidence") } else { "" };
+    vec![
+        part(Role::Muted, format!("{:>9}  {at:>10}  ", rung.frame)),
+        part(if rung.second { Role::Info } else { Role::Accent }, format!("{way:<4} ")),
+        part(Role::Text, format!("{payload:>8}  {}", rung.what)),
+        part(Role::Warning, cited),
+    ]
 }

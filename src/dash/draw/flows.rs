@@ -164,7 +164,8 @@ fn layout(dash: &Dash, lines: &[Row], cells: &[Vec<Part>], room: usize) -> Vec<L
         .iter()
         .enumerate()
         .map(|(index, (column, rank))| {
-            let width = least(*column, index).max(column.text().len());
+            let title = column.text().len() + if *column == Column::State { 2 } else { 0 };
+            let width = least(*column, index).max(title);
             (Laid { column: *column, index, width }, *rank)
         })
         .collect();

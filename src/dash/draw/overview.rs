@@ -32,7 +32,9 @@ use crate::time::{SECOND, Timestamp};
 /// How many lines of one advice are shown.
 const ADVICE_LINES: usize = 3;
 /// From how many columns on the site stands beside the ways to view.
-const BESIDE: u16 = 110;
+const BESIDE: u16 = 120;
+/// Columns of the ways to view, where the site stands beside them.
+const METHODS_WIDTH: u16 = 76;
 
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
@@ -40,7 +42,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let (_, rest) = split_top(area, used + 1);
     let (middle, rest) = split_top(rest, methods_height(rest.height));
     let used = if area.width >= BESIDE {
-        let (left, right) = split_left(middle, 62, 3);
+        let (left, right) = split_left(middle, METHODS_WIDTH, 2);
         methods(pen, left, dash).max(site(pen, right, dash))
     } else {
         let used = methods(pen, middle, dash);

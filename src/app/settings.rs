@@ -1,0 +1,197 @@
+//! The user's settings: read from a file that the program never writes; and what was last chosen on the dashboard, in
+//! another that it does.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use serde::{Deserialize, Serialize};
+
+use crate::dash::command::{Command, KeyMap};
+use crate::dash::prompt::History;
+use crate::dash::state::Dash;
+use crate::dash::theme::Palette;
+
+/// What stands at the head of the template.
+const HEAD: &str = "\
+# Settings of relayscope. What is commented out is as it is without this file. It is looked for as
+# $XDG_CONFIG_HOME/relayscope/config.toml, or where --config or RELAYSCOPE_CONFIG says. Options on the command line win.
+
+# Colours of the dashboard: muted, high-contrast, cb (for those who cannot tell red from green), mono. NO_COLOR wins.
+#theme = \"muted\"
+
+# Show ASCII only: for fonts without box-drawing characters.
+#ascii = false
+
+# Take the mouse. Without, the terminal selects text as it always does; with it, Shift does that.
+#mouse = true
+
+# Keys of the dashboard. What is set here replaces all keys of the command. Keys are written as j, G, ctrl-u, shift-left,
+# space, enter, esc, tab, pageup …; \"g g\" is one after the other.
+[keys]
+";
+
+/// The user's settings.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Settings {
+    pub(super) theme: Option<String>,
+    pub(super) ascii: Option<bool>,
+    pub(super) mouse: Option<bool>,
+    keys: BTreeMap<String, Vec<String>>,
+}
+
+impl Settings {
+    /// From the file that is given, else from where it is looked for; there may be none.
+    pub(super) fn read(given: Option<&Path>) -> Result<Settings> {
+        let (path, must) = match given {
+            Some(path) => (Some(path.to_owned()), true),
+            None => (path(), false),
+        };
+        let Some(path) = path else { return Ok(Settings::default()) };
+        match fs::read_to_string(&path) {
+            Ok(text) => Settings::parse(&text).map_err(|e| anyhow!("{}: {e}", path.display())),
+            Err(error) if !must && error.kind() == std::io::ErrorKind::NotFound => Ok(Settings::default()),
+            Err(error) => Err(error).with_context(|| format!("{}: the settings cannot be read", path.display())),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Settings, String> {
+        let settings: Settings = toml::from_str(text).map_err(|e| e.to_string())?;
+        if let Some(theme) = settings.theme.as_deref().filter(|theme| Palette::parse(theme).is_none()) {
+            return Err(format!("theme = \"{theme}\": there are muted, high-contrast, cb and mono"));
+        }
+        settings.key_map()?;
+        Ok(settings)
+    }
+
+    /// Which keys do what.
+    ///
+    /// # Errors
+    /// What is wrong with a binding; none where the settings were read.
+    pub(super) fn key_map(&self) -> Result<KeyMap, String> {
+        let mut map = KeyMap::default();
+        for (command, keys) in &self.keys {
+            map.bind(command, keys)?;
+        }
+        Ok(map)
+    }
+}
+
+/// Where the settings are looked for.
+pub(super) fn path() -> Option<PathBuf> {
+    let named = env::var_os("RELAYSCOPE_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from);
+    named.or_else(|| Some(folder("XDG_CONFIG_HOME", ".config")?.join("config.toml")))
+}
+
+fn folder(variable: &str, otherwise: &str) -> Option<PathBuf> {
+    let set = env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || env::var_os("HOME").filter(|v| !v.is_empty()).map(|home| PathBuf::from(home).join(otherwise));
+    Some(set.or_else(home)?.join("relayscope"))
+}
+
+/// A settings file in which everything is said and commented out.
+pub(super) fn template() -> String {
+    let mut text = HEAD.to_owned();
+    for command in Command::ALL {
+        let keys: Vec<String> = command.default_keys().iter().map(|keys| format!("{keys:?}")).collect();
+        let _ = write!(text, "# {}\n#{} = [{}]\n", command.title(), command.id(), keys.join(", "));
+    }
+    text
+}
+
+/// What was last chosen on the dashboard.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Chosen {
+    theme: Option<String>,
+    filters: Vec<String>,
+}
+
+impl Chosen {
+    /// What was chosen before, as far as that can be read.
+    pub(super) fn read() -> Chosen {
+        let text = Chosen::path().and_then(|path| fs::read_to_string(path).ok());
+        text.and_then(|text| toml::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    fn path() -> Option<PathBuf> {
+        Some(folder("XDG_STATE_HOME", ".local/state")?.join("dashboard.toml"))
+    }
+
+    /// What is chosen now.
+    pub(super) fn of(dash: &Dash) -> Chosen {
+        Chosen { theme: Some(dash.theme.palette.name().to_owned()), filters: dash.filters.0.clone() }
+    }
+
+    /// The palette.
+    pub(super) fn palette(&self) -> Option<Palette> {
+        self.theme.as_deref().and_then(Palette::parse)
+    }
+
+    /// The filters typed before.
+    pub(super) fn filters(&self) -> History {
+        History(self.filters.clone())
+    }
+
+    /// Keeps it for the next time.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn keep(&self) -> Result<()> {
+        let Some(path) = Chosen::path() else { return Ok(()) };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let partial = path.with_extension("part");
+        fs::write(&partial, toml::to_string(self)?)?;
+        fs::rename(partial, path)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_says_what_holds_without_it() {
+        let said: String = template().lines().filter_map(|line| line.strip_prefix('#').or(Some(line))).fold(
+            String::new(),
+            |text, line| {
+                let is_text = line.starts_with(' ') || line.is_empty();
+                if is_text { text } else { text + line + "\n" }
+            },
+        );
+        let settings = Settings::parse(&said).unwrap();
+        assert_eq!(settings.key_map().unwrap().table(), KeyMap::default().table());
+        assert_eq!(settings.keys.len(), Command::ALL.len());
+        let Settings { theme, ascii, mouse, .. } = settings;
+        assert_eq!((theme.as_deref(), ascii, mouse), (Some("muted"), Some(false), Some(true)));
+        assert!(Settings::parse(&template()).unwrap().keys.is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_with_settings_is_said() {
+        for (text, said) in [
+            ("theme = \"pink\"", "high-contrast"),
+            ("colour = 1", "unknown field"),
+            ("[keys]\nfly = [\"x\"]", "relayscope keys"),
+            ("[keys]\nsort = [\"alt-x\"]", "no key"),
+        ] {
+            let error = Settings::parse(text).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_was_chosen_is_read_again() {
+        let chosen = Chosen { theme: Some("cb".to_owned()), filters: vec!["relay rate>1M".to_owned()] };
+        let text = toml::to_string(&chosen).unwrap();
+        assert_eq!(toml::from_str::<Chosen>(&text).unwrap(), chosen);
+        assert_eq!(chosen.palette(), Some(Palette::ColourBlind));
+    }
+}
