@@ -359,3 +359,85 @@ impl Asked for Light {
         self.retransmissions
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::classify::site::Site;
+    use crate::classify::watch::Watch;
+    use crate::engine::Config;
+    use crate::engine::naming::KnowledgeBase;
+    use crate::event::FlowRecord;
+    use crate::filter::{Filter, Known, State};
+    use crate::source::{CHUNK_BYTES, Source};
+
+    const CAPTURES: [&str; 6] = [
+        "first-view.pcapng",
+        "holds/hold-chunked-viewer.pcapng.zst",
+        "filters/squid-icap-swallows-tls-recorder.pcapng.zst",
+        "p2p",
+        "dns",
+        "proxies",
+    ];
+
+    /// Filters that ask for what a flow has, and some that it may not have.
+    fn filters(record: &FlowRecord<'_>) -> Vec<String> {
+        let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+        let mut all = vec![
+            format!("class:{}", record.class.name()),
+            format!("host:{}", record.src_ip),
+            format!("dst:{}", record.dest_ip),
+            format!("id:{}", record.flow_id),
+            format!("bytes>{}", record.flow.bytes_toserver),
+            format!("pkts>={}", record.flow.pkts_toserver + record.flow.pkts_toclient),
+            format!("community:{}", record.community_id.as_deref().unwrap_or_default()),
+            format!("conf>={}", record.confidence),
+            "port:443,53,80 rate>10k".to_owned(),
+            "retrans>1% or rtt>5ms or age>2s".to_owned(),
+            "u5fgb or 10. or relay".to_owned(),
+        ];
+        let states = State::ALL.iter().filter(|state| !matches!(state, State::Interim | State::Held));
+        all.extend(states.map(|state| format!("state:{}", state.text())));
+        let names = ["tls", "quic", "dns", "http", "stun", "sctp", "rtp", "tcp", "udp", "dtls", "websocket", "mdns"];
+        all.extend(names.iter().map(|name| format!("proto:{name}")));
+        all.extend(record.flags.iter().map(|flag| format!("flag:{flag}")));
+        all.extend(record.subclass.iter().map(|sub| format!("subclass:{sub}")));
+        all.extend(record.region.iter().map(|region| format!("region:{}", quoted(region))));
+        all.extend(record.host_names().flat_map(|n| ["sni", "dst"].map(|key| format!("{key}:{}", quoted(n)))));
+        all.extend(record.dns_names().map(|name| format!("dns:{}", quoted(name))));
+        all.extend(record.ja4().map(|ja4| format!("ja4:{ja4}")));
+        all.extend(record.vlans().map(|vlan| format!("vlan:{vlan}")));
+        all
+    }
+
+    /// Whatever is asked of a flow, its light form answers as its record does.
+    #[test]
+    fn the_light_form_answers_as_the_record_does() {
+        let base = KnowledgeBase::new(None, Site::default()).unwrap();
+        let config = Config { records: true, watch: Arc::new(Watch::of(&base.catalogue)), ..Config::default() };
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+        let mut asked = 0;
+        for capture in CAPTURES {
+            let source = Source::open(&[folder.join(capture)], CHUNK_BYTES);
+            let outcome = crate::pipeline::run(source, &config, 1, &AtomicBool::new(false), &mut |_| {});
+            let naming = outcome.analysis.name(&base);
+            let mut texts = Texts::default();
+            for at in outcome.analysis.in_order().into_iter().take(300) {
+                let Some(view) = outcome.analysis.view(at, &naming) else { continue };
+                let verdict = view.verdict(&view.facts());
+                let (record, light) = (view.record(&verdict), Light::of(&view, &verdict, &mut texts));
+                for text in filters(&record) {
+                    let filter = Filter::parse(&text).unwrap_or_else(|e| panic!("{}", e.render(&text)));
+                    let known = Known::default();
+                    assert_eq!(filter.matches(&light, &known), filter.matches(&record, &known), "{text}: {record:?}");
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked > 5000, "{asked}");
+    }
+}

@@ -34,21 +34,21 @@ const fn set(columns: usize) -> &'static [(Column, u8)] {
     match columns {
         0 => &[
             (Class, 9),
-            (From, 8),
+            (From, 7),
             (Peer, 10),
             (Up, 6),
             (Down, 6),
             (Rate, 5),
             (Rtt, 3),
-            (State, 7),
+            (State, 8),
             (Age, 4),
             (Region, 1),
         ],
         1 => {
-            &[(Class, 9), (From, 8), (Peer, 10), (Proto, 5), (Start, 6), (Age, 4), (Frames, 3), (State, 7), (Region, 2)]
+            &[(Class, 9), (From, 7), (Peer, 10), (Proto, 5), (Start, 6), (Age, 4), (Frames, 3), (State, 8), (Region, 2)]
         }
         _ => {
-            &[(Class, 9), (From, 8), (Peer, 10), (Rtt, 6), (Retrans, 6), (Frames, 4), (Sure, 5), (State, 7), (Rate, 3)]
+            &[(Class, 9), (From, 7), (Peer, 10), (Rtt, 6), (Retrans, 6), (Frames, 4), (Sure, 5), (State, 8), (Rate, 3)]
         }
     }
 }
