@@ -73,9 +73,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "dash", "cli", "exit", "measure", "present", "changes", "evidence", "pipeline", "monitor", "legs", "diagnose",
-            "engine", "capture", "platform", "pcapng", "source", "filter", "text", "event", "classify", "inspect",
-            "flow", "decode", "time", "wire",
+            "dash", "cli", "exit", "measure", "present", "changes", "evidence", "pipeline", "monitor", "legs",
+            "diagnose", "engine", "capture", "platform", "pcapng", "source", "filter", "text", "event", "classify",
+            "inspect", "flow", "decode", "time", "wire",
         ],
     ),
     ("main", &["app", "cli", "exit"]),

@@ -5,6 +5,7 @@
 
 mod noting;
 mod signals;
+mod watched;
 
 use std::io::{self, BufWriter};
 use std::os::fd::AsRawFd;
@@ -13,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 
-use super::{OUTPUT_BUFFER, config, early, find_folder, knowledge, rules, say};
+use super::settings as user;
+use super::{OUTPUT_BUFFER, config, dash, early, find_folder, knowledge, rules, say};
 use crate::capture::device::{Device, OpenError, Pcap, Settings, Trouble};
 use crate::capture::feed::{Event, Feed};
 use crate::capture::port::Port;
@@ -53,11 +55,18 @@ pub(super) fn live(args: &LiveArgs) -> Result<Exit> {
         }
     };
     let signals = Signals::new()?;
+    // what is to be read is read while that is allowed
+    let settings = user::Settings::read(args.screen.config.as_deref())?;
     confine(args, &devices)?;
     let devices = devices.into_iter().map(|device| Box::new(device) as Box<dyn Device>).collect();
-    let settings = monitor::Settings::embedded().context("the settings that come with the program")?;
-    let options = Options { filter: args.filter.as_ref(), diagnose: true, settings, max_memory: args.max_memory };
+    let intervals = monitor::Settings::embedded().context("the settings that come with the program")?;
+    let options =
+        Options { filter: args.filter.as_ref(), diagnose: true, settings: intervals, max_memory: args.max_memory };
     let monitor = Monitor::new(&config(&base, true), &base, &rules, options);
+    if !args.no_tui && dash::is_watched() {
+        let feed = Feed::start(devices)?;
+        return watched::watch(args, &settings, &rules, |front| run(args, feed, monitor, front, signals));
+    }
     let out = Ndjson::new(BufWriter::with_capacity(OUTPUT_BUFFER, io::stdout().lock()));
     run(args, Feed::start(devices)?, monitor, Noting::new(out), signals)
 }

@@ -436,7 +436,7 @@ impl<'a> Player<'a> {
     fn publish(&mut self) {
         let (phase, now, ended) = (self.phase(), self.run.now, self.run.ended);
         let Player { publisher, run, transport, speed, whole, ladder, .. } = self;
-        publisher.publish(&mut run.monitor, now, phase, |snapshot| {
+        publisher.publish(&mut run.monitor, Some(now), phase, |snapshot| {
             if let Some(first) = snapshot.quality.first {
                 transport.start = first;
             }

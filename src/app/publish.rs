@@ -53,7 +53,7 @@ impl Publisher {
         self.history = History::default();
     }
 
-    fn look(&self, monitor: &mut Monitor<'_>, now: Timestamp) -> Snapshot {
+    fn look(&self, monitor: &mut Monitor<'_>, now: Option<Timestamp>) -> Snapshot {
         let look = monitor.look();
         take(&Look {
             analysis: look.analysis,
@@ -61,28 +61,28 @@ impl Publisher {
             diagnosis: look.diagnosis,
             quality: look.quality,
             stats: &look.stats,
-            now,
+            now: now.unwrap_or(look.now),
             wanted: self.wanted,
         })
     }
 
     /// Notes what the ways to view have carried.
     pub(super) fn sample(&mut self, monitor: &mut Monitor<'_>, now: Timestamp) {
-        let snapshot = self.look(monitor, now);
+        let snapshot = self.look(monitor, Some(now));
         self.history.note(now, carried(&snapshot.flows));
     }
 
-    /// Makes a snapshot of what is known at `now`, and shows it. `transport` may add to what it holds.
+    /// Makes a snapshot of what is known at `now`, the latest moment that the monitor knows if none is given, and shows it. `transport` may add to what it holds.
     pub(super) fn publish(
         &mut self,
         monitor: &mut Monitor<'_>,
-        now: Timestamp,
+        now: Option<Timestamp>,
         phase: Phase,
         transport: impl FnOnce(&mut Snapshot) -> Option<Transport>,
     ) {
         let from = clock();
         let mut snapshot = self.look(monitor, now);
-        self.history.note(now, carried(&snapshot.flows));
+        self.history.note(snapshot.now, carried(&snapshot.flows));
         if matches!(phase, Phase::Playing | Phase::Live(_)) {
             snapshot.rates = rates(&self.shown, &snapshot);
         }

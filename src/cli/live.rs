@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{CommonArgs, JudgeArgs, parse_filter, parse_size};
+use super::{CommonArgs, JudgeArgs, ScreenArgs, parse_filter, parse_size};
 use crate::filter::Filter;
 use crate::time::{MILLISECOND, SECOND};
 
@@ -74,6 +74,9 @@ pub struct LiveArgs {
     /// Write NDJSON, though there is a terminal
     #[arg(long)]
     pub no_tui: bool,
+    /// How the dashboard looks
+    #[command(flatten)]
+    pub screen: ScreenArgs,
     /// Tell only of flows that pass this filter
     #[arg(short = 'Y', long, value_name = "FILTER", value_parser = parse_filter)]
     pub filter: Option<Filter>,

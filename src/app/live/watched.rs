@@ -1,0 +1,170 @@
+//! The dashboard on a live capture: snapshots instead of lines.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::super::dash::{at_hand, screen, takes_mouse};
+use super::super::publish::{Publisher, clock};
+use super::super::screen::{self, Happening, Teller, World};
+use super::super::settings::Settings;
+use super::noting::Noting;
+use super::{Front, LiveArgs};
+use crate::capture::recorder::Note;
+use crate::dash::snapshot::{Phase, Snapshot};
+use crate::dash::state::Dash;
+use crate::dash::theme::Role;
+use crate::dash::update::{Action, Effect};
+use crate::diagnose::rules::Rules;
+use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
+use crate::exit::Exit;
+use crate::monitor::{Monitor, Sink};
+use crate::present::ndjson::Ndjson;
+
+/// Shows what comes on a dashboard.
+pub(super) struct Watched {
+    publisher: Publisher,
+    teller: Teller,
+    /// The flow of which more is wanted.
+    wanted: Receiver<Option<u64>>,
+    left: Arc<AtomicBool>,
+    /// How many frames there were when there were last more, and when that was.
+    came: (u64, Instant),
+    /// Takes the notes that findings leave in the capture's files.
+    noting: Noting<io::Sink>,
+}
+
+impl Front for Watched {
+    fn turn(&mut self, monitor: &mut Monitor<'_>) -> io::Result<bool> {
+        if self.left.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let asked = self.wanted.try_iter().last();
+        if let Some(wanted) = asked {
+            self.publisher.wanted = wanted;
+        }
+        if asked.is_some() || self.publisher.is_due() {
+            let silent = self.came.1.elapsed().as_secs();
+            self.publisher.publish(monitor, None, Phase::Live(silent), |_| None);
+            let frames = self.publisher.shown().stats.frames;
+            if frames > self.came.0 {
+                self.came = (frames, clock());
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_notes(&mut self) -> Vec<Note> {
+        self.noting.take_notes()
+    }
+
+    fn say(&mut self, line: &str) {
+        screen::say(&self.teller, Role::Info, line.to_owned());
+    }
+}
+
+impl Sink for Watched {
+    type Error = io::Error;
+
+    fn flow(&mut self, record: &FlowRecord<'_>) -> io::Result<()> {
+        self.noting.flow(record)
+    }
+
+    fn session(&mut self, record: &SessionRecord) -> io::Result<()> {
+        self.noting.session(record)
+    }
+
+    fn finding(&mut self, record: &FindingRecord) -> io::Result<()> {
+        self.noting.finding(record)
+    }
+
+    fn capture_quality(&mut self, record: &CaptureQuality) -> io::Result<()> {
+        self.noting.capture_quality(record)
+    }
+
+    fn stats(&mut self, record: &Stats) -> io::Result<()> {
+        self.noting.stats(record)
+    }
+}
+
+/// What the dashboard asks for while packets are taken.
+struct Asking<'a> {
+    wanted: Sender<Option<u64>>,
+    rules: &'a Rules,
+    file: Option<String>,
+}
+
+impl World for Asking<'_> {
+    fn perform(&mut self, effect: Effect, dash: &Dash, teller: &Teller) {
+        match effect {
+            Effect::Carve(..) | Effect::Report => {
+                let text = match &self.file {
+                    Some(file) => {
+                        format!("the frames are in {file}: relayscope {file} opens them, and writes from there")
+                    }
+                    None => "packets that are not kept cannot be written: start live with -w FILE".to_owned(),
+                };
+                screen::say(teller, Role::Muted, text);
+            }
+            // the rights to write outside the capture's folder were given up
+            Effect::Keep => {}
+            effect => at_hand(effect, self.rules, dash, teller),
+        }
+    }
+
+    fn want(&mut self, flow: Option<u64>) {
+        let _ = self.wanted.send(flow);
+    }
+}
+
+/// Runs a capture with a dashboard in front of it, until that is left. `run` takes packets until it is told to stop.
+pub(super) fn watch(
+    args: &LiveArgs,
+    settings: &Settings,
+    rules: &Rules,
+    run: impl FnOnce(Watched) -> Result<Exit> + Send,
+) -> Result<Exit> {
+    let (teller, happenings) = screen::happenings()?;
+    let left = Arc::new(AtomicBool::new(false));
+    let (wanting, wanted) = channel();
+    let front = Watched {
+        publisher: Publisher::new(args.interface.join(" "), teller.clone()),
+        teller: teller.clone(),
+        wanted,
+        left: Arc::clone(&left),
+        came: (0, clock()),
+        noting: Noting::new(Ndjson::new(io::sink())),
+    };
+    let first = Snapshot { phase: Phase::Live(0), ..(**front.publisher.shown()).clone() };
+    let mut dash = screen(&args.screen, settings, args.common.color(), Arc::new(first), false);
+    if let Some(filter) = &args.filter {
+        dash.set_filter(&filter.to_string());
+    }
+    let file = args.write.as_ref().map(|path| path.display().to_string());
+    let mut world = Asking { wanted: wanting, rules, file };
+    std::thread::scope(|scope| {
+        let listener = teller.clone();
+        let capture = std::thread::Builder::new()
+            .name("capture".to_owned())
+            .spawn_scoped(scope, move || {
+                let ran = run(front);
+                let text = match &ran {
+                    Ok(_) => "the capture has ended; q leaves".to_owned(),
+                    Err(error) => format!("the capture has ended: {error:#}"),
+                };
+                let _ = listener.send(Happening::Action(Action::Say(Role::Warning, text)));
+                ran
+            })
+            .context("no thread can be had to capture with")?;
+        let shown = screen::run(&mut dash, takes_mouse(&args.screen, settings), &teller, &happenings, &mut world);
+        left.store(true, Ordering::Relaxed);
+        let ran = capture.join().unwrap_or(Ok(Exit::Fine));
+        let stopped = shown?;
+        let exit = ran?;
+        Ok(if stopped && exit == Exit::Fine { Exit::Interrupted } else { exit })
+    })
+}
