@@ -30,7 +30,11 @@ fn flow(n: u64, texts: &mut Texts) -> Light {
     light.payload = [n * 7919 % 5_000_000, n * 104_729 % 90_000_000];
     light.rtt = Some((n % 300) as f64 / 1000.0);
     light.conn_state = Some(["S1", "SF", "S0", "RSTO"][(n % 4) as usize]);
-    if n % 2 == 0 { light.named(&format!("host{}.region{}.example.com", n % 20_000, n % 30), texts) } else { light }
+    if n.is_multiple_of(2) {
+        light.named(&format!("host{}.region{}.example.com", n % 20_000, n % 30), texts)
+    } else {
+        light
+    }
 }
 
 fn screen() -> Dash {
