@@ -3,9 +3,11 @@
 #![warn(missing_docs)]
 
 pub mod app;
+pub mod carve;
 pub mod changes;
 pub mod classify;
 pub mod cli;
+pub mod compare;
 pub mod decode;
 pub mod diagnose;
 pub mod engine;
@@ -21,6 +23,7 @@ pub mod monitor;
 pub mod pcapng;
 pub mod pipeline;
 pub mod present;
+pub mod redact;
 pub mod source;
 pub mod text;
 pub mod time;
