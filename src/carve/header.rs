@@ -101,7 +101,7 @@ pub fn set_checksums(bytes: &mut [u8], packet: &Packet, at: &Places) {
 }
 
 /// Sets the checksum of the IPv4 header from `ip` to `end` right.
-pub fn set_v4_header(bytes: &mut [u8], ip: usize, end: usize) {
+fn set_v4_header(bytes: &mut [u8], ip: usize, end: usize) {
     let length = bytes.get(ip).map_or(0, |first| usize::from(first & 0x0f).saturating_mul(4));
     let field = ip.saturating_add(10);
     let end = ip.saturating_add(length).min(end);

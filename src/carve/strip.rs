@@ -7,6 +7,10 @@ use crate::source::Frame;
 
 /// What of a frame that holds no IP packet is kept: addresses and type.
 const LINK_HEAD: usize = 14;
+/// The link type of a bare IP packet, as an ICMP error quotes one.
+pub(crate) const BARE_IP: u16 = 101;
+/// IGMP (RFC 3376), which names groups and nothing else.
+const IGMP: u8 = 2;
 
 /// The frame's bytes without content: what stands above TCP, UDP and SCTP is zeroed but for what explains the
 /// conversation ([`super::payload`]). Of what is neither IP nor ARP the link header stays.
@@ -44,9 +48,14 @@ pub fn strip_packet(bytes: &[u8], packet: &Packet, at: &Places) -> Vec<u8> {
 /// Zeroes the content of a packet, and whatever a link has put behind it.
 fn clear(bytes: &mut [u8], packet: &Packet, at: &Places) {
     let payload = bytes.get(at.payload..at.end).unwrap_or_default();
+    if matches!(packet.proto, proto::ICMP | proto::ICMP6)
+        && let Some(quoted) = quote(packet, payload)
+    {
+        return put_quote(bytes, at, &quoted);
+    }
     let stays = match packet.proto {
-        // an error quotes the head of the packet that it is about
-        proto::ICMP | proto::ICMP6 if quotes(packet) => std::iter::once(0..payload.len().min(64)).collect(),
+        proto::ICMP6 if finds_neighbours(packet) => std::iter::once(0..payload.len()).collect(),
+        IGMP => std::iter::once(0..payload.len()).collect(),
         _ if packet.fragment.is_some() => Vec::new(),
         _ => kept(packet, payload),
     };
@@ -60,13 +69,47 @@ fn clear(bytes: &mut [u8], packet: &Packet, at: &Places) {
     zero(bytes, from, end);
 }
 
-/// Whether an ICMP message is an error, or asks for neighbours: what it carries is addresses and headers.
-fn quotes(packet: &Packet) -> bool {
+/// The packet that an ICMP error quotes, without content; `None` of another message.
+fn quote(packet: &Packet, payload: &[u8]) -> Option<Vec<u8>> {
+    let quoted = quoted(packet, payload)?;
+    let at = places(payload, &quoted)?;
+    let mut bytes = match quoted.proto {
+        // an error about an error is not sent (RFC 1122 §3.2.2), and what claims to be one is not followed further
+        proto::ICMP | proto::ICMP6 => {
+            let mut bytes = payload.to_vec();
+            zero(&mut bytes, at.payload, payload.len());
+            bytes
+        }
+        _ => strip_packet(payload, &quoted, &at),
+    };
+    set_checksums(&mut bytes, &quoted, &at);
+    Some(bytes)
+}
+
+/// What an ICMP error quotes.
+pub(crate) fn quoted(packet: &Packet, payload: &[u8]) -> Option<Packet> {
     let [_, _, kind, _] = packet.seq.to_be_bytes();
-    match packet.proto {
+    let error = match packet.proto {
         proto::ICMP => matches!(kind, 3..=5 | 11 | 12),
-        _ => kind < 128 || matches!(kind, 133..=137),
+        proto::ICMP6 => kind < 128,
+        _ => false,
+    };
+    let mut quoted = Packet { frames: 1, ..Packet::default() };
+    (error && decode(BARE_IP, payload, &mut quoted).is_ok()).then_some(quoted)
+}
+
+fn put_quote(bytes: &mut [u8], at: &Places, quoted: &[u8]) {
+    if let Some(place) = bytes.get_mut(at.payload..at.payload.saturating_add(quoted.len())) {
+        place.copy_from_slice(quoted);
     }
+    let end = bytes.len();
+    zero(bytes, at.end, end);
+}
+
+/// Whether an ICMPv6 message asks for neighbours or answers (RFC 4861): it carries addresses alone.
+fn finds_neighbours(packet: &Packet) -> bool {
+    let [_, _, kind, _] = packet.seq.to_be_bytes();
+    matches!(kind, 133..=137)
 }
 
 fn zero(bytes: &mut [u8], from: usize, to: usize) {

@@ -4,11 +4,10 @@
 //! hold addresses of their own. What is neither IP nor ARP is left out altogether.
 
 use super::Redactor;
-use crate::carve::header::{Places, places, set_checksums, set_v4_header};
-use crate::carve::strip::strip_packet;
+use crate::carve::header::{Places, places, set_checksums};
+use crate::carve::strip::{quoted, strip_packet};
 use crate::decode::{Packet, decode, proto};
 use crate::source::{Frame, LinkType};
-use crate::wire::Reader;
 
 const ETHERNET: LinkType = LinkType(1);
 const HEAD: usize = 14;
@@ -21,13 +20,36 @@ impl Redactor {
             return self.arp(frame).map(|bytes| (ETHERNET, bytes));
         }
         let at = places(frame.bytes, &packet)?;
-        let mut bytes = strip_packet(frame.bytes, &packet, &at);
-        self.content(bytes.get_mut(at.payload..at.end)?, &packet);
-        self.addresses(&mut bytes, &packet, &at);
-        set_checksums(&mut bytes, &packet, &at);
+        let bytes = self.packet(frame.bytes, &packet, &at)?;
         let mut told = self.link_head(frame, &packet, &bytes, at.ip);
         told.extend_from_slice(bytes.get(at.ip..at.end)?);
         Some((ETHERNET, told))
+    }
+
+    /// The bytes that a packet was decoded from, with pseudonyms in them.
+    fn packet(&self, bytes: &[u8], packet: &Packet, at: &Places) -> Option<Vec<u8>> {
+        let mut told = strip_packet(bytes, packet, at);
+        self.content(told.get_mut(at.payload..at.end)?, packet);
+        if matches!(packet.proto, proto::ICMP | proto::ICMP6) {
+            let quote = self.quote(packet, bytes.get(at.payload..at.end)?);
+            let place = told.get_mut(at.payload..at.end)?;
+            place.fill(0);
+            place.iter_mut().zip(quote.unwrap_or_default()).for_each(|(to, from)| *to = from);
+        }
+        self.addresses(&mut told, packet, at);
+        set_checksums(&mut told, packet, at);
+        Some(told)
+    }
+
+    /// What an ICMP error quotes, with pseudonyms in it.
+    fn quote(&self, packet: &Packet, payload: &[u8]) -> Option<Vec<u8>> {
+        let quoted = quoted(packet, payload)?;
+        // what claims to be an error about an error is not followed further
+        let followed = !matches!(quoted.proto, proto::ICMP | proto::ICMP6);
+        let at = places(payload, &quoted).filter(|_| followed)?;
+        let mut told = self.packet(payload, &quoted, &at)?;
+        told.truncate(at.end);
+        Some(told)
     }
 
     /// The header before the packet: that of Ethernet with its tags, or one without addresses.
@@ -70,38 +92,6 @@ impl Redactor {
             if let Some(place) = bytes.get_mut(from..at.transport.max(from)) {
                 place.fill(1);
             }
-        }
-        if matches!(packet.proto, proto::ICMP | proto::ICMP6) {
-            self.quoted(bytes, at);
-        }
-    }
-
-    /// Replaces the addresses in the header that an ICMP error quotes; what it quotes beyond ports is taken out.
-    fn quoted(&self, bytes: &mut [u8], at: &Places) {
-        let quoted = bytes.get(at.payload..at.end).unwrap_or_default().to_vec();
-        let Some(place) = bytes.get_mut(at.payload..at.end) else { return };
-        place.fill(0);
-        let r = Reader::new(&quoted);
-        let Ok(&[first]) = r.peek::<1>() else { return };
-        let (header, from, width) = match first >> 4 {
-            4 => (usize::from(first & 15).saturating_mul(4), 12usize, 4usize),
-            6 => (40, 8, 16),
-            _ => return,
-        };
-        let shown = header.saturating_add(8).min(quoted.len());
-        let (Some(to), Some(bytes_of)) = (place.get_mut(..shown), quoted.get(..shown)) else { return };
-        to.copy_from_slice(bytes_of);
-        for n in [0usize, 1] {
-            let at = from.saturating_add(width.saturating_mul(n));
-            if let Some(place) = to.get_mut(at..at.saturating_add(width)) {
-                self.put_ip(place);
-            }
-        }
-        if first >> 4 == 4 {
-            if let Some(options) = to.get_mut(20..header.max(20).min(shown)) {
-                options.fill(1);
-            }
-            set_v4_header(to, 0, header);
         }
     }
 
