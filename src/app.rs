@@ -1,12 +1,15 @@
 //! What the commands do: the one place that puts sources, pipeline and presenters together.
 
+mod carve;
 mod catalog;
+mod compare;
 mod dash;
 mod doctor;
 mod early;
 mod errands;
 mod legs;
 mod live;
+mod pack;
 mod page;
 mod player;
 mod publish;
@@ -25,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, anyhow};
+use sha2::{Digest, Sha256};
 
 use crate::classify::catalogue::ProductId;
 use crate::classify::explain;
@@ -43,7 +47,8 @@ use crate::measure::{self, Task};
 use crate::pipeline;
 use crate::present::Format;
 use crate::present::color::{Color, Style};
-use crate::present::report::{self, Report};
+use crate::present::report::{self, Report, Telling};
+use crate::redact::{self, Redactor};
 use crate::source::{self, CHUNK_BYTES, Class, Facts, Problem, Source, SourceError, progress};
 
 use settings::Settings;
@@ -67,6 +72,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Live(args) => live::live(args),
         Command::Interfaces => doctor::interfaces(),
         Command::Doctor(args) => doctor::doctor(args),
+        Command::Carve(args) => carve::carve(args),
+        Command::Compare(args) => compare::compare_captures(args),
         Command::Catalog(args) => told(catalog::catalog(args)),
         Command::Explain(args) => print_explanation(args),
         Command::Bench(args) => bench(args),
@@ -216,12 +223,21 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
     keep_inputs(args.output.as_deref(), paths.iter().chain(&args.judge.site).chain(&args.judge.catalogue))?;
     find_folder(args.output.as_deref())?;
+    if let Some(pack) = &args.pack {
+        keep_inputs(Some(pack), paths.iter().chain(&args.judge.site).chain(&args.judge.catalogue).chain(&args.output))?;
+        find_folder(Some(pack))?;
+        if !page::can_be_read_again(&paths) {
+            return Err(anyhow!("a pack carves captures, and reads them more than once: give files, no pipe"));
+        }
+    }
     if let Some(filter) = args.filter.as_ref().filter(|_| args.no_diagnose) {
         for test in filter.asks_findings() {
             say(&format!("the filter's test {test} matches nothing: --no-diagnose leaves nothing to be found"));
         }
     }
-    let config = config(&base, args.format() != Format::Summary || args.filter.is_some());
+    let whole =
+        args.format() != Format::Summary || args.filter.is_some() || args.pack.is_some() || args.redact.is_some();
+    let config = config(&base, whole);
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
     let mut printer = (!args.common.quiet).then(progress::Printer::new);
     let source = Source::open(&paths, CHUNK_BYTES);
@@ -273,11 +289,26 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
             filter: args.filter.as_ref(),
             diagnosis,
         };
+        let redactor = redactor(args, &report, &base)?;
+        let redactor = redactor.as_ref();
+        let read = carve::Read {
+            paths: &paths,
+            analysis: &outcome.analysis,
+            naming: &naming,
+            base: &base,
+            rules: &rules,
+            facts: &outcome.facts,
+        };
+        if let Some(path) = &args.pack {
+            let (payload, quiet) = (args.keep_payload, args.common.quiet);
+            pack::Pack { read, report: report.clone(), redactor, payload, quiet }.write(path, &stop)?;
+        }
         let told = match args.page() {
-            Some(markup) => page::page(args, &paths, report, &base, &stop, markup)?,
+            Some(markup) => page::page(args, report, &read, redactor, &stop, markup)?,
             None => {
+                let telling = Telling { redactor, mask: false };
                 let output = output.map_or_else(|| Output::open(args.output.as_deref(), args.common.color()), Ok)?;
-                output.finish(|out, style| report::write(out, args.format(), report, style))?
+                output.finish(|out, style| report::write_with(out, args.format(), report, style, telling))?
             }
         };
         if args.judge.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
@@ -290,6 +321,35 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     // the process ends now: giving back millions of small pieces of memory one by one would only take time
     std::mem::forget(outcome);
     Ok(exit.exit())
+}
+
+/// What replaces addresses and names, where that is wanted: with a key of the moment, or of a file.
+fn redactor(args: &AnalyzeArgs, report: &Report<'_>, base: &KnowledgeBase) -> Result<Option<Redactor>> {
+    let Some(what) = args.redact else { return Ok(None) };
+    let key: [u8; redact::KEY] = match &args.redact_key {
+        Some(path) => {
+            let bytes = fs::read(path).with_context(|| format!("{}: the key cannot be read", path.display()))?;
+            if bytes.len() < redact::KEY {
+                return Err(anyhow!(
+                    "{}: a key has {} bytes or more, none of which one could guess",
+                    path.display(),
+                    redact::KEY
+                ));
+            }
+            Sha256::digest(&bytes).into()
+        }
+        None => {
+            let mut key = [0; redact::KEY];
+            getrandom::fill(&mut key).map_err(|error| anyhow!("no random key is to be had: {error}"))?;
+            key
+        }
+    };
+    let mut redactor = Redactor::new(what, key, &base.catalogue);
+    for (n, file) in (1..).zip(&report.files) {
+        redactor.replace(file, &format!("capture {n}"));
+    }
+    report.teach(&mut redactor);
+    Ok(Some(redactor))
 }
 
 /// What the engine is asked for; `records`: whole records are wanted.

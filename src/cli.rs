@@ -16,6 +16,7 @@ use crate::filter::Filter;
 use crate::present::Format;
 use crate::present::color::Color;
 use crate::present::page::Markup;
+use crate::redact::What;
 
 use live::{DOCTOR_EXAMPLES, LIVE_EXAMPLES};
 pub use live::{DoctorArgs, LiveArgs, RingSpan};
@@ -52,6 +53,22 @@ Filters:
   port:80,443  port:1024-65535  sni:*.u5fgb.com  dns:u5fgb.com  re:/^rec[0-9]/
   conf>=0.8 rate>1M rtt>100ms retrans>1% age<30s bytes>10MB pkts>100
   and or not ( ) ! - a blank is `and`";
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  relayscope compare monday.pcapng tuesday.pcapng
+  relayscope compare --json before.pcap after.pcap
+
+Gone is fixed only where the later capture shows the thing at work. Exit code 1: the later capture has a finding at or
+above --fail-on (error, if not given); 5: it is too poor to judge by.";
+
+const CARVE_EXAMPLES: &str = "\
+Examples:
+  relayscope carve site.pcapng -o evidence.pcapng --finding 3f2a
+  relayscope carve site.pcapng -o relay.pcapng -Y class:relay --strip-payload
+
+What a finding rests on beside its own flows (names, neighbours, errors) is carved too: the capture that is written
+raises the same finding by itself, where that is possible. Frames are as captured unless --strip-payload says otherwise.";
 
 const CATALOG_EXAMPLES: &str = "\
 Examples:
@@ -120,6 +137,12 @@ pub enum Command {
     /// Say what is missing for a capture on this machine, and whether a port really mirrors
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Compare two captures of one site, before and after a change: what is fixed, what is new
+    #[command(after_help = COMPARE_EXAMPLES, arg_required_else_help = true)]
+    Compare(Box<CompareArgs>),
+    /// Cut out the packets that a finding rests on, or of chosen flows, as pcapng with comments
+    #[command(after_help = CARVE_EXAMPLES, arg_required_else_help = true)]
+    Carve(Box<CarveArgs>),
     /// Compare two captures of the same traffic, one on each side of a box: what went in, and what came out
     #[command(after_help = LEGS_EXAMPLES, arg_required_else_help = true)]
     Legs(Box<LegsArgs>),
@@ -178,6 +201,18 @@ pub struct AnalyzeArgs {
     /// Only name flows: look for no faults
     #[arg(long, conflicts_with = "fail_on")]
     pub no_diagnose: bool,
+    /// Write an archive for a ticket too: report, records, carved captures, manifest
+    #[arg(long, value_name = "OUT.zip", value_hint = ValueHint::FilePath, conflicts_with_all = ["no_diagnose", "max_memory"])]
+    pub pack: Option<PathBuf>,
+    /// Leave what was said in the captures of the archive
+    #[arg(long, requires = "pack")]
+    pub keep_payload: bool,
+    /// Put pseudonyms in the place of ips, names, macs (any of them, with commas), the same ones throughout
+    #[arg(long, value_name = "WHAT", value_parser = What::parse, conflicts_with = "max_memory")]
+    pub redact: Option<What>,
+    /// Make the pseudonyms from this file, so that other runs with it have the same ones
+    #[arg(long, value_name = "FILE", requires = "redact", value_hint = ValueHint::FilePath)]
+    pub redact_key: Option<PathBuf>,
     /// Look up no names: always so, no packet is ever sent
     #[arg(short = 'n')]
     no_lookup: bool,
@@ -253,6 +288,58 @@ pub struct JudgeArgs {
     /// Exit with 1 on a finding at least this grave: info, warning or error
     #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
     pub fail_on: Option<Severity>,
+}
+
+/// Arguments of `carve`.
+#[derive(Debug, Args)]
+pub struct CarveArgs {
+    /// Captures, or directories of them; they are read more than once
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::AnyPath)]
+    pub files: Vec<PathBuf>,
+    /// Write the frames here
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// The finding, by its id or the beginning of it
+    #[arg(long, value_name = "ID", required_unless_present = "filter", conflicts_with = "filter")]
+    pub finding: Option<String>,
+    /// The flows that pass this filter
+    #[arg(short = 'Y', long, value_name = "FILTER", value_parser = parse_filter)]
+    pub filter: Option<Filter>,
+    /// Take out what was said, and leave headers, names and the outer form
+    #[arg(long)]
+    pub strip_payload: bool,
+    /// Keep no more than so many bytes of each frame
+    #[arg(short, long, value_name = "BYTES", value_parser = parse_snaplen)]
+    pub snaplen: Option<usize>,
+    /// What it is judged by
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// How much to say
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The earlier capture: a file, or a directory of them
+    #[arg(value_name = "BEFORE", value_hint = ValueHint::AnyPath)]
+    pub before: PathBuf,
+    /// The later capture
+    #[arg(value_name = "AFTER", value_hint = ValueHint::AnyPath)]
+    pub after: PathBuf,
+    /// Write a JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Write here instead of stdout (-)
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// What it is judged by
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// How much to say
+    #[command(flatten)]
+    pub common: CommonArgs,
 }
 
 /// Arguments of `legs`.
@@ -476,6 +563,10 @@ fn parse_filter(text: &str) -> Result<Filter, String> {
     Filter::parse(text).map_err(|error| error.render(text))
 }
 
+fn parse_snaplen(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|bytes| *bytes > 0).ok_or("a number of bytes, 1 or more")
+}
+
 fn parse_threads(text: &str) -> Result<NonZeroUsize, &'static str> {
     text.parse().map_err(|_| "a number of threads, 1 or more")
 }
@@ -529,9 +620,6 @@ impl Cli {
     }
 }
 
-/// Words that name a command, in this version or by the documents of the program, and are no file without `./`.
-const RESERVED: [&str; 2] = ["compare", "carve"];
-
 /// Whether the first file was meant as a command; and which command comes nearest.
 fn mistaken(word: &str) -> Option<(&str, Option<String>)> {
     if word.contains(['.', '/', '\\']) {
@@ -542,7 +630,7 @@ fn mistaken(word: &str) -> Option<(&str, Option<String>)> {
         .map(|c| (strsim::jaro_winkler(word, c.get_name()), c.get_name().to_owned()))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(likeness, _)| *likeness >= LIKENESS);
-    (near.is_some() || word == "help" || RESERVED.contains(&word)).then(|| (word, near.map(|(_, name)| name)))
+    (near.is_some() || word == "help").then(|| (word, near.map(|(_, name)| name)))
 }
 
 fn no_such_command(word: &str, meant: Option<String>) -> clap::Error {

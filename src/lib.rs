@@ -4,9 +4,11 @@
 
 pub mod app;
 pub mod capture;
+pub mod carve;
 pub mod changes;
 pub mod classify;
 pub mod cli;
+pub mod compare;
 pub mod dash;
 pub mod decode;
 pub mod diagnose;
@@ -24,6 +26,7 @@ pub mod pcapng;
 pub mod pipeline;
 pub mod platform;
 pub mod present;
+pub mod redact;
 pub mod source;
 pub mod text;
 pub mod time;

@@ -7,49 +7,74 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 
+use super::carve::Read;
 use super::{deliver, say};
-use crate::changes::{Texts, requested};
+use crate::changes::{Change, Texts, requested};
 use crate::cli::AnalyzeArgs;
 use crate::engine::analysis::Analysis;
-use crate::engine::naming::{KnowledgeBase, Naming};
+use crate::engine::naming::Naming;
 use crate::event::FindingRecord;
 use crate::evidence::{Scene, Watcher, wanted};
 use crate::pipeline;
 use crate::present::page::{self, Markup, Matter, drawn};
-use crate::present::report::{Report, Told};
+use crate::present::report::{self, Report};
+use crate::present::summary::Summary;
+use crate::redact::Redactor;
 use crate::source::{CHUNK_BYTES, Source, progress};
+
+/// What a page is made of.
+pub(super) struct Told {
+    pub summary: Summary,
+    pub changes: Vec<Change>,
+    pub scenes: HashMap<u64, Scene>,
+}
+
+/// Puts together what a page is made of, with pseudonyms in it where they are wanted.
+pub(super) fn told(
+    report: Report<'_>,
+    read: &Read<'_>,
+    texts: &Texts,
+    redactor: Option<&Redactor>,
+    quiet: bool,
+    stop: &AtomicBool,
+) -> Told {
+    let mut summary = report.summary();
+    let findings = summary.diagnosis.as_ref().map(|diagnosis| &*diagnosis.findings).unwrap_or_default();
+    let scenes = scenes(read.paths, findings, read.analysis, read.naming, stop, quiet);
+    redactor.iter().for_each(|redactor| summary.redact(redactor));
+    let asked = |diagnosis| requested(diagnosis, &read.base.catalogue, texts);
+    let changes = summary.diagnosis.as_ref().map(asked).unwrap_or_default();
+    Told { summary, changes, scenes }
+}
 
 /// Writes the report to where it is wanted.
 pub(super) fn page(
     args: &AnalyzeArgs,
-    paths: &[PathBuf],
     report: Report<'_>,
-    base: &KnowledgeBase,
+    read: &Read<'_>,
+    redactor: Option<&Redactor>,
     stop: &AtomicBool,
     markup: Markup,
-) -> Result<Told> {
+) -> Result<report::Told> {
     let texts = Texts::embedded()?;
-    let (analysis, naming) = (report.analysis, report.naming);
-    let summary = report.summary();
-    let findings = summary.diagnosis.as_ref().map(|diagnosis| &*diagnosis.findings).unwrap_or_default();
-    let scenes = scenes(paths, findings, analysis, naming, stop, args.common.quiet);
-    let changes = summary.diagnosis.as_ref().map(|d| requested(d, &base.catalogue, &texts)).unwrap_or_default();
+    let told = told(report, read, &texts, redactor, args.common.quiet, stop);
+    let redacted = redactor.map(|redactor| redactor.what().text()).unwrap_or_default();
     let matter = Matter {
-        summary: &summary,
-        changes: &changes,
+        summary: &told.summary,
+        changes: &told.changes,
         texts: &texts,
-        catalogue: &base.catalogue,
-        scenes: &scenes,
-        redacted: "",
+        catalogue: &read.base.catalogue,
+        scenes: &told.scenes,
+        redacted: &redacted,
         attachments: &[],
     };
     deliver(args.output.as_deref(), args.common.color(), |out, _| page::write(out, &matter, markup))?;
-    Ok(Told::of(summary.diagnosis.as_ref()))
+    Ok(report::Told::of(told.summary.diagnosis.as_ref()))
 }
 
 /// What the flows that findings lead with show, by a second reading of the capture; nothing where it can be read only
 /// once.
-pub(super) fn scenes(
+fn scenes(
     paths: &[PathBuf],
     findings: &[FindingRecord],
     analysis: &Analysis,

@@ -117,6 +117,11 @@ impl<'a> Naming<'a> {
         naming
     }
 
+    /// What it goes by.
+    pub const fn base(&self) -> &'a KnowledgeBase {
+        self.base
+    }
+
     /// Whether any address has a name of the catalogue.
     pub(super) fn has_vendors(&self) -> bool {
         !self.vendors.is_empty()

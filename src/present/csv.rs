@@ -13,6 +13,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::name_of;
+use crate::changes::Change;
 use crate::event::{FlowRecord, Rfc3339};
 use crate::text::safe::safe;
 
@@ -80,6 +81,30 @@ impl<W: Write> Csv<W> {
         self.row.writer.flush()?;
         Ok(self.row.writer)
     }
+}
+
+/// Writes requested changes as CSV rows beneath a header row.
+///
+/// # Errors
+/// What writing gives.
+pub fn changes(mut writer: impl Write, changes: &[Change]) -> io::Result<()> {
+    writer.write_all(b"change,where,destination,ports,direction,rules,findings,requirement,sources\r\n")?;
+    let mut row = Row { writer, text: String::new(), any: false };
+    for change in changes {
+        let rules: Vec<&str> = change.why.iter().map(|why| why.rule).collect();
+        let findings: Vec<&str> = change.why.iter().map(|why| why.finding.as_str()).collect();
+        row.text(Some(&change.what))?;
+        row.text(Some(&change.r#where))?;
+        row.text(Some(&change.destination.join(" ")))?;
+        row.text(Some(&change.ports.join(", ")))?;
+        row.text(Some(change.direction.text()))?;
+        row.text(Some(&rules.join(" ")))?;
+        row.text(Some(&findings.join(" ")))?;
+        row.text(Some(&change.requirement))?;
+        row.text(Some(&change.sources.join(", ")))?;
+        row.end()?;
+    }
+    row.writer.flush()
 }
 
 #[derive(Debug)]

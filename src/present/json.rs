@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! {"schema_version":1,"capture_quality":{…},"stats":{…},"classes":[{…}],"flows":[{…},…],"sessions":[…],"findings":[…],
-//! "site":{…}}
+//! "site":{…},"changes":[…]}
 //! ```
 
 use std::io::{self, Write};
 
 use super::ndjson::write_json;
 use super::summary::ClassTotals;
+use crate::changes::Change;
 use crate::diagnose::Diagnosis;
 use crate::event::{CaptureQuality, FlowRecord, SCHEMA_VERSION, Stats};
 
@@ -44,8 +45,8 @@ impl<W: Write> Document<W> {
         write_json(&mut self.writer, record)
     }
 
-    /// Ends the document with what was made of it, flushes, and hands the writer back.
-    pub fn finish(mut self, diagnosis: Option<&Diagnosis>) -> io::Result<W> {
+    /// Ends the document with what was made of it and what is asked for, flushes, and hands the writer back.
+    pub fn finish(mut self, diagnosis: Option<&Diagnosis>, changes: &[Change]) -> io::Result<W> {
         self.writer.write_all(b"\n]")?;
         if let Some(diagnosis) = diagnosis {
             self.writer.write_all(b",\n\"sessions\":")?;
@@ -56,6 +57,8 @@ impl<W: Write> Document<W> {
                 self.writer.write_all(b",\n\"site\":")?;
                 write_json(&mut self.writer, &diagnosis.site)?;
             }
+            self.writer.write_all(b",\n\"changes\":")?;
+            write_json(&mut self.writer, changes)?;
         }
         self.writer.write_all(b"}\n")?;
         self.writer.flush()?;
@@ -79,7 +82,7 @@ mod tests {
             }
             let diagnosis = Diagnosis { findings: sample::findings(), site: sample::site(), ..Diagnosis::default() };
             let judged = flows.len() > 1;
-            let text = document.finish(judged.then_some(&diagnosis)).unwrap();
+            let text = document.finish(judged.then_some(&diagnosis), &[]).unwrap();
             let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
             assert_eq!(value["findings"].as_array().map(Vec::len), judged.then_some(diagnosis.findings.len()));
             assert_eq!(value.get("site").is_some(), judged);

@@ -5,6 +5,7 @@
 //! ([`std::io::ErrorKind::BrokenPipe`]).
 
 pub mod color;
+pub mod compared;
 pub mod csv;
 pub mod human;
 pub mod json;

@@ -1,5 +1,6 @@
 //! A whole analysis, told in the form that is wanted.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, Write};
 
@@ -10,6 +11,7 @@ use super::human::write_summary;
 use super::json::Document;
 use super::ndjson::Ndjson;
 use super::summary::{Summary, SummaryBuilder};
+use crate::changes::{Texts, requested};
 use crate::classify::words::Subs;
 use crate::diagnose::Diagnosis;
 use crate::engine::analysis::{Analysis, FlowView};
@@ -17,9 +19,11 @@ use crate::engine::brief::Briefs;
 use crate::engine::naming::Naming;
 use crate::event::{CaptureQuality, Class, FlowRecord, Severity, Stats};
 use crate::filter::{Filter, Known};
+use crate::redact::Redactor;
+use crate::text::mask::credentials;
 
 /// All that a report tells.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Report<'a> {
     /// What the capture has told.
     pub analysis: &'a Analysis,
@@ -58,21 +62,60 @@ impl Told {
 /// The flows that passed the filter; without one, all have.
 type Passed = Option<HashSet<u64>>;
 
-/// Writes a report, and says what it tells of faults.
+/// How what is told is treated.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Telling<'a> {
+    /// Replaces addresses and names.
+    pub redactor: Option<&'a Redactor>,
+    /// Credentials in addresses of requests are masked.
+    pub mask: bool,
+}
+
+impl Telling<'_> {
+    fn record(&self, record: &mut FlowRecord<'_>) {
+        if self.mask {
+            let messages = record.rtsp.iter_mut().chain(&mut record.sip).filter_map(|message| message.uri.as_mut());
+            for uri in record.http.iter_mut().filter_map(|http| http.uri.as_mut()).chain(messages) {
+                *uri = Cow::Owned(credentials(uri).into_owned());
+            }
+        }
+        if let Some(redactor) = self.redactor {
+            redactor.flow(record);
+        }
+    }
+}
+
+/// Writes a report as it is, and says what it tells of faults.
 ///
 /// # Errors
 /// What writing gives; a closed pipe is [`io::ErrorKind::BrokenPipe`].
-pub fn write(mut out: impl Write, format: Format, mut report: Report<'_>, style: Style) -> io::Result<Told> {
+pub fn write(out: impl Write, format: Format, report: Report<'_>, style: Style) -> io::Result<Told> {
+    write_with(out, format, report, style, Telling::default())
+}
+
+/// Writes a report treated like that, and says what it tells of faults.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_with(
+    mut out: impl Write,
+    format: Format,
+    mut report: Report<'_>,
+    style: Style,
+    telling: Telling<'_>,
+) -> io::Result<Told> {
+    telling.redactor.iter().for_each(|redactor| redactor.quality(&mut report.quality));
     let told = match format {
         Format::Summary => {
-            let summary = report.summary();
+            let mut summary = report.summary();
+            telling.redactor.iter().for_each(|redactor| summary.redact(redactor));
             write_summary(&mut out, &summary, style)?;
             Told::of(summary.diagnosis.as_ref())
         }
         Format::Ndjson => {
             let mut sink = Ndjson::new(&mut out);
-            let passed = report.each_record(|record| sink.flow(record))?;
-            let diagnosis = report.diagnosis_of(&passed);
+            let passed = report.each_record(telling, |record| sink.flow(record))?;
+            let diagnosis = report.diagnosis_of(&passed, telling);
             if let Some(diagnosis) = &diagnosis {
                 diagnosis.sessions.iter().try_for_each(|session| sink.session(session))?;
                 diagnosis.findings.iter().try_for_each(|finding| sink.finding(finding))?;
@@ -84,18 +127,23 @@ pub fn write(mut out: impl Write, format: Format, mut report: Report<'_>, style:
         }
         Format::Json => {
             let (builder, _) = report.summary_builder();
-            let classes = builder.finish(Vec::new(), report.quality.clone(), report.stats.clone()).classes;
+            let mut counted = builder.finish(Vec::new(), report.quality.clone(), report.stats.clone());
+            telling.redactor.iter().for_each(|redactor| counted.redact(redactor));
+            let classes = counted.classes;
             let mut sink = Document::begin(&mut out, &report.quality, &report.stats, &classes)?;
-            let passed = report.each_record(|record| sink.flow(record))?;
-            let diagnosis = report.diagnosis_of(&passed);
-            sink.finish(diagnosis.as_ref())?;
+            let passed = report.each_record(telling, |record| sink.flow(record))?;
+            let diagnosis = report.diagnosis_of(&passed, telling);
+            let texts = Texts::embedded().map_err(io::Error::other)?;
+            let catalogue = &report.naming.base().catalogue;
+            let changes = diagnosis.as_ref().map(|d| requested(d, catalogue, &texts)).unwrap_or_default();
+            sink.finish(diagnosis.as_ref(), &changes)?;
             Told::of(diagnosis.as_ref())
         }
         Format::Csv => {
             let mut sink = Csv::begin(&mut out)?;
-            let passed = report.each_record(|record| sink.flow(record))?;
+            let passed = report.each_record(telling, |record| sink.flow(record))?;
             sink.finish()?;
-            Told::of(report.diagnosis_of(&passed).as_ref())
+            Told::of(report.diagnosis_of(&passed, telling).as_ref())
         }
     };
     out.flush()?;
@@ -103,14 +151,34 @@ pub fn write(mut out: impl Write, format: Format, mut report: Report<'_>, style:
 }
 
 impl Report<'_> {
+    /// The identities of the flows that pass the filter; none without one.
+    pub fn passing(&self) -> HashSet<u64> {
+        let (_, passed) = self.summary_builder();
+        passed.unwrap_or_default()
+    }
+
+    /// Has a redactor remember what flows are called in ways that sentences may repeat.
+    pub fn teach(&self, redactor: &mut Redactor) {
+        for at in self.analysis.in_order() {
+            if let Some(view) = self.analysis.view(at, self.naming) {
+                redactor.learn(&view.record(&view.verdict(&view.facts())));
+            }
+        }
+    }
+
     /// Gives every flow that passes the filter, in the order of their first frames.
-    fn each_record(&self, mut take: impl FnMut(&FlowRecord<'_>) -> io::Result<()>) -> io::Result<Passed> {
+    fn each_record(
+        &self,
+        telling: Telling<'_>,
+        mut take: impl FnMut(&FlowRecord<'_>) -> io::Result<()>,
+    ) -> io::Result<Passed> {
         let mut passed = self.filter.map(|_| HashSet::new());
         let known = self.known();
         for at in self.analysis.in_order() {
             let Some(view) = self.analysis.view(at, self.naming) else { continue };
-            let record = view.record(&view.verdict(&view.facts()));
+            let mut record = view.record(&view.verdict(&view.facts()));
             if self.passes(&record, &known, &mut passed) {
+                telling.record(&mut record);
                 take(&record)?;
             }
         }
@@ -133,18 +201,19 @@ impl Report<'_> {
     }
 
     /// The diagnosis, as far as it concerns flows that have passed.
-    fn diagnosis_of(&mut self, passed: &Passed) -> Option<Diagnosis> {
+    fn diagnosis_of(&mut self, passed: &Passed, telling: Telling<'_>) -> Option<Diagnosis> {
         let mut diagnosis = self.diagnosis.take()?;
         if let Some(passed) = passed {
             diagnosis.keep(|flow| passed.contains(&flow));
         }
+        telling.redactor.iter().for_each(|redactor| redactor.diagnosis(&mut diagnosis));
         Some(diagnosis)
     }
 
     /// The summary, with the diagnosis as far as it concerns flows that pass.
     pub fn summary(mut self) -> Summary {
         let (builder, passed) = self.summary_builder();
-        let diagnosis = self.diagnosis_of(&passed);
+        let diagnosis = self.diagnosis_of(&passed, Telling::default());
         let mut summary = builder.finish(self.files, self.quality, self.stats);
         summary.diagnosis = diagnosis;
         for top in summary.top.iter_mut().filter(|t| t.name.is_none()) {

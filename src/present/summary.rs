@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::name_of;
 use crate::diagnose::Diagnosis;
 use crate::event::{CaptureQuality, Class, FlowRecord, Stats};
+use crate::redact::Redactor;
 use crate::time::{Timestamp, seconds};
 
 /// How many of the largest flows are kept.
@@ -90,6 +91,25 @@ pub struct TopFlow {
     pub conn_state: Option<&'static str>,
     pub one_sided: bool,
     pub flow_id: u64,
+}
+
+impl Summary {
+    /// Replaces what may not leave a site.
+    pub fn redact(&mut self, redactor: &Redactor) {
+        self.files = redactor.files(self.files.len());
+        redactor.quality(&mut self.quality);
+        for totals in &mut self.classes {
+            totals.name = totals.name.as_ref().map(|name| redactor.host(name));
+            totals.regions = totals.regions.iter().map(|region| redactor.region(region).into()).collect();
+        }
+        for top in &mut self.top {
+            (top.originator, top.responder) = (redactor.ip(top.originator), redactor.ip(top.responder));
+            top.name = top.name.as_ref().map(|name| redactor.host(name));
+        }
+        if let Some(diagnosis) = &mut self.diagnosis {
+            redactor.diagnosis(diagnosis);
+        }
+    }
 }
 
 impl TopFlow {

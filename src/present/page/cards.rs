@@ -125,7 +125,7 @@ fn facts(finding: &FindingRecord, markup: Markup) -> Vec<(&'static str, String)>
         let mut parts = Vec::new();
         parts.extend(between.product.as_ref().map(|product| format!("may be {product}")));
         parts.extend(between.ttl.map(|ttl| format!("{ttl} hops left")));
-        parts.extend(between.rtt.map(|rtt| format!("answers within {:.1} ms", rtt * 1000.0)));
+        parts.extend(between.rtt.map(|rtt| format!("answers within {:.2} ms", rtt * 1000.0)));
         parts.extend(between.via.as_ref().map(|via| format!("calls itself {via}")));
         parts.extend(between.issuer.as_ref().map(|issuer| format!("issues certificates as {issuer}")));
         parts.extend(between.text.clone());

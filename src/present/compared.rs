@@ -1,0 +1,101 @@
+//! Before and after, as a person reads it.
+
+use std::io::{self, Write};
+
+use super::color::Style;
+use super::human::push_wrapped;
+use crate::compare::{Became, Change, Comparison};
+use crate::event::Severity;
+use crate::text::safe::safe;
+
+/// How many lines of one kind are shown.
+const LINES_MAX: usize = 20;
+
+/// Writes what changed.
+///
+/// # Errors
+/// What writing gives.
+pub fn write(mut out: impl Write, told: &Comparison, files: &[String; 2], style: Style) -> io::Result<()> {
+    let mut lines = vec![style.bold(&verdict(told)), String::new()];
+    let [before, after] = files;
+    lines.push(format!("Before    {}", safe(before)));
+    lines.push(format!("After     {}", safe(after)));
+    for (label, [got, all]) in [("before", told.views_before), ("after", told.views_after)] {
+        if all > 0 {
+            lines.push(format!("Views     {label}: {got} of {all} got video"));
+        }
+    }
+    for became in Became::ALL {
+        let of: Vec<&Change> = told.findings.iter().filter(|change| change.became == became).collect();
+        if !of.is_empty() {
+            lines.push(String::new());
+            lines.push(style.bold(&became.text().to_uppercase()));
+        }
+        of.iter().take(LINES_MAX).for_each(|change| line(&mut lines, change, style));
+        if let Some(more @ 1..) = of.len().checked_sub(LINES_MAX) {
+            lines.push(style.dim(&format!("  and {more} more (all of them: --json)")));
+        }
+    }
+    if !told.allow_list.is_empty() {
+        lines.push(String::new());
+        lines.push(style.bold("ALLOW-LIST"));
+    }
+    for row in told.allow_list.iter().take(LINES_MAX) {
+        let text =
+            format!("{}: {} → {} ({})", safe(&row.pattern), row.before.text(), row.after.text(), row.requirement);
+        push_wrapped(&mut lines, ' ', &text, style, |_, text| text.to_owned());
+    }
+    for line in &lines {
+        writeln!(out, "{line}")?;
+    }
+    out.flush()
+}
+
+fn verdict(told: &Comparison) -> String {
+    let counts: Vec<String> = Became::ALL
+        .iter()
+        .map(|became| (told.count(*became), became.text()))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let counts = if counts.is_empty() { "no claims in either".to_owned() } else { counts.join(", ") };
+    match (told.poor, told.worst()) {
+        (true, _) => format!("⚠ The later capture is too poor to judge by: {counts}."),
+        (_, Some(Severity::Error)) => format!("✗ Not accepted: {counts}."),
+        (_, Some(Severity::Warning)) => format!("⚠ Better, or not worse: {counts}."),
+        _ if told.count(Became::NotTried) > 0 => format!("? Nothing is wrong that was tried: {counts}."),
+        _ => format!("✓ Nothing is wrong any more: {counts}."),
+    }
+}
+
+fn line(lines: &mut Vec<String>, change: &Change, style: Style) {
+    let because = if change.because.is_empty() { String::new() } else { format!(": {}", change.because) };
+    let text = format!("{} ({}, {}){because}", safe(&change.title), change.kind.text(), safe(&change.subject));
+    let (sign, paint): (_, fn(Style, &str) -> String) = match (change.became, change.severity) {
+        (Became::Fixed, _) => ('✓', Style::ok),
+        (Became::NotTried, _) => ('?', Style::dim),
+        (_, Severity::Error) => ('✗', Style::error),
+        (_, Severity::Warning) => ('⚠', Style::warning),
+        (_, Severity::Info) => ('·', |_, text| text.to_owned()),
+    };
+    push_wrapped(lines, sign, &text, style, paint);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::compare;
+    use crate::diagnose::Diagnosis;
+    use crate::present::sample;
+
+    #[test]
+    fn a_comparison_in_words() {
+        let before = Diagnosis { findings: sample::findings(), site: sample::site(), ..Diagnosis::default() };
+        let mut after = Diagnosis { sessions: vec![sample::session()], site: sample::site(), ..Diagnosis::default() };
+        after.findings = sample::findings().into_iter().skip(1).take(1).collect();
+        let mut out = Vec::new();
+        let files = ["monday.pcap".to_owned(), "tuesday.pcap".to_owned()];
+        write(&mut out, &compare(&before, &after), &files, Style::plain()).unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap());
+    }
+}

@@ -1,0 +1,240 @@
+//! Pseudonyms for what may not leave a site: addresses, names, hardware addresses.
+//!
+//! A pseudonym depends on what it stands for and on a key alone, so tables still join as long as the key is the same.
+//! Addresses keep their networks ([`address`]); of names, what the vendor publishes stays readable ([`name`]). Records are
+//! replaced field by field ([`record`]), what stands in sentences word by word ([`Redactor::text`]), frames header by
+//! header ([`Redactor::frame`]), and what is not understood in a frame is taken out.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod address;
+mod content;
+mod frame;
+pub mod name;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use crate::classify::catalogue::Catalogue;
+use address::Addresses;
+use name::Names;
+
+/// The bytes of a key.
+pub const KEY: usize = 32;
+/// How many texts, such as certificates' owners, are remembered to be replaced wherever they stand.
+const LITERALS_MAX: usize = 4096;
+/// A text shorter than this is no text that one could be known by.
+const LITERAL_LEAST: usize = 4;
+
+/// What is replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct What {
+    /// IP addresses.
+    pub ips: bool,
+    /// Names of hosts, owners of certificates, paths of requests.
+    pub names: bool,
+    /// Hardware addresses.
+    pub macs: bool,
+}
+
+impl What {
+    /// Reads `ips,names,macs`, any of them.
+    ///
+    /// # Errors
+    /// The word that is none of them.
+    pub fn parse(text: &str) -> Result<What, String> {
+        let mut what = What::default();
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            match word {
+                "ips" => what.ips = true,
+                "names" => what.names = true,
+                "macs" => what.macs = true,
+                other => return Err(format!("'{}' cannot be replaced: ips, names, macs can", other.escape_debug())),
+            }
+        }
+        if what == What::default() { Err("what is to be replaced? ips, names, macs".to_owned()) } else { Ok(what) }
+    }
+
+    /// In words, for a page; empty for nothing.
+    pub fn text(self) -> String {
+        let parts = [(self.ips, "IP addresses"), (self.names, "names"), (self.macs, "hardware addresses")];
+        parts.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Replaces.
+#[derive(Debug)]
+pub struct Redactor {
+    what: What,
+    addresses: Addresses,
+    names: Names,
+    key: [u8; KEY],
+    literals: Vec<(String, String)>,
+    known: HashMap<String, usize>,
+}
+
+impl Redactor {
+    /// With a key that nobody else knows.
+    pub fn new(what: What, key: [u8; KEY], catalogue: &Catalogue) -> Redactor {
+        Redactor {
+            what,
+            addresses: Addresses::new(&part(&key, b"addresses")),
+            names: Names::new(part(&key, b"names"), catalogue),
+            key,
+            literals: Vec::new(),
+            known: HashMap::new(),
+        }
+    }
+
+    /// What it replaces.
+    pub const fn what(&self) -> What {
+        self.what
+    }
+
+    /// Has a text replaced by another wherever it stands.
+    pub fn replace(&mut self, text: &str, by: &str) {
+        if text.len() >= LITERAL_LEAST && self.literals.len() < LITERALS_MAX && !self.known.contains_key(text) {
+            self.known.insert(text.to_owned(), self.literals.len());
+            self.literals.push((text.to_owned(), by.to_owned()));
+            // of two texts the longer comes first, which may hold the other
+            self.literals.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        }
+    }
+
+    /// A pseudonym for an address.
+    pub fn ip(&self, ip: IpAddr) -> IpAddr {
+        if self.what.ips { self.addresses.ip(ip) } else { ip }
+    }
+
+    /// A pseudonym for a hardware address; groups and the one of all stay.
+    pub fn mac(&self, mac: [u8; 6]) -> [u8; 6] {
+        let group = mac.first().is_some_and(|first| first & 1 != 0);
+        if !self.what.macs || group || mac == [0; 6] {
+            return mac;
+        }
+        let digest = self.digest(b"mac", &mac);
+        let mut told = [0x02, 0, 0, 0, 0, 0];
+        told.iter_mut().skip(1).zip(digest).for_each(|(to, from)| *to = from);
+        told
+    }
+
+    /// A pseudonym for the name of a host, which may be an address, and may have a port behind it.
+    pub fn host(&self, host: &str) -> String {
+        if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            let told = self.ip(ip);
+            return if host.starts_with('[') { format!("[{told}]") } else { told.to_string() };
+        }
+        if let Ok(end) = host.parse::<SocketAddr>() {
+            return SocketAddr::new(self.ip(end.ip()), end.port()).to_string();
+        }
+        match host.rsplit_once(':') {
+            Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+                format!("{}:{port}", self.name(name))
+            }
+            _ => self.name(host),
+        }
+    }
+
+    /// A pseudonym for a name.
+    pub fn name(&self, name: &str) -> String {
+        if self.what.names { self.names.name(name) } else { name.to_owned() }
+    }
+
+    /// A sentence with all that it names replaced.
+    pub fn text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (literal, by) in &self.literals {
+            if text.contains(literal.as_str()) {
+                text = text.replace(literal.as_str(), by);
+            }
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let word = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
+            let (head, tail) = rest.split_at(word);
+            self.word(&mut out, head);
+            let between = tail.find(is_of_word).unwrap_or(tail.len());
+            let (head, tail) = tail.split_at(between);
+            out.push_str(head);
+            rest = tail;
+        }
+        out
+    }
+
+    /// A word of a sentence: an address, with or without a port, a hardware address, a name; else it stays.
+    fn word(&self, out: &mut String, word: &str) {
+        let bare = word.trim_end_matches(['.', ':', '-']);
+        let bare = bare.trim_start_matches(['.', '-']);
+        let Some((before, after)) = word.split_once(bare).filter(|_| !bare.is_empty()) else {
+            return out.push_str(word);
+        };
+        out.push_str(before);
+        let is_ip = bare.parse::<IpAddr>().is_ok() && (bare.contains('.') || bare.contains(':'));
+        if is_ip || bare.parse::<SocketAddr>().is_ok() {
+            out.push_str(&self.host(bare));
+        } else if let Some(mac) = as_mac(bare) {
+            let told = self.mac(mac).map(|byte| format!("{byte:02x}"));
+            out.push_str(&told.join(":"));
+        } else if name::is_name(bare.split(':').next().unwrap_or(bare)) {
+            out.push_str(&self.host(bare));
+        } else {
+            out.push_str(bare);
+        }
+        out.push_str(after);
+    }
+
+    /// A short pseudonym for what can only be known as a whole.
+    fn token(&self, kind: &[u8], text: &str) -> String {
+        HEXLOWER.encode(&self.digest(kind, text.as_bytes())).chars().take(12).collect()
+    }
+
+    fn digest(&self, kind: &[u8], bytes: &[u8]) -> [u8; 32] {
+        let mut sum = Sha256::new();
+        sum.update(self.key);
+        sum.update(kind);
+        sum.update([0]);
+        sum.update(bytes);
+        sum.finalize().into()
+    }
+}
+
+/// A key for one purpose.
+fn part(key: &[u8; KEY], purpose: &[u8]) -> [u8; KEY] {
+    let mut sum = Sha256::new();
+    sum.update(purpose);
+    sum.update(key);
+    sum.finalize().into()
+}
+
+const fn is_of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_')
+}
+
+/// Six pairs of hexadecimal digits, with colons or hyphens.
+fn as_mac(text: &str) -> Option<[u8; 6]> {
+    let mut mac = [0; 6];
+    let mut parts = text.split([':', '-']);
+    for byte in &mut mac {
+        let part = parts.next().filter(|part| part.len() == 2)?;
+        *byte = u8::from_str_radix(part, 16).ok()?;
+    }
+    parts.next().is_none().then_some(mac)
+}

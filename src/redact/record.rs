@@ -1,0 +1,245 @@
+//! Records with pseudonyms in them.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use super::Redactor;
+use crate::decode::proto;
+use crate::diagnose::Diagnosis;
+use crate::event::{
+    CaptureQuality, FindingRecord, FlowRecord, HttpRecord, MessageRecord, SessionRecord, SiteRecord, TlsRecord,
+};
+use crate::flow::key::community_id;
+
+/// What stands for a text that may hold anything.
+const HIDDEN: &str = "…";
+
+impl Redactor {
+    /// Remembers texts of a flow that sentences may repeat.
+    pub fn learn(&mut self, flow: &FlowRecord<'_>) {
+        if !self.what.names {
+            return;
+        }
+        let mut texts: Vec<String> = Vec::new();
+        if let Some(tls) = &flow.tls {
+            texts.extend(tls.issuerdn.iter().chain(&tls.subject).map(|text| text.to_string()));
+        }
+        for text in texts {
+            let by = self.owner(&text);
+            self.replace(&text, &by);
+            // sentences name an owner by its common name or organization alone
+            for part in text.split(", ").filter_map(|part| part.split_once('=')) {
+                if matches!(part.0, "CN" | "O" | "OU") && !self.is_public(part.1) {
+                    let by = self.owner(part.1);
+                    self.replace(part.1, &by);
+                }
+            }
+        }
+        let single = flow
+            .dns
+            .iter()
+            .filter_map(|dns| dns.qname.as_deref())
+            .chain(flow.http.iter().filter_map(|http| http.host.as_deref()));
+        let single: Vec<String> = single.filter(|name| !name.contains(['.', ':'])).map(str::to_owned).collect();
+        for name in single {
+            let by = self.name(&name);
+            self.replace(&name, &by);
+        }
+    }
+
+    /// Whether a name is one that the catalogue publishes.
+    fn is_public(&self, name: &str) -> bool {
+        self.names.name(name).eq_ignore_ascii_case(name)
+    }
+
+    fn owner(&self, text: &str) -> String {
+        format!("owner-{}", self.token(b"owner", text))
+    }
+
+    fn cow<'a>(&self, text: &mut Cow<'a, str>, tell: impl Fn(&str) -> String) {
+        *text = Cow::Owned(tell(text));
+    }
+
+    fn end(&self, text: &mut String) {
+        *text = match text.parse::<SocketAddr>() {
+            Ok(end) => SocketAddr::new(self.ip(end.ip()), end.port()).to_string(),
+            Err(_) => HIDDEN.to_owned(),
+        };
+    }
+
+    /// The community id of a flow whose ends are these now.
+    fn community(&self, id: &mut Option<String>, name: &str, src: (IpAddr, Option<u16>), dst: (IpAddr, Option<u16>)) {
+        if self.what.ips {
+            let number =
+                [proto::TCP, proto::UDP, proto::SCTP].into_iter().find(|number| proto::name(*number) == Some(name));
+            *id = match (id.as_ref(), number, src.1, dst.1) {
+                (Some(_), Some(number), Some(from), Some(to)) => {
+                    Some(community_id(0, number, (src.0, from), (dst.0, to)))
+                }
+                // of others it depends on what the record does not hold
+                _ => None,
+            };
+        }
+    }
+
+    /// A flow.
+    pub fn flow(&self, flow: &mut FlowRecord<'_>) {
+        (flow.src_ip, flow.dest_ip) = (self.ip(flow.src_ip), self.ip(flow.dest_ip));
+        let ends = ((flow.src_ip, flow.src_port), (flow.dest_ip, flow.dest_port));
+        self.community(&mut flow.community_id, &flow.proto, ends.0, ends.1);
+        flow.evidence.iter_mut().for_each(|line| line.text = self.text(&line.text));
+        if let Some(region) = &mut flow.region {
+            *region = Cow::Owned(self.region(region));
+        }
+        if let Some(proxy) = &mut flow.via_proxy {
+            proxy.ip = self.ip(proxy.ip);
+            self.cow(&mut proxy.authority, |text| self.host(text));
+        }
+        if let Some(proxied) = &mut flow.proxied {
+            (proxied.src_ip, proxied.dest_ip) = (self.ip(proxied.src_ip), self.ip(proxied.dest_ip));
+        }
+        if let Some(tls) = &mut flow.tls {
+            self.tls(tls);
+        }
+        if let Some(quic) = &mut flow.quic {
+            quic.sni.iter_mut().for_each(|name| self.cow(name, |name| self.host(name)));
+            quic.user_agent.iter_mut().for_each(|text| self.cow(text, |text| self.text(text)));
+        }
+        for dns in &mut flow.dns {
+            dns.qname.iter_mut().for_each(|name| self.cow(name, |name| self.host(name)));
+            dns.answers.iter_mut().for_each(|answer| self.cow(answer, |answer| self.answer(answer)));
+        }
+        flow.http.iter_mut().for_each(|http| self.http(http));
+        flow.rtsp.iter_mut().chain(&mut flow.sip).for_each(|message| self.message(message));
+        if let Some(stun) = &mut flow.stun {
+            stun.mapped.iter_mut().chain(&mut stun.relayed).chain(&mut stun.peers).for_each(|end| self.end(end));
+            if self.what.names {
+                stun.username = None;
+            }
+            stun.software.iter_mut().for_each(|text| self.cow(text, |text| self.text(text)));
+        }
+    }
+
+    fn tls(&self, tls: &mut TlsRecord<'_>) {
+        tls.sni.iter_mut().for_each(|name| self.cow(name, |name| self.host(name)));
+        tls.san.iter_mut().for_each(|name| self.cow(name, |name| self.host(name)));
+        if self.what.names {
+            tls.subject.iter_mut().chain(&mut tls.issuerdn).for_each(|text| self.cow(text, |text| self.owner(text)));
+            (tls.serial, tls.fingerprint) = (None, None);
+        }
+    }
+
+    fn http(&self, http: &mut HttpRecord<'_>) {
+        http.host.iter_mut().for_each(|name| self.cow(name, |name| self.host(name)));
+        let connect = http.method.as_deref() == Some("CONNECT");
+        if let Some(uri) = &mut http.uri {
+            self.cow(uri, |uri| if connect { self.host(uri) } else { self.uri(uri) });
+        }
+        for text in [&mut http.user_agent, &mut http.content_type].into_iter().flatten() {
+            self.cow(text, |text| self.text(text));
+        }
+    }
+
+    fn message(&self, message: &mut MessageRecord<'_>) {
+        message.uri.iter_mut().for_each(|uri| self.cow(uri, |uri| self.uri(uri)));
+        message.user_agent.iter_mut().for_each(|text| self.cow(text, |text| self.text(text)));
+    }
+
+    /// The address of a request: its host, and no more, where names are replaced.
+    fn uri(&self, uri: &str) -> String {
+        if !self.what.names {
+            return self.text(uri);
+        }
+        match uri.split_once("://") {
+            Some((scheme, rest)) => {
+                let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+                let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+                format!("{scheme}://{}/{HIDDEN}", self.host(host))
+            }
+            None => format!("/{HIDDEN}"),
+        }
+    }
+
+    /// The data of a DNS record: an address or a name; another text is hidden where names are replaced.
+    fn answer(&self, answer: &str) -> String {
+        if answer.parse::<IpAddr>().is_ok() || crate::classify::host::tidy(answer).is_some() {
+            return self.host(answer);
+        }
+        if self.what.names { HIDDEN.to_owned() } else { self.text(answer) }
+    }
+
+    /// A region's label, which is a part of the relay's name.
+    pub fn region(&self, region: &str) -> String {
+        let told = self.name(&format!("{region}.u5fgb.com"));
+        told.strip_suffix(".u5fgb.com").map_or(told.clone(), str::to_owned)
+    }
+
+    /// What was found, of everything.
+    pub fn diagnosis(&self, diagnosis: &mut Diagnosis) {
+        diagnosis.findings.iter_mut().for_each(|finding| self.finding(finding));
+        diagnosis.sessions.iter_mut().for_each(|session| self.session(session));
+        self.site(&mut diagnosis.site);
+    }
+
+    fn id(&self, id: &mut String) {
+        if self.what.names {
+            *id = self.token(b"id", id);
+        }
+    }
+
+    /// A finding. Its id, which is made from its host's name among others, is another too.
+    pub fn finding(&self, finding: &mut FindingRecord) {
+        self.id(&mut finding.id);
+        finding.src_ip = finding.src_ip.map(|ip| self.ip(ip));
+        finding.dest_ip = finding.dest_ip.map(|ip| self.ip(ip));
+        if let (Some(src), Some(dst)) = (finding.src_ip, finding.dest_ip) {
+            let proto = finding.proto.clone().unwrap_or_default();
+            let ends = ((src, finding.src_port), (dst, finding.dest_port));
+            self.community(&mut finding.community_id, &proto, ends.0, ends.1);
+        }
+        finding.host = finding.host.as_ref().map(|host| self.host(host));
+        for text in [&mut finding.title, &mut finding.advice, &mut finding.disproved_if] {
+            *text = self.text(text);
+        }
+        finding.evidence.iter_mut().for_each(|line| line.text = self.text(&line.text));
+        if let Some(between) = &mut finding.middlebox {
+            for text in [&mut between.via, &mut between.text].into_iter().flatten() {
+                *text = if self.what.names { self.owner(text) } else { self.text(text) };
+            }
+            between.issuer =
+                between.issuer.as_ref().map(|text| if self.what.names { self.owner(text) } else { text.clone() });
+        }
+    }
+
+    fn session(&self, session: &mut SessionRecord) {
+        session.client = session.client.map(|ip| self.ip(ip));
+        session.recorder = session.recorder.map(|ip| self.ip(ip));
+        session.story = self.text(&session.story);
+        session.steps.iter_mut().for_each(|step| step.reason = self.text(&step.reason));
+        session.finding_ids.iter_mut().for_each(|id| self.id(id));
+    }
+
+    fn site(&self, site: &mut SiteRecord) {
+        site.recorders.iter_mut().for_each(|recorder| recorder.ip = self.ip(recorder.ip));
+        for row in &mut site.allow_list {
+            row.names.iter_mut().for_each(|name| *name = self.host(name));
+            row.how = self.text(&row.how);
+            row.finding_ids.iter_mut().for_each(|id| self.id(id));
+        }
+        for upload in &mut site.bandwidth.uploads {
+            upload.src_ip = self.ip(upload.src_ip);
+            upload.host = upload.host.as_ref().map(|host| self.host(host));
+        }
+    }
+
+    /// What the capture is worth: its warnings name files.
+    pub fn quality(&self, quality: &mut CaptureQuality) {
+        quality.warnings.iter_mut().for_each(|line| *line = self.text(line));
+        quality.advice = self.text(&quality.advice);
+    }
+
+    /// Names for files, whose own may name a customer.
+    pub fn files(&self, count: usize) -> Vec<String> {
+        (1..=count).map(|n| format!("capture {n}")).collect()
+    }
+}

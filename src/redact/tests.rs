@@ -1,0 +1,124 @@
+use super::*;
+use crate::present::sample;
+use crate::source::{Frame, LinkType};
+use crate::time::Timestamp;
+use proptest::prelude::*;
+
+fn redactor() -> Redactor {
+    let what = What { ips: true, names: true, macs: true };
+    Redactor::new(what, [9; KEY], &Catalogue::embedded().unwrap())
+}
+
+#[test]
+fn what_may_be_asked_for() {
+    assert_eq!(What::parse("ips, macs"), Ok(What { ips: true, names: false, macs: true }));
+    assert!(What::parse("").is_err() && What::parse("ips,mails").unwrap_err().contains("'mails'"));
+    assert_eq!(What::parse("names").unwrap().text(), "names");
+}
+
+#[test]
+fn sentences_lose_what_they_name_and_keep_the_rest() {
+    let r = redactor();
+    let text = "192.168.1.50 asked acme-7.us-west.u5fgb.com:443, 203.0.113.9:443 and fe80::1 (aa:bb:cc:dd:ee:ff) for 1.5 s, \
+                0.86, e.g. TLS 1.2 by CF-1 [S1:163]; see stun.u5fgb.com.";
+    let told = r.text(text);
+    for original in ["192.168.1.50", "acme-7", "203.0.113.9", "fe80::1 ", "aa:bb:cc"] {
+        assert!(!told.contains(original), "{original} in {told}");
+    }
+    for kept in
+        [".us-west.u5fgb.com:443,", "192.168.", "for 1.5 s, 0.86, e.g. TLS 1.2 by CF-1 [S1:163]; see stun.u5fgb.com."]
+    {
+        assert!(told.contains(kept), "{kept} in {told}");
+    }
+    assert_eq!(r.text(text), told);
+    assert_eq!(r.host("192.168.1.50"), r.ip("192.168.1.50".parse().unwrap()).to_string());
+    assert!(told.starts_with(&r.host("192.168.1.50")));
+}
+
+#[test]
+fn what_is_not_asked_for_stays() {
+    let what = What { ips: false, names: true, macs: false };
+    let r = Redactor::new(what, [9; KEY], &Catalogue::embedded().unwrap());
+    let told = r.text("192.168.1.50 is files.corp.example at aa:bb:cc:dd:ee:ff");
+    assert!(told.starts_with("192.168.1.50 is ") && told.ends_with(" at aa:bb:cc:dd:ee:ff") && !told.contains("corp"));
+}
+
+#[test]
+fn records_join_and_tell_nothing() {
+    let mut r = redactor();
+    let (mut flow, mut dns) = (sample::relay(), sample::dns());
+    let issuer = "CN=ACME Root CA, O=ACME Stores";
+    let tls = flow.tls.as_mut().unwrap();
+    tls.issuerdn = Some(issuer.into());
+    tls.sni = Some("acme-7.us-west.u5fgb.com".into());
+    dns.dns[0].qname = Some("acme-7.us-west.u5fgb.com".into());
+    r.learn(&flow);
+    let before = serde_json::to_string(&(&flow, &dns)).unwrap();
+    r.flow(&mut flow);
+    r.flow(&mut dns);
+    let after = serde_json::to_string(&(&flow, &dns)).unwrap();
+    for secret in ["acme", "ACME", "192.168.1.50", "198.51.100"] {
+        assert!(!after.contains(secret), "{secret} in {after}\nfrom {before}");
+    }
+    assert_eq!(flow.tls.as_ref().unwrap().sni, dns.dns[0].qname);
+    let told = r.text("HTTPS is decrypted by CN=ACME Root CA, O=ACME Stores; ACME Root CA is not public");
+    assert!(!told.contains("ACME"), "{told}");
+    if let Some(id) = &flow.community_id {
+        let ends = ((flow.src_ip, flow.src_port.unwrap()), (flow.dest_ip, flow.dest_port.unwrap()));
+        assert_eq!(*id, crate::flow::key::community_id(0, 6, ends.0, ends.1));
+    }
+}
+
+/// A datagram of DNS in Ethernet, from a host of the site to its resolver.
+fn dns_frame(message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(message.len() + 8).unwrap();
+    let total = (length + 20).to_be_bytes();
+    let link = [&[2, 0, 0, 0, 0, 9][..], &[0xac, 0x1d, 0xea, 0xdb, 0xee, 0xf0], &[8, 0]].concat();
+    let ip =
+        [&[0x45, 0, total[0], total[1], 0, 0, 0, 0, 64, 17, 0, 0][..], &[192, 168, 1, 1], &[192, 168, 1, 50]].concat();
+    let udp = [&[0, 53, 0x9c, 0x40][..], &length.to_be_bytes(), &[9, 9], message].concat();
+    [link, ip, udp].concat()
+}
+
+#[test]
+fn an_answer_of_dns_is_told_by_its_pseudonyms() {
+    let name = b"\x06acme-7\x07us-west\x05u5fgb\x03com\0";
+    let question = [&[0, 1, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0][..], name, &[0, 1, 0, 1]].concat();
+    let cname = [&[0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 9, 0, 9][..], b"\x06stores\xc0\x13"].concat();
+    let address = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4][..], &[203, 0, 113, 9]].concat();
+    let bytes = dns_frame(&[question, cname, address].concat());
+    let r = redactor();
+    let frame = Frame { ts: Timestamp(0), link: LinkType(1), len: bytes.len() as u32, bytes: &bytes };
+    let (link, told) = r.frame(&frame).unwrap();
+    assert_eq!((link, told.len()), (LinkType(1), bytes.len()));
+    let holds = |needle: &[u8]| told.windows(needle.len()).any(|window| window == needle);
+    for secret in [&b"acme-7"[..], b"stores", &[203, 0, 113, 9], &[192, 168, 1, 50], &[0xac, 0x1d, 0xea]] {
+        assert!(!holds(secret), "{secret:?}");
+    }
+    let octets = |text: &str| match r.ip(text.parse().unwrap()) {
+        IpAddr::V4(ip) => ip.octets(),
+        IpAddr::V6(_) => unreachable!(),
+    };
+    let label = r.name("acme-7.us-west.u5fgb.com").split('.').next().unwrap().to_owned();
+    assert!(holds(b"us-west\x05u5fgb") && holds(label.as_bytes()));
+    assert!(holds(&octets("203.0.113.9")) && holds(&octets("192.168.1.50")));
+}
+
+proptest! {
+    #[test]
+    fn any_frame_is_replaced_or_left_out(bytes in prop::collection::vec(any::<u8>(), 0..300), link in prop_oneof![Just(1u16), Just(101), any::<u16>()]) {
+        redactor().frame(&Frame { ts: Timestamp(0), link: LinkType(link), len: 1500, bytes: &bytes });
+    }
+
+    #[test]
+    fn any_message_of_dns_is_taken(message in prop::collection::vec(any::<u8>(), 12..300)) {
+        let bytes = dns_frame(&message);
+        let frame = Frame { ts: Timestamp(0), link: LinkType(1), len: bytes.len() as u32, bytes: &bytes };
+        prop_assert_eq!(redactor().frame(&frame).unwrap().1.len(), bytes.len());
+    }
+
+    #[test]
+    fn any_sentence_is_taken(text: String) {
+        redactor().text(&text);
+    }
+}
