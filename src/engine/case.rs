@@ -373,6 +373,10 @@ impl Analysis {
                     let messages = messages && shard.learner.http_of(flow).is_some_and(|http| http.message_http != 0);
                     if messages || naming.is_to_vendor(shard, flow) {
                         let view = FlowView::new(shard, at, flow, naming);
+                        // what it is need not be asked where its originator is known to be of the system
+                        if !messages && involved.contains(&view.orig.0) {
+                            continue;
+                        }
                         involved.extend(of_system(&view, naming, messages).into_iter().flatten());
                     }
                 }

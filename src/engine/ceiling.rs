@@ -19,9 +19,9 @@ pub const LEAST: usize = 16 << 20;
 const FRAME: usize = 1 << 10;
 const TIMES: usize = 4;
 /// The part of a ceiling, in sixteenths, at which there is too much; the rest is for what the letting go itself takes.
-const FULL: usize = 14;
+const FULL: usize = 12;
 /// The part that is held when there is room again.
-const ROOMY: usize = 9;
+const ROOMY: usize = 8;
 /// How often flows are let go at once at the most; each time halves what is held or better.
 const ROUNDS: usize = 16;
 /// How long, in nanoseconds, all answers of DNS are kept where there is no room.

@@ -1,7 +1,8 @@
 //! What is kept of flows that are over and told, and for how long.
 //!
 //! Most are kept for a minute. Flows of the system tell more than themselves: roles of hosts, faults that come again,
-//! attempts to view. They are kept for an hour, and of each client the newest to each host for good; all within a cap.
+//! attempts to view. They are kept for as long as any rule looks back, and of each client the newest to each host for
+//! good; all within a cap.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;

@@ -368,8 +368,9 @@ impl<'a> Monitor<'a> {
         const NAMED: u64 = 40;
         let system = self.judged.as_ref().map_or(0, |judged| judged.system.len() as u64);
         let all = self.engine.analysis().len() as u64;
-        let cost = system.saturating_add(all.checked_div(NAMED).unwrap_or(0));
-        (cost as f64 / self.options.settings.tick_flows) as u64
+        let cost = system.saturating_add(all.checked_div(NAMED).unwrap_or(0)) as f64;
+        let Settings { tick_flows, tick_flows_most, .. } = self.options.settings;
+        1u64.saturating_add(u64::from(cost > tick_flows)).saturating_add((cost / tick_flows_most) as u64)
     }
 
     /// Names and judges all that was seen, as it stands `now`.

@@ -27,8 +27,10 @@ settings!(
         let_go_seconds,
         /// What is at least to be let go at a time, in flows.
         let_go_flows,
-        /// How many flows of the system are judged anew each second; with twice as many it is every other second.
+        /// How many flows of the system are judged anew each second; more are judged every other second.
         tick_flows,
+        /// How many of them cost another second between two ticks.
+        tick_flows_most,
     }
 );
 
