@@ -1,10 +1,10 @@
-//! Throughput of reading one datagram's message: a DNS response with four answers, a NetBIOS name, an NTP reply, a STUN
+//! Throughput of reading one datagram's message: a DNS response with four answers, a NetBIOS name, an NTP reply, a router's, a STUN
 //! success, RTP, RTCP, what SCTP is proven and refused by, and a SIP head.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use relayscope::inspect::{dns, message, ntp, rtp, sctp, stun};
+use relayscope::inspect::{dns, message, ntp, portmap, rtp, sctp, stun};
 
 const DNS_HEAD: &[u8] =
     b"\x12\x34\x81\x80\x00\x01\x00\x04\x00\x00\x00\x00\x03www\x07example\x03com\x00\x00\x01\x00\x01";
@@ -30,6 +30,8 @@ fn messages(c: &mut Criterion) {
     group.bench_function("ntp_reply", |b| {
         b.iter(|| ntp::parse(black_box(&reply)).map(|p| [p.origin, p.receive, p.transmit].map(ntp::moment)));
     });
+    let mapped = [&[0, 128, 0, 0, 0, 0, 1, 0][..], &[100, 64, 3, 4]].concat();
+    group.bench_function("nat_pmp_reply", |b| b.iter(|| portmap::outside(black_box(&mapped))));
     group.bench_function("stun_success", |b| {
         b.iter(|| stun::parse(black_box(STUN), STUN.len()).map(|m| m.details()));
     });

@@ -546,3 +546,21 @@ fn a_relay_of_another_region_than_the_sites_is_told() {
     assert_eq!(rules("us-east"), ["D-31"]);
     assert!(rules("us-west").is_empty());
 }
+
+#[test]
+fn a_router_that_tells_of_a_shared_address_is_told() {
+    let dir = TempDir::new().unwrap();
+    let told = |outside: [u8; 4]| {
+        let mut frames = conversation(1, 40_000, "a1.us-west.u5fgb.com");
+        let reply = [&[0, 128, 0, 0, 0, 0, 1, 0][..], &outside].concat();
+        let asks = udp(40_100, 5351).payload(&[0, 0][..]).ipv4("192.168.1.50", "192.168.1.1").frame();
+        let says = udp(5351, 40_100).payload(reply).ipv4("192.168.1.1", "192.168.1.50").frame();
+        frames.extend([(2_000_000_000, asks), (2_001_000_000, says)]);
+        fs::write(dir.path().join("router.pcap"), capture(1, &frames)).unwrap();
+        let records = records(&run(dir.path(), &["--ndjson", "router.pcap"]).out);
+        let found = records.iter().find(|record| record["rule"] == "D-32");
+        found.map(|finding| (finding["kind"].clone(), finding["evidence"][0]["frame"].clone()))
+    };
+    assert_eq!(told([100, 64, 3, 4]), Some(("cgnat".into(), 10.into())));
+    assert_eq!(told([203, 0, 113, 7]), None);
+}

@@ -115,6 +115,7 @@ pub(crate) fn tcp(number: u64, client: &str, server: &str, class: Class, host: &
         http: None,
         stun: None,
         ntp: None,
+        router: None,
         media: None,
     }
 }

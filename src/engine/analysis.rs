@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::front::Totals;
 use super::learn::{Counts, Learner};
-use super::learnt::{Dns, Http, Icmp, Media, NameAt, Ntp, Quic, Spoken, Stun, Tls};
+use super::learnt::{Dns, Http, Icmp, Media, NameAt, Ntp, Quic, Router, Spoken, Stun, Tls};
 use super::naming::{KnowledgeBase, Naming};
 use super::parts::Kind;
 use super::shard::Shard;
@@ -430,6 +430,11 @@ impl<'a> FlowView<'a> {
     /// The first ICMP error about the flow.
     pub(super) fn icmp(&self) -> Option<Icmp> {
         self.part(Kind::Icmp, |l| &l.icmp).copied()
+    }
+
+    /// What a router said of its outside address.
+    pub(super) fn router(&self) -> Option<&'a Router> {
+        self.part(Kind::Router, |l| &l.routers)
     }
 
     pub(super) fn ntp(&self) -> Option<&'a Ntp> {

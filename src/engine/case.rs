@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use super::analysis::{Analysis, FlowView, Identity};
-use super::learnt::{AlertSeen, Flight, Icmp, Seen, Turn, turn};
+use super::learnt::{AlertSeen, Flight, Icmp, Router, Seen, Turn, turn};
 use super::naming::Naming;
 use super::neighbours::Claims;
 use super::resolvers::ResolverCase;
@@ -108,6 +108,8 @@ pub struct Case {
     pub http: Option<HttpCase>,
     pub stun: Option<StunCase>,
     pub ntp: Option<NtpCase>,
+    /// What a router said of its outside address.
+    pub router: Option<Router>,
     pub media: Option<MediaCase>,
 }
 
@@ -460,6 +462,7 @@ impl FlowView<'_> {
             http: self.http_case(),
             stun: self.stun_case(),
             ntp: self.ntp().map(|ntp| NtpCase { client_ahead: ntp.client_ahead, server_ahead: ntp.server_ahead }),
+            router: self.router().copied(),
             media: self.media().map(|media| MediaCase {
                 dtls: media.dtls != 0,
                 sctp: media.detail.as_ref().is_some_and(|d| d.sctp != 0),

@@ -84,6 +84,7 @@ impl Learner {
         let (ntp, quic) = (marks(Kind::Ntp, self.ntp.len()), marks(Kind::Quic, self.quic.len()));
         let proxied = marks(Kind::Proxied, self.proxied.len());
         let message = marks(Kind::Message, self.messages.len());
+        let router = marks(Kind::Router, self.routers.len());
         // in the order of the kinds
         let renumbered: [Renumbered; KINDS] = [
             self.tls.compact(|n| tls.has(n)),
@@ -96,6 +97,7 @@ impl Learner {
             self.quic.compact(|n| quic.has(n)),
             self.proxied.compact(|n| proxied.has(n)),
             self.messages.compact(|n| message.has(n)),
+            self.routers.compact(|n| router.has(n)),
         ];
         let before = std::mem::take(&mut self.parts);
         for (_, flow) in table.flows_mut().filter(|(_, flow)| flow.learnt != NONE) {

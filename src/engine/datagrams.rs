@@ -12,7 +12,7 @@ use crate::inspect::dtls::{self, DtlsState};
 use crate::inspect::openvpn::{self, Session};
 use crate::inspect::quic::{self, Outcome};
 use crate::inspect::stun::Carried;
-use crate::inspect::{Fact, dns, message, ntp, stun};
+use crate::inspect::{Fact, dns, message, ntp, portmap, stun};
 
 /// How many datagrams of a flow are looked at in vain.
 pub const MAX_TRIES: u8 = 32;
@@ -197,6 +197,12 @@ fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise:
     if cx.packet.has_port(123) && take_ntp(cx, payload, learner) {
         cx.flow.phase = phase::NTP;
         return;
+    }
+    if cx.packet.src_port == portmap::PORT
+        && let Some(address) = portmap::outside(payload)
+    {
+        learner.learn(cx, Fact::Outside(address));
+        return tried_in_vain(cx.flow);
     }
     if cx.packet.has_port(137) && dns::is_netbios(payload) {
         cx.flow.phase = phase::DONE;

@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use super::Config;
 use super::learnt::{
-    Answer, Asked, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, Ntp, PendingQuery, Quic, Seen, Spoken, Stun,
-    Tls,
+    Answer, Asked, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, Ntp, PendingQuery, Quic, Router, Seen, Spoken,
+    Stun, Tls,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::Strings;
@@ -125,6 +125,8 @@ pub struct Learner {
     pub proxied: Slab<haproxy::Ends>,
     /// RTSP, SIP, SSDP, WS-Discovery and HTTP/2.
     pub messages: Slab<Spoken>,
+    /// What routers say of their outside addresses.
+    pub routers: Slab<Router>,
     /// Counts.
     pub counts: Counts,
     /// DNS queries for names that are watched, each with what came of it.
@@ -155,6 +157,7 @@ impl Learner {
             addresses: Vec::new(),
             proxied: Slab::default(),
             messages: Slab::default(),
+            routers: Slab::default(),
             counts: Counts::default(),
             asked: Vec::new(),
             watch: Arc::clone(&config.watch),
@@ -220,6 +223,7 @@ impl Learner {
             self.carried.capacity().saturating_mul(8),
             self.proxied.memory(),
             self.messages.memory(),
+            self.routers.memory(),
             self.asked.capacity().saturating_mul(size_of::<Asked>()),
         ]
         .iter()
@@ -252,6 +256,15 @@ impl Learner {
             Fact::SocksRequest(request) => self.socks(cx, &request),
             Fact::ProxyHeader(header) => self.proxied(cx, &header),
             Fact::Message(message) => self.message(cx, &message),
+            Fact::Outside(address) => self.outside(cx, address),
+        }
+    }
+
+    fn outside(&mut self, cx: &mut Context<'_>, outside: std::net::IpAddr) {
+        let told = Router { outside, seen: cx.seen() };
+        let (known, _) = part(&mut self.parts, &mut cx.flow.learnt, Kind::Router, &mut self.routers, || told);
+        if let Some(known) = known {
+            *known = told;
         }
     }
 

@@ -392,6 +392,15 @@ impl Mapped {
     }
 }
 
+/// What a router said of its outside address, the last of several.
+#[derive(Clone, Copy, Debug)]
+pub struct Router {
+    /// The address.
+    pub outside: std::net::IpAddr,
+    /// When and where it said so.
+    pub seen: Seen,
+}
+
 /// NTP of one flow. Intervals are signed nanoseconds, of the last packet or exchange that tells them.
 #[derive(Debug, Default)]
 pub struct Ntp {

@@ -29,6 +29,8 @@ pub enum Kind {
     Proxied,
     /// RTSP, SIP, SSDP, WS-Discovery or HTTP/2.
     Message,
+    /// What a router says of its outside address.
+    Router,
 }
 
 impl Kind {
@@ -44,11 +46,12 @@ impl Kind {
         Kind::Quic,
         Kind::Proxied,
         Kind::Message,
+        Kind::Router,
     ];
 }
 
 /// How many kinds there are.
-pub const KINDS: usize = 10;
+pub const KINDS: usize = 11;
 /// A word's upper bits are a kind, the rest a number: no shard can hold more of anything in memory.
 const SHIFT: u32 = 28;
 const NUMBER: u32 = (1 << SHIFT) - 1;

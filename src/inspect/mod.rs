@@ -27,6 +27,7 @@ pub mod message;
 pub mod ntp;
 pub mod openvpn;
 pub mod pieces;
+pub mod portmap;
 pub mod quic;
 pub mod rtp;
 pub mod sctp;
@@ -79,6 +80,8 @@ pub enum Fact<'a> {
     Carried(stun::Carried<'a>),
     /// An NTP packet.
     Ntp(ntp::Packet),
+    /// The outside address that a router tells of itself.
+    Outside(std::net::IpAddr),
     /// A packet of SCTP, over IP or UDP.
     Sctp(sctp::Packet),
     /// QUIC was spoken.

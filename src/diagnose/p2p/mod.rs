@@ -12,7 +12,7 @@ use super::scene::{Scene, nanos};
 use crate::classify::site::{is_private, is_public};
 use crate::classify::words::Sub;
 use crate::engine::case::{Case, Direction};
-use crate::engine::learnt::Icmp;
+use crate::engine::learnt::{Icmp, Router};
 use crate::event::{Class, FindingRecord};
 use crate::text::units::Percent;
 use crate::time::{SECOND, Timestamp, seconds};
@@ -238,8 +238,8 @@ fn is_shared(ip: IpAddr) -> bool {
     matches!(ip.to_canonical(), IpAddr::V4(ip) if ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64)
 }
 
-/// D-32: outside the site's router its address is one that a provider shares out, or a private one; or the user says
-/// so.
+/// D-32: outside the site's router its address is one that a provider shares out, or a private one; or the router or the
+/// user says so.
 fn shared_address(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let flows = scene.core().filter(|case| case.established || case.stun.is_some());
     let outbound: Vec<&Case> = flows.filter(|case| is_private(case.orig.0) && is_public(case.resp.0)).collect();
@@ -261,9 +261,20 @@ fn shared_address(scene: &Scene<'_>) -> Vec<FindingRecord> {
         findings.push(draft.build());
     }
     if findings.is_empty() {
-        findings.extend(shared_by_word(scene));
+        findings.extend(told_by_router(scene).or_else(|| shared_by_word(scene)));
     }
     findings
+}
+
+/// The router itself says that its outside address is no public one.
+fn told_by_router(scene: &Scene<'_>) -> Option<FindingRecord> {
+    let asks = |case: &&Case| case.router.is_some_and(|router| is_private(router.outside) && case.inside[0]);
+    let case = scene.cases.flows.iter().find(asks)?;
+    let Router { outside, seen } = case.router?;
+    let (asker, router) = (case.orig.0, case.resp.0);
+    let text = format!("{router} tells {asker}, which asks it for a port, that its outside address is {outside}");
+    let draft = Draft::new(scene.rules, RuleId::D32, case.first(), case.last).lead(&case.identity);
+    Some(draft.say(Place::Answer, outside).evidence(text, Some(seen.frame), Some(seen.ts)).build())
 }
 
 /// The user says what address the router has outside, and STUN says another.

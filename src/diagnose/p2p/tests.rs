@@ -153,6 +153,19 @@ fn neighbours_whose_video_takes_the_relay_are_told() {
 }
 
 #[test]
+fn a_router_that_tells_of_a_shared_address_outside_is_believed() {
+    let says = |outside: &str| {
+        let mut case = udp(tcp(3, RECORDER, "192.168.1.1", Class::Unknown, "", 5.0, 6.0), 41_000, 5351, [1, 1]);
+        case.router =
+            Some(Router { outside: outside.parse().unwrap(), seen: crate::diagnose::testcases::seen(5.5, 9) });
+        told(vec![works(RECORDER), case])
+    };
+    assert_eq!(says("100.64.7.2"), [(Kind::Cgnat, "D-32", 0.9, at(5.0))]);
+    assert_eq!(says("192.168.0.12").len(), 1);
+    assert_eq!(says("203.0.113.7"), []);
+}
+
+#[test]
 fn a_shared_address_outside_the_router_is_told() {
     let from = |ttl: u8, client: &str| {
         let mut case = works(client);
