@@ -31,7 +31,7 @@ fn records(c: &mut Criterion) {
     group.bench_function("filter", |b| {
         let filter = Filter::parse("relay sni:*.u5fgb.com (port:80,443 or host:10.0.0.0/8) rate>1M").unwrap();
         let known = relayscope::filter::Known::default();
-        b.iter(|| flows.iter().filter(|f| filter.matches(black_box(f), &known)).count());
+        b.iter(|| flows.iter().filter(|f| filter.matches(black_box(*f), &known)).count());
     });
     group.finish();
 }
