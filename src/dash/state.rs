@@ -189,7 +189,7 @@ impl Dash {
 
     /// Whether the list of flows has the keyboard.
     pub fn shows_flows(&self) -> bool {
-        self.view == View::Flows || (self.view == View::Overview && self.in_flows)
+        self.list() == View::Flows
     }
 
     /// The selected line of the view at hand.
@@ -200,7 +200,8 @@ impl Dash {
     /// The view whose list has the keyboard.
     pub(super) fn list(&self) -> View {
         match self.view {
-            View::Overview if self.in_flows => View::Flows,
+            // where there is no finding to stand on
+            View::Overview if self.in_flows || self.snapshot.findings.is_empty() => View::Flows,
             View::Overview => View::Findings,
             view => view,
         }

@@ -270,7 +270,7 @@ impl Dash {
                     self.turn(View::Flows);
                     self.set_filter(&format!("finding:{id}"));
                     self.select_first();
-                } else {
+                } else if self.selected_finding().is_some() {
                     self.message = Some((Role::Muted, "this finding is about the capture as a whole".to_owned()));
                 }
             }

@@ -16,8 +16,9 @@ use crate::dash::detail::{Detail, Line, Tab};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::{Role, of_severity};
 use crate::evidence::ladder::{Rung, Step};
+use crate::present::page::words;
 use crate::text::safe::safe;
-use crate::text::units::{Bytes, Count, Counted};
+use crate::text::units::{Count, Counted};
 use crate::time::SECOND;
 
 /// Draws the pane.
@@ -97,7 +98,7 @@ fn ladder(dash: &Dash, detail: &Detail, columns: u16) -> Vec<Vec<Part>> {
     let Some(steps) = &detail.packets else {
         return wrapped(Role::Muted, "the packets of this flow are not at hand", columns);
     };
-    let title = format!("{:>9}  {:>10}  {:<4} {:>8}  {}", "FRAME", "AT", "WAY", "PAYLOAD", "WHAT");
+    let title = format!("{:>9}  {:>10}  {:<4} {}", "FRAME", "AT", "WAY", "WHAT");
     let mut lines = vec![vec![part(Role::Muted, title)]];
     lines.extend(steps.iter().map(|step| match step {
         Step::Packet(rung) => rung_line(dash, detail, rung),
@@ -112,13 +113,12 @@ fn ladder(dash: &Dash, detail: &Detail, columns: u16) -> Vec<Vec<Part>> {
 fn rung_line(dash: &Dash, detail: &Detail, rung: &Rung) -> Vec<Part> {
     let (right, left) = (dash.theme.pick("──▶", "-->"), dash.theme.pick("◀──", "<--"));
     let at = format!("{:.3} s", rung.ts.since(detail.begun) as f64 / SECOND as f64);
-    let payload = if rung.payload > 0 { Bytes(rung.payload.into()).to_string() } else { String::new() };
     let way = if rung.second { left } else { right };
     let cited = if rung.cited { dash.theme.pick("  ◂ evidence", "  < evidence") } else { "" };
     vec![
         part(Role::Muted, format!("{:>9}  {at:>10}  ", rung.frame)),
         part(if rung.second { Role::Info } else { Role::Accent }, format!("{way:<4} ")),
-        part(Role::Text, format!("{payload:>8}  {}", rung.what)),
+        part(Role::Text, words(rung)),
         part(Role::Warning, cited),
     ]
 }

@@ -367,6 +367,14 @@ fn wanted(dash: &Dash) -> Vec<Command> {
         View::Capture => vec![C::Findings, C::Flows, C::Report, C::Copy, C::Back],
     };
     wanted.splice(3..3, play);
+    if dash.snapshot.findings.is_empty() {
+        let none = [C::Explain, C::NextPane, C::Next];
+        wanted.retain(|c| !none.contains(c) || (*c == C::NextPane && dash.pane.is_some()));
+        if dash.view == View::Findings {
+            wanted.retain(|c| !matches!(c, C::Open | C::Carve));
+            wanted.insert(0, C::Flows);
+        }
+    }
     wanted.push(C::Palette);
     if dash.view == View::Flows && dash.filter_text.is_empty() && dash.pane.is_none() {
         wanted.retain(|c| *c != C::Back);

@@ -176,7 +176,7 @@ fn shown(step: &Step, begun: Timestamp) -> Shown {
 }
 
 /// A packet in words: flags of TCP that tell something, what it is, how much of it.
-fn words(rung: &Rung) -> String {
+pub fn words(rung: &Rung) -> String {
     let mut parts: Vec<String> = Vec::new();
     let flags = [(tcp_flag::SYN, "SYN"), (tcp_flag::FIN, "FIN"), (tcp_flag::RST, "RST")];
     parts.extend(flags.iter().filter(|(flag, _)| rung.flags & flag != 0).map(|(_, name)| (*name).to_owned()));

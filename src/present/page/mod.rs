@@ -24,6 +24,7 @@ use crate::present::summary::Summary;
 use crate::text::units::{Count, Counted};
 use crate::time::Timestamp;
 use cards::Card;
+pub use cards::words;
 use site::{Labelled, Row, View};
 pub use tell::Markup;
 
