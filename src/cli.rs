@@ -772,7 +772,6 @@ mod tests {
             &["live"],
             &["live", "-i", "eth1", "--ring", "5m"],
             &["live", "-i", "eth1", "-w", "a", "--ring", "5"],
-            &["config"],
             &["analzye", "a.pcap"],
             &["-q", "analyze", "a.pcap"],
             &["a.pcap", "--json", "--csv"],

@@ -320,7 +320,6 @@ fn words_that_are_no_command() {
     let dir = TempDir::new().unwrap();
     for (args, says) in [
         (&["analyse", CAPTURE][..], "'analyze'"),
-        (&["config"], "'config'"),
         (&["--threads", "0", CAPTURE], "a number of threads, 1 or more"),
         (&["--threads", "many", CAPTURE], "a number of threads, 1 or more"),
         (&["analyze"], "Usage: relayscope analyze"),
