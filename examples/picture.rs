@@ -73,8 +73,7 @@ fn svg(buffer: &Buffer) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {:.0} {:.0}\" role=\"img\" \
          aria-label=\"The dashboard: the verdict on top, then the ways to view, the site and its flows\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"#1c1c1c\"/>\n\
-         <g font-family=\"ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\" \
-         xml:space=\"preserve\">\n",
+         <g font-family=\"ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\">\n",
         width + 16.0,
         height + 16.0
     );
@@ -113,7 +112,8 @@ fn piece(to: &mut String, x: u16, y: u16, run: &str, colour: Option<Color>, modi
     }
     let fill = if reversed { "#1c1c1c" } else { &ink };
     let weight = if modifier.contains(Modifier::BOLD) { " font-weight=\"bold\"" } else { "" };
-    let safe = run.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    // blanks in a row would be drawn as one
+    let safe = run.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(' ', "\u{a0}");
     let _ = writeln!(
         to,
         "<text x=\"{left:.1}\" y=\"{:.1}\" textLength=\"{width:.1}\" fill=\"{fill}\"{weight}>{safe}</text>",

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::page::can_be_read_again;
-use super::publish::{Publisher, REFRESH, SPARE, clock, marks, source_name};
+use super::publish::{Publisher, REFRESH, SPARE, clock, source_name};
 use super::screen::Teller;
 use crate::dash::detail::Detail;
 use crate::dash::snapshot::{Phase, Snapshot, Transport};
@@ -20,13 +20,15 @@ use crate::dash::update::Play;
 use crate::diagnose::rules::Rules;
 use crate::engine;
 use crate::engine::naming::KnowledgeBase;
-use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
+use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, Stats};
 use crate::evidence::ladder::Step;
 use crate::evidence::{Watcher, wanted};
 use crate::monitor::{Losses, Monitor, Options, Settings, Sink};
 use crate::source::{CHUNK_BYTES, Chunk, Fill, Problem, Source};
 use crate::time::{SECOND, Timestamp};
 
+/// How many marks a timeline has.
+const MARKS_MAX: usize = 1000;
 /// How long the packets of a flow are looked for.
 const CLIMB: Duration = Duration::from_secs(3);
 /// How long is worked before orders are looked for.
@@ -54,10 +56,14 @@ pub(super) struct Given<'a> {
     pub rules: &'a Rules,
 }
 
-/// Tells nobody: the dashboard looks by itself.
-struct Nobody;
+/// Notes when claims are raised; all else the dashboard looks at by itself.
+#[derive(Default)]
+struct Raised {
+    known: HashSet<String>,
+    marks: Vec<(Timestamp, Severity)>,
+}
 
-impl Sink for Nobody {
+impl Sink for Raised {
     type Error = Infallible;
     fn flow(&mut self, _: &FlowRecord<'_>) -> Result<(), Infallible> {
         Ok(())
@@ -65,7 +71,12 @@ impl Sink for Nobody {
     fn session(&mut self, _: &SessionRecord) -> Result<(), Infallible> {
         Ok(())
     }
-    fn finding(&mut self, _: &FindingRecord) -> Result<(), Infallible> {
+    fn finding(&mut self, finding: &FindingRecord) -> Result<(), Infallible> {
+        let counts = finding.is_claim() && finding.severity > Severity::Info && self.marks.len() < MARKS_MAX;
+        if counts && self.known.insert(finding.id.clone()) {
+            // it is told at the next full second of packet time
+            self.marks.push((finding.last.after(SECOND), finding.severity));
+        }
         Ok(())
     }
     fn capture_quality(&mut self, _: &CaptureQuality) -> Result<(), Infallible> {
@@ -106,6 +117,7 @@ struct Run<'a> {
     next: usize,
     now: Timestamp,
     ended: bool,
+    raised: Raised,
     warnings: Vec<String>,
     failed: Option<String>,
 }
@@ -120,6 +132,7 @@ impl<'a> Run<'a> {
             next: 0,
             now: Timestamp::default(),
             ended: false,
+            raised: Raised::default(),
             warnings: Vec::new(),
             failed: None,
         }
@@ -153,7 +166,7 @@ impl<'a> Run<'a> {
         let (kernel_drops, interface_drops) = (facts.kernel_drops, facts.interface_drops);
         let warnings = self.warnings.clone();
         self.monitor.lose(Losses { kernel_drops, interface_drops, warnings, ..Losses::default() });
-        let Ok(()) = self.monitor.finish(&mut Nobody);
+        let Ok(()) = self.monitor.finish(&mut self.raised);
     }
 
     /// Gives frames until a moment, if there is one, and as long as there is time.
@@ -162,7 +175,7 @@ impl<'a> Run<'a> {
             let Some(to) = to else {
                 // whole chunks are worked off faster than frames
                 if self.next == 0 {
-                    let Ok(()) = self.monitor.chunk(&self.chunk, &mut Nobody);
+                    let Ok(()) = self.monitor.chunk(&self.chunk, &mut self.raised);
                     self.now = self.chunk.frames.last().map_or(first, |last| last.ts).max(self.now);
                     self.next = self.chunk.frames.len();
                 } else {
@@ -189,7 +202,7 @@ impl<'a> Run<'a> {
         while let Some(at) = self.chunk.frames.get(self.next).filter(|at| to.is_none_or(|to| at.ts <= to)) {
             let ts = at.ts;
             if let Some(frame) = self.chunk.frame(at) {
-                let Ok(()) = self.monitor.frame(frame, &mut Nobody);
+                let Ok(()) = self.monitor.frame(frame, &mut self.raised);
             }
             self.now = self.now.max(ts);
             self.next += 1;
@@ -336,7 +349,7 @@ impl<'a> Player<'a> {
             Fed::UpTo => {
                 if let Course::Go { to, on } = self.course {
                     self.run.now = self.run.now.max(to);
-                    let Ok(()) = self.run.monitor.advance(to, &mut Nobody);
+                    let Ok(()) = self.run.monitor.advance(to, &mut self.run.raised);
                     self.course = if on { Course::Play } else { Course::Halt };
                 }
                 self.publish();
@@ -383,7 +396,7 @@ impl<'a> Player<'a> {
             Fed::End => self.end(),
             // time goes on where nothing comes
             Fed::UpTo => {
-                let Ok(()) = self.run.monitor.advance(to, &mut Nobody);
+                let Ok(()) = self.run.monitor.advance(to, &mut self.run.raised);
                 self.run.now = self.run.now.max(to);
             }
             Fed::Turn => {}
@@ -442,7 +455,7 @@ impl<'a> Player<'a> {
             }
             if ended || !*whole {
                 transport.end = snapshot.now;
-                transport.marks = marks(&snapshot.findings);
+                transport.marks.clone_from(&run.raised.marks);
             }
             transport.speed = *speed;
             if let Some(detail) = &mut snapshot.detail {

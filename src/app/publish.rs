@@ -10,7 +10,6 @@ use crate::dash::history::History;
 use crate::dash::snapshot::{Phase, Snapshot, Transport};
 use crate::dash::take::{Look, carried, take};
 use crate::dash::update::Action;
-use crate::event::FindingRecord;
 use crate::filter::Asked;
 use crate::monitor::Monitor;
 use crate::time::Timestamp;
@@ -116,12 +115,6 @@ fn rates(before: &Snapshot, after: &Snapshot) -> Vec<f32> {
         (flow.payload().saturating_sub(had) as f64 * 8.0 / seconds) as f32
     });
     each.collect()
-}
-
-/// Where findings stand on a timeline.
-pub(super) fn marks(findings: &[FindingRecord]) -> Vec<(Timestamp, crate::event::Severity)> {
-    let claims = findings.iter().filter(|f| f.is_claim() && f.severity > crate::event::Severity::Info);
-    claims.map(|finding| (finding.first, finding.severity)).collect()
 }
 
 /// What captures are called together.

@@ -146,6 +146,8 @@ pub struct Dash {
     pub size: (u16, u16),
     /// What can be clicked.
     pub hits: Hits,
+    /// The filter before another was typed.
+    pub(super) filter_before: String,
     pub(super) pressed: Vec<Key>,
 }
 

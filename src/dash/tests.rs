@@ -163,6 +163,8 @@ fn a_filter_is_tried_as_it_is_typed_and_never_blanks_the_screen() {
     assert_eq!((dash.filter_text.as_str(), dash.listing.passed), ("", 1000));
     press(&mut dash, "/ up");
     assert!(picture(&mut dash).contains("/class:relay rate>0"));
+    press(&mut dash, "esc");
+    assert_eq!((dash.filter_text.as_str(), dash.listing.passed), ("", 1000), "what was typed and left is forgotten");
 }
 
 #[test]

@@ -161,7 +161,10 @@ impl Dash {
             C::PreviousPane => self.next_pane(Tab::ALL.len() - 1),
             C::ScrollDown => self.scroll_by(1),
             C::ScrollUp => self.scroll_by(-1),
-            C::Filter => self.mode = Mode::Filter(Prompt::new(&self.filter_text)),
+            C::Filter => {
+                self.filter_before.clone_from(&self.filter_text);
+                self.mode = Mode::Filter(Prompt::new(&self.filter_text));
+            }
             C::ClearFilter => self.set_filter(""),
             C::Next => self.next_fault(1),
             C::Previous => self.next_fault(-1),
@@ -386,12 +389,8 @@ impl Dash {
             Code::Esc => {
                 self.mode = Mode::Normal;
                 self.message = None;
-                let kept = self.filters.0.last().cloned().filter(|_| self.wish.filter.is_some());
-                if self.filter_text.is_empty() {
-                    self.set_filter("");
-                } else if let Some(kept) = kept {
-                    self.set_filter(&kept);
-                }
+                let before = std::mem::take(&mut self.filter_before);
+                self.set_filter(&before);
                 return None;
             }
             Code::Tab => complete::filter(prompt),
