@@ -797,7 +797,6 @@ mod tests {
         let message = |line: &[&str]| parse(line).unwrap_err().to_string();
         assert!(message(&["analzye", "a.pcap"]).contains("'analyze'"));
         assert!(message(&["-q", "analyze", "a.pcap"]).contains("the command comes first"));
-        assert!(message(&["config"]).contains("unrecognized subcommand 'config'"));
         assert!(message(&["a.pcap", "-Y", "relay prot:1"]).contains("\n        ^^^^\n"));
     }
 
