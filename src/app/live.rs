@@ -332,7 +332,6 @@ impl<F: Front> Live<'_, '_, F> {
         self.quiet(end.unwrap_or(self.now).max(self.now))?;
         if self.monitor.given_up() > 0 {
             let line = early::warning(self.monitor.given_up(), true);
-            self.front.say(&line);
             self.monitor.lose(Losses { warnings: vec![line], ..losses(total(&self.counted)) });
         }
         self.monitor.finish(&mut self.front)?;
