@@ -60,8 +60,12 @@ pub(super) fn live(args: &LiveArgs) -> Result<Exit> {
     confine(args, &devices)?;
     let devices = devices.into_iter().map(|device| Box::new(device) as Box<dyn Device>).collect();
     let intervals = monitor::Settings::embedded().context("the settings that come with the program")?;
-    let options =
-        Options { filter: args.filter.as_ref(), diagnose: true, settings: intervals, max_memory: args.max_memory };
+    let options = Options {
+        filter: args.filter.as_ref(),
+        diagnose: true,
+        settings: intervals,
+        max_memory: Some(args.max_memory),
+    };
     let monitor = Monitor::new(&config(&base, true), &base, &rules, options);
     if !args.no_tui && dash::is_watched() {
         let feed = Feed::start(devices)?;

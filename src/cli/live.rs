@@ -69,8 +69,8 @@ pub struct LiveArgs {
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
     /// Keep flows, streams and names below this (256M, 2G): what is silent for longest is told early, and forgotten
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub max_memory: Option<usize>,
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
+    pub max_memory: usize,
     /// Write NDJSON, though there is a terminal
     #[arg(long)]
     pub no_tui: bool,
