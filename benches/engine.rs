@@ -1,87 +1,53 @@
-//! How many packets a second the whole engine takes: long video, many short TLS openings, DNS.
+//! How many packets a second the engine takes, and the whole of what a summary needs, by class of traffic.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
+#[path = "../tests/support/workload.rs"]
+mod workload;
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use relayscope::classify::site::Site;
+use relayscope::diagnose::diagnose;
+use relayscope::diagnose::rules::Rules;
+use relayscope::diagnose::scene::Scene;
+use relayscope::engine::naming::KnowledgeBase;
 use relayscope::engine::{Config, Engine};
-use relayscope::source::{Chunk, FrameRef, LinkType};
-use relayscope::time::Timestamp;
-use support::{ACK, PSH, SYN, application_data, client_hello, dns, server_hello, tcp, udp};
+use relayscope::source::Chunk;
 
-const SERVER: &str = "198.51.100.10";
-
-/// Frames ten microseconds apart.
-fn chunk(frames: Vec<Vec<u8>>) -> Chunk {
-    let mut chunk = Chunk::default();
-    for (n, frame) in frames.into_iter().enumerate() {
-        let (start, caplen) = (chunk.buf.len() as u32, frame.len() as u32);
-        let (ts, link) = (Timestamp(1_700_000_000_000_000_000 + n as u64 * 10_000), LinkType(1));
-        chunk.buf.extend(frame);
-        chunk.frames.push(FrameRef { ts, start, caplen, len: caplen, link });
-    }
-    chunk
+fn engine() -> Engine {
+    Engine::new(&Config { secret: 7, ..Config::default() })
 }
 
-fn client(n: u16) -> String {
-    format!("10.{}.{}.1", n >> 8, n & 0xff)
+/// Names and judges what an engine has seen; the number of findings.
+fn judged(engine: Engine, base: &KnowledgeBase, rules: &Rules) -> usize {
+    let analysis = engine.finish();
+    let naming = analysis.name(base);
+    let cases = analysis.cases(&naming);
+    let quality = analysis.quality([].into_iter(), None, None, Vec::new());
+    diagnose(&Scene { cases: &cases, rules, base, quality: &quality }).findings.len()
 }
 
-/// SYN, SYN and ACK, both hellos.
-fn opening(n: u16) -> Vec<Vec<u8>> {
-    let (hello, answer, client) = (client_hello("relay.example.com", 300), server_hello(true), client(n));
-    let seen = 1 + hello.len() as u32;
-    vec![
-        tcp(40_000, 443).flags(SYN).ipv4(&client, SERVER).frame(),
-        tcp(443, 40_000).flags(SYN | ACK).ack(1).ipv4(SERVER, &client).frame(),
-        tcp(40_000, 443).seq(1).ack(1).payload(hello).ipv4(&client, SERVER).frame(),
-        tcp(443, 40_000).seq(1).ack(seen).payload(answer).ipv4(SERVER, &client).frame(),
-    ]
+fn fed(mut engine: Engine, chunk: &Chunk) -> Engine {
+    engine.chunk(black_box(chunk));
+    engine
 }
 
-/// Two hundred connections that each send a segment in turn.
-fn video() -> Vec<Vec<u8>> {
-    let mut frames: Vec<_> = (0..200).flat_map(opening).collect();
-    let data = application_data(1395);
-    for round in 0..100 {
-        for n in 0..200 {
-            let segment = tcp(443, 40_000).flags(PSH | ACK).seq(100 + round * 1400).ack(500).payload(&data[..]);
-            frames.push(segment.ipv4(SERVER, &client(n)).frame());
-        }
-    }
-    frames
-}
-
-fn exchange(n: u16) -> Vec<Vec<u8>> {
-    let (name, client) = (format!("host{}.example.com", n % 97), client(n));
-    vec![
-        udp(50_000, 53).payload(dns(n, &name, None)).ipv4(&client, SERVER).frame(),
-        udp(53, 50_000).payload(dns(n, &name, Some([192, 0, 2, 1]))).ipv4(SERVER, &client).frame(),
-    ]
-}
-
-fn whole(c: &mut Criterion) {
-    let kinds = [
-        ("video", video()),
-        ("tls openings", (0..5000).flat_map(opening).collect()),
-        ("dns", (0..10_000).flat_map(exchange).collect()),
-    ];
-    let mut group = c.benchmark_group("engine");
-    for (name, frames) in kinds {
-        let chunk = chunk(frames);
+fn benches(c: &mut Criterion) {
+    let (base, rules) = (KnowledgeBase::new(None, Site::default()).unwrap(), Rules::embedded().unwrap());
+    for (name, chunk) in workload::classes() {
+        let mut group = c.benchmark_group(name);
         group.sample_size(10).throughput(Throughput::Elements(chunk.frames.len() as u64));
-        group.bench_function(name, |b| {
-            let run = |mut engine: Engine| {
-                engine.chunk(black_box(&chunk));
-                engine
-            };
-            b.iter_batched(|| Engine::new(&Config { secret: 7, ..Config::default() }), run, BatchSize::PerIteration);
+        group.bench_function("engine", |b| {
+            b.iter_batched(engine, |engine| fed(engine, &chunk), BatchSize::PerIteration)
         });
+        group.bench_function("engine, names and diagnosis", |b| {
+            b.iter_batched(engine, |engine| judged(fed(engine, &chunk), &base, &rules), BatchSize::PerIteration);
+        });
+        group.finish();
     }
-    group.finish();
 }
 
-criterion_group!(benches, whole);
-criterion_main!(benches);
+criterion_group!(all, benches);
+criterion_main!(all);
