@@ -1,9 +1,10 @@
 //! The command line: what may be typed, and nothing of what it does.
 
 mod live;
+mod manual;
+mod screen;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -20,6 +21,9 @@ use crate::redact::What;
 
 use live::{DOCTOR_EXAMPLES, LIVE_EXAMPLES};
 pub use live::{DoctorArgs, LiveArgs, RingSpan};
+pub use manual::{completions, man};
+use screen::{CONFIG_EXAMPLES, REPLAY_EXAMPLES};
+pub use screen::{ConfigArgs, ReplayArgs, ScreenArgs, Speed};
 
 const STYLES: Styles =
     Styles::styled().header(AnsiColor::Cyan.on_default().bold()).literal(AnsiColor::Cyan.on_default());
@@ -83,18 +87,6 @@ Examples:
 
 The captures are of the same minutes, one on each side of the firewall, proxy or filter in question. Their clocks need
 not agree: packets that are in both tell the difference. One of the two may be - for stdin.";
-
-const REPLAY_EXAMPLES: &str = "\
-Examples:
-  relayscope replay site.pcapng                   the dashboard: ? tells its keys
-  relayscope replay --no-tui site.pcapng | jq 'select(.event_type==\"finding\")'
-  relayscope replay --no-tui --speed 10 monday.pcap.zst
-
-The records are those that a live capture of the same packets tells, at whatever speed.";
-
-const CONFIG_EXAMPLES: &str = "\
-Example:
-  relayscope config --print-template > ~/.config/relayscope/config.toml";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -380,82 +372,6 @@ impl LegsArgs {
     }
 }
 
-/// Arguments of `replay`.
-#[derive(Debug, Args)]
-pub struct ReplayArgs {
-    /// Captures (pcap, pcapng, also .gz and .zst), directories of them, or - for stdin
-    #[arg(value_name = "FILE", required_unless_present = "read", value_hint = ValueHint::AnyPath)]
-    files: Vec<PathBuf>,
-    /// Another way to give a FILE, as with tcpdump
-    #[arg(short = 'r', long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
-    read: Vec<PathBuf>,
-    /// How much faster than it was captured: a number, or max for as fast as the machine goes
-    #[arg(long, value_name = "N|max", default_value = "max", value_parser = parse_speed)]
-    pub speed: Speed,
-    /// Write one JSON object a line
-    #[arg(long)]
-    pub no_tui: bool,
-    /// Keep flows, streams and names below this (256M, 2G): what is silent for longest is told early, and forgotten
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub max_memory: Option<usize>,
-    /// Tell only of flows that pass this filter
-    #[arg(short = 'Y', long, value_name = "FILTER", value_parser = parse_filter)]
-    pub filter: Option<Filter>,
-    /// How the dashboard looks
-    #[command(flatten)]
-    pub screen: ScreenArgs,
-    /// What it is judged by
-    #[command(flatten)]
-    pub judge: JudgeArgs,
-    /// How much to say
-    #[command(flatten)]
-    pub common: CommonArgs,
-}
-
-/// How the dashboard looks.
-#[derive(Debug, Default, Args)]
-pub struct ScreenArgs {
-    /// Colours of the dashboard: muted, high-contrast, cb (for those who cannot tell red from green) or mono
-    #[arg(long, value_name = "NAME", value_parser = ["muted", "high-contrast", "cb", "mono"])]
-    pub theme: Option<String>,
-    /// Show ASCII only: for fonts without box-drawing characters
-    #[arg(long)]
-    pub ascii: bool,
-    /// Leave the mouse to the terminal
-    #[arg(long)]
-    pub no_mouse: bool,
-    /// Read settings from here
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-}
-
-/// Arguments of `keys` and `config`.
-#[derive(Debug, Args)]
-pub struct ConfigArgs {
-    /// Read settings from here
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-    /// Print a settings file in which everything is said and commented out
-    #[arg(long)]
-    pub print_template: bool,
-}
-
-impl ReplayArgs {
-    /// The captures to read, in the order given; at least one.
-    pub fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
-        self.read.iter().chain(&self.files)
-    }
-}
-
-/// How fast a capture is told again.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Speed {
-    /// So many times as fast as it was captured.
-    Times(f64),
-    /// As fast as the machine goes.
-    Max,
-}
-
 /// Arguments that every command with output of its own takes.
 #[derive(Debug, Args)]
 pub struct CommonArgs {
@@ -576,14 +492,6 @@ fn parse_runs(text: &str) -> Result<NonZeroUsize, &'static str> {
     text.parse().map_err(|_| "a number of runs, 1 or more")
 }
 
-fn parse_speed(text: &str) -> Result<Speed, &'static str> {
-    if text.eq_ignore_ascii_case("max") {
-        return Ok(Speed::Max);
-    }
-    let times = text.trim_end_matches(['x', '\u{d7}']).parse().ok().filter(|times: &f64| (0.01..=1e6).contains(times));
-    times.map(Speed::Times).ok_or("a number from 0.01 to 1000000, or max")
-}
-
 /// A number of bytes, of kilobytes (K), megabytes (M) or gigabytes (G).
 fn parse_size(text: &str) -> Result<usize, String> {
     const LEAST: usize = crate::engine::ceiling::LEAST;
@@ -650,172 +558,5 @@ fn no_such_command(word: &str, meant: Option<String>) -> clap::Error {
     error
 }
 
-/// Writes the completion script of a shell.
-pub fn completions(shell: clap_complete::Shell, writer: &mut impl Write) -> io::Result<()> {
-    // The generator wants a writer that cannot fail, or it panics.
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "relayscope", &mut script);
-    writer.write_all(&script)
-}
-
-/// Writes the manual page: the program, then each command in a section of its own.
-pub fn man(writer: &mut impl Write) -> io::Result<()> {
-    let mut command = Cli::command();
-    command.build();
-    let page = clap_mangen::Man::new(command.clone());
-    page.render_title(writer)?;
-    page.render_name_section(writer)?;
-    page.render_synopsis_section(writer)?;
-    page.render_description_section(writer)?;
-    page.render_options_section(writer)?;
-    let mut commands = Vec::new();
-    page.render_subcommands_section(&mut commands)?;
-    // The generator speaks of pages of their own; the commands stand further down.
-    let commands = String::from_utf8_lossy(&commands).replace("relayscope\\-", "relayscope ").replace("(1)", "");
-    writer.write_all(commands.as_bytes())?;
-    for sub in command.get_subcommands().filter(|c| c.get_name() != "help") {
-        writeln!(writer, ".SH \"COMMAND {}\"", sub.get_name().to_uppercase())?;
-        let page = clap_mangen::Man::new(sub.clone());
-        let mut sections = Vec::new();
-        page.render_description_section(&mut sections)?;
-        page.render_synopsis_section(&mut sections)?;
-        page.render_options_section(&mut sections)?;
-        for line in String::from_utf8_lossy(&sections).lines() {
-            match line.strip_prefix(".SH ") {
-                Some(title) => writeln!(writer, ".SS {title}")?,
-                None => writeln!(writer, "{line}")?,
-            }
-        }
-        verbatim(writer, ".SS EXAMPLES", sub)?;
-    }
-    verbatim(writer, ".SH EXAMPLES", &command)?;
-    page.render_version_section(writer)
-}
-
-/// The text after a command's help, its lines kept as they are.
-fn verbatim(writer: &mut impl Write, heading: &str, command: &clap::Command) -> io::Result<()> {
-    let Some(text) = command.get_after_help() else { return Ok(()) };
-    writeln!(writer, "{heading}\n.nf")?;
-    for line in text.to_string().lines() {
-        // A dot or an apostrophe at the beginning would be a request, a backslash an escape.
-        writeln!(writer, "\\&{}", line.replace('\\', "\\e").replace('-', "\\-"))?;
-    }
-    writeln!(writer, ".fi")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &[&str]) -> Result<Command, clap::Error> {
-        Cli::parse_args(std::iter::once("relayscope").chain(line.iter().copied()))
-    }
-
-    fn analyze(line: &[&str]) -> Box<AnalyzeArgs> {
-        match parse(line) {
-            Ok(Command::Analyze(args)) => args,
-            other => panic!("{line:?}: {other:?}"),
-        }
-    }
-
-    fn inputs(line: &[&str]) -> Vec<String> {
-        analyze(line).inputs().map(|p| p.display().to_string()).collect()
-    }
-
-    #[test]
-    fn definitions_are_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn files_with_and_without_a_command() {
-        assert_eq!(inputs(&["a.pcap"]), ["a.pcap"]);
-        assert_eq!(inputs(&["a.pcap", "analyze"]), ["a.pcap", "analyze"]);
-        assert_eq!(inputs(&["-r", "a.pcap"]), ["a.pcap"]);
-        assert_eq!(inputs(&["analyze", "-nr", "a", "-r", "b", "c"]), ["a", "b", "c"]);
-        assert_eq!(inputs(&["-"]), ["-"]);
-        assert_eq!(inputs(&["./analyze"]), ["./analyze"]);
-        assert_eq!(inputs(&["./live"]), ["./live"]);
-        assert_eq!(inputs(&["capture1"]), ["capture1"]);
-        assert_eq!(inputs(&["--ndjson", "--", "a"]), ["a"]);
-    }
-
-    #[test]
-    fn options() {
-        let args =
-            analyze(&["analyze", "a", "--csv", "-o", "-", "-Y", "relay", "--product", "ows", "--threads", "3", "-vv"]);
-        assert_eq!((args.format(), args.common.verbose, args.judge.threads.unwrap().get()), (Format::Csv, 2, 3));
-        assert_eq!(args.filter.as_ref().unwrap().to_string(), "relay");
-        assert_eq!(
-            analyze(&["a.pcap", "--fail-on", "warn", "--color", "never"]).judge.fail_on,
-            Some(Severity::Warning)
-        );
-        assert_eq!(analyze(&["a.pcap"]).format(), Format::Summary);
-        assert!(matches!(parse(&["catalog", "--format", "json"]), Ok(Command::Catalog(_))));
-        assert!(matches!(parse(&["explain", "relay"]), Ok(Command::Explain(_))));
-        assert!(matches!(parse(&["completions", "zsh"]), Ok(Command::Completions { .. })));
-        assert_eq!(analyze(&["a", "--max-memory", "1.5G"]).max_memory, Some(3 << 29));
-        assert_eq!(analyze(&["a", "--max-memory", "64MB"]).max_memory, Some(64 << 20));
-        let speed = |line: &[&str]| match parse(line) {
-            Ok(Command::Replay(args)) => args.speed,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(speed(&["replay", "a"]), Speed::Max);
-        assert_eq!(speed(&["replay", "a", "--no-tui", "--speed", "2.5x"]), Speed::Times(2.5));
-        assert!(matches!(parse(&["man"]), Ok(Command::Man)));
-    }
-
-    #[test]
-    fn usage_errors() {
-        for line in [
-            &[][..],
-            &["analyze"],
-            &["live"],
-            &["live", "-i", "eth1", "--ring", "5m"],
-            &["live", "-i", "eth1", "-w", "a", "--ring", "5"],
-            &["analzye", "a.pcap"],
-            &["-q", "analyze", "a.pcap"],
-            &["a.pcap", "--json", "--csv"],
-            &["a.pcap", "-Y", "prot:1"],
-            &["a.pcap", "--threads", "0"],
-            &["a.pcap", "-q", "-v"],
-            &["a.pcap", "--nonsense"],
-            &["a.pcap", "--fail-on", "bad"],
-            &["a.pcap", "--max-memory", "1M"],
-            &["a.pcap", "--max-memory", "64X"],
-            &["a.pcap", "--max-memory", "-5G"],
-            &["replay"],
-            &["replay", "a.pcap", "--speed", "0"],
-            &["replay", "a.pcap", "--speed", "fast"],
-        ] {
-            let error = parse(line).expect_err(&format!("{line:?}"));
-            assert_eq!((error.exit_code(), error.use_stderr()), (2, true), "{line:?}");
-        }
-        for line in [["--help"], ["-h"], ["--version"], ["help"]] {
-            let error = parse(&line).unwrap_err();
-            assert_eq!((error.exit_code(), error.use_stderr()), (0, false), "{line:?}");
-        }
-        let message = |line: &[&str]| parse(line).unwrap_err().to_string();
-        assert!(message(&["analzye", "a.pcap"]).contains("'analyze'"));
-        assert!(message(&["-q", "analyze", "a.pcap"]).contains("the command comes first"));
-        assert!(message(&["a.pcap", "-Y", "relay prot:1"]).contains("\n        ^^^^\n"));
-    }
-
-    #[test]
-    fn help_completions_and_manual() {
-        let help = Cli::command().render_long_help().to_string();
-        assert!(help.contains("Examples:") && help.contains("explain"));
-        for shell in clap_complete::Shell::value_variants() {
-            let mut script = Vec::new();
-            completions(*shell, &mut script).unwrap();
-            assert!(String::from_utf8(script).unwrap().contains("analyze"));
-        }
-        let mut page = Vec::new();
-        man(&mut page).unwrap();
-        let page = String::from_utf8(page).unwrap();
-        assert!(
-            page.contains(".SH \"COMMAND ANALYZE\"") && page.contains(".SS OPTIONS") && page.contains("\\-\\-ndjson")
-        );
-        assert_eq!(page.matches(".SH NAME").count(), 1);
-    }
-}
+mod tests;

@@ -18,6 +18,7 @@ pub mod snapshot;
 pub mod state;
 pub mod take;
 pub mod theme;
+mod transport;
 pub mod update;
 
 #[cfg(test)]
