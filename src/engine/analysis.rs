@@ -291,6 +291,7 @@ pub struct FlowView<'a> {
     pub(super) shard_at: u32,
     /// The record in the table.
     pub flow: &'a Flow,
+    /// Its TCP side, if more of it was seen than a SYN.
     pub(super) tcp: Option<&'a Tcp>,
     pub(super) naming: &'a Naming<'a>,
     /// The originator's address and port.
@@ -312,6 +313,11 @@ impl<'a> FlowView<'a> {
 
     fn seen(&self, at: NameAt) -> Seen<'a> {
         Seen { name: self.text(at.name), id: self.naming.id_of(self.shard_at, at.name), frame: at.frame }
+    }
+
+    /// Its TCP side, whatever was seen of it.
+    pub(super) fn connection(&self) -> Option<Cow<'a, Tcp>> {
+        self.shard.table.connection(self.flow)
     }
 
     /// Whether both sides have closed it, or one has reset it.

@@ -4,8 +4,8 @@
 
 use super::learn::Learner;
 use super::learnt::{
-    CertificateDetail, Dns, DnsExchange, DnsList, Http, HttpExchange, MediaDetail, Quic, Spoken, SpokenDetail, Stun,
-    StunDetail, Tls, TlsDetail,
+    CertificateDetail, Dns, DnsExchange, DnsList, Http, HttpExchange, HttpList, MediaDetail, Quic, Spoken,
+    SpokenDetail, Stun, StunDetail, Tls, TlsDetail,
 };
 
 /// What an allocator adds to a piece of memory, in bytes.
@@ -64,8 +64,10 @@ fn of_http(http: &Http) -> usize {
     let told = |e: &HttpExchange| {
         texts([&e.method, &e.host, &e.uri, &e.user_agent, &e.content_type, &e.transfer_encoding, &e.upgrade])
     };
-    let exchanges: usize = http.exchanges.iter().map(told).sum();
-    [turns, exchanges, list::<HttpExchange>(http.exchanges.capacity())].iter().sum()
+    let Some(record) = &http.record else { return turns };
+    let exchanges: usize = record.list.iter().map(told).sum();
+    let own = boxed::<HttpList>(true).saturating_add(list::<HttpExchange>(record.list.capacity()));
+    [turns, exchanges, own].iter().sum()
 }
 
 fn of_dns(dns: &Dns) -> usize {

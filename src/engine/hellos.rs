@@ -8,13 +8,23 @@ use super::learn::{Context, Learner, direction};
 use crate::flow::tcp::Tcp;
 use crate::inspect::{Direction, Fact, tls};
 
+/// Whether the segment at hand is all there, and goes that way.
+#[inline]
+pub(super) fn is_whole(cx: &Context<'_>, payload: &[u8], toward: Direction) -> bool {
+    payload.len() == cx.packet.payload_len as usize && direction(cx.second, cx.flow.flipped()) == toward
+}
+
+/// Where the data begins that the sender of the segment at hand sends, if its SYN was seen.
+#[inline]
+pub(super) fn begin(cx: &Context<'_>, tcp: &Tcp) -> Option<u32> {
+    let [first, other] = tcp.begins();
+    if cx.second { other } else { first }
+}
+
 /// Whether the segment at hand is the first of its direction and all there, and goes that way.
 #[inline]
 fn begins(cx: &Context<'_>, tcp: &Tcp, payload: &[u8], toward: Direction) -> bool {
-    let [first, other] = tcp.begins();
-    let begin = if cx.second { other } else { first };
-    let whole = payload.len() == cx.packet.payload_len as usize;
-    whole && begin == Some(cx.packet.seq) && direction(cx.second, cx.flow.flipped()) == toward
+    is_whole(cx, payload, toward) && begin(cx, tcp) == Some(cx.packet.seq)
 }
 
 /// Takes a connection's first segment, if that is the whole ClientHello.

@@ -201,6 +201,12 @@ impl Learner {
     }
 
     /// HTTP of a flow, if there was any.
+    /// What HTTP has told of a flow, to change.
+    pub fn known_http(&mut self, flow: &Flow) -> Option<&mut Http> {
+        self.http.get_mut(self.parts.get(flow.learnt, Kind::Http))
+    }
+
+    /// What HTTP has told of a flow.
     pub fn http_of(&self, flow: &Flow) -> Option<&Http> {
         self.http.get(self.parts.get(flow.learnt, Kind::Http))
     }

@@ -216,8 +216,17 @@ pub struct Http {
     pub turns: SmallVec<[Turn; 1]>,
     /// The turn that the next response belongs to.
     pub turn: usize,
+    /// Where the originator's stream goes on behind a request that was taken without streams.
+    pub next: u32,
     /// What only a record needs.
-    pub exchanges: Vec<HttpExchange>,
+    pub record: Option<Box<HttpList>>,
+}
+
+/// The exchanges of one flow.
+#[derive(Debug, Default)]
+pub struct HttpList {
+    /// In the order of their requests.
+    pub list: Vec<HttpExchange>,
     /// The exchange that the next response belongs to.
     pub answered: usize,
     /// Exchanges that the list had no room for.

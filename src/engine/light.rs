@@ -114,7 +114,8 @@ impl Light {
         let payload = flow.oriented(flow.payload);
         let rare = rare(view, verdict, texts);
         let region = verdict.region.as_deref().map(|region| texts.keep(region));
-        let troubles = view.tcp.map(|t| t.log.troubles());
+        let tcp = view.connection();
+        let troubles = tcp.as_ref().map(|t| t.log.troubles());
         Light {
             id: view.id(),
             first_frame: flow.first_frame,
@@ -135,8 +136,8 @@ impl Light {
             bytes: flow.oriented(flow.bytes),
             payload,
             duplicates: flow.duplicates,
-            conn_state: view.tcp.map(|t| t.conn_state(flow.flipped(), payload != [0, 0])),
-            rtt: view.tcp.and_then(|t| t.rtt.min()),
+            conn_state: tcp.as_ref().map(|t| t.conn_state(flow.flipped(), payload != [0, 0])),
+            rtt: tcp.as_ref().and_then(|t| t.rtt.min()),
             retransmissions: troubles.map(|t| t.iter().copied().flatten().map(|t| u64::from(t.retransmissions)).sum()),
             midstream: flow.midstream(),
             one_sided: is_one_sided(flow, view.tcp),
@@ -221,9 +222,9 @@ fn rare(view: &FlowView<'_>, verdict: &Verdict<'_>, texts: &mut Texts) -> Option
         rare.quic_name = quic.sni.map(|at| texts.keep(view.text(at.name)));
         rare.quic_version = (quic.version != 0).then(|| crate::inspect::quic::version_name(quic.version));
     }
-    if let Some(http) = view.http() {
-        rare.hosts = http.exchanges.iter().filter_map(|e| e.host.as_deref()).map(|h| texts.keep(h)).collect();
-        rare.within.extend((!http.exchanges.is_empty()).then_some("http"));
+    if let Some(http) = view.http().and_then(|http| http.record.as_ref()) {
+        rare.hosts = http.list.iter().filter_map(|e| e.host.as_deref()).map(|h| texts.keep(h)).collect();
+        rare.within.extend((!http.list.is_empty()).then_some("http"));
     }
     let asked = verdict.via_proxy.map(|asked| view.via_proxy(asked.host.name, asked.port));
     rare.proxy = asked.map(|asked| texts.keep(&asked.authority));

@@ -37,6 +37,7 @@ pub mod neighbours;
 mod parts;
 mod quic;
 mod record;
+mod requests;
 pub mod resolvers;
 pub mod shard;
 mod streams;

@@ -58,14 +58,14 @@ impl<'a> FlowView<'a> {
             dns: dns.map(|d| self.dns_records(d)).unwrap_or_default(),
             dns_omitted: dns.and_then(|d| d.record.as_ref()).map_or(0, |kept| kept.omitted),
             http: http.map(http_records).unwrap_or_default(),
-            http_omitted: http.map_or(0, |h| h.omitted),
+            http_omitted: http.and_then(|h| h.record.as_ref()).map_or(0, |kept| kept.omitted),
             rtsp: self.message_record(Protocol::Rtsp),
             sip: self.message_record(Protocol::Sip),
             stun: self.stun().map(|s| self.stun_record(s)),
             ntp: self.ntp().map(ntp_record),
             sctp: self.sctp_record(),
             rtp: self.rtp_record(),
-            tcp: self.tcp.map(|t| self.tcp_record(t)),
+            tcp: self.connection().map(|t| self.tcp_record(&t)),
         }
     }
 
@@ -93,8 +93,8 @@ impl<'a> FlowView<'a> {
         if let Some(tls) = self.tls() {
             return Some(if tls.dtls { "dtls" } else { "tls" });
         }
-        if let Some(http) = self.http().filter(|http| !http.exchanges.is_empty()) {
-            let upgrades = http.exchanges.iter().filter_map(|e| e.upgrade.as_deref());
+        if let Some(http) = self.http().and_then(|http| http.record.as_ref()).filter(|kept| !kept.list.is_empty()) {
+            let upgrades = http.list.iter().filter_map(|e| e.upgrade.as_deref());
             let websocket = upgrades.into_iter().any(|to| to.eq_ignore_ascii_case("websocket"));
             return Some(if websocket { "websocket" } else { "http" });
         }
@@ -148,6 +148,7 @@ impl<'a> FlowView<'a> {
         let [bytes_toserver, bytes_toclient] = flow.oriented(flow.bytes);
         let [payload_toserver, payload_toclient] = flow.oriented(flow.payload);
         let any_payload = payload_toserver != 0 || payload_toclient != 0;
+        let tcp = self.connection();
         FlowCounts {
             start: flow.first,
             end: flow.last,
@@ -163,8 +164,8 @@ impl<'a> FlowView<'a> {
             one_sided: is_one_sided(flow, self.tcp),
             interim: false,
             evicted: false,
-            conn_state: self.tcp.map(|t| t.conn_state(flow.flipped(), any_payload)),
-            history: self.tcp.map(|t| t.log.history.text(flow.flipped(), flow.flipped())).unwrap_or_default(),
+            conn_state: tcp.as_ref().map(|t| t.conn_state(flow.flipped(), any_payload)),
+            history: tcp.as_ref().map(|t| t.log.history.text(flow.flipped(), flow.flipped())).unwrap_or_default(),
         }
     }
 
@@ -263,7 +264,7 @@ impl<'a> FlowView<'a> {
             window_full: sum(|t| u64::from(t.window_full)),
             rst_by: tcp.rst_by.map(side),
             fin_by: tcp.fin_by.map(side),
-            mss: tcp.half.iter().map(|h| h.mss).filter(|mss| *mss != 0).min(),
+            mss: tcp.mss().into_iter().filter(|mss| *mss != 0).min(),
             gaps: sum(|t| u64::from(t.gaps)),
             missed_bytes: sum(|t| t.missed),
         }
@@ -317,19 +318,17 @@ fn http_records(known: &Http) -> Vec<HttpRecord<'_>> {
     fn text(part: &Option<Box<str>>) -> Option<Cow<'_, str>> {
         part.as_deref().map(Cow::Borrowed)
     }
-    known
-        .exchanges
-        .iter()
-        .map(|e| HttpRecord {
-            method: text(&e.method),
-            host: text(&e.host),
-            uri: text(&e.uri),
-            status: e.status,
-            content_type: text(&e.content_type),
-            transfer_encoding: text(&e.transfer_encoding),
-            content_length: e.content_length,
-            user_agent: text(&e.user_agent),
-            upgrade: text(&e.upgrade),
-        })
-        .collect()
+    let kept = known.record.iter().flat_map(|kept| &kept.list);
+    kept.map(|e| HttpRecord {
+        method: text(&e.method),
+        host: text(&e.host),
+        uri: text(&e.uri),
+        status: e.status,
+        content_type: text(&e.content_type),
+        transfer_encoding: text(&e.transfer_encoding),
+        content_length: e.content_length,
+        user_agent: text(&e.user_agent),
+        upgrade: text(&e.upgrade),
+    })
+    .collect()
 }

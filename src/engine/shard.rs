@@ -6,6 +6,7 @@ use super::hellos;
 use super::learn::{Context, Learner};
 use super::learnt::Icmp;
 use super::media;
+use super::requests::{self, First};
 use super::streams::StreamTable;
 use crate::decode::{Packet, proto, tcp_flag};
 use crate::flow::key::Keyed;
@@ -21,6 +22,8 @@ mod phase {
     pub const RECORDS: u8 = 1;
     /// The client's hello was taken without streams, and the server's is to come.
     pub const ANSWER: u8 = 2;
+    /// A request was taken without streams, and nothing came behind it yet.
+    pub const ASKED: u8 = 3;
     /// Nothing more is wanted.
     pub const DONE: u8 = crate::flow::INSPECTED;
 }
@@ -160,13 +163,24 @@ fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
             streams.open_after_hello(cx.flow, tcp.begins(), known);
             cx.flow.phase = 0;
         }
+        phase::ASKED => {
+            requests::open(cx, tcp, learner, streams);
+            cx.flow.phase = 0;
+        }
         _ if cx.flow.streams == NONE => {
             if !learner.records && hellos::first(cx, tcp, payload, learner) {
                 cx.flow.phase = phase::ANSWER;
                 learner.walk(cx, payload);
                 return;
             }
-            streams.open(cx.flow, tcp.begins());
+            match requests::first(cx, tcp, payload, learner, streams) {
+                First::Other => streams.open(cx.flow, tcp.begins()),
+                First::Opened => return,
+                First::Alone => {
+                    cx.flow.phase = phase::ASKED;
+                    return;
+                }
+            }
         }
         _ => {}
     }
@@ -190,6 +204,8 @@ fn records_from(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
 fn over(cx: &mut Context<'_>, learner: &mut Learner, streams: &mut StreamTable) {
     if cx.flow.streams != NONE {
         streams.close(cx.flow, cx.number, cx.packet, learner);
+        cx.flow.phase = phase::DONE;
+    } else if cx.flow.phase == phase::ASKED {
         cx.flow.phase = phase::DONE;
     }
 }

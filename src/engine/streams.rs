@@ -157,6 +157,19 @@ impl StreamTable {
         self.open = self.open.saturating_add(1);
     }
 
+    /// Begins to read a connection of HTTP whose originator's next byte is `next`, what came before having been shown
+    /// to `http`.
+    pub fn open_http(&mut self, flow: &mut Flow, begins: [Option<u32>; 2], next: u32, http: HttpStream) {
+        let client = usize::from(flow.flipped());
+        let [first, other] = begins;
+        let moved = |(side, begin)| if side == client { Some(next) } else { begin };
+        self.open(flow, [(0, first), (1, other)].map(moved));
+        if let Some(streams) = self.streams.get_mut(flow.streams) {
+            streams.segments.get_mut(client).into_iter().for_each(|count| *count = 1);
+            streams.inspector = Inspector::Http(Box::new(http));
+        }
+    }
+
     /// Begins to read a connection whose originator's ClientHello, of which `known` tells, was a segment taken alone.
     pub fn open_after_hello(&mut self, flow: &mut Flow, begins: [Option<u32>; 2], known: &Tls) {
         let (taken, named, watched) = (known.alone, known.name != 0, known.watched);

@@ -18,6 +18,7 @@
     )
 )]
 
+mod connections;
 pub mod course;
 pub mod duplicate;
 pub mod history;
@@ -34,9 +35,12 @@ pub mod trouble;
 pub mod tunnels;
 pub mod wheel;
 
+use std::borrow::Cow;
+
 use crate::decode::{Addr, Packet, Tunnels, proto, tcp_flag};
 use crate::time::{SECOND, Timestamp};
 
+use connections::Connections;
 use duplicate::Duplicates;
 use index::Index;
 use key::{Endpoint, FlowKey, Keyed};
@@ -246,7 +250,7 @@ pub struct Table {
     index: Index,
     flows: Slab<Flow>,
     v6: Slab<[Addr; 2]>,
-    tcp: Slab<Tcp>,
+    tcp: Connections,
     wheel: Wheel,
     tunnels: TunnelRows,
     duplicates: Duplicates,
@@ -262,7 +266,7 @@ impl Table {
             index: Index::default(),
             flows: Slab::default(),
             v6: Slab::default(),
-            tcp: Slab::default(),
+            tcp: Connections::default(),
             wheel: Wheel::default(),
             tunnels: TunnelRows::default(),
             duplicates: Duplicates::default(),
@@ -285,21 +289,26 @@ impl Table {
             Some((number, flow)) if !self.is_another(flow, packet, forward) => number,
             Some((number, _)) => {
                 self.end(number, hash);
-                self.open(key, hash, packet, forward)
+                self.open(keyed, packet, bytes)
             }
-            None => self.open(key, hash, packet, forward),
+            None => self.open(keyed, packet, bytes),
         };
         let copy = self.duplicates.is_copy(packet, packet.payload(bytes));
         let flow = self.flows.get_mut(number)?;
         // the first packet of a flow is no copy of another's
-        let duplicate = copy && flow.pkts != [0; 2];
+        let begins = flow.pkts == [0; 2];
+        let duplicate = copy && !begins;
         let second = forward != flow.is(flag::FIRST_FORWARD);
         let side = usize::from(second);
         if packet.ts.since(flow.last) > TIMED_MOST {
             stop_timing(&mut self.tcp, flow.tcp);
         }
         count(flow, side, packet);
-        let tcp = if packet.proto == proto::TCP && packet.transport { self.tcp.get_mut(flow.tcp) } else { None };
+        let tcp = match packet.proto == proto::TCP && packet.transport {
+            true if begins || duplicate => self.tcp.whole_mut(flow.tcp),
+            true => self.tcp.wake(&mut flow.tcp, flow.first),
+            false => None,
+        };
         let mut tracked = Tracked { number, second, duplicate, flow, tcp };
         if duplicate {
             tracked.flow.duplicates = tracked.flow.duplicates.saturating_add(packet.frames);
@@ -336,14 +345,15 @@ impl Table {
         let opens = packet.proto == proto::TCP && packet.tcp_flags & (tcp_flag::SYN | tcp_flag::RST) == tcp_flag::SYN;
         opens && {
             let second = forward != flow.is(flag::FIRST_FORWARD);
-            self.tcp.get(flow.tcp).is_some_and(|tcp| tcp.is_reopened_by(second, packet))
+            self.connection(flow).is_some_and(|tcp| tcp.is_reopened_by(second, packet))
         }
     }
 
     /// How long the flow may be silent before it is over.
     fn timeout(&self, flow: &Flow) -> u64 {
         let t = &self.config.timeouts;
-        match self.tcp.get(flow.tcp) {
+        match self.tcp.whole(flow.tcp) {
+            None if flow.tcp != NONE => t.tcp_opening,
             None => t.other,
             Some(tcp) if tcp.is_over() => t.tcp_closed,
             Some(tcp) if tcp.is_established() || flow.midstream() => t.tcp,
@@ -359,8 +369,10 @@ impl Table {
     }
 
     #[cold]
-    fn open(&mut self, key: FlowKey, hash: u64, packet: &Packet, forward: bool) -> u32 {
-        let tcp = if packet.proto == proto::TCP && packet.transport { self.tcp.insert(Tcp::default()) } else { NONE };
+    fn open(&mut self, keyed: Keyed, packet: &Packet, bytes: &[u8]) -> u32 {
+        let Keyed { key, hash, forward } = keyed;
+        let is_tcp = packet.proto == proto::TCP && packet.transport;
+        let tcp = if is_tcp { self.tcp.open(packet, packet.options(bytes)) } else { NONE };
         let v6 = if packet.v6 { self.v6.insert(pair(packet, forward)) } else { NONE };
         let flow = Flow {
             key,
@@ -430,12 +442,10 @@ impl Table {
     pub fn compact(&mut self, keep: impl Fn(u32, &Flow) -> bool) -> Renumbered {
         let kept: Vec<bool> = self.flows.iter().map(|(number, flow)| keep(number, flow)).collect();
         let is_kept = |number: u32| kept.get(number as usize).copied().unwrap_or(false);
-        let (mut tcp, mut v6) = (Marks::of(&self.tcp), Marks::of(&self.v6));
-        for (_, flow) in self.flows.iter().filter(|(number, _)| is_kept(*number)) {
-            tcp.mark(flow.tcp);
-            v6.mark(flow.v6);
-        }
-        let tcp = self.tcp.compact(|number| tcp.has(number));
+        let mut v6 = Marks::of(&self.v6);
+        let staying = || self.flows.iter().filter(|(number, _)| is_kept(*number)).map(|(_, flow)| flow);
+        staying().for_each(|flow| v6.mark(flow.v6));
+        let tcp = self.tcp.compact(staying().map(|flow| flow.tcp));
         let v6 = self.v6.compact(|number| v6.has(number));
         let numbers = self.flows.compact(is_kept);
         for (_, flow) in self.flows.iter_mut() {
@@ -476,9 +486,14 @@ impl Table {
         self.flows.get_mut(number)
     }
 
-    /// The TCP side of a flow.
+    /// The TCP side of a flow of which more was seen than a SYN.
     pub fn tcp(&self, flow: &Flow) -> Option<&Tcp> {
-        self.tcp.get(flow.tcp)
+        self.tcp.whole(flow.tcp)
+    }
+
+    /// The TCP side of a flow, whatever was seen of it.
+    pub fn connection(&self, flow: &Flow) -> Option<Cow<'_, Tcp>> {
+        self.tcp.get(flow.tcp, flow.first)
     }
 
     /// The flow that a packet with these headers would belong to, as things stand.
@@ -520,7 +535,7 @@ impl Table {
 
     /// Bytes of memory that connections hold beside the table.
     pub fn held(&self) -> usize {
-        self.tcp.iter().map(|(_, tcp)| tcp.held()).sum()
+        self.tcp.held()
     }
 
     /// Bytes of memory that the table holds, by the traffic alone: what is remembered of the last moment's packets is
@@ -556,8 +571,8 @@ impl Tracked<'_> {
 
 /// The flow with that connection, if it is one, was silent for longer than round trips are timed.
 #[cold]
-fn stop_timing(connections: &mut Slab<Tcp>, number: u32) {
-    if let Some(tcp) = connections.get_mut(number) {
+fn stop_timing(connections: &mut Connections, number: u32) {
+    if let Some(tcp) = connections.whole_mut(number) {
         tcp.stop_timing();
     }
 }

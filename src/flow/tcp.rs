@@ -77,13 +77,42 @@ pub struct Half {
     /// Payload that it has sent since the other side last sent any.
     turn: u32,
     /// Its maximum segment size option; 0 is none.
-    pub mss: u16,
+    mss: u16,
     /// Its window scale option; valid with [`known::SCALE`].
     scale: u8,
     dup_acks: u8,
     known: u8,
     /// What it has been seen to do.
     pub side: Side,
+}
+
+/// What the options of a SYN offer (RFC 9293 §3.2, RFC 7323 §2.2).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Offer {
+    mss: Option<u16>,
+    scale: Option<u8>,
+}
+
+impl Offer {
+    pub(super) fn of(options: &[u8]) -> Offer {
+        let (mut offer, mut r) = (Offer::default(), Reader::new(options));
+        while let Ok(kind) = r.u8() {
+            match kind {
+                0 => break,
+                1 => continue,
+                _ => {}
+            }
+            let Some(mut body) = r.u8().ok().and_then(|len| r.sub(usize::from(len).saturating_sub(2)).ok()) else {
+                break;
+            };
+            match kind {
+                2 => offer.mss = Some(body.u16().unwrap_or(0)),
+                3 => offer.scale = body.u8().ok().map(|scale| scale.min(14)).or(offer.scale),
+                _ => {}
+            }
+        }
+        offer
+    }
 }
 
 /// How a flow began, and the payload of its sides so far.
@@ -115,6 +144,15 @@ pub struct Tcp {
 }
 
 impl Tcp {
+    /// A connection of which side 0 has sent `syn`, whose options are `offer`, and nothing else was seen.
+    pub(super) fn begun(syn: &Packet, offer: Offer) -> Tcp {
+        let mut tcp = Tcp::default();
+        tcp.segment(false, syn, &[]);
+        let [first, _] = &mut tcp.half;
+        first.take(offer);
+        tcp
+    }
+
     /// Bytes of memory held beside its own.
     pub fn held(&self) -> usize {
         let course = self.course.as_ref().map_or(0, |course| course.memory());
@@ -129,7 +167,7 @@ impl Tcp {
         let sender = usize::from(second);
         note(&mut self.log.history, second, packet);
         if packet.has(tcp_flag::SYN) {
-            from.options(options);
+            from.take(Offer::of(options));
         }
         let established = matches!(to.side, Side::Established | Side::Partial | Side::Closed);
         transition(from, to, packet);
@@ -265,6 +303,11 @@ impl Tcp {
         }
     }
 
+    /// The maximum segment sizes that the sides offered; 0 is none.
+    pub fn mss(&self) -> [u16; 2] {
+        self.half.each_ref().map(|half| half.mss)
+    }
+
     /// Where each side's data begins, if its SYN was seen.
     pub fn begins(&self) -> [Option<u32>; 2] {
         let [a, b] = &self.half;
@@ -298,27 +341,11 @@ impl Half {
         self.known & what != 0
     }
 
-    /// MSS and window scale (RFC 9293 §3.2, RFC 7323 §2.2).
-    fn options(&mut self, options: &[u8]) {
-        let mut r = Reader::new(options);
-        while let Ok(kind) = r.u8() {
-            match kind {
-                0 => return,
-                1 => continue,
-                _ => {}
-            }
-            let Ok(len) = r.u8() else { return };
-            let Ok(mut body) = r.sub(usize::from(len).saturating_sub(2)) else { return };
-            match kind {
-                2 => self.mss = body.u16().unwrap_or(0),
-                3 => {
-                    if let Ok(scale) = body.u8() {
-                        self.scale = scale.min(14);
-                        self.known |= known::SCALE;
-                    }
-                }
-                _ => {}
-            }
+    fn take(&mut self, offer: Offer) {
+        self.mss = offer.mss.unwrap_or(self.mss);
+        if let Some(scale) = offer.scale {
+            self.scale = scale;
+            self.known |= known::SCALE;
         }
     }
 

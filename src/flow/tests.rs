@@ -105,3 +105,62 @@ fn mirror_copies_count_as_frames_only() {
     assert_eq!((flow.pkts[0], flow.payload[0], flow.duplicates), (2, 100, 1));
     assert_eq!(t.tcp(flow).unwrap().log.troubles().map_or(0, |t| t[0].retransmissions), 0);
 }
+
+/// The connection that these packets make, each with the TCP options in `OPTIONS`; `None` if they make several.
+fn by_table(packets: &[Packet]) -> Option<String> {
+    let mut t = table();
+    for p in packets {
+        t.track(p, Keyed::of(p, 42), &OPTIONS).unwrap();
+    }
+    (t.len() == 1).then(|| format!("{:?}", t.connection(t.flow(0).unwrap()).unwrap()))
+}
+
+/// Two NOPs, a maximum segment size of 1460, and a window scale of 7.
+const OPTIONS: [u8; 9] = [1, 1, 2, 4, 5, 0xb4, 3, 3, 7];
+
+proptest::proptest! {
+    #[test]
+    fn a_connection_that_was_a_lone_syn_is_as_any_other(
+        after in proptest::collection::vec((proptest::bool::ANY, 0usize..5, 0u16..3), 0..8),
+    ) {
+        const FLAGS: [u8; 5] =
+            [tcp_flag::SYN, tcp_flag::SYN | tcp_flag::ACK, tcp_flag::ACK, tcp_flag::RST, tcp_flag::FIN | tcp_flag::ACK];
+        let steps = std::iter::once((true, 0, 1)).chain(after);
+        let packets: Vec<Packet> = steps.zip(0..).map(|((from_client, flags, window), n)| Packet {
+            payload_start: OPTIONS.len() as u32,
+            options_len: OPTIONS.len() as u8,
+            window,
+            ..packet(1 + n * 2_000_000, from_client, FLAGS[flags])
+        }).collect();
+        let mut whole = Tcp::default();
+        packets.iter().for_each(|p| _ = whole.segment(p.src_port != 50_000, p, &OPTIONS));
+        let tracked = by_table(&packets);
+        proptest::prop_assume!(tracked.is_some());
+        proptest::prop_assert_eq!(tracked, Some(format!("{whole:?}")));
+    }
+}
+
+#[test]
+fn lone_syns_are_small_and_outlive_others() {
+    let mut t = table();
+    for port in 0..1000u16 {
+        let syn = Packet { src_port: 1 + port, ..packet(1, true, tcp_flag::SYN) };
+        t.track(&syn, Keyed::of(&syn, 42), &[]);
+    }
+    let small = t.memory();
+    for port in 0..1000u16 {
+        let again = Packet { src_port: 1 + port, ..packet(2_000_000_000, true, tcp_flag::SYN) };
+        if port % 2 == 0 {
+            t.track(&again, Keyed::of(&again, 42), &[]);
+        }
+    }
+    assert!(t.memory() > small + 500 * size_of::<Tcp>());
+    t.compact(|number, _| number % 3 == 0);
+    let syns = t.flows().map(|(_, flow)| (flow.ports(), t.connection(flow).unwrap().saw_syn(), t.tcp(flow).is_some()));
+    assert!(
+        syns.zip((0..1000u16).step_by(3)).all(|((ports, saw_syn, whole), port)| {
+            (ports, saw_syn, whole) == ((1 + port, 443), true, port % 2 == 0)
+        })
+    );
+    assert_eq!(t.len(), 334);
+}

@@ -1,7 +1,7 @@
 //! What HTTP messages tell: exchanges, names, and the turns that a verdict goes by.
 
 use super::{Context, Kind, Learner, direction, number, part, push, text};
-use crate::engine::learnt::{Http, HttpExchange, NameAt};
+use crate::engine::learnt::{Http, HttpExchange, HttpList, NameAt};
 use crate::event::LIST_MAX;
 use crate::flow::Flow;
 use crate::inspect::{Direction, http};
@@ -34,7 +34,8 @@ impl Learner {
             .extend(fresh_host.into_iter().chain(fresh_authority.map(|(at, _)| at)).map(|at| (cx.number, at.name)));
         let Some(http) = self.http_for(cx.flow) else { return };
         if records {
-            push(&mut http.exchanges, &mut http.omitted, || HttpExchange {
+            let HttpList { list, omitted, .. } = &mut **http.record.get_or_insert_default();
+            push(list, omitted, || HttpExchange {
                 method: text(request.method),
                 host: request.host.and_then(text),
                 uri: text(request.target),
@@ -61,7 +62,7 @@ impl Learner {
         http.status = http.status.or(Some((response.status, frame)));
         note_message_http(http, response.content_type, frame);
         if records {
-            exchanged(http, response, direction(cx.second, cx.flow.flipped()));
+            exchanged(http.record.get_or_insert_default(), response, direction(cx.second, cx.flow.flipped()));
         }
         if !response.inner {
             self.answered(cx, response);
@@ -71,7 +72,7 @@ impl Learner {
 }
 
 /// Puts a response that came in `from` where it belongs among the exchanges.
-fn exchanged(http: &mut Http, response: &http::Response<'_>, from: Direction) {
+fn exchanged(known: &mut HttpList, response: &http::Response<'_>, from: Direction) {
     let exchange = HttpExchange {
         status: Some(response.status),
         content_type: response.content_type.and_then(text),
@@ -81,29 +82,29 @@ fn exchanged(http: &mut Http, response: &http::Response<'_>, from: Direction) {
         inner: response.inner,
         ..HttpExchange::default()
     };
-    while http.exchanges.get(http.answered).is_some_and(|e| e.inner) {
-        http.answered = http.answered.saturating_add(1);
+    while known.list.get(known.answered).is_some_and(|e| e.inner) {
+        known.answered = known.answered.saturating_add(1);
     }
     // an interim response (RFC 9110 §15.2), which 101 is not, and an embedded one answer no request of their own
     let is_final = response.status >= 200 || response.status == 101;
-    let open = if response.inner || !is_final { None } else { http.exchanges.get_mut(http.answered) };
+    let open = if response.inner || !is_final { None } else { known.list.get_mut(known.answered) };
     if let Some(open) = open {
-        http.answered = http.answered.saturating_add(1);
+        known.answered = known.answered.saturating_add(1);
         open.status = exchange.status;
         open.content_type = exchange.content_type.or(open.content_type.take());
         open.transfer_encoding = exchange.transfer_encoding.or(open.transfer_encoding.take());
         open.content_length = exchange.content_length.or(open.content_length);
         open.upgrade = exchange.upgrade;
-    } else if http.exchanges.len() >= LIST_MAX {
-        http.omitted = http.omitted.saturating_add(1);
+    } else if known.list.len() >= LIST_MAX {
+        known.omitted = known.omitted.saturating_add(1);
     } else if response.inner && from == Direction::Orig {
         // behind the request that carries it
-        http.exchanges.push(exchange);
+        known.list.push(exchange);
     } else {
         // before those that still wait for theirs
-        let at = http.answered.min(http.exchanges.len());
-        http.exchanges.insert(at, exchange);
-        http.answered = at.saturating_add(1);
+        let at = known.answered.min(known.list.len());
+        known.list.insert(at, exchange);
+        known.answered = at.saturating_add(1);
     }
 }
 

@@ -17,7 +17,7 @@ mod stream;
 
 pub use body::{CHUNK_LINE_MAX, INNER_MAX};
 pub use head::{LINE_MAX, is_http2_preface, probe};
-pub use stream::{HttpStream, SPECIAL_MAX};
+pub use stream::{HttpStream, SPECIAL_MAX, is_whole_request};
 
 pub(super) use head::leading_blank;
 

@@ -20,7 +20,7 @@ type Emit<'e> = &'e mut dyn FnMut(Direction, Fact<'_>);
 ///
 /// After a hole, and where framing breaks, it looks for a head at the start of each slice that it is shown and
 /// forgets what is none. A head that is complete in one slice is told straight from it, without a copy.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct HttpStream {
     orig: Side,
     resp: Side,
@@ -32,7 +32,7 @@ pub struct HttpStream {
 }
 
 /// One direction.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Side {
     state: State,
     sniff: Sniff,
@@ -129,6 +129,14 @@ impl StreamInspector for HttpStream {
 }
 
 impl HttpStream {
+    /// One of which the originator was seen to send one request without a body, which changes nothing, and no more.
+    pub fn after_request() -> Self {
+        let mut stream = HttpStream { seen: true, ..HttpStream::default() };
+        stream.orig.seen = true;
+        stream.pending.ask(Asked::Other);
+        stream
+    }
+
     /// Deals with the first thing in `rest`, which is not empty. It takes bytes or changes the state, or both.
     fn step(&mut self, direction: Direction, rest: &[u8], emit: Emit<'_>) -> Step {
         let side = self.side(direction);
@@ -374,6 +382,11 @@ impl Side {
     }
 }
 
+/// Whether `bytes` are a request's head, all of it and nothing else.
+pub fn is_whole_request(bytes: &[u8]) -> bool {
+    head::look(bytes, false) == Start::Request && head::end(bytes, 0) == Some(bytes.len())
+}
+
 /// Whether a head begins.
 fn is_head(start: Start) -> bool {
     matches!(start, Start::Request | Start::Response)
@@ -409,7 +422,7 @@ enum Asked {
 }
 
 /// Requests without an answer yet, in order: a count, and the few of them whose answers are framed differently.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Pending {
     asked: u32,
     answered: u32,

@@ -423,3 +423,33 @@ fn requests_in_a_row_are_answered_in_order() {
     assert_eq!(got[..4], [">GET /a x", ">POST /p x", ">HEAD /h x", ">GET /a x"]);
     assert_eq!((got.len(), got[4].as_str()), (9, "<100 Continue -"));
 }
+
+#[test]
+fn a_request_alone_leaves_nothing_to_know_but_that() {
+    let after = |bytes: &[u8]| {
+        let mut caller = Caller::default();
+        caller.push(Orig, bytes);
+        (is_whole_request(bytes), caller.stream == HttpStream::after_request())
+    };
+    for plain in
+        ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "DELETE /a HTTP/1.0\n\n", "POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"]
+    {
+        assert_eq!(after(plain.as_bytes()), (true, true), "{plain}");
+    }
+    for other in [
+        "HEAD / HTTP/1.1\r\n\r\n",
+        "CONNECT a:443 HTTP/1.1\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ] {
+        assert_eq!(after(other.as_bytes()), (true, false), "{other}");
+    }
+    for more in [
+        "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n",
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "GET /\r\n",
+    ] {
+        assert!(!after(more.as_bytes()).0, "{more}");
+    }
+}
