@@ -199,13 +199,13 @@ fn records_from(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
     records(cx, payload, learner);
 }
 
-/// A connection is over: its streams are read to the end and let go.
+/// A connection is over: its streams are read to the end and let go, and what comes behind a reset is nobody's word.
 #[cold]
 fn over(cx: &mut Context<'_>, learner: &mut Learner, streams: &mut StreamTable) {
     if cx.flow.streams != NONE {
         streams.close(cx.flow, cx.number, cx.packet, learner);
         cx.flow.phase = phase::DONE;
-    } else if cx.flow.phase == phase::ASKED {
+    } else if matches!(cx.flow.phase, phase::ASKED | phase::ANSWER) {
         cx.flow.phase = phase::DONE;
     }
 }
