@@ -74,8 +74,6 @@ pub struct Losses {
     pub interface_drops: Option<u64>,
     /// Frames dropped between capture and analysis.
     pub queue_drops: u64,
-    /// Packets that were counted and not inspected, for want of time.
-    pub shed_packets: u64,
     /// What was wrong with the input, a line each.
     pub warnings: Vec<String>,
 }
@@ -130,6 +128,7 @@ pub struct Monitor<'a> {
     options: Options<'a>,
     clock: Clock,
     losses: Losses,
+    sheds: bool,
     links: BTreeSet<u16>,
     /// The link type of the last frame: most frames have that of the one before.
     link: Option<u16>,
@@ -162,6 +161,7 @@ impl<'a> Monitor<'a> {
             options,
             clock: Clock::default(),
             losses: Losses::default(),
+            sheds: false,
             links: BTreeSet::new(),
             link: None,
             judged: None,
@@ -224,6 +224,18 @@ impl<'a> Monitor<'a> {
             self.tick(tick, sink)?;
         }
         Ok(())
+    }
+
+    /// From now on the payload of bulk flows is passed over, for want of time (`sheds`), or all is inspected again.
+    pub fn shed(&mut self, sheds: bool) {
+        if sheds != std::mem::replace(&mut self.sheds, sheds) {
+            self.engine.shed(sheds);
+        }
+    }
+
+    /// Packets of bulk flows that were counted and not inspected.
+    pub fn shed_packets(&self) -> u64 {
+        self.engine.analysis().shed()
     }
 
     /// What is known of the capture beside its frames, from now on.
@@ -493,12 +505,11 @@ impl<'a> Monitor<'a> {
     }
 
     fn stats(&self) -> Stats {
-        let Losses { kernel_drops, interface_drops, queue_drops, shed_packets, .. } = self.losses;
+        let Losses { kernel_drops, interface_drops, queue_drops, .. } = self.losses;
         Stats {
             kernel_drops: kernel_drops.unwrap_or(0),
             interface_drops: interface_drops.unwrap_or(0),
             queue_drops,
-            shed_packets,
             ..self.engine.analysis().stats()
         }
     }
