@@ -8,6 +8,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,9 +38,12 @@ type Sent = (Duration, Vec<u8>);
 /// A claim, by its rule and the ends of its leading flow; and when it is raised, after the first frame.
 type Claim = (String, Duration);
 
-/// The claims that are raised.
+/// What is claimed for the first time: raised as a claim, or as less and then updated to one.
 #[derive(Default)]
-struct Raised(Vec<String>);
+struct Raised {
+    news: Vec<String>,
+    known: BTreeSet<String>,
+}
 
 impl Sink for Raised {
     type Error = Infallible;
@@ -53,8 +57,9 @@ impl Sink for Raised {
     }
 
     fn finding(&mut self, record: &FindingRecord) -> Result<(), Infallible> {
-        if record.state == Some(State::Raised) && record.is_claim() {
-            self.0.push(name(&serde_json::to_value(record).unwrap()));
+        if matches!(record.state, Some(State::Raised | State::Updated)) && record.is_claim() {
+            let name = name(&serde_json::to_value(record).unwrap());
+            self.news.extend(self.known.insert(name.clone()).then_some(name));
         }
         Ok(())
     }
@@ -105,7 +110,7 @@ fn claims(frames: &[Sent]) -> Vec<Claim> {
         while now < *at {
             now = (now + Duration::from_millis(100)).min(*at);
             let Ok(()) = monitor.advance(time(now), &mut raised);
-            claims.extend(raised.0.drain(..).map(|name| (name, now)));
+            claims.extend(raised.news.drain(..).map(|name| (name, now)));
         }
         let frame = relayscope::source::Frame {
             ts: time(*at),
@@ -124,15 +129,20 @@ fn play(frames: &[Sent], until: Duration, from: &str, to: &str) -> Vec<Claim> {
     let folder = tempfile::tempdir().unwrap();
     let live = Live::start(folder.path(), &["-i", to, "-w", "kept.pcapng"]);
     let mut wire = sender(from);
-    let (begun, mut seen) = (now(), Vec::new());
+    let (begun, mut seen) = (now(), Vec::<Claim>::new());
     let mut look = || {
         let told = fs::read_to_string(folder.path().join("out")).unwrap();
         let lines = told.rsplit_once('\n').map(|(whole, _)| whole.lines()).into_iter().flatten();
-        let claimed = |line: &Value| line["state"] == "raised" && line["confidence"].as_f64() >= Some(0.55);
-        let names: Vec<String> =
-            lines.filter_map(|line| serde_json::from_str(line).ok()).filter(claimed).map(|line| name(&line)).collect();
-        let known = seen.len();
-        seen.extend(names.into_iter().skip(known).map(|name| (name, begun.elapsed())));
+        let claimed = |line: &Value| {
+            let state = line["state"].as_str().is_some_and(|state| matches!(state, "raised" | "updated"));
+            state && line["confidence"].as_f64() >= Some(0.55)
+        };
+        for line in lines.filter_map(|line| serde_json::from_str(line).ok()).filter(claimed) {
+            let name = name(&line);
+            if seen.iter().all(|(known, _)| *known != name) {
+                seen.push((name, begun.elapsed()));
+            }
+        }
     };
     for (at, bytes) in frames.iter().take_while(|(at, _)| *at <= until) {
         while let Some(left) = at.checked_sub(begun.elapsed()).filter(|left| *left > Duration::from_millis(1)) {

@@ -15,7 +15,7 @@ use super::ring::{Ring, Span};
 use super::{Batch, Counters, Interface};
 use crate::pcapng::{self, Section, Statistics, Writer};
 use crate::platform;
-use crate::source::{Frame, LinkType, SHEDS};
+use crate::source::{Frame, INSPECTS, LinkType, SHEDS};
 use crate::time::{SECOND, Timestamp};
 
 const APPLICATION: &str = concat!("relayscope ", env!("CARGO_PKG_VERSION"));
@@ -262,7 +262,7 @@ impl Recorder {
         if sheds == std::mem::replace(&mut current.sheds, sheds) {
             let _ = current.writer.frame(number, frame, said);
         } else {
-            let _ = current.writer.frame(number, frame, &[&[SHEDS[usize::from(sheds)]], said].concat());
+            let _ = current.writer.frame(number, frame, &[&[if sheds { SHEDS } else { INSPECTS }], said].concat());
         }
         current.pending = current.pending.saturating_add(1);
         current.last = current.last.max(frame.ts);

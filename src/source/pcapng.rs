@@ -1,7 +1,7 @@
 //! pcapng (draft-ietf-opsawg-pcapng): sections of blocks, each with its length in front and behind.
 //!
 //! Read: section headers (§4.1), interface descriptions (§4.2, of their options `if_tsresol` and `if_tsoffset`),
-//! simple and enhanced packets (§4.4, §4.3; of their options the comments of [`SHEDS`]), interface statistics (§4.6, `isb_endtime`, `isb_ifdrop` and
+//! simple and enhanced packets (§4.4, §4.3; of their options the comments [`SHEDS`] and [`INSPECTS`]), interface statistics (§4.6, `isb_endtime`, `isb_ifdrop` and
 //! `isb_osdrop`) and the obsolete packet block (appendix A). All other blocks are passed over, whatever their length.
 //!
 //! Limits: [`MAX_INTERFACES`] a section, [`MAX_RECORD`] a packet block. A block whose two lengths differ is taken by
@@ -9,7 +9,7 @@
 //! Refused: a section without a byte order or of a major version other than 1.
 
 use super::pcap::{Order, Stop, Walked, max_frame};
-use super::{Damage, Facts, FrameRef, LinkType, MAX_RECORD, SHEDS, add_drops};
+use super::{Damage, Facts, FrameRef, INSPECTS, LinkType, MAX_RECORD, SHEDS, add_drops};
 use crate::time::{SECOND, Timestamp};
 
 /// The most interfaces that are kept of one section.
@@ -287,8 +287,8 @@ impl Sections {
         }
         let mut sheds = self.sheds;
         fields.options(|code, value| {
-            if let Some(said) = SHEDS.iter().position(|text| code == COMMENT && value == text.as_bytes()) {
-                sheds = said == 1;
+            if code == COMMENT && [SHEDS, INSPECTS].iter().any(|text| value == text.as_bytes()) {
+                sheds = value == SHEDS.as_bytes();
             }
         });
         if sheds != self.sheds && !frames.is_empty() {

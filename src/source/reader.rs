@@ -168,7 +168,7 @@ impl CaptureReader {
     }
 
     /// Whether the analysis that wrote the frames of the last fill passed over the payload of bulk flows: a capture by
-    /// itself says so where it did ([`super::SHEDS`]), and a fill ends where that changes.
+    /// itself says so where it did ([`super::SHEDS`], [`super::INSPECTS`]), and a fill ends where that changes.
     pub fn sheds(&self) -> bool {
         matches!(&self.format, Format::Pcapng(sections) if sections.sheds())
     }

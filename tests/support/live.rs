@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -82,6 +83,8 @@ impl Live {
         let mut command = relayscope();
         command.current_dir(folder).args(["live", "--no-tui"]).args(args).envs(variables.iter().copied());
         command.stdout(File::create(folder.join("out")).unwrap()).stderr(File::create(folder.join("err")).unwrap());
+        // the system does not let an orphaned group be stopped, and the group of a test may be one
+        command.process_group(0);
         let live = Live { child: command.stdin(Stdio::null()).spawn().unwrap(), folder: folder.to_owned() };
         live.wait_for("capturing on");
         live
