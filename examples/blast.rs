@@ -16,8 +16,8 @@ use relayscope::source::{CHUNK_BYTES, Chunk, Fill, Source};
 
 /// Frames that are handed to the kernel at a time.
 const BATCH: usize = 64;
-/// The most frames of a capture that are kept.
-const MOST: usize = 2_000_000;
+/// The most bytes of a capture that are kept.
+const MOST: usize = 512 << 20;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -71,8 +71,9 @@ fn main() -> Result<()> {
 /// The frames of a capture, none longer than an Ethernet interface sends.
 fn read(file: &str) -> Vec<Vec<u8>> {
     let (mut source, mut chunk) = (Source::open(&[PathBuf::from(file)], CHUNK_BYTES), Chunk::default());
-    let mut frames = Vec::new();
-    while frames.len() < MOST && source.fill(&mut chunk) == Fill::More {
+    let (mut frames, mut bytes) = (Vec::new(), 0);
+    while bytes < MOST && source.fill(&mut chunk) == Fill::More {
+        bytes += chunk.buf.len();
         let whole =
             chunk.frames.iter().filter_map(|at| chunk.frame(at)).filter(|f| (14..=1_514).contains(&f.bytes.len()));
         frames.extend(whole.map(|frame| frame.bytes.to_vec()));

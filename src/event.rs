@@ -343,6 +343,9 @@ pub struct CaptureQuality {
     pub interface_drops: Option<u64>,
     /// Frames dropped between capture and analysis.
     pub queue_drops: u64,
+    /// Packets of bulk flows that were counted and not inspected, for want of time.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub shed_packets: u64,
     /// Share of frames that are mirror copies, 0 to 1.
     pub duplicate_share: f64,
     /// Share of TCP flows with payload of which one direction was captured, 0 to 1.

@@ -1,123 +1,21 @@
-//! `live` on interfaces: each test runs itself again in a network namespace of its own, where a pair of linked
-//! interfaces is all there is. Where no such namespace may be made it says so and does nothing.
+//! `live` on interfaces: what it keeps, what it loses, how it ends, and with what rights it runs.
 
 #![cfg(target_os = "linux")]
 
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use pcap::{Active, Capture};
 use relayscope::source::{CHUNK_BYTES, Chunk, Fill, Problem, Source};
+use support::live::{Live, in_namespace, ip, relayscope, sender, text, told};
 use support::{tcp, udp};
-
-/// Set where a namespace of our own is around.
-const INSIDE: &str = "RELAYSCOPE_TEST_NAMESPACE";
-
-/// Whether the test may go on: it is in its namespace. If not it is run there, by a process that this waits for.
-fn in_namespace(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        for (a, b) in [("va", "vb"), ("wa", "wb")] {
-            ip(&["link", "add", a, "type", "veth", "peer", "name", b]);
-            for name in [a, b] {
-                // a quiet wire: no neighbours are looked for
-                let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1");
-                ip(&["link", "set", name, "up"]);
-            }
-        }
-        return true;
-    }
-    let works = |how: &[&str]| {
-        let probe = "ip link add pa type veth peer name pb && ip link set pa up";
-        Command::new("unshare").args(how).args(["sh", "-c", probe]).output().is_ok_and(|o| o.status.success())
-    };
-    let Some(how) = [&["-n", "-m"][..], &["-r", "-n", "-m"]].into_iter().find(|how| works(how)) else {
-        eprintln!("{test}: not run, because no network namespace may be made here");
-        return false;
-    };
-    let test_file = std::env::current_exe().unwrap();
-    let mut command = Command::new("unshare");
-    command.args(how).arg(test_file).args([test, "--exact", "--nocapture"]).env(INSIDE, "1");
-    let output = command.env_remove("SUDO_UID").env_remove("SUDO_GID").output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    false
-}
-
-fn text(output: &Output) -> String {
-    [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat()
-}
-
-fn ip(args: &[&str]) {
-    let output = Command::new("ip").args(args).output().unwrap();
-    assert!(output.status.success(), "ip {args:?}: {}", text(&output));
-}
-
-fn relayscope() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_relayscope"));
-    command.env_remove("XDG_CONFIG_HOME");
-    command
-}
-
-/// `live` at work in a folder.
-struct Live {
-    child: Child,
-    folder: PathBuf,
-}
-
-impl Live {
-    /// Starts it, and waits until it captures.
-    fn start(folder: &Path, args: &[&str]) -> Live {
-        Live::start_as(folder, args, &[])
-    }
-
-    fn start_as(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Live {
-        let mut command = relayscope();
-        command.current_dir(folder).args(["live", "--no-tui"]).args(args).envs(variables.iter().copied());
-        command.stdout(File::create(folder.join("out")).unwrap()).stderr(File::create(folder.join("err")).unwrap());
-        let live = Live { child: command.stdin(Stdio::null()).spawn().unwrap(), folder: folder.to_owned() };
-        live.wait_for("capturing on");
-        live
-    }
-
-    fn wait_for(&self, what: &str) {
-        for _ in 0..600 {
-            if self.err().contains(what) {
-                return;
-            }
-            sleep(Duration::from_millis(50));
-        }
-        panic!("no '{what}' in: {}", self.err());
-    }
-
-    fn err(&self) -> String {
-        fs::read_to_string(self.folder.join("err")).unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let killed = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
-    }
-
-    /// Ends it; gives its exit code, and what it wrote to stdout and stderr.
-    fn end(mut self) -> (Option<i32>, String, String) {
-        // what was sent is on its way for a moment
-        sleep(Duration::from_millis(300));
-        self.signal("INT");
-        let status = self.child.wait().unwrap();
-        (status.code(), fs::read_to_string(self.folder.join("out")).unwrap(), self.err())
-    }
-}
-
-fn sender(name: &str) -> Capture<Active> {
-    Capture::from_device(name).unwrap().open().unwrap()
-}
 
 /// A frame of a flow of its own.
 fn frame(n: u32) -> Vec<u8> {
@@ -137,14 +35,6 @@ fn numbers(path: &Path) -> (Vec<u32>, Vec<Problem>) {
         numbers.extend(frames.filter_map(|f| Some(u32::from_be_bytes(*f.bytes.get(42..)?.first_chunk()?))));
     }
     (numbers, source.take_problems().collect())
-}
-
-/// The lines that must be the same whenever the same packets are looked at.
-fn told(ndjson: &str) -> Vec<&str> {
-    let of = |line: &&str| {
-        ["\"flow\"", "\"finding\"", "\"session\""].iter().any(|kind| line.contains(&format!("\"event_type\":{kind}")))
-    };
-    ndjson.lines().filter(of).collect()
 }
 
 #[test]

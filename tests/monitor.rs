@@ -15,10 +15,13 @@ use relayscope::classify::watch::Watch;
 use relayscope::diagnose::rules::Rules;
 use relayscope::diagnose::scene::Scene;
 use relayscope::diagnose::{capture, diagnose};
+use relayscope::engine::analysis::Analysis;
+use relayscope::engine::case::Case;
 use relayscope::engine::ceiling;
 use relayscope::engine::naming::KnowledgeBase;
-use relayscope::engine::{Config, Engine};
+use relayscope::engine::{Config, Engine, Keep};
 use relayscope::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
+use relayscope::flow::Flow;
 use relayscope::monitor::{Losses, Monitor, Options, Settings, Sink};
 use relayscope::pcapng;
 use relayscope::present::ndjson::Ndjson;
@@ -76,6 +79,23 @@ impl Knowledge {
         sink.finish().unwrap()
     }
 
+    /// Puts cases down anew, and brings those of before up to date; gives them if they are the same. Counts flows to which
+    /// nothing happened since.
+    fn compare(&self, analysis: &Analysis, before: Vec<Case>, kept: &AtomicUsize) -> Vec<Case> {
+        let naming = analysis.name(&self.base);
+        let stamps: BTreeMap<u64, _> = before.iter().map(|case| (case.identity.flow_id, case.stamp)).collect();
+        let (anew, again) = (analysis.cases(&naming), analysis.cases_again(&naming, before));
+        assert_same(&anew.flows, &again.flows);
+        let is_kept = |case: &&Case| stamps.get(&case.identity.flow_id) == Some(&case.stamp);
+        kept.fetch_add(again.flows.iter().filter(is_kept).count(), Ordering::Relaxed);
+        let found = |cases| {
+            let quality = analysis.quality([1].into_iter(), None, None, Vec::new());
+            diagnose(&Scene { cases, rules: &self.rules, base: &self.base, quality: &quality })
+        };
+        assert_eq!(format!("{:?}", found(&anew)), format!("{:?}", found(&again)));
+        again.flows
+    }
+
     /// The flows and findings of an analysis of the whole capture.
     fn analyzed(&self, path: &Path) -> (BTreeMap<u64, Value>, BTreeMap<String, Value>) {
         let mut source = Source::open(&[path.to_owned()], 1 << 18);
@@ -99,6 +119,14 @@ impl Knowledge {
         });
         let findings = findings.into_iter().map(|f| (f.id.clone(), serde_json::to_value(f).unwrap()));
         (flows.collect(), findings.collect())
+    }
+}
+
+/// Checks that cases are the same in every part.
+fn assert_same(one: &[Case], other: &[Case]) {
+    assert_eq!(one.len(), other.len());
+    for (one, other) in one.iter().zip(other) {
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
     }
 }
 
@@ -267,6 +295,37 @@ fn in_the_end_it_is_what_an_analysis_finds() {
         assert_eq!(standing, found, "{name}");
     });
     println!("{} findings were raised, {} of them withdrawn", raised.into_inner(), withdrawn.into_inner());
+}
+
+/// Cases that are brought up to date from one moment to the next, with flows let go of in between, are those that would
+/// be put down anew; so is what is found of them.
+#[test]
+fn what_is_brought_up_to_date_is_what_is_put_down_anew() {
+    const EVERY: u64 = 3 * SECOND;
+    let knowledge = Knowledge::new();
+    let kept = AtomicUsize::new(0);
+    each(&captures(), |path| {
+        let mut source = Source::open(&[path.to_owned()], 1 << 16);
+        let (mut engine, mut chunk) = (Engine::new(&knowledge.config), Chunk::default());
+        let (mut next, mut before, mut moments) = (Timestamp(0), Vec::new(), 0);
+        while source.fill(&mut chunk) == Fill::More {
+            for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
+                if frame.ts >= next {
+                    next = frame.ts.after(EVERY);
+                    before = knowledge.compare(engine.stand(frame.ts), before, &kept);
+                    moments += 1;
+                    if moments % 5 == 0 {
+                        let young = |flow: &Flow| !flow.ended() || frame.ts.since(flow.last) < 60 * SECOND;
+                        let all = Timestamp(0);
+                        engine.compact(&Keep { flow: &young, answers: all, names: all, room: usize::MAX });
+                    }
+                }
+                engine.frame(frame);
+            }
+        }
+        knowledge.compare(engine.end(), before, &kept);
+    });
+    assert!(kept.into_inner() > 1_000, "flows to which nothing happened");
 }
 
 /// Seconds of packet time, in the unit of frames.

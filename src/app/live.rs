@@ -141,6 +141,7 @@ struct Live<'a, 'm, F> {
     counted: Vec<Counters>,
     /// What the ports look like, in the first seconds.
     ports: Option<Ports>,
+    load: Load,
     stopped: Option<Timestamp>,
     exit: Outcome,
 }
@@ -167,6 +168,7 @@ fn run<F: Front>(args: &LiveArgs, feed: Feed, mut monitor: Monitor<'_>, front: F
         now: Timestamp(0),
         counted,
         ports,
+        load: Load::default(),
         stopped: None,
         exit: Outcome::new(args.judge.fail_on.is_some()),
     };
@@ -239,6 +241,8 @@ impl<F: Front> Live<'_, '_, F> {
         self.frames += batch.from.len() as u64;
         self.now = batch.chunk.frames.iter().map(|frame| frame.ts).max().unwrap_or(self.now).max(self.now);
         self.look_at_ports(&batch);
+        batch.sheds = self.load.is_high(self.feed.fill());
+        self.monitor.shed(batch.sheds);
         self.monitor.chunk(&batch.chunk, &mut self.front)?;
         let notes = self.front.take_notes();
         match &self.files {
@@ -363,6 +367,12 @@ impl<F: Front> Live<'_, '_, F> {
             let line = format!("{} frames were analyzed and not kept: the disk was full or too slow", Count(unwritten));
             self.front.say(&line);
         }
+        let shed = self.monitor.shed_packets();
+        if shed > 0 {
+            let line =
+                format!("{} packets of bulk flows were counted and not inspected, for want of time", Count(shed));
+            self.front.say(&line);
+        }
         if !self.args.common.quiet {
             let all = total(&self.counted);
             self.front.say(&format!(
@@ -378,6 +388,18 @@ impl<F: Front> Live<'_, '_, F> {
 fn losses(counters: Counters) -> Losses {
     let (kernel_drops, interface_drops) = (Some(counters.kernel_drops), Some(counters.interface_drops));
     Losses { kernel_drops, interface_drops, ..Losses::default() }
+}
+
+/// Whether there is more to do than is being done.
+#[derive(Debug, Default)]
+struct Load(bool);
+
+impl Load {
+    /// Takes how full the queue is, 0 to 1: high from a half on, until it is below a quarter.
+    fn is_high(&mut self, fill: f64) -> bool {
+        self.0 = fill > if self.0 { 0.25 } else { 0.5 };
+        self.0
+    }
 }
 
 /// What each interface's port looks like, for the first seconds.
@@ -419,4 +441,16 @@ fn total(counters: &[Counters]) -> Counters {
 #[expect(clippy::disallowed_methods, reason = "how long to capture is asked for in the machine's time")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn load_is_high_from_half_a_queue_on_until_it_has_shrunk_well() {
+        let mut load = Load::default();
+        let told = [0.0, 0.4, 0.5, 0.51, 0.3, 0.26, 0.25, 0.4].map(|fill| load.is_high(fill));
+        assert_eq!(told, [false, false, false, true, true, true, false, false]);
+    }
 }

@@ -151,6 +151,7 @@ impl<'a> Run<'a> {
             if self.source.fill(&mut self.chunk) == Fill::End {
                 self.end();
             }
+            self.monitor.shed(self.source.sheds());
         }
     }
 

@@ -84,6 +84,8 @@ pub struct Batch {
     pub chunk: Chunk,
     /// The device of each, by its place among those that were opened.
     pub from: Vec<u16>,
+    /// Their analysis passes over the payload of bulk flows.
+    pub sheds: bool,
 }
 
 impl Batch {
@@ -106,6 +108,7 @@ impl Batch {
         self.chunk.buf.clear();
         self.chunk.frames.clear();
         self.from.clear();
+        self.sheds = false;
     }
 
     /// Bytes that it holds, the index of frames among them.

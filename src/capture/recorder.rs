@@ -15,7 +15,7 @@ use super::ring::{Ring, Span};
 use super::{Batch, Counters, Interface};
 use crate::pcapng::{self, Section, Statistics, Writer};
 use crate::platform;
-use crate::source::{Frame, LinkType};
+use crate::source::{Frame, INSPECTS, LinkType, SHEDS};
 use crate::time::{SECOND, Timestamp};
 
 const APPLICATION: &str = concat!("relayscope ", env!("CARGO_PKG_VERSION"));
@@ -89,6 +89,8 @@ struct Current {
     /// Frames among what was made and not yet written.
     pending: u64,
     interfaces: Vec<u32>,
+    /// What the file says of its last frame: its analysis passes over the payload of bulk flows.
+    sheds: bool,
 }
 
 impl Current {
@@ -158,7 +160,7 @@ impl Recorder {
                 self.meet(note, frame.ts);
                 said.push(note.text.as_str());
             }
-            self.frame(&frame, from, &said);
+            self.frame(&frame, from, batch.sheds, &said);
         }
         self.settle();
     }
@@ -216,24 +218,26 @@ impl Recorder {
     fn keep_around(&mut self, now: Timestamp) {
         self.until = now.after(self.plan.after_nanos);
         let pieces: Vec<Batch> = self.ring.as_mut().map(|ring| ring.take().collect()).unwrap_or_default();
-        for (frame, from) in pieces.iter().flat_map(Batch::frames) {
-            self.write(&frame, from, &[]);
+        for piece in &pieces {
+            for (frame, from) in piece.frames() {
+                self.write(&frame, from, piece.sheds, &[]);
+            }
         }
     }
 
-    fn frame(&mut self, frame: &Frame<'_>, from: u16, said: &[&str]) {
+    fn frame(&mut self, frame: &Frame<'_>, from: u16, sheds: bool, said: &[&str]) {
         if let Some(ring) = self.ring.as_mut().filter(|_| frame.ts > self.until) {
-            ring.push(frame, from);
+            ring.push(frame, from, sheds);
             if self.current.is_some() {
                 self.settle();
                 self.finish_file(None);
             }
             return;
         }
-        self.write(frame, from, said);
+        self.write(frame, from, sheds, said);
     }
 
-    fn write(&mut self, frame: &Frame<'_>, from: u16, said: &[&str]) {
+    fn write(&mut self, frame: &Frame<'_>, from: u16, sheds: bool, said: &[&str]) {
         if let Some(current) = &mut self.current {
             let bytes = current.bytes();
             let is_long = self.plan.every_bytes.is_some_and(|most| bytes >= most);
@@ -254,7 +258,12 @@ impl Recorder {
             return;
         };
         let number = current.interfaces.get(usize::from(from)).copied().unwrap_or(0);
-        let _ = current.writer.frame(number, frame, said);
+        // who replays the file is to see what was seen
+        if sheds == std::mem::replace(&mut current.sheds, sheds) {
+            let _ = current.writer.frame(number, frame, said);
+        } else {
+            let _ = current.writer.frame(number, frame, &[&[if sheds { SHEDS } else { INSPECTS }], said].concat());
+        }
         current.pending = current.pending.saturating_add(1);
         current.last = current.last.max(frame.ts);
     }
@@ -325,7 +334,17 @@ impl Recorder {
             writer.interface(&described).unwrap_or(0)
         };
         let interfaces = self.interfaces.iter().map(describe).collect();
-        self.current = Some(Current { output, writer, part, length: 0, first: now, last: now, pending: 0, interfaces });
+        self.current = Some(Current {
+            output,
+            writer,
+            part,
+            length: 0,
+            first: now,
+            last: now,
+            pending: 0,
+            interfaces,
+            sheds: false,
+        });
     }
 
     /// Ends the file at hand with what its devices have counted; `end`: the capture has ended then.

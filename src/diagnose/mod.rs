@@ -79,15 +79,22 @@ const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] = &[
 
 /// Judges a capture by the rules.
 pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
+    let mut diagnosis = faults(scene);
+    diagnosis.site = site(scene, &diagnosis.findings);
+    diagnosis
+}
+
+/// The same, but for the site as a whole.
+pub fn faults(scene: &Scene<'_>) -> Diagnosis {
     let found = DETECTORS.iter().flat_map(|detector| detector(scene)).collect();
     let findings = settle(found, scene.quality, scene.rules);
     let sessions = session::sessions(scene, &findings);
-    let site = site(scene, &findings);
-    Diagnosis { findings, sessions, site, poor: capture::is_poor(scene.quality, scene.rules) }
+    let poor = capture::is_poor(scene.quality, scene.rules);
+    Diagnosis { findings, sessions, poor, ..Diagnosis::default() }
 }
 
-/// The site as a whole.
-fn site(scene: &Scene<'_>, findings: &[FindingRecord]) -> SiteRecord {
+/// The site as a whole, by what was found.
+pub fn site(scene: &Scene<'_>, findings: &[FindingRecord]) -> SiteRecord {
     let told = product::told(scene);
     let product = told.unwrap_or(product::ASSUMED);
     SiteRecord {

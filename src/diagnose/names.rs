@@ -83,16 +83,11 @@ pub(super) struct Failure<'a> {
 /// Names of the allow-list that a client of the system could not find.
 pub(super) fn failed<'a>(scene: &Scene<'a>) -> Vec<Failure<'a>> {
     let lookups = lookups(scene);
-    let sinks = Sinks::of(scene, &lookups);
+    let sinks = Sinks::of(&lookups);
     let of = |lookup: &Lookup<'a>| {
         denied(scene, lookup).or_else(|| unanswered(scene, lookup)).or_else(|| sinks.sinkhole(scene, lookup))
     };
     lookups.iter().filter_map(of).collect()
-}
-
-/// Addresses that a DNS filter gives in place of the vendor's.
-pub(super) fn sinkholes(scene: &Scene<'_>) -> BTreeSet<IpAddr> {
-    failed(scene).iter().filter_map(|failure| failure.answer).collect()
 }
 
 fn lookups<'a>(scene: &Scene<'a>) -> Vec<Lookup<'a>> {
@@ -180,24 +175,17 @@ fn hears(scene: &Scene<'_>, client: IpAddr) -> bool {
 struct Sinks<'a> {
     /// The names that each address was told for.
     names: BTreeMap<IpAddr, BTreeSet<&'a str>>,
-    /// Addresses at which the vendor's services answer.
-    served: BTreeSet<IpAddr>,
-    /// Addresses from which pages or refusals come, or which clients do not trust.
-    odd: BTreeSet<IpAddr>,
 }
 
 impl<'a> Sinks<'a> {
-    fn of(scene: &Scene<'a>, lookups: &[Lookup<'a>]) -> Self {
+    fn of(lookups: &[Lookup<'a>]) -> Self {
         let mut names: BTreeMap<IpAddr, BTreeSet<&'a str>> = BTreeMap::new();
         for dns in lookups.iter().flat_map(|lookup| &lookup.asked) {
             for address in &dns.addresses {
                 names.entry(*address).or_default().insert(&dns.name);
             }
         }
-        let to = |wanted: &dyn Fn(&Case) -> bool| {
-            scene.cases.flows.iter().filter(|case| case.is_tcp() && wanted(case)).map(|case| case.resp.0).collect()
-        };
-        Sinks { names, served: to(&Case::is_served), odd: to(&is_odd) }
+        Sinks { names }
     }
 
     /// D-3: the last that a client was told is no address of the vendor's.
@@ -217,7 +205,8 @@ impl<'a> Sinks<'a> {
         if address.is_unspecified() || address.is_loopback() {
             return Some(names.d_3);
         }
-        if self.served.contains(&address) {
+        let mut to = scene.cases.of_server(address).filter(|case| case.is_tcp());
+        if to.clone().any(Case::is_served) {
             return None;
         }
         let shared = self.is_shared(scene, address);
@@ -228,7 +217,7 @@ impl<'a> Sinks<'a> {
             return Some(if own { names.d_3 } else { names.doubtful });
         }
         let kept = told.ttl.is_none_or(|ttl| f64::from(ttl) > names.sinkhole_ttl);
-        match (shared, self.odd.contains(&address), kept) {
+        match (shared, shared && to.any(is_odd), kept) {
             (false, ..) | (true, false, true) => None,
             (true, true, _) => Some(names.d_3),
             (true, false, false) => Some(names.doubtful),
@@ -303,10 +292,9 @@ fn slow(scene: &Scene<'_>) -> Vec<FindingRecord> {
         let often = times.iter().filter(|time| **time - way > names.slow_p95_seconds).count() as f64;
         let rarely = high > names.slow_p95_seconds && often >= names.slow_times;
         let own = |dns: &&DnsCase| (dns.client, dns.resolver) == (known.client, known.resolver);
-        let Some(lead) = scene.cases.dns.iter().find(own).filter(|_| half > names.slow_median_seconds || rarely) else {
-            continue;
-        };
-        found.push(tell_slow(scene, known, lead, &times));
+        if half > names.slow_median_seconds || rarely {
+            found.extend(scene.cases.dns.iter().find(own).map(|lead| tell_slow(scene, known, lead, &times)));
+        }
     }
     found
 }
@@ -341,12 +329,20 @@ fn way(scene: &Scene<'_>, client: IpAddr) -> f64 {
 /// D-5: a recorder asks another resolver than its network has.
 fn bypassed(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let recorders: BTreeSet<IpAddr> = recorders(scene);
-    let mut found: Vec<FindingRecord> = recorders.iter().filter_map(|client| asks_elsewhere(scene, *client)).collect();
+    let mut asked: BTreeMap<IpAddr, Vec<&ResolverCase>> = BTreeMap::new();
+    for known in &scene.cases.resolvers {
+        asked.entry(known.client).or_default().push(known);
+    }
+    // who answers others is a resolver itself, and asks its own upstream
+    let servers: BTreeSet<IpAddr> = scene.cases.resolvers.iter().map(|known| known.resolver).collect();
+    let own = |client: &IpAddr| Some((*client, asked.get(client).filter(|_| !servers.contains(client))?));
+    let mut found: Vec<FindingRecord> =
+        recorders.iter().filter_map(own).filter_map(|(client, own)| asks_elsewhere(scene, client, own)).collect();
     let secret = |case: &&Case| {
         let hidden = case.subs.has(Sub::Dot) || case.subs.has(Sub::Doh);
-        case.class == Class::Dns && hidden && case.established && recorders.contains(&case.orig.0)
+        hidden && case.established && recorders.contains(&case.orig.0)
     };
-    found.extend(scene.cases.flows.iter().filter(secret).map(|case| {
+    found.extend(scene.of_class(Class::Dns).filter(secret).map(|case| {
         let how = if case.subs.has(Sub::Dot) { "TLS" } else { "HTTPS" };
         let text = format!("{} asks {} over {how}", case.orig.0, case.resp.0);
         Draft::new(scene.rules, RuleId::D5, case.first(), case.last)
@@ -360,21 +356,19 @@ fn bypassed(scene: &Scene<'_>) -> Vec<FindingRecord> {
 
 /// What is a recorder, by its flows; a host of the system that nobody logs in from counts as one here.
 fn recorders(scene: &Scene<'_>) -> BTreeSet<IpAddr> {
-    let sure = scene.cases.flows.iter().filter(|case| case.recorders[0]).map(|case| case.orig.0);
+    let sure = scene.cases.recorders().iter().copied();
     let viewers: BTreeSet<IpAddr> =
         scene.cases.dns.iter().filter(|dns| dns.host.class == Class::Login).map(|dns| dns.client).collect();
     let asked = scene.cases.dns.iter().filter(|dns| is_core(dns.host.class, dns.host.subs)).map(|dns| dns.client);
     sure.chain(asked.filter(|client| !viewers.contains(client))).collect()
 }
 
-fn asks_elsewhere(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
+fn asks_elsewhere(scene: &Scene<'_>, client: IpAddr, own: &[&ResolverCase]) -> Option<FindingRecord> {
     let inside = |ip: IpAddr| scene.base.site.inside(ip);
     let resolvers = || scene.cases.resolvers.iter();
-    // who answers others is a resolver itself, and asks its own upstream
-    if !inside(client) || resolvers().any(|known| known.resolver == client) {
+    if !inside(client) {
         return None;
     }
-    let own: Vec<&ResolverCase> = resolvers().filter(|known| known.client == client).collect();
     let neighbours =
         || resolvers().filter(|known| known.client != client && inside(known.client) && inside(known.resolver));
     let foreign = |known: &&&ResolverCase| {
@@ -382,7 +376,7 @@ fn asks_elsewhere(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
         !inside(known.resolver) && alone
     };
     let names = &scene.rules.settings.names;
-    let [used] = own.as_slice() else { return None };
+    let [used] = own else { return None };
     let used = Some(used).filter(foreign).filter(|known| f64::from(known.answers) >= names.bypass_queries)?;
     let network = neighbours().next()?;
     let count = neighbours().map(|known| known.client).collect::<BTreeSet<_>>().len();

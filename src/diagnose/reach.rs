@@ -12,9 +12,10 @@ use std::net::IpAddr;
 
 use self::attempts::{Attempts, Blocked};
 use super::draft::Draft;
+use super::names::{self, Failure};
 use super::rules::{Place, RuleId};
 use super::scene::Scene;
-use super::{names, tls};
+use super::tls;
 use crate::classify::host::HostMatch;
 use crate::classify::words::Sub;
 use crate::engine::analysis::Identity;
@@ -29,12 +30,13 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     if scene.is_one_sided() {
         return found;
     }
-    let blocked = attempts::blocked(scene);
+    let unfound = names::failed(scene);
+    let blocked = attempts::blocked(scene, &unfound.iter().filter_map(|failure| failure.answer).collect());
     for block in &blocked {
         found.push(tell(scene, block, &blocked));
         found.extend(gap_of_block(scene, block, &blocked));
     }
-    found.extend(gaps_of_names(scene));
+    found.extend(gaps_of_names(scene, &unfound));
     found.extend(tls::gaps(scene));
     found
 }
@@ -117,9 +119,9 @@ fn gap_of_block(scene: &Scene<'_>, block: &Blocked<'_>, all: &[Blocked<'_>]) -> 
 }
 
 /// The same of what cannot be found.
-fn gaps_of_names(scene: &Scene<'_>) -> Vec<FindingRecord> {
+fn gaps_of_names(scene: &Scene<'_>, unfound: &[Failure<'_>]) -> Vec<FindingRecord> {
     let mut found = Vec::new();
-    for failure in names::failed(scene) {
+    for failure in unfound {
         let lead = failure.lead;
         if !is_core(lead.host.class, lead.host.subs) {
             continue;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::rules::Rules;
 use crate::classify::host::HostMatch;
 use crate::classify::words::{Flag, Sub};
-use crate::engine::case::{Case, Cases, is_core};
+use crate::engine::case::{Case, Cases};
 use crate::engine::learnt::turn;
 use crate::engine::naming::KnowledgeBase;
 use crate::event::{CaptureQuality, Class, Vantage};
@@ -46,14 +46,18 @@ impl<'a> Scene<'a> {
     }
 
     /// The flows to the vendor's own services.
-    pub fn core(&self) -> impl Iterator<Item = &'a Case> {
-        self.cases.flows.iter().filter(|case| is_core(case.class, case.subs))
+    pub fn core(&self) -> impl Iterator<Item = &'a Case> + Clone {
+        self.cases.core()
+    }
+
+    /// The flows of a class.
+    pub fn of_class(&self, class: Class) -> impl Iterator<Item = &'a Case> + Clone {
+        self.cases.of_class(class)
     }
 
     /// The hosts of the system: who asks for the vendor's own names, or speaks to them.
-    pub fn system(&self) -> BTreeSet<IpAddr> {
-        let asked = self.cases.dns.iter().filter(|dns| is_core(dns.host.class, dns.host.subs)).map(|dns| dns.client);
-        asked.chain(self.core().map(|case| case.orig.0)).collect()
+    pub const fn system(&self) -> &'a BTreeSet<IpAddr> {
+        self.cases.system()
     }
 
     /// Whether a name is on the vendor's allow-list, its storage included, as it is spelt.
@@ -95,7 +99,7 @@ impl<'a> Scene<'a> {
             return Some(false);
         }
         // who logs in to look is a viewer, who reports to the API's device side by itself a recorder
-        let client = self.cases.clients.get(&case.orig.0)?;
+        let client = self.cases.client(case.orig.0)?;
         if client.logs_in {
             return Some(false);
         }

@@ -15,6 +15,7 @@ use crate::engine::learnt::{Flight, Seen, Turn};
 use crate::engine::naming::KnowledgeBase;
 use crate::engine::resolvers::ResolverCase;
 use crate::event::{CaptureQuality, Class, FindingRecord};
+use crate::flow::Stamp;
 use crate::flow::course::Burst;
 use crate::time::{SECOND, Timestamp};
 
@@ -65,6 +66,7 @@ pub(crate) fn tcp(number: u64, client: &str, server: &str, class: Class, host: &
         confidence: 0.97,
         region: None,
         host: Some(host.to_owned()),
+        known: HostMatch::NONE,
         carried: true,
         via_proxy: None,
         proto: 6,
@@ -117,6 +119,7 @@ pub(crate) fn tcp(number: u64, client: &str, server: &str, class: Class, host: &
         ntp: None,
         router: None,
         media: None,
+        stamp: Stamp::default(),
     }
 }
 
@@ -227,9 +230,12 @@ pub(crate) fn found_in<T>(cases: Cases, judge: impl Fn(&Scene<'_>) -> T) -> T {
 /// The same at a site of which the user has said something.
 pub(crate) fn found_at<T>(site: Site, cases: Cases, judge: impl Fn(&Scene<'_>) -> T) -> T {
     let last = cases.flows.iter().map(|case| case.last).max().unwrap_or_else(|| at(600.0));
-    let cases = Cases { first: at(0.0), last, ..cases }.indexed();
+    let mut cases = Cases { first: at(0.0), last, ..cases }.indexed();
     let rules = Rules::embedded().unwrap();
     let base = KnowledgeBase::new(None, site).unwrap();
+    for case in &mut cases.flows {
+        case.known = case.host.as_deref().map_or(HostMatch::NONE, |host| base.catalogue.look_up(host));
+    }
     let quality = CaptureQuality::default();
     judge(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality })
 }

@@ -24,14 +24,15 @@ const CANCELED: u8 = 90;
 /// What is wrong with TLS.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let mut found = Vec::new();
-    for attempts in attempts(scene).values() {
+    let all = attempts(scene);
+    for attempts in all.values() {
         found.extend(cut(scene, attempts));
         found.extend(lost(scene, attempts));
         found.extend(alerted(scene, attempts));
         found.extend(sealed(scene, attempts));
     }
-    found.extend(authorities::detect(scene));
-    found.extend(clock::detect(scene));
+    found.extend(authorities::detect(scene, &all));
+    found.extend(clock::detect(scene, &all));
     found
 }
 
@@ -44,11 +45,13 @@ struct Attempt<'a> {
 }
 
 /// All of them, by client and name, in the order of their first packets.
-fn attempts<'a>(scene: &Scene<'a>) -> BTreeMap<(IpAddr, &'a str), Vec<Attempt<'a>>> {
-    let mut found: BTreeMap<(IpAddr, &str), Vec<Attempt<'a>>> = BTreeMap::new();
+type Attempts<'a> = BTreeMap<(IpAddr, &'a str), Vec<Attempt<'a>>>;
+
+fn attempts<'a>(scene: &Scene<'a>) -> Attempts<'a> {
+    let mut found = Attempts::new();
     for case in scene.cases.flows.iter().filter(|case| case.is_tcp() && !case.one_sided) {
         let (Some(tls), Some(host)) = (case.tls.as_ref(), case.host.as_deref()) else { continue };
-        if !tls.dtls && scene.is_listed(&scene.base.catalogue.look_up(host)) {
+        if !tls.dtls && scene.is_listed(&case.known) {
             found.entry((case.orig.0, host)).or_default().push(Attempt { case, tls, host });
         }
     }
@@ -166,7 +169,7 @@ pub(super) fn gaps(scene: &Scene<'_>) -> Vec<FindingRecord> {
         let gap = Gap {
             client: lead.case.orig.0,
             host: lead.host,
-            known: scene.base.catalogue.look_up(lead.host),
+            known: lead.case.known,
             port: lead.case.port(),
             lead: &lead.case.identity,
             first: finding.first,

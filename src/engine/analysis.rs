@@ -178,9 +178,15 @@ impl Analysis {
             http_responses: counts.http_responses,
             decode_errors: errors.map(|(_, n)| n).sum(),
             evicted_flows: self.gone.1,
+            shed_packets: self.shed(),
             memory_bytes: self.shards.iter().map(|s| s.memory() as u64).sum(),
             ..Stats::default()
         }
+    }
+
+    /// How many packets of bulk flows were counted and not inspected.
+    pub fn shed(&self) -> u64 {
+        self.shards.iter().map(|s| s.shed).sum()
     }
 
     /// How many frames gave no packet for that reason.
@@ -231,6 +237,7 @@ impl Analysis {
             kernel_drops,
             interface_drops,
             queue_drops: 0,
+            shed_packets: self.shed(),
             duplicate_share: share(sums.duplicates, self.totals.frames),
             one_sided_share: share(sums.one_sided, sums.tcp_with_payload),
             one_sided_flows: sums.one_sided,

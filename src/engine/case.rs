@@ -3,28 +3,31 @@
 //! Only flows of hosts that are in touch with the vendor's cloud are cases, and what such hosts asked DNS for. All is
 //! owned and in the order of first frames; pairs are by direction, the originator's first.
 
+mod build;
 mod dns;
+mod index;
 
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use super::analysis::{Analysis, FlowView, Identity};
 use super::learnt::{AlertSeen, Flight, Icmp, Router, Seen, Turn, turn};
 use super::naming::Naming;
 use super::neighbours::Claims;
 use super::resolvers::ResolverCase;
-use crate::classify::verdict::Verdict;
+use crate::classify::host::HostMatch;
 use crate::classify::words::{Flags, Sub, Subs};
 use crate::decode::proto;
 use crate::event::Class;
+use crate::flow::Stamp;
 use crate::flow::course::Burst;
-use crate::flow::tcp::Tcp;
-use crate::flow::trouble::{Closed, Repeated, Trouble};
+use crate::flow::trouble::{Closed, Repeated};
 pub use crate::inspect::Direction;
 use crate::time::Timestamp;
 pub use dns::DnsCase;
+pub use index::{Client, Index};
 
 /// The most flows that are cases; more are counted and left out.
 pub(super) const MAX_CASES: usize = 1 << 17;
@@ -48,21 +51,8 @@ pub struct Cases {
     pub last: Timestamp,
     /// Flows that there was no room for.
     pub omitted: u64,
-    /// What each host has originated; put down by [`Cases::indexed`].
-    pub clients: HashMap<IpAddr, Client, RandomState>,
-}
-
-/// What one host has originated.
-#[derive(Clone, Debug, Default)]
-pub struct Client {
-    /// The places of its flows, in the order of their first frames.
-    pub flows: Vec<usize>,
-    /// Those of them whose servers did what they are there for.
-    pub served: Vec<usize>,
-    /// It logs in, as people do who want to look.
-    pub logs_in: bool,
-    /// It asks for licences or sends video, as recorders do by themselves.
-    pub reports: bool,
+    /// Where they are; put down by [`Cases::indexed`].
+    pub index: Index,
 }
 
 /// One flow.
@@ -80,6 +70,8 @@ pub struct Case {
     pub region: Option<String>,
     /// What the responder is called: by the flow itself, or by DNS.
     pub host: Option<String>,
+    /// What the catalogue says of that name.
+    pub known: HostMatch,
     /// The flow itself carries that name.
     pub carried: bool,
     /// The explicit proxy was asked for this port of the host; the proxy is the responder.
@@ -111,6 +103,8 @@ pub struct Case {
     /// What a router said of its outside address.
     pub router: Option<Router>,
     pub media: Option<MediaCase>,
+    /// The flow's state when this was put down.
+    pub stamp: Stamp,
 }
 
 /// TCP of one flow.
@@ -245,50 +239,29 @@ pub struct MediaCase {
     pub last: [Timestamp; 2],
 }
 
-impl Cases {
-    /// These cases with their clients put down, so that nobody need look through all flows for those of one host.
-    pub fn indexed(mut self) -> Self {
-        self.clients.clear();
-        for (at, case) in self.flows.iter().enumerate() {
-            let client = self.clients.entry(case.orig.0).or_default();
-            client.flows.push(at);
-            if case.is_served() {
-                client.served.push(at);
-            }
-            client.logs_in |= case.class == Class::Login;
-            client.reports |=
-                case.class == Class::Licensing || is_core(case.class, case.subs) && case.subs.has(Sub::VideoUp);
-        }
-        self
-    }
-
-    /// The flows that `client` originated.
-    pub fn of_client(&self, client: IpAddr) -> impl Iterator<Item = &Case> + Clone {
-        let flows = self.clients.get(&client).map(|client| &client.flows[..]).unwrap_or_default();
-        flows.iter().filter_map(|at| self.flows.get(*at))
-    }
-
-    /// Those of them whose servers did what they are there for.
-    pub fn served(&self, client: IpAddr) -> impl Iterator<Item = &Case> + Clone {
-        let flows = self.clients.get(&client).map(|client| &client.served[..]).unwrap_or_default();
-        flows.iter().filter_map(|at| self.flows.get(*at))
-    }
-
-    /// The flows that the originator of `case` began before and after it, itself included, at most `reach` either way.
-    pub fn around(&self, case: &Case, reach: usize) -> impl Iterator<Item = &Case> + Clone {
-        let flows = self.clients.get(&case.orig.0).map(|client| &client.flows[..]).unwrap_or_default();
-        let is_before = |at: &usize| self.flows.get(*at).is_some_and(|other| other.first_frame < case.first_frame);
-        let own = flows.partition_point(is_before);
-        let from = own.saturating_sub(reach);
-        let near = flows.get(from..).unwrap_or_default().iter().take(reach.saturating_mul(2));
-        near.filter_map(|at| self.flows.get(*at))
-    }
-}
-
 impl Case {
     /// Whether it is TCP.
     pub const fn is_tcp(&self) -> bool {
         self.proto == proto::TCP
+    }
+
+    /// Whether it is a TCP connection that was asked for and not made, as far as the mirror can tell.
+    pub fn is_vain(&self) -> bool {
+        let state = self.tcp.as_ref().map_or("", |tcp| tcp.state);
+        self.is_tcp() && !self.midstream && !self.established && !self.one_sided && matches!(state, "S0" | "REJ")
+    }
+
+    /// By what it is in order.
+    const fn key(&self) -> (u64, u64) {
+        (self.first_frame, self.identity.flow_id)
+    }
+
+    /// The responder is called that.
+    fn call(&mut self, name: Option<&str>, naming: &Naming<'_>) {
+        if self.host.as_deref() != name {
+            self.host = name.map(str::to_owned);
+            self.known = name.map_or(HostMatch::NONE, |name| naming.base.catalogue.look_up(name));
+        }
     }
 
     /// When its first packet came.
@@ -340,6 +313,12 @@ pub fn is_core(class: Class, subs: Subs) -> bool {
 impl Analysis {
     /// Puts down all cases.
     pub fn cases(&self, naming: &Naming<'_>) -> Cases {
+        self.cases_again(naming, Vec::new())
+    }
+
+    /// The same, when flows have been put down `before`: of those to which nothing happened since, only what others have
+    /// taught of them is looked up anew.
+    pub fn cases_again(&self, naming: &Naming<'_>, before: Vec<Case>) -> Cases {
         let mut cases = Cases {
             first: self.totals.first.unwrap_or_default(),
             last: self.totals.last,
@@ -356,7 +335,7 @@ impl Analysis {
         self.add_dns(naming, &mut cases);
         let involved = self.involved(naming, &cases);
         if !involved.is_empty() {
-            self.add_flows(naming, &involved, &mut cases);
+            self.add_flows(naming, &involved, before, &mut cases);
             cases.resolvers = self.resolvers();
         }
         cases.indexed()
@@ -386,22 +365,6 @@ impl Analysis {
         }
         involved
     }
-
-    fn add_flows(&self, naming: &Naming<'_>, involved: &HashSet<IpAddr, RandomState>, cases: &mut Cases) {
-        for shard in 0..u32::try_from(self.shards.len()).unwrap_or(0) {
-            for view in self.views_of(shard, naming) {
-                if !involved.contains(&view.orig.0) && !involved.contains(&view.resp.0) || view.dns().is_some() {
-                    continue;
-                }
-                if cases.flows.len() >= MAX_CASES {
-                    cases.omitted = cases.omitted.saturating_add(1);
-                } else {
-                    cases.flows.push(view.case(naming));
-                }
-            }
-        }
-        cases.flows.sort_unstable_by_key(|case| (case.first_frame, case.identity.flow_id));
-    }
 }
 
 /// The ends of a flow that are of the system by it: its originator, if it speaks to the vendor's cloud, and both where
@@ -412,159 +375,4 @@ fn of_system(view: &FlowView<'_>, naming: &Naming<'_>, messages: bool) -> [Optio
     }
     let verdict = view.verdict(&view.facts());
     [is_core(verdict.class, verdict.subclass).then_some(view.orig.0), None]
-}
-
-impl FlowView<'_> {
-    /// What is known of this flow.
-    pub(super) fn case(&self, naming: &Naming<'_>) -> Case {
-        let facts = self.facts();
-        let verdict = self.verdict(&facts);
-        let carried = facts.carried().map(|seen| seen.name.to_ascii_lowercase());
-        let told = || {
-            let known = naming.knowledge();
-            let found = known.names.told(self.orig.0, self.resp.0, facts.start, facts.end, known.rules);
-            let found = found.or_else(|| known.names.told_others(self.resp.0, facts.start, known.rules));
-            found.map(|found| known.names.name(found.name).to_owned())
-        };
-        let Verdict { class, subclass, flags, ref region, via_proxy, .. } = verdict;
-        let ends = [self.orig.0, self.resp.0];
-        let flow = self.flow;
-        Case {
-            identity: self.identity(),
-            first_frame: flow.first_frame,
-            last: flow.last,
-            class,
-            subs: subclass,
-            flags,
-            confidence: verdict.confidence_f64(),
-            region: region.as_deref().map(str::to_owned),
-            carried: carried.is_some(),
-            host: carried.or_else(told),
-            via_proxy: via_proxy.map(|asked| asked.port),
-            proto: flow.proto(),
-            orig: self.orig,
-            resp: self.resp,
-            recorders: ends.map(|ip| naming.roles().role(ip).is_recorder()),
-            inside: ends.map(|ip| naming.base.site.inside(ip)),
-            midstream: facts.midstream,
-            one_sided: facts.one_sided,
-            cut: facts.cut,
-            established: facts.established,
-            pkts: facts.pkts,
-            bytes: facts.bytes,
-            payload: facts.payload,
-            duplicates: u64::from(flow.duplicates),
-            ttl: flow.oriented(flow.ttl),
-            vlan: flow.vlan,
-            icmp: self.icmp(),
-            tcp: self.connection().map(|tcp| self.tcp_case(&tcp)),
-            tls: self.tls_case(),
-            http: self.http_case(),
-            stun: self.stun_case(),
-            ntp: self.ntp().map(|ntp| NtpCase { client_ahead: ntp.client_ahead, server_ahead: ntp.server_ahead }),
-            router: self.router().copied(),
-            media: self.media().map(|media| MediaCase {
-                dtls: media.dtls != 0,
-                sctp: media.detail.as_ref().is_some_and(|d| d.sctp != 0),
-                rtp: media.rtp,
-                datagrams: media.datagrams,
-                sent: flow.oriented(media.sent),
-                last: flow.oriented(media.last),
-            }),
-        }
-    }
-
-    fn direction(&self, second: bool) -> Direction {
-        super::learn::direction(second, self.flow.flipped())
-    }
-
-    fn tcp_case(&self, tcp: &Tcp) -> TcpCase {
-        let flow = self.flow;
-        let begun = flow.begun();
-        let [first, other] = [0, 1].map(|side| tcp.bursts(side, begun));
-        let by = |side: u8| self.direction(side == 1);
-        let [begins, other_begins] = tcp.begins();
-        let trouble = tcp.log.troubles().map_or([TroubleCase::default(); 2], |[first, other]| {
-            [trouble(first, begins), trouble(other, other_begins)]
-        });
-        let rates = tcp.rates(begun, &self.naming.base.thresholds);
-        TcpCase {
-            state: tcp.conn_state(flow.flipped(), flow.payload != [0, 0]),
-            rtt_min: tcp.rtt.min(),
-            rtt_p25: tcp.rtt.p25(),
-            rtt_p50: tcp.rtt.p50(),
-            rtt_p95: tcp.rtt.p95(),
-            fin_by: tcp.fin_by.map(by),
-            rst_by: tcp.rst_by.map(by),
-            reset: tcp.log.reset.as_deref().map(|reset| ResetCase {
-                seen: Seen { ts: reset.ts, frame: reset.frame },
-                by: self.direction(reset.second),
-                ttl: reset.ttl,
-            }),
-            mss: flow.oriented(tcp.mss()),
-            trouble: flow.oriented(trouble),
-            bursts: if flow.flipped() { [other, first] } else { [first, other] },
-            turns: flow.oriented(tcp.turns()),
-            unacknowledged: flow.oriented(tcp.unacknowledged()),
-            video_windows: flow.oriented(rates.video),
-        }
-    }
-
-    fn tls_case(&self) -> Option<TlsCase> {
-        let tls = self.tls()?;
-        let leaf = tls.detail.as_ref().and_then(|d| d.certificate.as_deref()).map(|known| &known.leaf);
-        Some(TlsCase {
-            hello_frame: tls.hello_frame,
-            version: tls.version,
-            cipher: tls.cipher,
-            resumed: tls.resumed,
-            ech: tls.ech.may_hide_a_name(),
-            dtls: tls.dtls,
-            alert: tls.alert.as_deref().map(|alert| (*alert, self.direction(alert.second))),
-            flight: tls.flight.as_deref().copied(),
-            issuer: leaf.map(|leaf| leaf.issuer.to_string()),
-            subject: leaf.map(|leaf| leaf.subject.to_string()),
-            valid: leaf.map(|leaf| [leaf.not_before, leaf.not_after]),
-        })
-    }
-
-    fn http_case(&self) -> Option<HttpCase> {
-        let http = self.http()?;
-        let text = |name: u32| (name != 0).then(|| self.text(name).to_owned());
-        let turn = |turn: &Turn| TurnCase { turn: *turn, via: text(turn.via), server: text(turn.server) };
-        let turns = http.turns.iter().map(turn).collect();
-        Some(HttpCase { turns, message_http: (http.message_http != 0).then_some(http.message_http) })
-    }
-
-    fn stun_case(&self) -> Option<StunCase> {
-        let stun = self.stun()?;
-        let mapped = stun.mapped.iter().map(|mapped| (mapped.told(), self.direction(mapped.side == 1)));
-        Some(StunCase {
-            frame: stun.frame,
-            ice: stun.ice,
-            turn: stun.turn || stun.channel_data > 0,
-            requests: self.flow.oriented(stun.requests),
-            success: self.flow.oriented(stun.success),
-            last: self.flow.oriented(stun.last),
-            mapped: mapped.collect(),
-        })
-    }
-}
-
-/// What went wrong with the data of a side whose first byte has the sequence number `begins`.
-fn trouble(known: &Trouble, begins: Option<u32>) -> TroubleCase {
-    let still = known.standstill.as_deref();
-    TroubleCase {
-        retransmissions: known.retransmissions,
-        out_of_order: known.out_of_order,
-        resent: known.resent,
-        zero_windows: known.zero_windows,
-        window_full: known.window_full,
-        missed: known.missed,
-        repeated: still.map(|s| s.repeated).unwrap_or_default(),
-        repeated_at: still.zip(begins).map(|(s, begins)| s.repeated.seq.wrapping_sub(begins)),
-        first_repeat: still.map(|s| s.first_repeat).unwrap_or_default(),
-        last_repeat: still.map(|s| s.last_repeat).unwrap_or_default(),
-        closed: still.map(|s| s.closed).unwrap_or_default(),
-    }
 }

@@ -182,6 +182,13 @@ impl Engine {
         &self.analysis
     }
 
+    /// From now on the payload of bulk flows is passed over (`sheds`), or all is inspected again.
+    pub fn shed(&mut self, sheds: bool) {
+        for shard in &mut self.analysis.shards {
+            shard.sheds = sheds;
+        }
+    }
+
     /// The clock of the capture was set back to `now`.
     pub fn set_back(&mut self, now: Timestamp) {
         for shard in &mut self.analysis.shards {

@@ -28,6 +28,10 @@ mod phase {
     pub const DONE: u8 = crate::flow::INSPECTED;
 }
 
+/// Payload bytes of one side from which on a flow that has told what it is is bulk: hellos, names and certificates are in
+/// the first few thousand.
+const BULK: u64 = 64 << 10;
+
 /// How many more segments are looked at for their records once the hellos are done.
 const RECORD_SEGMENTS: u8 = 48;
 
@@ -42,6 +46,9 @@ pub struct Shard {
     pub traces: Option<Traces>,
     pub(super) streams: StreamTable,
     pub(super) piecewise: Piecewise,
+    /// The payload of bulk flows is passed over, and how often it was.
+    pub(super) sheds: bool,
+    pub(super) shed: u64,
 }
 
 /// An ICMP error, and the packet that it quotes.
@@ -62,6 +69,8 @@ impl Shard {
             traces: config.traces.then(Traces::default),
             streams: StreamTable::default(),
             piecewise: Piecewise::default(),
+            sheds: false,
+            shed: 0,
         }
     }
 
@@ -69,12 +78,16 @@ impl Shard {
     #[inline]
     pub fn packet(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) {
         self.advance(packet.ts);
-        let Shard { table, learner, traces, streams, piecewise } = self;
+        let Shard { table, learner, traces, streams, piecewise, .. } = self;
         let Some(tracked) = table.track(packet, keyed, bytes) else { return };
         if let Some(traces) = traces.as_mut().filter(|_| packet.transport && !tracked.duplicate) {
             traces.packet(tracked.number, tracked.second, tracked.flow.first, packet, bytes);
         }
         if tracked.duplicate || !packet.transport || tracked.flow.phase == phase::DONE {
+            return;
+        }
+        if self.sheds && is_bulk(&tracked, packet) {
+            self.shed = self.shed.saturating_add(1);
             return;
         }
         let Tracked { number, second, flow, tcp, .. } = tracked;
@@ -137,6 +150,12 @@ impl Shard {
         let inspected = self.streams.memory().saturating_add(self.piecewise.memory());
         [self.table.memory(), self.learner.memory(), inspected, traces].iter().sum()
     }
+}
+
+/// Whether a packet is one of many that bring nothing new: its flow has told what it is, and its side has sent much.
+fn is_bulk(tracked: &Tracked<'_>, packet: &Packet) -> bool {
+    let sent = tracked.flow.payload.get(usize::from(tracked.second)).copied().unwrap_or(0);
+    packet.payload_len > 0 && tracked.flow.learnt != NONE && sent >= BULK
 }
 
 /// Takes a segment with payload. What comes with a SYN follows it in sequence (TCP fast open, RFC 7413).

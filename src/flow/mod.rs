@@ -195,6 +195,13 @@ impl Flow {
         self.is(flag::TOLD)
     }
 
+    /// Its state in short. An ICMP error about it is not in it.
+    pub const fn stamp(&self) -> Stamp {
+        // what is told of it is not what happened to it
+        let flags = self.flags & !(flag::TOLD | flag::GIVEN_UP);
+        Stamp { pkts: self.pkts, learnt: self.learnt, streams: self.streams, flags }
+    }
+
     /// Its last record is told now.
     pub fn tell(&mut self) {
         self.flags |= flag::TOLD;
@@ -225,6 +232,16 @@ impl Flow {
         let [a, b] = pair;
         if self.flipped() { [b, a] } else { [a, b] }
     }
+}
+
+/// A flow's state in short: as long as it is the same, no packet of the flow has come, and its payload has told nothing
+/// more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    pkts: [u64; 2],
+    learnt: u32,
+    streams: u32,
+    flags: u16,
 }
 
 /// The flow that a packet belongs to.

@@ -4,8 +4,11 @@
 //! attempts to view. They are kept for as long as any rule looks back, and of each client the newest to each host for
 //! good; all within a cap.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
 
 use super::Settings;
 use crate::diagnose::scene::nanos;
@@ -49,7 +52,7 @@ impl System {
             flows.push((Known { start, id, last: dns.last, example: false }, None));
         }
         flows.sort_by_key(|(known, _)| (known.last, known.start));
-        let mut examples: HashMap<(IpAddr, IpAddr, Class, Option<&str>), u32> = HashMap::new();
+        let mut examples: HashMap<(IpAddr, IpAddr, Class, Option<&str>), u32, RandomState> = HashMap::default();
         for (known, case) in flows.iter_mut().rev() {
             let Some(case) = case else { continue };
             // a stranger's address alone is no host: there would be too many
@@ -61,13 +64,8 @@ impl System {
         System { flows: flows.into_iter().map(|(known, _)| known).collect() }
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.flows.len()
-    }
-
     /// What is kept of all flows `now`, when these flows are wanted by something that is not over.
-    pub fn keep(&self, wanted: &HashSet<u64>, now: Timestamp, settings: &Settings) -> Kept {
+    pub fn keep(&self, wanted: &HashSet<u64, RandomState>, now: Timestamp, settings: &Settings) -> Kept {
         let most = settings.system_flows as usize;
         let young = |known: &Known| now.since(known.last) < nanos(settings.system_seconds);
         let mut starts = BTreeSet::new();

@@ -24,12 +24,16 @@ mod kept;
 mod sessions;
 pub mod settings;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
 
 use crate::diagnose::rules::Rules;
 use crate::diagnose::scene::{Scene, nanos};
-use crate::diagnose::{Diagnosis, capture, diagnose};
+use crate::diagnose::{self, Diagnosis, capture};
 use crate::engine::analysis::{Analysis, FlowAt};
+use crate::engine::case::Cases;
 use crate::engine::ceiling::Ceiling;
 use crate::engine::naming::{KnowledgeBase, Naming};
 use crate::engine::{Config, Engine, Keep};
@@ -70,8 +74,6 @@ pub struct Losses {
     pub interface_drops: Option<u64>,
     /// Frames dropped between capture and analysis.
     pub queue_drops: u64,
-    /// Packets that were counted and not inspected, for want of time.
-    pub shed_packets: u64,
     /// What was wrong with the input, a line each.
     pub warnings: Vec<String>,
 }
@@ -110,9 +112,11 @@ pub struct Look<'m> {
 #[derive(Debug)]
 struct Judged<'a> {
     naming: Naming<'a>,
+    cases: Cases,
     diagnosis: Diagnosis,
+    /// The site as a whole is told in the diagnosis: only who looks needs that.
+    sited: bool,
     quality: CaptureQuality,
-    system: System,
 }
 
 /// The engine as things happen.
@@ -124,6 +128,7 @@ pub struct Monitor<'a> {
     options: Options<'a>,
     clock: Clock,
     losses: Losses,
+    sheds: bool,
     links: BTreeSet<u16>,
     /// The link type of the last frame: most frames have that of the one before.
     link: Option<u16>,
@@ -156,6 +161,7 @@ impl<'a> Monitor<'a> {
             options,
             clock: Clock::default(),
             losses: Losses::default(),
+            sheds: false,
             links: BTreeSet::new(),
             link: None,
             judged: None,
@@ -220,6 +226,18 @@ impl<'a> Monitor<'a> {
         Ok(())
     }
 
+    /// From now on the payload of bulk flows is passed over, for want of time (`sheds`), or all is inspected again.
+    pub fn shed(&mut self, sheds: bool) {
+        if sheds != std::mem::replace(&mut self.sheds, sheds) {
+            self.engine.shed(sheds);
+        }
+    }
+
+    /// Packets of bulk flows that were counted and not inspected.
+    pub fn shed_packets(&self) -> u64 {
+        self.engine.analysis().shed()
+    }
+
     /// What is known of the capture beside its frames, from now on.
     pub fn lose(&mut self, losses: Losses) {
         self.losses = losses;
@@ -254,11 +272,16 @@ impl<'a> Monitor<'a> {
         // it was judged just before at the latest
         let judged = self.judged.get_or_insert_with(|| Judged {
             naming: analysis.name(self.base),
+            cases: Cases::default(),
             diagnosis: Diagnosis::default(),
+            sited: false,
             quality: CaptureQuality::default(),
-            system: System::default(),
         });
-        let Judged { naming, diagnosis, quality, .. } = judged;
+        let Judged { naming, cases, diagnosis, quality, sited, .. } = judged;
+        if self.options.diagnose && !std::mem::replace(sited, true) {
+            let scene = Scene { cases, rules: self.rules, base: self.base, quality };
+            diagnosis.site = diagnose::site(&scene, &diagnosis.findings);
+        }
         Look { analysis, naming, diagnosis, quality, stats, now }
     }
 
@@ -366,7 +389,8 @@ impl<'a> Monitor<'a> {
     fn spacing(&self) -> u64 {
         /// Naming alone costs a fortieth of judging.
         const NAMED: u64 = 40;
-        let system = self.judged.as_ref().map_or(0, |judged| judged.system.len() as u64);
+        let judged = |judged: &Judged<'_>| judged.cases.flows.len().saturating_add(judged.cases.dns.len()) as u64;
+        let system = self.judged.as_ref().map_or(0, judged);
         let all = self.engine.analysis().len() as u64;
         let cost = system.saturating_add(all.checked_div(NAMED).unwrap_or(0)) as f64;
         let Settings { tick_flows, tick_flows_most, .. } = self.options.settings;
@@ -382,14 +406,15 @@ impl<'a> Monitor<'a> {
         quality.queue_drops = *queue_drops;
         quality.advice = capture::advice(&quality, self.rules);
         let naming = analysis.name(self.base);
-        let mut cases = analysis.cases(&naming);
+        let before = self.judged.take().map(|judged| judged.cases.flows).unwrap_or_default();
+        let mut cases = analysis.cases_again(&naming, before);
         cases.last = cases.last.max(now);
         let mut diagnosis = Diagnosis::default();
         if self.options.diagnose {
-            diagnosis = diagnose(&Scene { cases: &cases, rules: self.rules, base: self.base, quality: &quality });
+            diagnosis =
+                diagnose::faults(&Scene { cases: &cases, rules: self.rules, base: self.base, quality: &quality });
         }
-        let system = System::of(&cases);
-        self.judged = Some(Judged { naming, diagnosis, quality, system });
+        self.judged = Some(Judged { naming, cases, diagnosis, quality, sited: false });
     }
 
     /// Lets go of flows that are over and told, and of names, once there are enough of them. All is named anew then.
@@ -398,7 +423,7 @@ impl<'a> Monitor<'a> {
         let analysis = self.engine.analysis();
         let open = self.sessions.open(&judged.diagnosis.sessions);
         let wanted = self.findings.cited().chain(open).collect();
-        let kept = judged.system.keep(&wanted, now, &self.options.settings);
+        let kept = System::of(&judged.cases).keep(&wanted, now, &self.options.settings);
         let goes = |flow: &Flow| !kept.keeps(flow);
         let (goes_now, all) = (analysis.places(goes), analysis.len());
         let enough = goes_now.len() as f64 >= self.options.settings.let_go_flows && goes_now.len() >= all / 4;
@@ -480,12 +505,11 @@ impl<'a> Monitor<'a> {
     }
 
     fn stats(&self) -> Stats {
-        let Losses { kernel_drops, interface_drops, queue_drops, shed_packets, .. } = self.losses;
+        let Losses { kernel_drops, interface_drops, queue_drops, .. } = self.losses;
         Stats {
             kernel_drops: kernel_drops.unwrap_or(0),
             interface_drops: interface_drops.unwrap_or(0),
             queue_drops,
-            shed_packets,
             ..self.engine.analysis().stats()
         }
     }
@@ -498,7 +522,7 @@ impl Judged<'_> {
     }
 
     /// The flows that pass a filter; without one, all do.
-    fn passing(&self, analysis: &Analysis, filter: Option<&Filter>) -> Option<HashSet<u64>> {
+    fn passing(&self, analysis: &Analysis, filter: Option<&Filter>) -> Option<HashSet<u64, RandomState>> {
         let filter = filter?;
         let known = self.known(Some(filter));
         let record = |at: FlowAt| {
@@ -514,7 +538,7 @@ impl Judged<'_> {
 struct Open<'l> {
     analysis: &'l Analysis,
     naming: &'l Naming<'l>,
-    ids: std::cell::OnceCell<HashSet<u64>>,
+    ids: std::cell::OnceCell<HashSet<u64, RandomState>>,
 }
 
 impl<'l> Open<'l> {

@@ -91,6 +91,11 @@ impl Source {
         }
     }
 
+    /// Whether the analysis that wrote the frames of the last fill passed over the payload of bulk flows.
+    pub fn sheds(&self) -> bool {
+        self.current.as_ref().is_some_and(|(_, reader)| reader.sheds())
+    }
+
     /// What was wrong with inputs since the last call, in the order in which it was met.
     pub fn take_problems(&mut self) -> std::vec::Drain<'_, Problem> {
         self.problems.drain(..)

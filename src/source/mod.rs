@@ -46,6 +46,11 @@ use crate::time::{SECOND, Timestamp};
 /// is walked, decoded and counted.
 pub const CHUNK_BYTES: usize = 256 << 10;
 
+/// The comment at a frame by which a capture says that from there on its analysis passed over the payload of bulk flows.
+pub const SHEDS: &str = "payload of bulk flows is not inspected from here on";
+/// And the one by which it says that from there on it inspected everything again.
+pub const INSPECTS: &str = "all payload is inspected from here on";
+
 /// The longest record that is held whole. A longer one is damage.
 pub const MAX_RECORD: usize = 64 << 20;
 

@@ -91,6 +91,8 @@ pub(super) enum Stop {
     Skip(u64),
     /// A record header that is not all there.
     NeedHeader,
+    /// A frame from which on more, or less, is to be inspected.
+    Turn,
     /// Nothing can be made of what follows.
     Bad(Damage),
 }

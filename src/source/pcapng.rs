@@ -1,7 +1,7 @@
 //! pcapng (draft-ietf-opsawg-pcapng): sections of blocks, each with its length in front and behind.
 //!
 //! Read: section headers (§4.1), interface descriptions (§4.2, of their options `if_tsresol` and `if_tsoffset`),
-//! simple and enhanced packets (§4.4, §4.3), interface statistics (§4.6, `isb_endtime`, `isb_ifdrop` and
+//! simple and enhanced packets (§4.4, §4.3; of their options the comments [`SHEDS`] and [`INSPECTS`]), interface statistics (§4.6, `isb_endtime`, `isb_ifdrop` and
 //! `isb_osdrop`) and the obsolete packet block (appendix A). All other blocks are passed over, whatever their length.
 //!
 //! Limits: [`MAX_INTERFACES`] a section, [`MAX_RECORD`] a packet block. A block whose two lengths differ is taken by
@@ -9,7 +9,7 @@
 //! Refused: a section without a byte order or of a major version other than 1.
 
 use super::pcap::{Order, Stop, Walked, max_frame};
-use super::{Damage, Facts, FrameRef, LinkType, MAX_RECORD, add_drops};
+use super::{Damage, Facts, FrameRef, INSPECTS, LinkType, MAX_RECORD, SHEDS, add_drops};
 use crate::time::{SECOND, Timestamp};
 
 /// The most interfaces that are kept of one section.
@@ -24,6 +24,8 @@ const OLD_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
+/// The code of a comment among options (§3.5).
+const COMMENT: u16 = 1;
 
 /// The magic that every pcapng file begins with, as bytes.
 pub(super) const MAGIC: [u8; 4] = SECTION.to_be_bytes();
@@ -146,6 +148,8 @@ pub(super) struct Sections {
     notes: Vec<(u64, Damage)>,
     noted: u64,
     bare: bool,
+    /// The analysis that wrote the frames at hand passed over the payload of bulk flows.
+    sheds: bool,
 }
 
 /// What a packet block says of its frame.
@@ -159,6 +163,14 @@ struct Packet {
     header: usize,
 }
 
+impl Packet {
+    /// Where the frame ends in the body of its block, padding and all.
+    #[inline(always)]
+    const fn end(&self) -> usize {
+        (self.header.saturating_sub(8)).saturating_add(self.caplen as usize).saturating_add(3) & !3
+    }
+}
+
 impl Sections {
     pub(super) fn new() -> Self {
         Sections {
@@ -169,6 +181,7 @@ impl Sections {
             notes: Vec::new(),
             noted: 0,
             bare: true,
+            sheds: false,
         }
     }
 
@@ -180,6 +193,11 @@ impl Sections {
     /// Whether no interface was described yet.
     pub(super) const fn is_bare(&self) -> bool {
         self.bare
+    }
+
+    /// Whether the analysis that wrote the frames of the last walk passed over the payload of bulk flows.
+    pub(super) const fn sheds(&self) -> bool {
+        self.sheds
     }
 
     /// How many oddities were not told one by one.
@@ -250,10 +268,34 @@ impl Sections {
             STATISTICS => self.statistics(fields).ok_or_else(short)?,
             _ => {
                 let packet = self.packet(kind, fields).ok_or_else(short)?;
+                // options are rare
+                if kind == ENHANCED_PACKET && body.len() > packet.end() {
+                    self.remark(Fields { order: self.order, rest: body }, packet.end(), frames)?;
+                }
                 self.push(packet, body.len(), at, frames)?;
             }
         }
         Ok(length)
+    }
+
+    /// Looks at the options of a packet block, which begin at `at`: frames of before end the walk where more, or less,
+    /// was inspected from this one on.
+    #[cold]
+    fn remark(&mut self, mut fields: Fields<'_>, at: usize, frames: &[FrameRef]) -> Result<(), Stop> {
+        if fields.take(at).is_none() {
+            return Ok(());
+        }
+        let mut sheds = self.sheds;
+        fields.options(|code, value| {
+            if code == COMMENT && [SHEDS, INSPECTS].iter().any(|text| value == text.as_bytes()) {
+                sheds = value == SHEDS.as_bytes();
+            }
+        });
+        if sheds != self.sheds && !frames.is_empty() {
+            return Err(Stop::Turn);
+        }
+        self.sheds = sheds;
+        Ok(())
     }
 
     #[cold]
@@ -272,6 +314,7 @@ impl Sections {
         }
         self.settle(facts, true);
         self.interfaces.clear();
+        self.sheds = false;
         self.order = order;
         Ok(())
     }

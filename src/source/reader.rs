@@ -144,7 +144,7 @@ impl CaptureReader {
             match walked.stop {
                 Stop::Need(length) => self.need = length,
                 Stop::Skip(length) => (self.need, self.skip) = (length, length.saturating_sub(rest.len() as u64)),
-                Stop::NeedHeader | Stop::Bad(_) => self.need = 0,
+                Stop::NeedHeader | Stop::Turn | Stop::Bad(_) => self.need = 0,
             }
             if self.skip > 0 {
                 break;
@@ -165,6 +165,12 @@ impl CaptureReader {
     /// What the capture says of itself, as far as it is read.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Whether the analysis that wrote the frames of the last fill passed over the payload of bulk flows: a capture by
+    /// itself says so where it did ([`super::SHEDS`], [`super::INSPECTS`]), and a fill ends where that changes.
+    pub fn sheds(&self) -> bool {
+        matches!(&self.format, Format::Pcapng(sections) if sections.sheds())
     }
 
     /// The warnings since the last call.
@@ -258,7 +264,7 @@ impl CaptureReader {
                 self.end = None;
                 Some(damage.clone())
             }
-            (_, None) => return false,
+            (_, None) | (Stop::Turn, _) => return false,
             (_, Some(RawEnd::Damage(damage))) => Some(damage.clone()),
             (_, Some(RawEnd::Error(_))) => None,
             (_, Some(RawEnd::Clean)) if left == 0 => bare.then_some(Damage::NoInterfaces),

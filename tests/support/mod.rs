@@ -7,6 +7,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod der;
+#[cfg(target_os = "linux")]
+pub mod live;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{asked_stun, mappings, overlap, since, symmetric_clients};
+use super::{Mappings, asked_stun, outside, overlap, since, symmetric_clients};
 use crate::classify::words::Sub;
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
@@ -47,16 +47,16 @@ impl Checked<'_> {
 }
 
 /// All that is found of attempts and sessions.
-pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+pub(super) fn detect(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
     let attempts = attempts(scene);
-    let failed = attempts.iter().filter_map(|attempt| failed(scene, attempt));
-    failed.chain(scene.cases.flows.iter().filter_map(|case| broke_off(scene, case))).collect()
+    let failed = attempts.iter().filter_map(|attempt| failed(scene, sockets, attempt));
+    failed.chain(scene.of_class(Class::P2p).filter_map(|case| broke_off(scene, case))).collect()
 }
 
 /// Attempts, by client and time.
 fn attempts<'c>(scene: &Scene<'c>) -> Vec<Attempt<'c>> {
     let mut attempts: Vec<Attempt<'c>> = Vec::new();
-    for case in scene.cases.flows.iter().filter(|case| case.class == Class::P2p && case.stun.is_some()) {
+    for case in scene.of_class(Class::P2p).filter(|case| case.stun.is_some()) {
         let own = usize::from(case.inside == [false, true]);
         let client = if own == 0 { case.orig.0 } else { case.resp.0 };
         let open = attempts.iter_mut().rev().find(|attempt| attempt.client == client);
@@ -73,7 +73,7 @@ fn attempts<'c>(scene: &Scene<'c>) -> Vec<Attempt<'c>> {
 }
 
 /// D-14: checks go out for a while and nothing comes of them. D-17 and D-16 where more is known of the reason.
-fn failed(scene: &Scene<'_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
+fn failed(scene: &Scene<'_>, sockets: &Mappings<'_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.p2p;
     let out: Vec<Checked<'_>> = attempt
         .flows
@@ -90,7 +90,12 @@ fn failed(scene: &Scene<'_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
     let tried = out.iter().filter_map(|flow| flow.case.stun.as_ref().map(|stun| flow.of_own(stun.requests))).max()?;
     let watched = scene.cases.last.since(first.case.first()) >= nanos(settings.check_seconds);
     let given_up = f64::from(tried) < settings.check_requests;
-    if reached || !watched || given_up || through_turn(scene, attempt, first.case) || is_translated(scene, attempt) {
+    if reached
+        || !watched
+        || given_up
+        || through_turn(scene, attempt, first.case)
+        || is_translated(scene, sockets, attempt)
+    {
         return None;
     }
     let mut stun = asked_stun(scene, attempt.client)
@@ -103,7 +108,7 @@ fn failed(scene: &Scene<'_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
         return None;
     }
     let came_in = attempt.flows.iter().any(|flow| flow.of_peer(flow.case.pkts) > 0);
-    let (rule, base) = reason(scene, attempt);
+    let (rule, base) = reason(scene, sockets, attempt);
     let mut draft = Draft::new(scene.rules, rule, first.case.first(), last)
         .lead(&first.case.identity)
         .flows(attempt.flows.iter().map(|flow| flow.case.identity.flow_id))
@@ -130,19 +135,18 @@ fn through_turn(scene: &Scene<'_>, attempt: &Attempt<'_>, first: &Case) -> bool 
 }
 
 /// Whether an attempt is another's behind the address translation: a gateway's capture shows both.
-fn is_translated(scene: &Scene<'_>, attempt: &Attempt<'_>) -> bool {
+fn is_translated(scene: &Scene<'_>, sockets: &Mappings<'_>, attempt: &Attempt<'_>) -> bool {
     let tried =
         |client: IpAddr| client != attempt.client && scene.of_client(client).any(|case| case.class == Class::P2p);
-    let told = mappings(scene);
     let outside = |(local, told): (&(IpAddr, u16), &Vec<super::Told<'_>>)| {
         told.iter().any(|told| told.mapped.ip() == attempt.client) && tried(local.0)
     };
-    told.iter().any(outside)
+    sockets.iter().any(outside)
 }
 
 /// The rule that an attempt failed by, and another base than the rule's where the proof is better.
-fn reason(scene: &Scene<'_>, attempt: &Attempt<'_>) -> (RuleId, Option<f64>) {
-    let symmetric = symmetric_clients(scene);
+fn reason(scene: &Scene<'_>, sockets: &Mappings<'_>, attempt: &Attempt<'_>) -> (RuleId, Option<f64>) {
+    let symmetric = symmetric_clients(scene, sockets);
     let peers: Vec<IpAddr> = attempt.flows.iter().map(|flow| flow.peer()).collect();
     let other = |(client, mapped): (&IpAddr, &Vec<IpAddr>)| {
         *client != attempt.client && mapped.iter().any(|ip| peers.contains(ip))
@@ -151,16 +155,10 @@ fn reason(scene: &Scene<'_>, attempt: &Attempt<'_>) -> (RuleId, Option<f64>) {
         return (RuleId::D17, None);
     }
     // outside the router the peer's checks are seen to come, and none inside
-    let own: Vec<IpAddr> = mappings(scene)
-        .iter()
-        .filter(|((client, _), _)| *client == attempt.client)
-        .flat_map(|(_, told)| told.iter().map(|told| told.mapped.ip()))
-        .collect();
-    let stopped = |case: &&Case| {
-        case.class == Class::P2p && peers.contains(&case.orig.0) && own.contains(&case.resp.0) && case.pkts[1] == 0
-    };
+    let own = outside(sockets, attempt.client);
+    let stopped = |case: &Case| peers.contains(&case.orig.0) && own.contains(&case.resp.0) && case.pkts[1] == 0;
     let inside = attempt.flows.iter().any(|flow| flow.of_peer(flow.case.pkts) > 0);
-    if !inside && scene.cases.flows.iter().any(|case| stopped(&case)) {
+    if !inside && scene.of_class(Class::P2p).any(stopped) {
         return (RuleId::D16, Some(scene.rules.settings.p2p.outside_seen));
     }
     (RuleId::D14, None)
@@ -178,7 +176,7 @@ fn last_heard(case: &Case, media: MediaCase) -> [Timestamp; 2] {
 fn broke_off(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.p2p;
     let media = case.media.filter(|media| media.sent.iter().all(|n| *n > 0))?;
-    if case.class != Class::P2p || case.subs.has(Sub::Attempt) {
+    if case.subs.has(Sub::Attempt) {
         return None;
     }
     let [a, b] = last_heard(case, media);
@@ -198,8 +196,8 @@ fn broke_off(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         soon || expired && then
     };
     let ends = [case.orig.0, case.resp.0];
-    let relays = scene.cases.flows.iter().filter(|relay| relay.class == Class::Relay && ends.contains(&relay.orig.0));
-    let relay = relays.into_iter().find(took_over)?;
+    let mut relays = scene.of_class(Class::Relay).filter(|relay| ends.contains(&relay.orig.0));
+    let relay = relays.find(took_over)?;
     let own = if case.inside == [false, true] { case.resp.0 } else { case.orig.0 };
     let ran = since(silent, case.first());
     let text = format!("one side falls silent after {ran} s, the other calls for {} s more", since(calling, silent));

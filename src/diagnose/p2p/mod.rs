@@ -6,12 +6,15 @@ pub mod checks;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+
 use super::draft::Draft;
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
 use crate::classify::site::{is_private, is_public};
 use crate::classify::words::Sub;
-use crate::engine::case::{Case, Direction};
+use crate::engine::case::{Case, Direction, is_core};
 use crate::engine::learnt::{Icmp, Router};
 use crate::event::{Class, FindingRecord};
 use crate::text::units::Percent;
@@ -19,11 +22,12 @@ use crate::time::{SECOND, Timestamp, seconds};
 
 /// All that is found of peer-to-peer.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let sockets = mappings(scene);
     let mut findings = stun_unanswered(scene);
-    findings.extend(symmetric(scene));
-    findings.extend(checks::detect(scene));
-    findings.extend(neighbours(scene));
-    findings.extend(shared_address(scene));
+    findings.extend(symmetric(scene, &sockets));
+    findings.extend(checks::detect(scene, &sockets));
+    findings.extend(neighbours(scene, &sockets));
+    findings.extend(shared_address(scene, &sockets));
     findings
 }
 
@@ -34,18 +38,13 @@ fn asked_stun<'c>(scene: &Scene<'c>, client: IpAddr) -> impl Iterator<Item = &'c
 
 /// Who originated flows of some kind, each once, in order.
 fn clients<'c>(flows: impl Iterator<Item = &'c Case>) -> Vec<IpAddr> {
-    let mut clients = Vec::new();
-    for case in flows {
-        if !clients.contains(&case.orig.0) {
-            clients.push(case.orig.0);
-        }
-    }
-    clients
+    let mut seen: HashSet<IpAddr, RandomState> = HashSet::default();
+    flows.map(|case| case.orig.0).filter(|client| seen.insert(*client)).collect()
 }
 
 /// What anybody asked the vendor's STUN server.
 pub(super) fn vendor_stun<'c>(scene: &Scene<'c>) -> impl Iterator<Item = &'c Case> {
-    scene.cases.flows.iter().filter(|case| case.class == Class::Stun && case.subs.has(Sub::Vendor))
+    scene.of_class(Class::Stun).filter(|case| case.subs.has(Sub::Vendor))
 }
 
 /// D-13: each client whose questions the vendor's STUN server never answers.
@@ -100,9 +99,12 @@ pub(super) struct Told<'c> {
 }
 
 /// What each socket behind an address translation was told to be, and by whom.
-pub(super) fn mappings<'c>(scene: &Scene<'c>) -> BTreeMap<(IpAddr, u16), Vec<Told<'c>>> {
-    let mut sockets: BTreeMap<_, Vec<Told<'c>>> = BTreeMap::new();
-    for case in &scene.cases.flows {
+pub(super) type Mappings<'c> = BTreeMap<(IpAddr, u16), Vec<Told<'c>>>;
+
+/// All that STUN told of address translation.
+pub(super) fn mappings<'c>(scene: &Scene<'c>) -> Mappings<'c> {
+    let mut sockets = Mappings::new();
+    for case in scene.cases.mapped() {
         for (mapped, to) in case.stun.iter().flat_map(|stun| &stun.mapped) {
             let (local, by) = match to {
                 Direction::Orig => (case.orig, case.resp),
@@ -128,19 +130,18 @@ pub(super) fn is_symmetric(told: &[Told<'_>], least: f64) -> bool {
 }
 
 /// Clients behind an address translation that depends on the destination, each with its outside addresses.
-fn symmetric_clients(scene: &Scene<'_>) -> BTreeMap<IpAddr, Vec<IpAddr>> {
+fn symmetric_clients(scene: &Scene<'_>, sockets: &Mappings<'_>) -> BTreeMap<IpAddr, Vec<IpAddr>> {
     let least = scene.rules.settings.p2p.mappings;
     let mut clients: BTreeMap<IpAddr, Vec<IpAddr>> = BTreeMap::new();
-    for ((client, _), told) in mappings(scene).iter().filter(|(_, told)| is_symmetric(told, least)) {
+    for ((client, _), told) in sockets.iter().filter(|(_, told)| is_symmetric(told, least)) {
         clients.entry(*client).or_default().extend(told.iter().map(|told| told.mapped.ip()));
     }
     clients
 }
 
 /// D-15: one socket, several addresses outside.
-fn symmetric(scene: &Scene<'_>) -> Vec<FindingRecord> {
+fn symmetric(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
     let least = scene.rules.settings.p2p.mappings;
-    let sockets = mappings(scene);
     let mut seen = Vec::new();
     let mut findings = Vec::new();
     for ((client, port), told) in sockets.iter().filter(|(_, told)| is_symmetric(told, least)) {
@@ -179,15 +180,14 @@ fn are_near(a: IpAddr, b: IpAddr) -> bool {
 }
 
 /// D-19: a recorder's video goes up to the relay, and comes down again to a client beside it.
-fn neighbours(scene: &Scene<'_>) -> Vec<FindingRecord> {
-    let video =
-        |sub| move |case: &&Case| case.class == Class::Relay && case.subs.has(sub) && case.inside[0] && !case.one_sided;
-    let up: Vec<&Case> = scene.cases.flows.iter().filter(video(Sub::VideoUp)).collect();
-    let down: Vec<&Case> = scene.cases.flows.iter().filter(video(Sub::VideoDown)).collect();
+fn neighbours(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
+    let video = |sub| move |case: &&Case| case.subs.has(sub) && case.inside[0] && !case.one_sided;
+    let up: Vec<&Case> = scene.of_class(Class::Relay).filter(video(Sub::VideoUp)).collect();
+    let down = scene.of_class(Class::Relay).filter(video(Sub::VideoDown));
     let mut findings: Vec<FindingRecord> = Vec::new();
     for view in down {
         let pair = up.iter().find(|up| is_same_video(scene, up, view));
-        findings.extend(pair.and_then(|up| missed(scene, up, view)));
+        findings.extend(pair.and_then(|up| missed(scene, sockets, up, view)));
     }
     findings
 }
@@ -199,17 +199,14 @@ fn is_same_video(scene: &Scene<'_>, up: &Case, down: &Case) -> bool {
 }
 
 /// A client's outside addresses, as STUN told them.
-fn outside(scene: &Scene<'_>, client: IpAddr) -> Vec<IpAddr> {
-    mappings(scene)
-        .iter()
-        .filter(|((ip, _), _)| *ip == client)
-        .flat_map(|(_, told)| told.iter().map(|t| t.mapped.ip()))
-        .collect()
+fn outside(sockets: &Mappings<'_>, client: IpAddr) -> Vec<IpAddr> {
+    let own = sockets.range((client, 0)..=(client, u16::MAX));
+    own.flat_map(|(_, told)| told.iter().map(|t| t.mapped.ip())).collect()
 }
 
-fn missed(scene: &Scene<'_>, up: &Case, view: &Case) -> Option<FindingRecord> {
+fn missed(scene: &Scene<'_>, sockets: &Mappings<'_>, up: &Case, view: &Case) -> Option<FindingRecord> {
     let (recorder, client) = (up.orig.0, view.orig.0);
-    let (ours, theirs) = (outside(scene, recorder), outside(scene, client));
+    let (ours, theirs) = (outside(sockets, recorder), outside(sockets, client));
     let known = !ours.is_empty() && !theirs.is_empty();
     if known && !ours.iter().any(|ip| theirs.contains(ip)) {
         return None;
@@ -240,12 +237,12 @@ fn is_shared(ip: IpAddr) -> bool {
 
 /// D-32: outside the site's router its address is one that a provider shares out, or a private one; or the router or the
 /// user says so.
-fn shared_address(scene: &Scene<'_>) -> Vec<FindingRecord> {
-    let flows = scene.core().filter(|case| case.established || case.stun.is_some());
-    let outbound: Vec<&Case> = flows.filter(|case| is_private(case.orig.0) && is_public(case.resp.0)).collect();
+fn shared_address(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
+    let is_outbound =
+        |case: &&Case| (case.established || case.stun.is_some()) && is_private(case.orig.0) && is_public(case.resp.0);
     let mut findings: Vec<FindingRecord> = Vec::new();
-    for client in clients(outbound.iter().copied()) {
-        let own = || outbound.iter().filter(|case| case.orig.0 == client);
+    for client in clients(scene.core().filter(is_outbound)) {
+        let own = || scene.of_client(client).filter(|case| is_core(case.class, case.subs)).filter(is_outbound);
         let Some(case) = own().next() else { continue };
         let routed = own().any(|case| case.ttl[0] != 0 && !is_first_hop(case.ttl[0]));
         let draft = Draft::new(scene.rules, RuleId::D32, case.first(), case.last).lead(&case.identity);
@@ -261,7 +258,7 @@ fn shared_address(scene: &Scene<'_>) -> Vec<FindingRecord> {
         findings.push(draft.build());
     }
     if findings.is_empty() {
-        findings.extend(told_by_router(scene).or_else(|| shared_by_word(scene)));
+        findings.extend(told_by_router(scene).or_else(|| shared_by_word(scene, sockets)));
     }
     findings
 }
@@ -278,9 +275,9 @@ fn told_by_router(scene: &Scene<'_>) -> Option<FindingRecord> {
 }
 
 /// The user says what address the router has outside, and STUN says another.
-fn shared_by_word(scene: &Scene<'_>) -> Option<FindingRecord> {
+fn shared_by_word(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Option<FindingRecord> {
     let wan = scene.base.site.wan.iter().find(|ip| is_private(**ip))?;
-    let told = mappings(scene).into_values().flatten().find(|told| told.case.inside[0])?;
+    let told = sockets.values().flatten().find(|told| told.case.inside[0])?;
     let text = format!("the router's outside address is {wan}, and {} sees {}", told.by.0, told.mapped.ip());
     let draft = Draft::new(scene.rules, RuleId::D32, told.case.first(), told.case.last).lead(&told.case.identity);
     Some(draft.say(Place::Answer, wan).evidence(text, Some(told.case.first_frame), Some(told.case.first())).build())

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::super::names;
 use super::super::scene::{Scene, nanos};
 use super::became;
 use crate::classify::host::HostMatch;
@@ -34,12 +33,6 @@ pub(super) struct Blocked<'a> {
     lead: &'a Case,
 }
 
-/// Whether a flow is a TCP connection that was asked for and not made, as far as the mirror can tell.
-pub(super) fn is_vain(case: &Case) -> bool {
-    let state = case.tcp.as_ref().map_or("", |tcp| tcp.state);
-    case.is_tcp() && !case.midstream && !case.established && !case.one_sided && matches!(state, "S0" | "REJ")
-}
-
 /// How often a SYN was sent, mirror copies left out.
 pub(super) fn syns(case: &Case) -> u64 {
     case.pkts[0].saturating_sub(case.duplicates).max(1)
@@ -50,9 +43,9 @@ fn is_refused(case: &Case) -> bool {
 }
 
 /// What a client of the system is kept from connecting to.
-pub(super) fn blocked<'a>(scene: &Scene<'a>) -> Vec<Blocked<'a>> {
+/// `sinks`: addresses that a DNS filter gives.
+pub(super) fn blocked<'a>(scene: &Scene<'a>, sinks: &BTreeSet<IpAddr>) -> Vec<Blocked<'a>> {
     let all = all(scene);
-    let sinks = names::sinkholes(scene);
     let genuine = |attempts: &&Attempts<'a>| attempts.all.iter().all(|case| !sinks.contains(&case.resp.0));
     all.iter().filter(genuine).filter_map(|attempts| attempts.judge(scene, &all)).collect()
 }
@@ -60,10 +53,10 @@ pub(super) fn blocked<'a>(scene: &Scene<'a>) -> Vec<Blocked<'a>> {
 fn all<'a>(scene: &Scene<'a>) -> Vec<Attempts<'a>> {
     let system = scene.system();
     let mut found: BTreeMap<(IpAddr, &str, u16), Attempts<'a>> = BTreeMap::new();
-    for case in scene.cases.flows.iter().filter(|case| is_vain(case) && case.via_proxy.is_none()) {
+    for case in scene.cases.vain().filter(|case| case.via_proxy.is_none()) {
         let (client, port) = (case.orig.0, case.resp.1);
         let Some(host) = case.host.as_deref().filter(|_| system.contains(&client)) else { continue };
-        let known = scene.base.catalogue.look_up(host);
+        let known = case.known;
         let documented =
             known.entry(&scene.base.catalogue).map_or(port == 443, |entry| entry.documents(case.proto, port));
         if !documented || !scene.is_listed(&known) {
@@ -96,15 +89,13 @@ impl<'a> Attempts<'a> {
     /// IP, whose addresses are others, counts as well, and a proxy that was asked for the name.
     fn forget_what_worked(&mut self, scene: &Scene<'_>) {
         let Attempts { client, host, port, .. } = *self;
-        let mine = |case: &&Case| {
-            let other_version = case.orig.0.is_ipv4() != client.is_ipv4() && case.inside[0];
-            case.is_tcp()
-                && case.established
-                && case.host.as_deref() == Some(host)
-                && case.port() == port
-                && (case.orig.0 == client || other_version)
+        let made = |case: &&Case| {
+            case.is_tcp() && case.established && case.host.as_deref() == Some(host) && case.port() == port
         };
-        if let Some(made) = scene.cases.flows.iter().filter(mine).map(|case| case.first()).max() {
+        let others = scene.cases.clients().filter(|other| other.is_ipv4() != client.is_ipv4());
+        let others = others.flat_map(|other| scene.of_client(other)).filter(|case| case.inside[0]);
+        let made = scene.of_client(client).chain(others).filter(made);
+        if let Some(made) = made.map(|case| case.first()).max() {
             self.worked = true;
             self.all.retain(|case| case.first() > made);
         }

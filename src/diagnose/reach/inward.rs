@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::super::draft::Draft;
 use super::super::rules::RuleId;
 use super::super::scene::{Scene, nanos};
-use super::attempts::{is_vain, syns};
+use super::attempts::syns;
 use crate::classify::catalogue::{PortDirection, PortEntry};
 use crate::classify::site::is_public;
 use crate::classify::words::Sub;
@@ -20,7 +20,7 @@ pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     }
     let mut tried: BTreeMap<(IpAddr, IpAddr, u16), Vec<&Case>> = BTreeMap::new();
     let system = scene.system();
-    for case in scene.cases.flows.iter().filter(|case| is_vain(case) && is_inward(scene, &system, case)) {
+    for case in scene.cases.vain().filter(|case| is_inward(scene, system, case)) {
         tried.entry((case.orig.0, case.resp.0, case.resp.1)).or_default().push(case);
     }
     tried.values().filter_map(|all| broken(scene, all)).collect()
@@ -45,7 +45,7 @@ fn broken(scene: &Scene<'_>, all: &[&Case]) -> Option<FindingRecord> {
     let opened = |case: &Case| case.established && case.resp == lead.resp && case.last >= lead.first();
     let tries: u64 = all.iter().map(|case| syns(case)).sum();
     let long = last.since(lead.first()) >= nanos(reach.syn_seconds);
-    if scene.cases.flows.iter().any(opened) || (tries as f64) < reach.syns || !long {
+    if scene.cases.of_server(lead.resp.0).any(opened) || (tries as f64) < reach.syns || !long {
         return None;
     }
     let confidence = if is_known(scene, lead) { reach.d_20 } else { stranger(scene, lead)? };
@@ -79,10 +79,10 @@ fn is_known(scene: &Scene<'_>, case: &Case) -> bool {
 /// How sure it is that a stranger is a client: whoever looks for open ports tries several, and comes in company.
 fn stranger(scene: &Scene<'_>, case: &Case) -> Option<f64> {
     let reach = &scene.rules.settings.reach;
-    let inward = || scene.cases.flows.iter().filter(|other| other.is_tcp() && other.resp.0 == case.resp.0);
+    let inward = || scene.cases.of_server(case.resp.0).filter(|other| other.is_tcp());
     let strangers: BTreeSet<IpAddr> =
-        inward().filter(|other| is_vain(other) && !is_known(scene, other)).map(|other| other.orig.0).collect();
+        inward().filter(|other| other.is_vain() && !is_known(scene, other)).map(|other| other.orig.0).collect();
     let system = scene.system();
-    let looks_around = inward().any(|other| other.orig.0 == case.orig.0 && !is_inward(scene, &system, other));
+    let looks_around = inward().any(|other| other.orig.0 == case.orig.0 && !is_inward(scene, system, other));
     ((strangers.len() as f64) < reach.strangers && !looks_around).then_some(reach.stranger)
 }

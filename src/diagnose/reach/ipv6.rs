@@ -1,11 +1,11 @@
 //! D-35: IPv6 that leads nowhere, so that each connection loses time before it is made over IPv4.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::super::draft::Draft;
 use super::super::rules::{Place, RuleId};
 use super::super::scene::{Scene, nanos};
-use super::attempts::is_vain;
 use crate::engine::case::{Case, is_core};
 use crate::event::FindingRecord;
 
@@ -14,10 +14,11 @@ pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     if scene.is_one_sided() {
         return Vec::new();
     }
-    let mut clients: Vec<IpAddr> = fallbacks(scene).map(|(six, _)| six.orig.0).collect();
-    clients.sort();
-    clients.dedup();
-    clients.into_iter().filter_map(|client| broken(scene, client)).collect()
+    let mut clients: BTreeMap<IpAddr, Vec<(&Case, &Case)>> = BTreeMap::new();
+    for (six, four) in fallbacks(scene) {
+        clients.entry(six.orig.0).or_default().push((six, four));
+    }
+    clients.iter().filter_map(|(client, all)| broken(scene, *client, all)).collect()
 }
 
 /// Connections to the vendor that were tried over IPv6 in vain, each with the one over IPv4 that was then made.
@@ -25,13 +26,9 @@ fn fallbacks<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (&'a Case, &'a Case)
     let (flows, reach) = (&scene.cases.flows, &scene.rules.settings.reach);
     let (least, most) = (nanos(reach.fallback_seconds), nanos(reach.fallback_within_seconds));
     let vain = |case: &&Case| {
-        case.orig.0.is_ipv6()
-            && is_vain(case)
-            && case.pkts[1] == 0
-            && is_core(case.class, case.subs)
-            && case.host.is_some()
+        case.orig.0.is_ipv6() && case.pkts[1] == 0 && is_core(case.class, case.subs) && case.host.is_some()
     };
-    flows.iter().filter(vain).filter_map(move |six| {
+    scene.cases.vain().filter(vain).filter_map(move |six| {
         let instead = |four: &&Case| {
             let later = four.first().since(six.first());
             four.orig.0.is_ipv4()
@@ -45,10 +42,9 @@ fn fallbacks<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (&'a Case, &'a Case)
     })
 }
 
-fn broken(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
+fn broken(scene: &Scene<'_>, client: IpAddr, all: &[(&Case, &Case)]) -> Option<FindingRecord> {
     let reach = &scene.rules.settings.reach;
     let works = |case: &Case| case.is_tcp() && case.established && !case.inside[1];
-    let all: Vec<(&Case, &Case)> = fallbacks(scene).filter(|(six, _)| six.orig.0 == client).collect();
     if (all.len() as f64) < reach.fallbacks || scene.of_client(client).any(works) {
         return None;
     }

@@ -27,7 +27,7 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let mut findings = time_blocked(scene);
     findings.extend(standing::detect(scene));
     findings.extend(other_region(scene).or_else(|| wrong_region(scene)));
-    findings.extend(scene.cases.flows.iter().filter_map(|case| remote_assist(scene, case)));
+    findings.extend(scene.of_class(Class::RemoteAssist).filter_map(|case| remote_assist(scene, case)));
     findings.extend(scene.cases.flows.iter().filter_map(|case| exposed(scene, case)));
     findings.extend(scene.cases.contested.iter().filter_map(|(ip, claims)| contested(scene, *ip, claims)));
     findings
@@ -38,7 +38,7 @@ fn time_blocked(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let asks = |case: &&Case| case.class == Class::Ntp && !case.resp.0.is_multicast() && case.resp.1 == 123;
     let concerned = |case: &&Case| case.recorders[0] || case.subs.has(Sub::VendorPool);
     let mut clients: Vec<IpAddr> =
-        scene.cases.flows.iter().filter(asks).filter(concerned).map(|case| case.orig.0).collect();
+        scene.of_class(Class::Ntp).filter(asks).filter(concerned).map(|case| case.orig.0).collect();
     clients.sort_unstable();
     clients.dedup();
     let of = |client| scene.of_client(client).filter(asks).collect::<Vec<_>>();
@@ -74,7 +74,7 @@ fn servers(asked: &[&Case]) -> usize {
 /// D-31: a recorder uses the relay of another region than the user says is meant.
 fn other_region(scene: &Scene<'_>) -> Option<FindingRecord> {
     let meant = scene.base.site.region.as_deref()?;
-    let own = scene.cases.flows.iter().filter(|case| case.class == Class::Relay && case.recorders[0]);
+    let own = scene.of_class(Class::Relay).filter(|case| case.recorders[0]);
     let (case, region) = own.filter_map(|case| Some((case, case.region.as_deref()?))).next()?;
     if region.eq_ignore_ascii_case(meant) {
         return None;
@@ -91,7 +91,7 @@ fn other_region(scene: &Scene<'_>) -> Option<FindingRecord> {
 fn wrong_region(scene: &Scene<'_>) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.recorder;
     let known = || {
-        let relays = scene.cases.flows.iter().filter(|case| case.class == Class::Relay && case.via_proxy.is_none());
+        let relays = scene.of_class(Class::Relay).filter(|case| case.via_proxy.is_none());
         relays.filter_map(|case| Some((case, case.region.as_deref()?, case.tcp.as_ref()?.rtt_min?)))
     };
     let (case, region, far) = known().find(|(case, ..)| case.recorders[0])?;
@@ -113,7 +113,7 @@ fn remote_assist(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let answered = case.payload.iter().all(|n| *n > 0);
     let refused = case.http.iter().flat_map(|http| &http.turns).any(|turn| turn.turn.status >= 400);
     let broken = case.tls.as_ref().is_some_and(|tls| tls.version == 0 || tls.alert.is_some());
-    if case.class != Class::RemoteAssist || !case.established || !answered || refused || broken {
+    if !case.established || !answered || refused || broken {
         return None;
     }
     let draft = Draft::new(scene.rules, RuleId::D39, case.first(), case.last).about(case).evidence(

@@ -32,7 +32,7 @@ struct Death<'c> {
 /// What is found of each recorder's standing connection.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let mut recorders: Vec<IpAddr> = scene.base.site.recorders.clone();
-    recorders.extend(scene.cases.flows.iter().filter(|case| case.recorders[0]).map(|case| case.orig.0));
+    recorders.extend(scene.cases.recorders());
     recorders.sort_unstable();
     recorders.dedup();
     let judge =

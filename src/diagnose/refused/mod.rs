@@ -10,7 +10,7 @@ use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
 use super::stall::signs::signs;
 use crate::classify::catalogue::ProductId;
-use crate::engine::case::{Case, Direction, TurnCase, is_core};
+use crate::engine::case::{Case, Direction, TurnCase};
 use crate::engine::learnt::{Seen, turn};
 use crate::event::{Class, FindingRecord};
 use crate::time::{SECOND, Timestamp};
@@ -290,7 +290,7 @@ fn refused_content(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord
 /// What clients asked of a proxy, for hosts of the vendor, by client and proxy.
 fn proxies(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let mut asked: BTreeMap<(IpAddr, IpAddr), Vec<Told<'_>>> = BTreeMap::new();
-    for case in scene.cases.flows.iter().filter(|case| is_core(case.class, case.subs) && !case.one_sided) {
+    for case in scene.core().filter(|case| !case.one_sided) {
         for turn in case.http.iter().flat_map(|http| &http.turns) {
             let told = Told { case, turn };
             if told.is(turn::PROXIED) || told.is(turn::CONNECT) || told.status() == PROXY_LOGIN {

@@ -265,7 +265,7 @@ fn is_recorder(scene: &Scene<'_>, ip: IpAddr, role: bool) -> Option<bool> {
     if role || scene.base.site.recorders.contains(&ip) {
         return Some(true);
     }
-    let client = scene.cases.clients.get(&ip)?;
+    let client = scene.cases.client(ip)?;
     if client.logs_in || client.reports {
         return Some(client.reports);
     }

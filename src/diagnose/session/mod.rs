@@ -91,7 +91,7 @@ fn add_lost<'c>(scene: &Scene<'c>, findings: &'c [FindingRecord], attempts: &mut
     for finding in findings.iter().filter(|f| f.kind == Kind::DnsBlocked && f.is_claim()).take(LOST) {
         let (Some(client), Some(host)) = (finding.src_ip, &finding.host) else { continue };
         let is_relay = scene.base.catalogue.look_up(host).class == crate::event::Class::Relay;
-        if !is_relay || !scene.cases.clients.get(&client).is_some_and(|known| known.logs_in) {
+        if !is_relay || !scene.cases.client(client).is_some_and(|known| known.logs_in) {
             continue;
         }
         let near = |a: &&mut Attempt<'_>| {

@@ -1,5 +1,6 @@
 //! An attempt in words: its steps in the order in which the vendor's software goes about them, and the story of it.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -7,7 +8,7 @@ use super::Attempt;
 use super::flow::{Cited, Side, Stream, Trial};
 use crate::classify::catalogue::ProductId;
 use crate::diagnose::bandwidth::nearest;
-use crate::diagnose::p2p::{Told, is_symmetric, mappings, vendor_stun};
+use crate::diagnose::p2p::{Mappings, Told, is_symmetric, mappings, vendor_stun};
 use crate::diagnose::product;
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::Case;
@@ -22,10 +23,10 @@ const LATEST: usize = 64;
 pub struct Teller<'a> {
     scene: &'a Scene<'a>,
     cited: &'a Cited<'a>,
-    mappings: BTreeMap<(IpAddr, u16), Vec<Told<'a>>>,
+    mappings: Mappings<'a>,
     /// What each host asked the vendor's STUN server, in the order of asking.
     asked: BTreeMap<IpAddr, Vec<&'a Case>>,
-    product: ProductId,
+    product: OnceCell<ProductId>,
 }
 
 /// What carried an attempt's video.
@@ -40,8 +41,7 @@ impl<'a> Teller<'a> {
         for case in vendor_stun(scene) {
             asked.entry(case.orig.0).or_default().push(case);
         }
-        let product = product::told(scene).unwrap_or(product::ASSUMED);
-        Teller { scene, cited, mappings: mappings(scene), asked, product }
+        Teller { scene, cited, mappings: mappings(scene), asked, product: OnceCell::new() }
     }
 
     /// The record of an attempt.
@@ -49,7 +49,8 @@ impl<'a> Teller<'a> {
         let steps = self.steps(attempt);
         let carried = carried(attempt);
         let bit_rate = carried.as_ref().and_then(|carried| carried.bit_rate);
-        let table = bit_rate.and_then(|rate| nearest(self.scene, self.product, rate));
+        let product = || *self.product.get_or_init(|| product::told(self.scene).unwrap_or(product::ASSUMED));
+        let table = bit_rate.and_then(|rate| nearest(self.scene, product(), rate));
         let (own, peer) = (Some(attempt.own), attempt.other.or(attempt.peer));
         let (client, recorder) = if attempt.side == Side::Client { (own, peer) } else { (peer, own) };
         let mut record = SessionRecord {

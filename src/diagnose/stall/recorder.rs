@@ -14,8 +14,7 @@ use crate::time::{SECOND, Timestamp, seconds};
 
 /// All that the recorders' side shows, and what a viewer's filter shows outside.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
-    let flows =
-        scene.cases.flows.iter().filter(|case| case.class == Class::Relay && case.established && !case.one_sided);
+    let flows = scene.of_class(Class::Relay).filter(|case| case.established && !case.one_sided);
     let walls = flows.clone().filter_map(|case| closed_window(scene, case));
     let uploads: Vec<&Case> = flows.filter(|case| is_upload(scene, case)).collect();
     walls.chain(cycles(scene, &uploads)).collect()

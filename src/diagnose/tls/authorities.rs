@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::super::draft::Draft;
 use super::super::rules::{Place, RuleId};
 use super::super::scene::Scene;
-use super::{Attempt, TLS13, attempts};
+use super::{Attempt, Attempts, TLS13};
 use crate::engine::case::Direction;
 use crate::event::{FindingRecord, Middlebox};
 
@@ -28,8 +28,7 @@ struct Reason {
 }
 
 /// Names whose certificates are not their own.
-pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
-    let all = attempts(scene);
+pub(super) fn detect(scene: &Scene<'_>, all: &Attempts<'_>) -> Vec<FindingRecord> {
     let issuers = Issuers::of(scene, all.values().flatten());
     let mut found = Vec::new();
     for attempts in all.values() {

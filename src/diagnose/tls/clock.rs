@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::super::draft::Draft;
 use super::super::rules::{Place, RuleId};
 use super::super::scene::Scene;
-use super::{Attempt, attempts};
+use super::{Attempt, Attempts};
 use crate::engine::case::{Case, Direction};
 use crate::engine::learnt::AlertSeen;
 use crate::event::FindingRecord;
@@ -23,18 +23,18 @@ const ZONE: i64 = 900;
 const NANOS: i64 = 1_000_000_000;
 
 /// Clients whose clocks are wrong.
-pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+pub(super) fn detect(scene: &Scene<'_>, attempts: &Attempts<'_>) -> Vec<FindingRecord> {
     let mut found: Vec<FindingRecord> =
-        attempts(scene).values().flatten().filter_map(|attempt| by_certificate(scene, attempt)).collect();
+        attempts.values().flatten().filter_map(|attempt| by_certificate(scene, attempt)).collect();
     found.extend(by_dates(scene));
-    found.extend(scene.system().into_iter().filter_map(|client| by_requests(scene, client)));
+    found.extend(scene.system().iter().filter_map(|client| by_requests(scene, *client)));
     found
 }
 
 /// What a client's requests for the time say that it is, set against the servers' replies or the capture's clock.
 fn by_requests(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
     let tls = &scene.rules.settings.tls;
-    let capture = capture_skew(scene);
+    let capture = scene.cases.skew();
     let skew = |case: &Case| {
         let ntp = case.ntp?;
         let right = ntp.server_ahead.map(|nanos| nanos / NANOS).or(capture).unwrap_or(0);
@@ -66,15 +66,6 @@ fn by_requests(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
     )
 }
 
-/// Seconds by which the capture's own clock is behind, by the dates of servers out there: the middle one, if any.
-fn capture_skew(scene: &Scene<'_>) -> Option<i64> {
-    let out = scene.cases.flows.iter().filter(|case| !case.inside[1]).filter_map(|case| case.http.as_ref());
-    let mut skews: Vec<i64> =
-        out.flat_map(|http| &http.turns).filter_map(|turn| turn.turn.skew.map(i64::from)).collect();
-    skews.sort_unstable();
-    skews.get(skews.len() / 2).copied()
-}
-
 /// A client calls a certificate expired, or not valid yet, that holds at this moment.
 fn by_certificate(scene: &Scene<'_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
     let (alert, by) = attempt.tls.alert?;
@@ -83,7 +74,7 @@ fn by_certificate(scene: &Scene<'_>, attempt: &Attempt<'_>) -> Option<FindingRec
         return None;
     }
     let AlertSeen { seen, .. } = alert;
-    let now = i64::try_from(seen.ts.0 / SECOND).ok()?.saturating_add(capture_skew(scene).unwrap_or(0));
+    let now = i64::try_from(seen.ts.0 / SECOND).ok()?.saturating_add(scene.cases.skew().unwrap_or(0));
     let least = now.saturating_sub(from).min(until.saturating_sub(now));
     if (least as f64) < scene.rules.settings.tls.skew_seconds {
         return None;
@@ -102,12 +93,13 @@ fn by_certificate(scene: &Scene<'_>, attempt: &Attempt<'_>) -> Option<FindingRec
 fn by_dates(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let tls = &scene.rules.settings.tls;
     let mut dated: BTreeMap<IpAddr, Vec<(&Case, i64)>> = BTreeMap::new();
-    for case in scene.cases.flows.iter().filter(|case| case.recorders[1] && case.is_tcp()) {
+    let dating = scene.cases.servers().flat_map(|server| scene.cases.of_server(server));
+    for case in dating.filter(|case| case.recorders[1] && case.is_tcp()) {
         let turns = case.http.iter().flat_map(|http| &http.turns);
         let skews = turns.filter_map(|turn| Some((case, i64::from(turn.turn.skew?))));
         dated.entry(case.resp.0).or_default().extend(skews);
     }
-    let capture = capture_skew(scene);
+    let capture = scene.cases.skew();
     let mut found = Vec::new();
     for (recorder, dates) in &dated {
         let Some((lead, skew)) = dates.first() else { continue };

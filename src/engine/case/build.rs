@@ -1,0 +1,252 @@
+//! Puts flows down as cases, and brings up to date what was put down of them before: of a flow to which nothing happened
+//! since, only what others have taught of it is looked up anew.
+
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+
+use super::{Case, Cases, HttpCase, MAX_CASES, MediaCase, NtpCase, ResetCase, StunCase, TcpCase, TlsCase, TroubleCase};
+use super::{Direction, TurnCase};
+use crate::classify::facts::FlowFacts;
+use crate::classify::host::HostMatch;
+use crate::classify::words::{Flags, Subs};
+use crate::engine::analysis::{Analysis, FlowView};
+use crate::engine::learnt::{Seen, Turn};
+use crate::engine::naming::Naming;
+use crate::event::Class;
+use crate::flow::tcp::Tcp;
+use crate::flow::trouble::Trouble;
+
+impl Analysis {
+    /// Puts down the flows of these hosts; `before`: what was put down of them last.
+    pub(super) fn add_flows(
+        &self,
+        naming: &Naming<'_>,
+        involved: &HashSet<IpAddr, RandomState>,
+        before: Vec<Case>,
+        cases: &mut Cases,
+    ) {
+        let mut views = Vec::with_capacity(before.len());
+        for shard in 0..u32::try_from(self.shards.len()).unwrap_or(0) {
+            for view in self.views_of(shard, naming) {
+                if !involved.contains(&view.orig.0) && !involved.contains(&view.resp.0) || view.dns().is_some() {
+                    continue;
+                }
+                if views.len() >= MAX_CASES {
+                    cases.omitted = cases.omitted.saturating_add(1);
+                } else {
+                    views.push(((view.flow.first_frame, view.id()), view));
+                }
+            }
+        }
+        views.sort_unstable_by_key(|(key, _)| *key);
+        let mut views = views.into_iter().peekable();
+        let mut fresh = Vec::new();
+        let mut flows = before;
+        flows.retain_mut(|case| {
+            while let Some((_, view)) = views.next_if(|(key, _)| *key < case.key()) {
+                fresh.push(view.case(naming));
+            }
+            let view = views.next_if(|(key, _)| *key == case.key());
+            view.inspect(|(_, view)| view.renew(case, naming)).is_some()
+        });
+        fresh.extend(views.map(|(_, view)| view.case(naming)));
+        flows.append(&mut fresh);
+        // two runs in order at the most, and most often one
+        flows.sort_by_key(Case::key);
+        cases.flows = flows;
+    }
+}
+
+impl FlowView<'_> {
+    /// What is known of this flow.
+    pub(in crate::engine) fn case(&self, naming: &Naming<'_>) -> Case {
+        let facts = self.facts();
+        let mut case = self.own_case(&facts, naming);
+        self.teach(&mut case, &facts, naming);
+        case
+    }
+
+    /// Brings up to date what was known of this flow.
+    fn renew(&self, case: &mut Case, naming: &Naming<'_>) {
+        let facts = self.facts();
+        if case.stamp != self.flow.stamp() {
+            *case = self.own_case(&facts, naming);
+        }
+        self.teach(case, &facts, naming);
+    }
+
+    /// Puts down what others have taught of this flow.
+    fn teach(&self, case: &mut Case, facts: &FlowFacts<'_>, naming: &Naming<'_>) {
+        let verdict = self.verdict(facts);
+        (case.class, case.subs, case.flags) = (verdict.class, verdict.subclass, verdict.flags);
+        case.confidence = verdict.confidence_f64();
+        if case.region.as_deref() != verdict.region.as_deref() {
+            case.region = verdict.region.as_deref().map(str::to_owned);
+        }
+        case.via_proxy = verdict.via_proxy.map(|asked| asked.port);
+        case.recorders = [self.orig.0, self.resp.0].map(|ip| naming.roles().role(ip).is_recorder());
+        case.icmp = self.icmp();
+        if !case.carried {
+            case.call(self.told_name(facts, naming), naming);
+        }
+    }
+
+    /// The name that DNS or the user told for the responder.
+    fn told_name<'n>(&self, facts: &FlowFacts<'_>, naming: &'n Naming<'_>) -> Option<&'n str> {
+        let known = naming.knowledge();
+        let found = known.names.told(self.orig.0, self.resp.0, facts.start, facts.end, known.rules);
+        let found = found.or_else(|| known.names.told_others(self.resp.0, facts.start, known.rules));
+        found.map(|found| naming.names.name(found.name))
+    }
+
+    /// What the flow itself has shown.
+    fn own_case(&self, facts: &FlowFacts<'_>, naming: &Naming<'_>) -> Case {
+        let flow = self.flow;
+        let mut case = Case {
+            identity: self.identity(),
+            first_frame: flow.first_frame,
+            last: flow.last,
+            class: Class::Unknown,
+            subs: Subs::NONE,
+            flags: Flags::NONE,
+            confidence: 0.0,
+            region: None,
+            carried: false,
+            host: None,
+            known: HostMatch::NONE,
+            via_proxy: None,
+            proto: flow.proto(),
+            orig: self.orig,
+            resp: self.resp,
+            recorders: [false; 2],
+            inside: [self.orig.0, self.resp.0].map(|ip| naming.base.site.inside(ip)),
+            midstream: facts.midstream,
+            one_sided: facts.one_sided,
+            cut: facts.cut,
+            established: facts.established,
+            pkts: facts.pkts,
+            bytes: facts.bytes,
+            payload: facts.payload,
+            duplicates: u64::from(flow.duplicates),
+            ttl: flow.oriented(flow.ttl),
+            vlan: flow.vlan,
+            icmp: None,
+            tcp: self.connection().map(|tcp| self.tcp_case(&tcp)),
+            tls: self.tls_case(),
+            http: self.http_case(),
+            stun: self.stun_case(),
+            ntp: self.ntp().map(|ntp| NtpCase { client_ahead: ntp.client_ahead, server_ahead: ntp.server_ahead }),
+            router: self.router().copied(),
+            media: self.media().map(|media| MediaCase {
+                dtls: media.dtls != 0,
+                sctp: media.detail.as_ref().is_some_and(|d| d.sctp != 0),
+                rtp: media.rtp,
+                datagrams: media.datagrams,
+                sent: flow.oriented(media.sent),
+                last: flow.oriented(media.last),
+            }),
+            stamp: flow.stamp(),
+        };
+        if let Some(seen) = facts.carried() {
+            case.carried = true;
+            case.call(Some(&seen.name.to_ascii_lowercase()), naming);
+        }
+        case
+    }
+
+    fn direction(&self, second: bool) -> Direction {
+        crate::engine::learn::direction(second, self.flow.flipped())
+    }
+
+    fn tcp_case(&self, tcp: &Tcp) -> TcpCase {
+        let flow = self.flow;
+        let begun = flow.begun();
+        let [first, other] = [0, 1].map(|side| tcp.bursts(side, begun));
+        let by = |side: u8| self.direction(side == 1);
+        let [begins, other_begins] = tcp.begins();
+        let trouble = tcp.log.troubles().map_or([TroubleCase::default(); 2], |[first, other]| {
+            [trouble(first, begins), trouble(other, other_begins)]
+        });
+        let rates = tcp.rates(begun, &self.naming.base.thresholds);
+        TcpCase {
+            state: tcp.conn_state(flow.flipped(), flow.payload != [0, 0]),
+            rtt_min: tcp.rtt.min(),
+            rtt_p25: tcp.rtt.p25(),
+            rtt_p50: tcp.rtt.p50(),
+            rtt_p95: tcp.rtt.p95(),
+            fin_by: tcp.fin_by.map(by),
+            rst_by: tcp.rst_by.map(by),
+            reset: tcp.log.reset.as_deref().map(|reset| ResetCase {
+                seen: Seen { ts: reset.ts, frame: reset.frame },
+                by: self.direction(reset.second),
+                ttl: reset.ttl,
+            }),
+            mss: flow.oriented(tcp.mss()),
+            trouble: flow.oriented(trouble),
+            bursts: if flow.flipped() { [other, first] } else { [first, other] },
+            turns: flow.oriented(tcp.turns()),
+            unacknowledged: flow.oriented(tcp.unacknowledged()),
+            video_windows: flow.oriented(rates.video),
+        }
+    }
+
+    fn tls_case(&self) -> Option<TlsCase> {
+        let tls = self.tls()?;
+        let leaf = tls.detail.as_ref().and_then(|d| d.certificate.as_deref()).map(|known| &known.leaf);
+        Some(TlsCase {
+            hello_frame: tls.hello_frame,
+            version: tls.version,
+            cipher: tls.cipher,
+            resumed: tls.resumed,
+            ech: tls.ech.may_hide_a_name(),
+            dtls: tls.dtls,
+            alert: tls.alert.as_deref().map(|alert| (*alert, self.direction(alert.second))),
+            flight: tls.flight.as_deref().copied(),
+            issuer: leaf.map(|leaf| leaf.issuer.to_string()),
+            subject: leaf.map(|leaf| leaf.subject.to_string()),
+            valid: leaf.map(|leaf| [leaf.not_before, leaf.not_after]),
+        })
+    }
+
+    fn http_case(&self) -> Option<HttpCase> {
+        let http = self.http()?;
+        let text = |name: u32| (name != 0).then(|| self.text(name).to_owned());
+        let turn = |turn: &Turn| TurnCase { turn: *turn, via: text(turn.via), server: text(turn.server) };
+        let turns = http.turns.iter().map(turn).collect();
+        Some(HttpCase { turns, message_http: (http.message_http != 0).then_some(http.message_http) })
+    }
+
+    fn stun_case(&self) -> Option<StunCase> {
+        let stun = self.stun()?;
+        let mapped = stun.mapped.iter().map(|mapped| (mapped.told(), self.direction(mapped.side == 1)));
+        Some(StunCase {
+            frame: stun.frame,
+            ice: stun.ice,
+            turn: stun.turn || stun.channel_data > 0,
+            requests: self.flow.oriented(stun.requests),
+            success: self.flow.oriented(stun.success),
+            last: self.flow.oriented(stun.last),
+            mapped: mapped.collect(),
+        })
+    }
+}
+
+/// What went wrong with the data of a side whose first byte has the sequence number `begins`.
+fn trouble(known: &Trouble, begins: Option<u32>) -> TroubleCase {
+    let still = known.standstill.as_deref();
+    TroubleCase {
+        retransmissions: known.retransmissions,
+        out_of_order: known.out_of_order,
+        resent: known.resent,
+        zero_windows: known.zero_windows,
+        window_full: known.window_full,
+        missed: known.missed,
+        repeated: still.map(|s| s.repeated).unwrap_or_default(),
+        repeated_at: still.zip(begins).map(|(s, begins)| s.repeated.seq.wrapping_sub(begins)),
+        first_repeat: still.map(|s| s.first_repeat).unwrap_or_default(),
+        last_repeat: still.map(|s| s.last_repeat).unwrap_or_default(),
+        closed: still.map(|s| s.closed).unwrap_or_default(),
+    }
+}

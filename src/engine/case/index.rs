@@ -1,0 +1,171 @@
+//! Where cases are: by the hosts at their ends, and by class. Put down once, so that no detector need look through all
+//! flows for a few.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::{Case, Cases, is_core};
+use crate::classify::words::Sub;
+use crate::event::Class;
+
+/// What one host has originated.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// The places of its flows, in the order of their first frames.
+    flows: Vec<usize>,
+    /// Those of them whose servers did what they are there for.
+    served: Vec<usize>,
+    /// It logs in, as people do who want to look.
+    pub logs_in: bool,
+    /// It asks for licences or sends video, as recorders do by themselves.
+    pub reports: bool,
+}
+
+/// The places of cases, each list in the order of first frames.
+#[derive(Debug, Default)]
+pub struct Index {
+    clients: HashMap<IpAddr, Client, RandomState>,
+    servers: HashMap<IpAddr, Vec<usize>, RandomState>,
+    /// By the number of the class.
+    classes: [Vec<usize>; Class::ALL.len()],
+    core: Vec<usize>,
+    mapped: Vec<usize>,
+    vain: Vec<usize>,
+    system: BTreeSet<IpAddr>,
+    recorders: BTreeSet<IpAddr>,
+    skew: Option<i64>,
+}
+
+impl Index {
+    fn add(&mut self, at: usize, case: &Case) {
+        let client = self.clients.entry(case.orig.0).or_default();
+        client.flows.push(at);
+        if case.is_served() {
+            client.served.push(at);
+        }
+        client.logs_in |= case.class == Class::Login;
+        self.servers.entry(case.resp.0).or_default().push(at);
+        let core = is_core(case.class, case.subs);
+        client.reports |= case.class == Class::Licensing || core && case.subs.has(Sub::VideoUp);
+        if let Some(of_class) = self.classes.get_mut(case.class as usize) {
+            of_class.push(at);
+        }
+        if core {
+            self.core.push(at);
+            self.system.insert(case.orig.0);
+        }
+        if case.recorders[0] {
+            self.recorders.insert(case.orig.0);
+        }
+        if case.stun.as_ref().is_some_and(|stun| !stun.mapped.is_empty()) {
+            self.mapped.push(at);
+        }
+        if case.is_vain() {
+            self.vain.push(at);
+        }
+    }
+}
+
+impl Cases {
+    /// These cases with their places put down.
+    pub fn indexed(mut self) -> Self {
+        let mut index = Index::default();
+        for (at, case) in self.flows.iter().enumerate() {
+            index.add(at, case);
+        }
+        let asks = self.dns.iter().filter(|dns| is_core(dns.host.class, dns.host.subs));
+        index.system.extend(asks.map(|dns| dns.client));
+        index.skew = skew(&self.flows);
+        self.index = index;
+        self
+    }
+
+    fn at<'c>(&'c self, places: &'c [usize]) -> impl Iterator<Item = &'c Case> + Clone {
+        places.iter().filter_map(|at| self.flows.get(*at))
+    }
+
+    /// What a host has originated.
+    pub fn client(&self, ip: IpAddr) -> Option<&Client> {
+        self.index.clients.get(&ip)
+    }
+
+    /// All hosts that have originated flows, in no telling order.
+    pub fn clients(&self) -> impl Iterator<Item = IpAddr> {
+        self.index.clients.keys().copied()
+    }
+
+    /// The flows that `client` originated.
+    pub fn of_client(&self, client: IpAddr) -> impl Iterator<Item = &Case> + Clone {
+        self.at(self.client(client).map(|client| &client.flows[..]).unwrap_or_default())
+    }
+
+    /// All hosts that flows were originated to, in no telling order.
+    pub fn servers(&self) -> impl Iterator<Item = IpAddr> {
+        self.index.servers.keys().copied()
+    }
+
+    /// The flows that were originated to `server`.
+    pub fn of_server(&self, server: IpAddr) -> impl Iterator<Item = &Case> + Clone {
+        self.at(self.index.servers.get(&server).map(|places| &places[..]).unwrap_or_default())
+    }
+
+    /// Those of a client's flows whose servers did what they are there for.
+    pub fn served(&self, client: IpAddr) -> impl Iterator<Item = &Case> + Clone {
+        self.at(self.client(client).map(|client| &client.served[..]).unwrap_or_default())
+    }
+
+    /// The flows that the originator of `case` began before and after it, itself included, at most `reach` either way.
+    pub fn around(&self, case: &Case, reach: usize) -> impl Iterator<Item = &Case> + Clone {
+        let flows = self.client(case.orig.0).map(|client| &client.flows[..]).unwrap_or_default();
+        let is_before = |at: &usize| self.flows.get(*at).is_some_and(|other| other.first_frame < case.first_frame);
+        let own = flows.partition_point(is_before);
+        let near = flows.get(own.saturating_sub(reach)..).unwrap_or_default();
+        self.at(near.get(..reach.saturating_mul(2)).unwrap_or(near))
+    }
+
+    /// The flows of a class.
+    pub fn of_class(&self, class: Class) -> impl Iterator<Item = &Case> + Clone {
+        self.at(self.index.classes.get(class as usize).map(|places| &places[..]).unwrap_or_default())
+    }
+
+    /// The flows to the vendor's own services.
+    pub fn core(&self) -> impl Iterator<Item = &Case> + Clone {
+        self.at(&self.index.core)
+    }
+
+    /// The flows in which STUN told an end its address outside.
+    pub fn mapped(&self) -> impl Iterator<Item = &Case> + Clone {
+        self.at(&self.index.mapped)
+    }
+
+    /// The TCP connections that were asked for and not made.
+    pub fn vain(&self) -> impl Iterator<Item = &Case> + Clone {
+        self.at(&self.index.vain)
+    }
+
+    /// The hosts of the system: who asks for the vendor's own names, or speaks to them.
+    pub const fn system(&self) -> &BTreeSet<IpAddr> {
+        &self.index.system
+    }
+
+    /// The recorders that have originated flows.
+    pub const fn recorders(&self) -> &BTreeSet<IpAddr> {
+        &self.index.recorders
+    }
+
+    /// Seconds by which the capture's own clock is behind, by the dates of servers out there: the middle one, if any.
+    pub const fn skew(&self) -> Option<i64> {
+        self.index.skew
+    }
+}
+
+fn skew(flows: &[Case]) -> Option<i64> {
+    let out = flows.iter().filter(|case| !case.inside[1]).filter_map(|case| case.http.as_ref());
+    let mut skews: Vec<i64> =
+        out.flat_map(|http| &http.turns).filter_map(|turn| turn.turn.skew.map(i64::from)).collect();
+    skews.sort_unstable();
+    skews.get(skews.len() / 2).copied()
+}

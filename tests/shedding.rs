@@ -1,0 +1,115 @@
+//! Where there is no time to inspect all, the payload of bulk flows is passed over: it is counted, what was written says
+//! so, and whoever replays that sees the same.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use relayscope::capture::recorder::{Plan, Recorder, open_files};
+use relayscope::capture::{Batch, Interface};
+use relayscope::classify::site::Site;
+use relayscope::classify::watch::Watch;
+use relayscope::diagnose::rules::Rules;
+use relayscope::engine::Config;
+use relayscope::engine::naming::KnowledgeBase;
+use relayscope::monitor::{Losses, Monitor, Options, Settings};
+use relayscope::present::ndjson::Ndjson;
+use relayscope::source::{Chunk, Fill, Source};
+use serde_json::Value;
+
+fn capture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/first-view.pcapng")
+}
+
+/// The frames of the capture, so many at a time.
+fn batches(count: usize) -> Vec<Batch> {
+    let (mut source, mut chunk) = (Source::open(&[capture()], 1 << 18), Chunk::default());
+    let mut batches = vec![Batch::default()];
+    while source.fill(&mut chunk) == Fill::More {
+        for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
+            if batches.last().is_none_or(|batch| batch.from.len() >= count) {
+                batches.push(Batch::default());
+            }
+            assert!(batches.last_mut().unwrap().push(&frame, 0));
+        }
+    }
+    batches
+}
+
+/// What a monitor tells of what `give` gives it.
+fn told(give: impl FnOnce(&mut Monitor<'_>, &mut Ndjson<Vec<u8>>)) -> Vec<Value> {
+    let base = KnowledgeBase::new(None, Site::default()).unwrap();
+    let rules = Rules::embedded().unwrap();
+    let flow = relayscope::flow::Config { rates: base.thresholds, ..Default::default() };
+    let config = Config { flow, records: true, watch: Watch::of(&base.catalogue).into(), ..Config::default() };
+    let settings = Settings::embedded().unwrap();
+    let options = Options { filter: None, diagnose: true, settings, max_memory: None };
+    let mut monitor = Monitor::new(&config, &base, &rules, options);
+    let mut sink = Ndjson::new(Vec::new());
+    give(&mut monitor, &mut sink);
+    monitor.lose(Losses { kernel_drops: Some(0), interface_drops: Some(0), ..Losses::default() });
+    monitor.finish(&mut sink).unwrap();
+    let told = sink.finish().unwrap();
+    told.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect()
+}
+
+fn of_live(batches: &[Batch]) -> Vec<Value> {
+    told(|monitor, sink| {
+        for batch in batches {
+            monitor.shed(batch.sheds);
+            monitor.chunk(&batch.chunk, sink).unwrap();
+        }
+    })
+}
+
+/// The lines that must be the same whenever the same packets are looked at.
+fn records(told: &[Value]) -> Vec<&Value> {
+    told.iter().filter(|line| ["flow", "finding", "session"].contains(&line["event_type"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn what_was_passed_over_is_counted_and_passed_over_again() {
+    let mut batches = batches(40);
+    let whole = of_live(&batches);
+    // the first frames, and some in between
+    for (n, batch) in batches.iter_mut().enumerate() {
+        batch.sheds = n % 5 != 4;
+    }
+    let live = of_live(&batches);
+    let last = |told: &[Value], kind: &str| told.iter().rfind(|line| line["event_type"] == kind).unwrap().clone();
+    let (stats, before) = (last(&live, "stats"), last(&whole, "stats"));
+    let shed = stats["shed_packets"].as_u64().unwrap();
+    assert!(shed > 100 && before["shed_packets"] == 0, "{stats}");
+    assert_eq!(last(&live, "capture_quality")["shed_packets"], shed);
+    assert_eq!((&stats["frames"], &stats["bytes"]), (&before["frames"], &before["bytes"]));
+    let counts = |told: &[Value]| {
+        let flows = told.iter().filter(|line| line["event_type"] == "flow");
+        flows.map(|flow| [flow["flow"].clone(), flow["tcp"].clone(), flow["tls"]["sni"].clone()]).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&live), counts(&whole), "whatever is passed over, counters and names are what they were");
+
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan { path: folder.path().join("kept.pcapng"), every_bytes: Some(300_000), ..Plan::default() };
+    let interface = Interface { name: "eth1".to_owned(), link: 1, snaplen: 0, filter: None };
+    let mut recorder = Recorder::new(plan, &[interface], open_files());
+    batches.iter().for_each(|batch| recorder.batch(batch, &[]));
+    recorder.finish(batches.last().unwrap().chunk.frames.last().unwrap().ts);
+    for chunk_bytes in [1 << 9, 1 << 18] {
+        let replayed = told(|monitor, sink| {
+            let mut source = Source::open(&[folder.path().to_owned()], chunk_bytes);
+            let mut chunk = Chunk::default();
+            while source.fill(&mut chunk) == Fill::More {
+                monitor.shed(source.sheds());
+                monitor.chunk(&chunk, sink).unwrap();
+            }
+            assert!(source.take_problems().next().is_none());
+        });
+        assert_eq!(records(&replayed), records(&live));
+        assert_eq!(last(&replayed, "stats")["shed_packets"], shed);
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relayscope"));
+    let output = command.args(["replay", "--no-tui", "-q"]).arg(folder.path()).output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(last(&lines, "stats")["shed_packets"], shed);
+    assert_eq!(records(&lines), records(&live));
+}
