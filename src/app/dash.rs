@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::thread::Scope;
 
 use anyhow::{Context, Result};
 
@@ -80,19 +81,20 @@ fn speaks_utf8(env: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
 }
 
 /// What the dashboard asks for while captures are played.
-struct Replay<'a> {
+struct Replay<'s, 'a> {
     orders: Sender<Order>,
     rules: &'a Rules,
-    errands: Errands,
+    errands: Errands<'a>,
+    scope: &'s Scope<'s, 'a>,
 }
 
-impl World for Replay<'_> {
+impl World for Replay<'_, '_> {
     fn perform(&mut self, effect: Effect, dash: &Dash, teller: &Teller) {
         let begun = dash.snapshot.quality.first.unwrap_or_default();
         match effect {
             Effect::Play(play) => _ = self.orders.send(Order::Play(play)),
-            Effect::Carve(flows, what) => self.errands.carve(&flows, &what, begun, teller),
-            Effect::Report => self.errands.report(begun, teller),
+            Effect::Carve(flows, what) => self.errands.carve(self.scope, &flows, &what, begun),
+            Effect::Report => self.errands.report(self.scope, begun),
             effect => at_hand(effect, self.rules, dash, teller),
         }
     }
@@ -136,13 +138,16 @@ pub(super) fn replay(opening: &Opening<'_>) -> Result<Exit> {
             dash.set_filter(filter);
         }
         let (orders, ordered) = channel();
-        let mut world = Replay { orders, rules: &rules, errands: Errands::new(&opening.paths, judge) };
+        let errands = Errands::new(given, teller.clone());
+        let mut world = Replay { orders, rules: &rules, errands: errands.clone(), scope };
         std::thread::Builder::new()
             .name("player".to_owned())
             .spawn_scoped(scope, move || player.play(&ordered))
             .context("no thread can be had to read with")?;
         let mouse = takes_mouse(opening.screen, &settings);
-        let stopped = screen::run(&mut dash, mouse, &teller, &happenings, &mut world)?;
+        let stopped = screen::run(&mut dash, mouse, &teller, &happenings, &mut world);
+        errands.finish(!matches!(stopped, Ok(false)), &happenings);
+        let stopped = stopped?;
         Ok(if stopped { Exit::Interrupted } else { Exit::Fine })
     })
 }

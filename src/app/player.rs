@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::page::can_be_read_again;
 use super::publish::{Publisher, REFRESH, SPARE, clock, source_name};
 use super::screen::Teller;
 use crate::dash::detail::Detail;
@@ -23,6 +22,7 @@ use crate::engine::naming::KnowledgeBase;
 use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, Stats};
 use crate::evidence::ladder::Step;
 use crate::evidence::{Watcher, wanted};
+use crate::handover::can_be_read_again;
 use crate::monitor::{Losses, Monitor, Options, Settings, Sink};
 use crate::source::{CHUNK_BYTES, Chunk, Fill, Problem, Source};
 use crate::time::{SECOND, Timestamp};
@@ -481,10 +481,11 @@ impl<'a> Player<'a> {
         let mut watcher = Watcher::new(flows, HashMap::from([(flow, frames)]));
         let mut source = Source::open(self.given.paths, CHUNK_BYTES);
         let mut chunk = Chunk::default();
-        let until = clock() + CLIMB;
+        let (until, mut number) = (clock() + CLIMB, 0);
         'all: while clock() < until && source.fill(&mut chunk) == Fill::More {
             for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
-                if !watcher.frame(&frame) {
+                number += 1;
+                if !watcher.frame(number, &frame) {
                     break 'all;
                 }
             }

@@ -52,7 +52,7 @@ use crate::time::Timestamp;
 
 use analysis::{Analysis, FlowAt};
 pub use compact::Keep;
-use front::{Front, Place, Sink, Work};
+use front::{Front, Place, Sink, Sketch, Work};
 use shard::Shard;
 
 /// What a run is asked for.
@@ -134,6 +134,11 @@ impl Engine {
             }
         }
         self.flush(frame_at);
+    }
+
+    /// How many frames were taken, and the flows of those since this was last asked.
+    pub fn since(&mut self) -> (u64, Sketch) {
+        (self.front.totals.frames, std::mem::take(&mut self.front.flows))
     }
 
     /// Takes one frame.

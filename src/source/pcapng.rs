@@ -146,6 +146,8 @@ pub(super) struct Sections {
     notes: Vec<(u64, Damage)>,
     noted: u64,
     bare: bool,
+    /// How many sections and interfaces there were.
+    changes: u64,
 }
 
 /// What a packet block says of its frame.
@@ -169,6 +171,7 @@ impl Sections {
             notes: Vec::new(),
             noted: 0,
             bare: true,
+            changes: 0,
         }
     }
 
@@ -180,6 +183,11 @@ impl Sections {
     /// Whether no interface was described yet.
     pub(super) const fn is_bare(&self) -> bool {
         self.bare
+    }
+
+    /// How often what blocks are read by has changed.
+    pub(super) const fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How many oddities were not told one by one.
@@ -271,6 +279,7 @@ impl Sections {
             return Err(Stop::Bad(Damage::SectionVersion { major, minor }));
         }
         self.settle(facts, true);
+        self.changes = self.changes.saturating_add(1);
         self.interfaces.clear();
         self.order = order;
         Ok(())
@@ -294,6 +303,7 @@ impl Sections {
         self.bare = false;
         let link = LinkType(link);
         let (frames, interface_drops, kernel_drops, end) = (0, None, None, None);
+        self.changes = self.changes.saturating_add(1);
         self.interfaces.push(Interface { link, snaplen, ticks, offset, frames, interface_drops, kernel_drops, end });
         Some(())
     }

@@ -176,6 +176,18 @@ impl Raw {
         }
     }
 
+    /// Whether it can be read from any place: a file that is not packed.
+    pub(super) const fn is_seekable(&self) -> bool {
+        matches!(self.bytes, Bytes::File { .. })
+    }
+
+    /// Goes on reading at `at`, in bytes from where reading began; of a file alone.
+    pub(super) fn go_on_at(&mut self, at: u64) {
+        if let Bytes::File { offset, .. } = &mut self.bytes {
+            *offset = self.first.saturating_add(at);
+        }
+    }
+
     fn count(&mut self, n: usize) -> Got {
         if let Bytes::Unpacked { unpacked, .. } = &mut self.bytes {
             *unpacked = unpacked.saturating_add(n as u64);

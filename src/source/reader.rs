@@ -167,6 +167,25 @@ impl CaptureReader {
         &self.facts
     }
 
+    /// Where the next record begins, in bytes, and how often what records are read by has changed so far; nothing where
+    /// reading cannot begin there, which takes a file that is not packed.
+    pub(super) fn place(&self) -> Option<(u64, u64)> {
+        let changes = match &self.format {
+            Format::Pcap(_) => 0,
+            Format::Pcapng(sections) => sections.changes(),
+        };
+        let whole = self.raw.is_seekable() && !self.ended && self.end.is_none() && self.skip == 0;
+        whole.then_some((self.offset, changes))
+    }
+
+    /// Goes on with the record that begins at `offset`.
+    pub(super) fn go_on_at(&mut self, offset: u64) {
+        self.tail.clear();
+        self.need = 0;
+        self.offset = offset;
+        self.raw.go_on_at(offset);
+    }
+
     /// The warnings since the last call.
     pub fn take_warnings(&mut self) -> std::vec::Drain<'_, Warning> {
         self.warnings.drain(..)
