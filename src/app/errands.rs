@@ -16,6 +16,7 @@ use super::screen::{self, Happening, Teller};
 use super::{default_threads, in_words};
 use crate::dash::theme::Role;
 use crate::dash::update::Action;
+use crate::engine::naming::KnowledgeBase;
 use crate::event::Rfc3339;
 use crate::handover::carve::Treatment;
 use crate::handover::{Attention, Read, can_be_read_again};
@@ -50,6 +51,8 @@ impl Display for Errand {
 #[derive(Clone)]
 pub(super) struct Errands<'a> {
     given: Given<'a>,
+    /// What they are judged by.
+    base: Arc<KnowledgeBase>,
     teller: Teller,
     /// Nothing more is to be written.
     stop: Arc<AtomicBool>,
@@ -58,8 +61,13 @@ pub(super) struct Errands<'a> {
 
 impl<'a> Errands<'a> {
     /// For these captures; what comes of an errand is told to `teller`.
-    pub(super) fn new(given: Given<'a>, teller: Teller) -> Errands<'a> {
-        Errands { given, teller, stop: Arc::default(), under_way: Arc::default() }
+    pub(super) fn new(given: Given<'a>, base: Arc<KnowledgeBase>, teller: Teller) -> Errands<'a> {
+        Errands { given, base, teller, stop: Arc::default(), under_way: Arc::default() }
+    }
+
+    /// What is written from now on is judged by this.
+    pub(super) fn judge_by(&mut self, base: Arc<KnowledgeBase>) {
+        self.base = base;
     }
 
     /// Writes the report, and says where it is.
@@ -98,7 +106,7 @@ impl<'a> Errands<'a> {
 
     /// Reads the captures, and writes what is wanted of them.
     fn run(&self, errand: &Errand, output: &Path) -> Result<()> {
-        let Given { paths, config, base, rules } = self.given;
+        let (Given { paths, config, rules, .. }, base) = (self.given, &*self.base);
         let step = AtomicU64::new(0);
         let progress = |progress: &Progress| self.tell(errand, progress, &step);
         let say = |text: &str| screen::say(&self.teller, Role::Warning, text.to_owned());
@@ -138,7 +146,7 @@ impl<'a> Errands<'a> {
         let waited = self.under_way.load(Ordering::SeqCst) > 0 && !give_up;
         while self.under_way.load(Ordering::SeqCst) > 0 {
             match happenings.recv() {
-                Ok(Happening::Action(Action::Say(_, text))) if waited => super::say(&text),
+                Ok(Happening::Action(Action::Say(Role::Ok | Role::Error, text))) if waited => super::say(&text),
                 Ok(Happening::Stop) | Err(_) => self.stop.store(true, Ordering::Relaxed),
                 Ok(_) => {}
             }

@@ -82,7 +82,7 @@ impl Sketch {
 }
 
 /// The front's state.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Front {
     secret: u64,
     /// What was seen so far.

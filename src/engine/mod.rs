@@ -74,7 +74,7 @@ pub struct Config {
 const GROUP: usize = 32;
 
 /// The engine, whole, for one thread.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     front: Front,
     analysis: Analysis,
@@ -82,7 +82,7 @@ pub struct Engine {
 }
 
 /// Packets that were decoded and not yet worked on.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Group {
     /// Work with its shard; the first `used` of them count.
     work: Vec<(usize, Work)>,

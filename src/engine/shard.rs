@@ -29,7 +29,7 @@ mod phase {
 const RECORD_SEGMENTS: u8 = 48;
 
 /// One shard.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Shard {
     /// Its flows.
     pub table: Table,

@@ -19,6 +19,7 @@ const PEEK_CHUNK: usize = 4 << 10;
 const PEEK_READS: usize = 256;
 
 /// One input that can be read.
+#[derive(Clone)]
 struct Input {
     path: PathBuf,
     /// In bytes; None of a pipe.
@@ -107,6 +108,27 @@ impl Source {
                 }
             }
         }
+    }
+
+    /// Another that goes on from here by itself and gives the same; nothing where that cannot be, as of a pipe, and while
+    /// there are problems that were not taken.
+    pub fn fork(&self) -> Option<Source> {
+        if !self.problems.is_empty() {
+            return None;
+        }
+        let current = match &self.current {
+            Some((input, reader)) => Some((input.clone(), reader.fork()?)),
+            None => None,
+        };
+        Some(Source {
+            waiting: self.waiting.iter().map(|input| input.size.map(|_| input.clone())).collect::<Option<_>>()?,
+            current,
+            chunk_bytes: self.chunk_bytes,
+            facts: self.facts.clone(),
+            problems: Vec::new(),
+            bytes_done: self.bytes_done,
+            progress: self.progress,
+        })
     }
 
     /// Where reading stands; nothing where it could not go on from, which takes a file that is not packed.

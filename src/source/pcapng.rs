@@ -137,7 +137,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The state of reading one pcapng file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sections {
     order: Order,
     interfaces: Vec<Interface>,

@@ -12,6 +12,7 @@ use super::{Chunk, Damage, Facts, Fill, FrameRef, SourceError, Warning};
 /// The smallest chunk that can be asked for, in bytes.
 const MIN_CHUNK: usize = 64;
 
+#[derive(Clone)]
 enum Format {
     Pcap(Header),
     Pcapng(Sections),
@@ -165,6 +166,27 @@ impl CaptureReader {
     /// What the capture says of itself, as far as it is read.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Another that goes on from here by itself; nothing of a pipe, of what is packed, and of what has ended.
+    pub(super) fn fork(&self) -> Option<CaptureReader> {
+        if self.ended || self.end.is_some() {
+            return None;
+        }
+        Some(CaptureReader {
+            path: Arc::clone(&self.path),
+            raw: self.raw.fork()?,
+            format: self.format.clone(),
+            chunk_bytes: self.chunk_bytes,
+            tail: self.tail.clone(),
+            need: self.need,
+            skip: self.skip,
+            offset: self.offset,
+            end: None,
+            ended: false,
+            facts: self.facts.clone(),
+            warnings: self.warnings.clone(),
+        })
     }
 
     /// Where the next record begins, in bytes, and how often what records are read by has changed so far; nothing where
