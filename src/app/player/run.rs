@@ -16,7 +16,7 @@ const MARKS_MAX: usize = 1000;
 /// How many bytes of captures are read at least from one place that is kept to the next.
 const SPACING: u64 = 32 << 20;
 /// The most that places may hold, in bytes.
-const PLACES_HOLD: usize = 256 << 20;
+const PLACES_HOLD: usize = 512 << 20;
 
 /// Notes when claims are raised; all else the dashboard looks at by itself.
 #[derive(Clone, Default)]
@@ -74,6 +74,8 @@ struct Place<'a> {
 struct Places<'a> {
     kept: Vec<Place<'a>>,
     spacing: u64,
+    /// How many bytes are read when the next is due.
+    due: u64,
 }
 
 impl Places<'_> {
@@ -118,7 +120,7 @@ impl<'a> Run<'a> {
             raised: Raised::default(),
             warnings: Vec::new(),
             failed: None,
-            places: Places { kept: Vec::new(), spacing: SPACING },
+            places: Places { kept: Vec::new(), spacing: SPACING, due: SPACING },
         }
     }
 
@@ -142,14 +144,15 @@ impl<'a> Run<'a> {
 
     /// Keeps this place, between two chunks, if it is time to.
     fn keep(&mut self) {
-        let read = |source: &Source| source.progress().bytes_read;
-        let last = self.places.kept.last().map_or(0, |place| read(&place.source));
-        if read(&self.source) < last.saturating_add(self.places.spacing) {
+        let read = self.source.progress().bytes_read;
+        if read < self.places.due {
             return;
         }
+        // to count what is held takes its time, so it is not done for every chunk
+        self.places.due = read.saturating_add(self.places.spacing);
         let held = self.monitor.held();
-        // one that leaves no room for others is not worth what it takes to make
-        if held > PLACES_HOLD / 4 {
+        // one that leaves no room for another is not worth what it takes to make
+        if held > PLACES_HOLD / 2 {
             return;
         }
         let Some(source) = self.source.fork() else { return };
