@@ -1,6 +1,8 @@
-//! Draws the picture of the dashboard that README shows: `cargo run --example picture > docs/dashboard.svg`.
+//! Draws what README shows of the dashboard: `cargo run --example picture > docs/dashboard.svg` a frame of it, and
+//! `cargo run --example picture -- run > docs/run.svg` a run from the verdict to the report.
 //!
-//! It is a real frame: a capture of this repository is analysed, and what the screen would hold is drawn as SVG.
+//! The frames are real: a capture of this repository is analysed, keys are pressed, and what the screen would hold is
+//! drawn as SVG.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -17,7 +19,8 @@ use relayscope::dash::draw::draw;
 use relayscope::dash::snapshot::Phase;
 use relayscope::dash::state::Dash;
 use relayscope::dash::take::{Look, take};
-use relayscope::dash::theme::{Depth, Palette, Theme};
+use relayscope::dash::theme::{Depth, Palette, Role, Theme};
+use relayscope::dash::update::{Action, Effect};
 use relayscope::diagnose::rules::Rules;
 use relayscope::diagnose::scene::Scene;
 use relayscope::diagnose::{capture, diagnose};
@@ -30,14 +33,19 @@ const CAPTURE: &str = "captures/holds/hold-chunked-viewer.pcapng.zst";
 const SIZE: (u16, u16) = (110, 30);
 /// A cell, in pixels.
 const CELL: (f64, f64) = (8.4, 18.0);
+/// How long each frame of a run is shown, in seconds.
+const SHOWN: usize = 4;
+/// A run: the keys of each step, and what they are for.
+const RUN: [(&str, &str); 6] = [
+    ("", "The verdict: what is wrong, how sure that is, who must act"),
+    ("enter", "Enter: the evidence, frame by frame"),
+    ("enter", "Enter: the flows that it is about, by a filter"),
+    ("enter tab", "Enter, Tab: more of one of them"),
+    ("w", "w: its packets, written to a capture file"),
+    ("r", "r: the report for whoever owns the firewall"),
+];
 
 fn main() {
-    let mut buffer = Buffer::empty(Rect::new(0, 0, SIZE.0, SIZE.1));
-    draw(&screen(), &mut buffer);
-    print!("{}", svg(&buffer));
-}
-
-fn screen() -> Dash {
     let base = KnowledgeBase::new(None, Site::default()).expect("the embedded knowledge");
     let rules = Rules::embedded().expect("the embedded rules");
     let config = Config { records: true, watch: Arc::new(Watch::of(&base.catalogue)), ..Config::default() };
@@ -49,34 +57,90 @@ fn screen() -> Dash {
     let naming = outcome.analysis.name(&base);
     let cases = outcome.analysis.cases(&naming);
     let diagnosis = diagnose(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality });
-    let mut snapshot = take(&Look {
-        analysis: &outcome.analysis,
-        naming: &naming,
-        diagnosis: &diagnosis,
-        quality: &quality,
-        stats: &outcome.analysis.stats(),
-        now: outcome.analysis.totals.last,
-        wanted: None,
-    });
-    snapshot.phase = Phase::Ended;
-    snapshot.source = "site.pcapng".to_owned();
+    let snapshot = |wanted: Option<u64>| {
+        let mut snapshot = take(&Look {
+            analysis: &outcome.analysis,
+            naming: &naming,
+            diagnosis: &diagnosis,
+            quality: &quality,
+            stats: &outcome.analysis.stats(),
+            now: outcome.analysis.totals.last,
+            wanted,
+        });
+        snapshot.phase = Phase::Ended;
+        snapshot.source = "site.pcapng".to_owned();
+        Arc::new(snapshot)
+    };
     let theme = Theme { palette: Palette::Muted, depth: Depth::True, ascii: false };
-    let mut dash = Dash::new(Arc::new(snapshot), theme, true);
+    let mut dash = Dash::new(snapshot(None), theme, true);
     dash.size = SIZE;
-    dash
+    if std::env::args().nth(1).is_none_or(|arg| arg != "run") {
+        return print!("{}", picture(&frame(&dash), 0.0));
+    }
+    let steps: Vec<(String, &str)> = RUN
+        .iter()
+        .map(|(keys, about)| {
+            for key in keys.split_whitespace() {
+                act(&mut dash, key);
+            }
+            dash.update(Action::Publish(snapshot(dash.wanted())));
+            (frame(&dash), *about)
+        })
+        .collect();
+    print!("{}", run(&steps));
 }
 
-/// A buffer as SVG.
-fn svg(buffer: &Buffer) -> String {
-    let (width, height) = (f64::from(SIZE.0) * CELL.0, f64::from(SIZE.1) * CELL.1);
+/// Presses a key; what it asks of the world is said to be done.
+fn act(dash: &mut Dash, key: &str) {
+    let effect = dash.update(Action::Key(key.parse().expect("a key")));
+    let said = match effect {
+        Some(Effect::Carve(_, what)) => format!("the packets: written to 20261125-{what}.pcapng"),
+        Some(Effect::Report) => "the report: written to 20261125-relayscope-report.html".to_owned(),
+        _ => return,
+    };
+    dash.update(Action::Say(Role::Ok, said));
+}
+
+fn frame(dash: &Dash) -> String {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, SIZE.0, SIZE.1));
+    draw(dash, &mut buffer);
+    cells(&buffer)
+}
+
+/// Frames one after the other, each with what it is about beneath.
+fn run(steps: &[(String, &str)]) -> String {
+    let (all, share) = (steps.len() * SHOWN, 100.0 / steps.len() as f64);
     let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {:.0} {:.0}\" role=\"img\" \
+        "<style>.f{{visibility:hidden;animation:f {all}s steps(1) infinite}}.f:first-of-type{{visibility:visible}}\
+         @keyframes f{{0%{{visibility:visible}}{share:.3}%,100%{{visibility:hidden}}}}</style>\n"
+    );
+    let line = 8.0 + f64::from(SIZE.1) * CELL.1 + 20.0;
+    for (at, (frame, about)) in steps.iter().enumerate() {
+        let _ = writeln!(
+            text,
+            "<g class=\"f\" style=\"animation-delay:{}s\">\n{frame}\
+             <text x=\"8\" y=\"{line:.0}\" fill=\"#5fafaf\" font-weight=\"bold\">{about}</text>\n</g>",
+            at * SHOWN
+        );
+    }
+    picture(&text, 24.0)
+}
+
+/// What is drawn, on its ground, with so many pixels more beneath.
+fn picture(drawn: &str, more: f64) -> String {
+    let (width, height) = (f64::from(SIZE.0) * CELL.0 + 16.0, f64::from(SIZE.1) * CELL.1 + 16.0 + more);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" \
          aria-label=\"The dashboard: the verdict on top, then the ways to view, the site and its flows\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"#1c1c1c\"/>\n\
-         <g font-family=\"ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\">\n",
-        width + 16.0,
-        height + 16.0
-    );
+         <g font-family=\"ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\">\n\
+         {drawn}</g>\n</svg>\n"
+    )
+}
+
+/// The cells of a buffer.
+fn cells(buffer: &Buffer) -> String {
+    let mut text = String::new();
     for y in 0..SIZE.1 {
         let mut x = 0;
         while x < SIZE.0 {
@@ -87,7 +151,6 @@ fn svg(buffer: &Buffer) -> String {
             x = end;
         }
     }
-    text.push_str("</g>\n</svg>\n");
     text
 }
 

@@ -9,8 +9,7 @@ mod early;
 mod errands;
 mod legs;
 mod live;
-mod pack;
-mod page;
+mod output;
 mod player;
 mod publish;
 mod replay;
@@ -21,11 +20,11 @@ use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};
@@ -38,19 +37,21 @@ use crate::cli::{self, AnalyzeArgs, BenchArgs, Cli, Command, ConfigArgs, Explain
 use crate::decode::link_name;
 use crate::diagnose;
 use crate::diagnose::rules::Rules;
-use crate::diagnose::scene::Scene;
 use crate::engine;
 use crate::engine::analysis::Analysis;
 use crate::engine::naming::KnowledgeBase;
 use crate::exit::{Exit, Outcome};
+use crate::handover::pack::Pack;
+use crate::handover::{Attention, Read, can_be_read_again};
 use crate::measure::{self, Task};
 use crate::pipeline;
 use crate::present::Format;
-use crate::present::color::{Color, Style};
+use crate::present::color::Color;
 use crate::present::report::{self, Report, Telling};
 use crate::redact::{self, Redactor};
 use crate::source::{self, CHUNK_BYTES, Class, Facts, Problem, Source, SourceError, progress};
 
+use output::{Output, deliver};
 use settings::Settings;
 
 /// How much output is gathered before it is written.
@@ -90,6 +91,44 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
             say(&format!("{error:#}"));
             exit_of(&error)
         }
+    }
+}
+
+/// A line on the terminal that says how far work has come, unless that is not wanted.
+struct Beheld {
+    printer: Option<Mutex<progress::Printer>>,
+}
+
+impl Beheld {
+    fn new(quiet: bool) -> Beheld {
+        Beheld { printer: (!quiet).then(|| Mutex::new(progress::Printer::new())) }
+    }
+
+    fn progress(&self, progress: &source::Progress) {
+        self.with(|printer| printer.update(progress));
+    }
+
+    /// Clears the line, so that something else may be said.
+    fn rest(&self) {
+        self.with(progress::Printer::clear);
+    }
+
+    fn with(&self, act: impl FnOnce(&mut progress::Printer)) {
+        if let Some(printer) = &self.printer {
+            act(&mut printer.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Has work done that is shown here, until `stop` is set.
+    fn attend<T>(&self, stop: &AtomicBool, work: impl FnOnce(Attention<'_>) -> T) -> T {
+        let progress = |progress: &source::Progress| self.progress(progress);
+        let say = |text: &str| {
+            self.rest();
+            say(text);
+        };
+        let done = work(Attention { stop, progress: &progress, say: &say });
+        self.rest();
+        done
     }
 }
 
@@ -226,7 +265,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     if let Some(pack) = &args.pack {
         keep_inputs(Some(pack), paths.iter().chain(&args.judge.site).chain(&args.judge.catalogue).chain(&args.output))?;
         find_folder(Some(pack))?;
-        if !page::can_be_read_again(&paths) {
+        if !can_be_read_again(&paths) {
             return Err(anyhow!("a pack carves captures, and reads them more than once: give files, no pipe"));
         }
     }
@@ -239,19 +278,15 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         args.format() != Format::Summary || args.filter.is_some() || args.pack.is_some() || args.redact.is_some();
     let config = config(&base, whole);
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
-    let mut printer = (!args.common.quiet).then(progress::Printer::new);
+    let beheld = Beheld::new(args.common.quiet);
     let source = Source::open(&paths, CHUNK_BYTES);
     let stop = stop_flag()?;
-    let mut progress = |progress: &source::Progress| {
-        if let Some(printer) = &mut printer {
-            printer.update(progress);
-        }
-    };
+    let mut progress = |progress: &source::Progress| beheld.progress(progress);
     let (mut outcome, output) = match args.max_memory {
         None => (pipeline::run(source, &config, threads, &stop, &mut progress), None),
         Some(most) => early::run(most, source, &config, &base, &stop, args, &mut progress)?,
     };
-    drop(printer);
+    beheld.rest();
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems = std::mem::take(&mut outcome.problems);
     let reports = outcome.facts.frames > 0 || !problems.iter().any(|p| matches!(p, Problem::Error(_)));
@@ -266,51 +301,13 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         exit.note(Exit::Interrupted);
     }
     if reports {
-        let mut quality = outcome.analysis.quality(
-            outcome.facts.links.keys().map(|l| l.0),
-            outcome.facts.kernel_drops,
-            outcome.facts.interface_drops,
-            warnings,
-        );
-        quality.advice = diagnose::capture::advice(&quality, &rules);
-        let files = paths.iter().map(|p| p.display().to_string()).collect();
         let naming = outcome.analysis.name(&base);
-        let diagnosis = (!args.no_diagnose).then(|| {
-            let mut cases = outcome.analysis.cases(&naming);
-            cases.last = outcome.facts.ended(cases.last);
-            diagnose::diagnose(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality })
-        });
-        let report = Report {
-            analysis: &outcome.analysis,
-            naming: &naming,
-            quality,
-            stats: outcome.analysis.stats(),
-            files,
-            filter: args.filter.as_ref(),
-            diagnosis,
-        };
+        let read = Read { paths: &paths, outcome: &outcome, naming: &naming, base: &base, rules: &rules };
+        let report = read.report(warnings, args.filter.as_ref(), !args.no_diagnose);
         let redactor = redactor(args, &report, &base)?;
-        let redactor = redactor.as_ref();
-        let read = carve::Read {
-            paths: &paths,
-            analysis: &outcome.analysis,
-            naming: &naming,
-            base: &base,
-            rules: &rules,
-            facts: &outcome.facts,
-        };
-        if let Some(path) = &args.pack {
-            let (payload, quiet) = (args.keep_payload, args.common.quiet);
-            pack::Pack { read, report: report.clone(), redactor, payload, quiet }.write(path, &stop)?;
-        }
-        let told = match args.page() {
-            Some(markup) => page::page(args, report, &read, redactor, &stop, markup)?,
-            None => {
-                let telling = Telling { redactor, mask: false };
-                let output = output.map_or_else(|| Output::open(args.output.as_deref(), args.common.color()), Ok)?;
-                output.finish(|out, style| report::write_with(out, args.format(), report, style, telling))?
-            }
-        };
+        let told = beheld.attend(&stop, |attention| {
+            hand_over(args, &Work { read, config: &config, report, redactor: redactor.as_ref(), attention }, output)
+        })?;
         if args.judge.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
             exit.note(Exit::Finding);
         }
@@ -321,6 +318,34 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     // the process ends now: giving back millions of small pieces of memory one by one would only take time
     std::mem::forget(outcome);
     Ok(exit.exit())
+}
+
+/// What is written of a capture, and how.
+struct Work<'a> {
+    read: Read<'a>,
+    config: &'a engine::Config,
+    report: Report<'a>,
+    redactor: Option<&'a Redactor>,
+    attention: Attention<'a>,
+}
+
+/// Writes the pack, if one is wanted, and the report; says what that tells of faults.
+fn hand_over(args: &AnalyzeArgs, work: &Work<'_>, output: Option<Output>) -> Result<report::Told> {
+    let Work { read, config, report, redactor, attention } = work;
+    if let Some(path) = &args.pack {
+        let pack =
+            Pack { read: *read, config, report: report.clone(), redactor: *redactor, payload: args.keep_payload };
+        deliver(Some(path), Color::Never, |out, _| pack.write(out, *attention))?;
+    }
+    let (to, color, report) = (args.output.as_deref(), args.common.color(), report.clone());
+    match args.page() {
+        Some(markup) => deliver(to, color, |out, _| read.page(out, report, *redactor, markup, *attention)),
+        None => {
+            let telling = Telling { redactor: *redactor, mask: false };
+            let output = output.map_or_else(|| Output::open(to, color), Ok)?;
+            output.finish(|out, style| report::write_with(out, args.format(), report, style, telling))
+        }
+    }
 }
 
 /// What replaces addresses and names, where that is wanted: with a key of the moment, or of a file.
@@ -502,71 +527,4 @@ fn note_problems(
         lines.push(line);
     }
     lines
-}
-
-/// Writes a report to where it is wanted: standard output, or a file that appears whole or not at all.
-fn deliver<T>(
-    output: Option<&Path>,
-    color: Color,
-    write: impl FnOnce(&mut dyn Write, Style) -> io::Result<T>,
-) -> Result<T> {
-    Output::open(output, color)?.finish(write)
-}
-
-/// Where a report goes.
-struct Output {
-    writer: Box<dyn Write>,
-    style: Style,
-    /// The file that is wanted, and the one that is written until all is well.
-    file: Option<(PathBuf, Option<Partial>)>,
-}
-
-/// A file that is gone unless it is kept.
-struct Partial(PathBuf);
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-impl Output {
-    fn open(output: Option<&Path>, color: Color) -> Result<Output> {
-        let Some(path) = output.filter(|p| *p != Path::new("-")) else {
-            let out = io::stdout();
-            let columns = terminal_size::terminal_size_of(&out).map_or(usize::MAX, |(width, _)| usize::from(width.0));
-            let style = color.style(out.is_terminal(), |name| std::env::var_os(name)).in_columns(columns);
-            let writer = Box::new(BufWriter::with_capacity(OUTPUT_BUFFER, out.lock()));
-            return Ok(Output { writer, style, file: None });
-        };
-        let style = color.style(false, |name| std::env::var_os(name));
-        let mut written = path.to_owned();
-        let mut partial = None;
-        if !fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
-            let mut name = path.as_os_str().to_owned();
-            name.push(format!(".{}.part", std::process::id()));
-            written = PathBuf::from(name);
-            partial = Some(Partial(written.clone()));
-        }
-        let file = fs::File::create(&written).with_context(|| cannot_write(path))?;
-        let writer = Box::new(BufWriter::with_capacity(OUTPUT_BUFFER, file));
-        Ok(Output { writer, style, file: Some((path.to_owned(), partial)) })
-    }
-
-    /// Writes what is to be written, and gives the file its name.
-    fn finish<T>(mut self, write: impl FnOnce(&mut dyn Write, Style) -> io::Result<T>) -> Result<T> {
-        let told = write(&mut self.writer, self.style).and_then(|told| self.writer.flush().map(|()| told));
-        let Some((path, partial)) = self.file else { return told.map_err(Into::into) };
-        let told = told.with_context(|| cannot_write(&path))?;
-        drop(self.writer);
-        if let Some(partial) = partial {
-            fs::rename(&partial.0, &path).with_context(|| cannot_write(&path))?;
-            std::mem::forget(partial);
-        }
-        Ok(told)
-    }
-}
-
-fn cannot_write(path: &Path) -> String {
-    format!("{}: cannot be written", path.display())
 }

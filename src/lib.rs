@@ -18,6 +18,7 @@ pub mod evidence;
 pub mod exit;
 pub mod filter;
 pub mod flow;
+pub mod handover;
 pub mod inspect;
 pub mod legs;
 pub mod measure;

@@ -6,6 +6,8 @@
 //! the same order whatever the number of threads, and the outcome is the same. No lock is taken per packet: threads
 //! meet once per chunk and shard.
 
+mod index;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,6 +20,8 @@ use crate::engine::shard::Shard;
 use crate::engine::{Config, Engine, run_work, shards};
 use crate::flow::key::SHARDS;
 use crate::source::{Chunk, Facts, Fill, Frame, Problem, Progress, Source};
+
+pub use index::{Index, each_frame_near};
 
 /// How many chunks may be under way for each thread: enough to smooth out uneven shards.
 const CHUNKS_PER_THREAD: usize = 4;
@@ -33,6 +37,16 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// It was stopped before its end.
     pub interrupted: bool,
+    /// Where in the files which flows are.
+    pub index: Index,
+}
+
+impl Outcome {
+    /// Of frames that came from no file.
+    pub fn of(analysis: Analysis) -> Outcome {
+        let (facts, problems) = (Facts::default(), Vec::new());
+        Outcome { analysis, facts, problems, interrupted: false, index: Index::default() }
+    }
 }
 
 /// Reads `source` to its end, or until `stop` is set, with `threads` threads. `progress` is told after each chunk.
@@ -79,12 +93,18 @@ fn run_alone(
     progress: &mut (dyn FnMut(&Progress) + Send),
 ) -> Outcome {
     let mut engine = Engine::new(config);
+    let mut index = Index::new(config.secret);
     let mut chunk = Chunk::default();
+    let mut from = source.place();
     while !stop.load(Ordering::Relaxed) && source.fill(&mut chunk) == Fill::More {
         engine.chunk(&chunk);
+        let (frames, flows) = engine.since();
+        let to = source.place();
+        index.note(from, to, frames, flows);
+        from = to;
         progress(&source.progress());
     }
-    outcome(engine.finish(), source, stop)
+    outcome(engine.finish(), source, stop, index)
 }
 
 /// Like [`run`] on one thread, with what is held kept below a ceiling: each flow that goes before its end is given to
@@ -116,12 +136,12 @@ pub fn run_below<E>(
         engine.part(&chunk, from..chunk.frames.len());
         progress(&source.progress());
     }
-    Ok(outcome(engine.finish(), source, stop))
+    Ok(outcome(engine.finish(), source, stop, Index::default()))
 }
 
-fn outcome(analysis: Analysis, mut source: Source, stop: &AtomicBool) -> Outcome {
+fn outcome(analysis: Analysis, mut source: Source, stop: &AtomicBool, index: Index) -> Outcome {
     let problems = source.take_problems().collect();
-    Outcome { analysis, facts: source.facts(), problems, interrupted: stop.load(Ordering::Relaxed) }
+    Outcome { analysis, facts: source.facts(), problems, interrupted: stop.load(Ordering::Relaxed), index }
 }
 
 /// A chunk, decoded: the work of each shard.
@@ -163,6 +183,7 @@ impl Sink for Filling<'_> {
 struct Reader<'a> {
     source: Source,
     front: Front,
+    index: Index,
     progress: &'a mut (dyn FnMut(&Progress) + Send),
     ended: bool,
 }
@@ -174,6 +195,7 @@ impl Reader<'_> {
         work.iter_mut().for_each(Vec::clear);
         datagrams.clear();
         let mut filling = Filling { work, datagrams };
+        let from = self.source.place();
         if stop.load(Ordering::Relaxed) || self.source.fill(chunk) == Fill::End {
             chunk.frames.clear();
             self.front.finish(&mut filling);
@@ -185,6 +207,8 @@ impl Reader<'_> {
                 self.front.frame(&frame, n, &mut filling);
             }
         }
+        let flows = std::mem::take(&mut self.front.flows);
+        self.index.note(from, self.source.place(), self.front.totals.frames, flows);
         (self.progress)(&self.source.progress());
         true
     }
@@ -224,7 +248,8 @@ fn run_many(
     stop: &AtomicBool,
     progress: &mut (dyn FnMut(&Progress) + Send),
 ) -> Outcome {
-    let reader = Reader { source, front: Front::new(config.secret), progress, ended: false };
+    let reader =
+        Reader { source, front: Front::new(config.secret), index: Index::new(config.secret), progress, ended: false };
     let state = State {
         reader: Some(reader),
         queues: (0..SHARDS).map(|_| VecDeque::new()).collect(),
@@ -249,8 +274,8 @@ fn run_many(
     let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
     let shards = shards.into_iter().map(|s| s.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
     match state.reader {
-        Some(Reader { source, front, .. }) => outcome(Analysis::new(front.totals, shards), source, stop),
-        None => outcome(Analysis::new(Default::default(), shards), Source::open(&[], 0), stop),
+        Some(Reader { source, front, index, .. }) => outcome(Analysis::new(front.totals, shards), source, stop, index),
+        None => outcome(Analysis::new(Default::default(), shards), Source::open(&[], 0), stop, Index::default()),
     }
 }
 

@@ -7,9 +7,19 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
 
+use relayscope::classify::site::Site;
+use relayscope::engine::Config;
+use relayscope::engine::naming::KnowledgeBase;
+use relayscope::evidence::wanted;
+use relayscope::pcapng::{Interface, Section, Writer};
+use relayscope::pipeline;
+use relayscope::source::{Chunk, Fill, Frame, LinkType, Source};
+use relayscope::time::Timestamp;
 use serde_json::Value;
 use support::{ACK, PSH, SYN, pcap, tcp};
 use tempfile::TempDir;
@@ -143,7 +153,12 @@ fn a_redacted_pack_tells_no_original() {
     let dir = TempDir::new().unwrap();
     let key = dir.path().join("key");
     fs::write(&key, [7; 64]).unwrap();
-    for name in ["blocks/post-413-recorder", "dns/dns-nxdomain-recorder", "blocks/sni-reset-in-line-recorder"] {
+    for name in [
+        "blocks/post-413-recorder",
+        "dns/dns-nxdomain-recorder",
+        "blocks/sni-reset-in-line-recorder",
+        "filters/privoxy-releases-viewer",
+    ] {
         let capture = captures().join(format!("{name}.pcapng.zst"));
         let pack = dir.path().join("pack.zip");
         let key = ["--redact", "ips,names,macs", "--redact-key", key.to_str().unwrap()];
@@ -157,10 +172,16 @@ fn a_redacted_pack_tells_no_original() {
         files.insert("stdout".to_owned(), out.into_bytes());
         let secrets = secrets(&capture);
         assert!(secrets.len() > 4, "{secrets:?}");
+        let on_the_wire = on_the_wire(&capture, &secrets);
+        assert!(on_the_wire.len() > secrets.len(), "{on_the_wire:?}");
         for (file, bytes) in &files {
             let text = String::from_utf8_lossy(bytes).to_lowercase();
             for secret in &secrets {
                 assert!(!text.contains(secret.as_str()), "{secret} in {file} of {name}");
+            }
+            for secret in &on_the_wire {
+                let found = bytes.windows(secret.len()).any(|window| window.eq_ignore_ascii_case(secret));
+                assert!(!found, "{secret:02x?} in {file} of {name}");
             }
         }
         joins(&files);
@@ -209,6 +230,103 @@ fn secrets(capture: &Path) -> BTreeSet<String> {
         }
     }
     secrets
+}
+
+/// The same as frames carry it: addresses as bytes, labels with their length in front, and the hardware addresses, as
+/// bytes and as text.
+fn on_the_wire(capture: &Path, secrets: &BTreeSet<String>) -> BTreeSet<Vec<u8>> {
+    let mut wire = BTreeSet::new();
+    for secret in secrets {
+        match (secret.parse::<IpAddr>(), secret.strip_suffix('.')) {
+            (Ok(IpAddr::V4(ip)), _) => wire.insert(ip.octets().to_vec()),
+            (Ok(IpAddr::V6(ip)), _) => wire.insert(ip.octets().to_vec()),
+            (_, Some(label)) => wire.insert([&[u8::try_from(label.len()).unwrap()], label.as_bytes()].concat()),
+            _ => panic!("{secret}"),
+        };
+    }
+    each_frame(capture, |frame| {
+        for mac in [&frame.bytes[..6], &frame.bytes[6..12]].into_iter().filter(|mac| mac[0] & 1 == 0 && **mac != [0; 6])
+        {
+            let text: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+            wire.extend([mac.to_vec(), text.join(":").into_bytes(), text.join("-").into_bytes()]);
+        }
+    });
+    wire
+}
+
+fn each_frame(capture: &Path, mut take: impl FnMut(&Frame<'_>)) {
+    let (mut source, mut chunk) = (Source::open(&[capture.to_owned()], 4096), Chunk::default());
+    while source.fill(&mut chunk) == Fill::More {
+        chunk.frames.iter().filter_map(|at| chunk.frame(at)).for_each(|frame| take(&frame));
+    }
+}
+
+/// What is read again leaves out stretches without the flow, and nothing of it.
+#[test]
+fn a_second_look_sees_every_packet_of_a_flow() {
+    const CHUNK: usize = 4096;
+    let dir = TempDir::new().unwrap();
+    // a flow that says something rarely, among many; and an interface that is only described on the way
+    let port = |n: u64| if n % 700 == 350 { 5000 } else { 20_000 + u16::try_from(n % 30).unwrap() };
+    let frame = |n: u64| {
+        let segment = tcp(port(n), 443).seq(u32::try_from(n).unwrap()).flags(ACK).payload(vec![7; 90]);
+        segment.ipv4("192.168.1.50", "198.51.100.10").frame()
+    };
+    let frames: Vec<(u64, Vec<u8>)> = (1..=7000).map(|n| (n * 1_000_000, frame(n))).collect();
+    let plain = dir.path().join("a.pcap");
+    fs::write(&plain, pcap(1, frames.iter().map(|(at, frame)| (*at, &frame[..])))).unwrap();
+    let other = dir.path().join("b.pcapng");
+    fs::write(&other, two_interfaces(&frames)).unwrap();
+    let packed = dir.path().join("c.pcapng.zst");
+    fs::write(&packed, zstd::encode_all(&fs::read(&other).unwrap()[..], 1).unwrap()).unwrap();
+    let (base, stop) = (KnowledgeBase::new(None, Site::default()).unwrap(), AtomicBool::new(false));
+    for (path, skips) in [(&plain, true), (&other, true), (&packed, false)] {
+        for threads in [1, 3] {
+            let paths = [path.clone()];
+            let config = Config { secret: 0x1234_5678_9abc_def1, ..Config::default() };
+            let outcome = pipeline::run(Source::open(&paths, CHUNK), &config, threads, &stop, &mut |_| {});
+            assert_eq!(outcome.facts.frames, 7000);
+            let naming = outcome.analysis.name(&base);
+            let views = outcome.analysis.in_order().into_iter().filter_map(|at| outcome.analysis.view(at, &naming));
+            let rare = views.into_iter().find(|view| view.orig.1 == 5000).unwrap().id();
+            let flows = wanted(&outcome.analysis, &naming, &[rare].into());
+            let packets: Vec<_> = flows.iter().map(|flow| flow.packet()).collect();
+            let (mut seen, mut own) = (0, Vec::new());
+            let source = Source::open(&paths, CHUNK);
+            let problems = pipeline::each_frame_near(
+                source,
+                &outcome.index,
+                &packets,
+                &stop,
+                &mut |_| {},
+                &mut |number, frame| {
+                    seen += 1;
+                    assert_eq!(frame.ts.0, number * 1_000_000);
+                    if port(number) == 5000 {
+                        own.push(number);
+                    }
+                    true
+                },
+            );
+            assert!(problems.is_empty(), "{problems:?}");
+            assert_eq!(own, (0..10).map(|n| n * 700 + 350).collect::<Vec<u64>>(), "{}", path.display());
+            assert_eq!(seen < 2000, skips, "{seen} of {}", path.display());
+        }
+    }
+}
+
+/// The frames as pcapng, of which every second half has an interface of its own.
+fn two_interfaces(frames: &[(u64, Vec<u8>)]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), &Section::default()).unwrap();
+    for half in frames.chunks(frames.len() / 2) {
+        let interface = Interface { link: LinkType(1), snaplen: 0, name: None, filter: None };
+        let interface = writer.interface(&interface).unwrap();
+        for (at, bytes) in half {
+            let len = u32::try_from(bytes.len()).unwrap();
+            writer.frame(interface, &Frame { ts: Timestamp(*at), link: LinkType(1), len, bytes }, &[]).unwrap();
+        }
+    }
+    writer.output().clone()
 }
 
 /// A name of script tags, controls and marks of direction, and a head of 60 kB: no output changes its structure.

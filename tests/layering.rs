@@ -64,7 +64,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("compare", &["diagnose::Diagnosis", "event"]),
-    ("pipeline", &["engine", "source", "flow"]),
+    ("pipeline", &["engine", "source", "flow", "decode"]),
     (
         "present",
         &[
@@ -85,6 +85,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "time",
         ],
     ),
+    (
+        "handover",
+        &[
+            "present", "pipeline", "redact", "changes", "carve", "evidence", "diagnose", "engine", "filter", "pcapng",
+            "source", "event", "time",
+        ],
+    ),
     ("measure", &["present", "diagnose", "pipeline", "engine", "source", "event", "flow"]),
     ("dash", &["present", "evidence", "diagnose", "engine", "filter", "text", "event", "classify", "time"]),
     ("exit", &[]),
@@ -92,17 +99,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "dash", "cli", "exit", "measure", "present", "changes", "carve", "compare", "redact", "evidence",
-            "pipeline", "monitor", "legs", "diagnose", "engine", "capture", "platform", "pcapng", "source", "filter",
-            "text", "event", "classify", "inspect", "flow", "decode", "time", "wire",
+            "dash", "cli", "exit", "measure", "handover", "present", "changes", "carve", "compare", "redact",
+            "evidence", "pipeline", "monitor", "legs", "diagnose", "engine", "capture", "platform", "pcapng", "source",
+            "filter", "text", "event", "classify", "inspect", "flow", "decode", "time", "wire",
         ],
     ),
     ("main", &["app", "cli", "exit"]),
 ];
 
 /// The modules that may touch files, threads, sockets and clocks.
-const AT_THE_EDGE: &[&str] =
-    &["source", "pcapng", "platform", "capture", "pipeline", "present", "measure", "exit", "cli", "app", "main"];
+const AT_THE_EDGE: &[&str] = &[
+    "source", "pcapng", "platform", "capture", "pipeline", "present", "handover", "measure", "exit", "cli", "app",
+    "main",
+];
 
 /// What only those may name.
 const SYSTEM: &[&str] = &[

@@ -180,6 +180,48 @@ fn any_pieces_give_the_same_bytes() {
     });
 }
 
+/// A monitor and its source, forked anywhere, tell from there what those tell that they come from.
+#[test]
+fn a_fork_goes_on_as_the_one_that_it_comes_from() {
+    let knowledge = Knowledge::new();
+    let some: Vec<PathBuf> = captures().into_iter().step_by(5).collect();
+    let dir = tempfile::TempDir::new().unwrap();
+    each(&some, |path| {
+        // what is packed cannot be forked
+        let plain = dir.path().join(path.file_name().unwrap()).with_extension("");
+        let bytes = fs::read(path).unwrap();
+        let packed = path.extension().is_some_and(|end| end == "zst");
+        fs::write(&plain, if packed { zstd::decode_all(&bytes[..]).unwrap() } else { bytes }).unwrap();
+        let (mut source, mut chunk) = (Source::open(std::slice::from_ref(&plain), 1 << 12), Chunk::default());
+        let mut monitor = knowledge.monitor();
+        let half = fs::metadata(&plain).unwrap().len() / 2;
+        let mut sink = Ndjson::new(Vec::new());
+        while source.progress().bytes_read < half && source.fill(&mut chunk) == Fill::More {
+            monitor.chunk(&chunk, &mut sink).unwrap();
+        }
+        let (fork, forked) = (monitor.fork(), source.fork().unwrap());
+        let tell = |mut monitor: Monitor<'_>, mut source: Source| {
+            let (mut sink, mut chunk) = (Ndjson::new(Vec::new()), Chunk::default());
+            while source.fill(&mut chunk) == Fill::More {
+                monitor.chunk(&chunk, &mut sink).unwrap();
+            }
+            monitor.finish(&mut sink).unwrap();
+            (sink.finish().unwrap(), source.facts(), source.progress())
+        };
+        // the fork last: that the other has gone on changes nothing for it
+        let (told, again) = (tell(monitor, source), tell(fork, forked));
+        assert!(!told.0.is_empty(), "{}", path.display());
+        // a copy has no room to spare, so what it holds is less
+        let records = |told: &[u8]| {
+            let mut records = records(told);
+            records.iter_mut().filter_map(Value::as_object_mut).for_each(|record| _ = record.remove("memory_bytes"));
+            records
+        };
+        assert_eq!((records(&told.0), told.1, told.2), (records(&again.0), again.1, again.2), "{}", path.display());
+        fs::remove_file(&plain).unwrap();
+    });
+}
+
 /// Xorshift (Marsaglia): the same changes in every run.
 struct Random(u64);
 

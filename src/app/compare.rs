@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, anyhow};
 
-use super::carve::judge;
 use super::{
     config, default_threads, deliver, find_folder, keep_inputs, knowledge, note_problems, rules, say, stop_flag,
 };
@@ -18,6 +17,7 @@ use crate::diagnose::rules::Rules;
 use crate::engine::naming::KnowledgeBase;
 use crate::event::Severity;
 use crate::exit::{Exit, Outcome};
+use crate::handover::judge;
 use crate::pipeline;
 use crate::present::compared;
 use crate::source::{CHUNK_BYTES, Source, progress};
@@ -87,5 +87,5 @@ fn read(
         return None;
     }
     let naming = outcome.analysis.name(base);
-    Some(judge(&outcome.analysis, &naming, base, rules, &outcome.facts, warnings))
+    Some(judge(&outcome, warnings, &naming, base, rules))
 }

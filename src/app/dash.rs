@@ -1,14 +1,17 @@
 //! The dashboard on recorded traffic.
 
 use std::io::{self, IsTerminal};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::thread::Scope;
 
 use anyhow::{Context, Result};
 
 use super::errands::Errands;
-use super::player::{Given, Order, Player};
+use super::player::{self, Given, Order};
+use super::publish::{Publisher, source_name};
 use super::screen::{self, Happening, Teller, World};
 use super::settings::{Chosen, Settings};
 use super::{config, knowledge, rules};
@@ -19,6 +22,7 @@ use crate::dash::theme::{Depth, Palette, Role, Theme};
 use crate::dash::update::{Action, Effect};
 use crate::diagnose;
 use crate::diagnose::rules::Rules;
+use crate::engine::naming::KnowledgeBase;
 use crate::exit::Exit;
 use crate::monitor;
 use crate::present::color::Color;
@@ -57,7 +61,7 @@ pub(super) fn screen(
     let chosen = Chosen::read();
     let named = |name: &Option<String>| name.as_deref().and_then(Palette::parse);
     let palette = named(&args.theme).or_else(|| chosen.palette()).or_else(|| named(&settings.theme));
-    let ascii = args.ascii || settings.ascii.unwrap_or(!speaks_utf8(env));
+    let ascii = args.ascii || settings.ascii.unwrap_or(!shows_more_than_ascii(env));
     let theme = Theme { palette: palette.unwrap_or_default(), depth: Depth::of(color, env), ascii };
     let mut dash = Dash::new(snapshot, theme, replay);
     dash.filters = chosen.filters();
@@ -71,6 +75,12 @@ pub(super) fn takes_mouse(args: &ScreenArgs, settings: &Settings) -> bool {
     !args.no_mouse && settings.mouse.unwrap_or(true)
 }
 
+/// Whether locale and terminal say that there is more than ASCII to be seen: the fonts of Linux's console have neither
+/// signs nor bars.
+fn shows_more_than_ascii(env: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
+    env("TERM").is_none_or(|term| term != "linux") && speaks_utf8(env)
+}
+
 /// Whether the locale says that the terminal shows more than ASCII.
 fn speaks_utf8(env: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env(name).filter(|v| !v.is_empty()));
@@ -80,25 +90,43 @@ fn speaks_utf8(env: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
 }
 
 /// What the dashboard asks for while captures are played.
-struct Replay<'a> {
+struct Replay<'s, 'a> {
     orders: Sender<Order>,
     rules: &'a Rules,
-    errands: Errands,
+    base: Arc<KnowledgeBase>,
+    errands: Errands<'a>,
+    scope: &'s Scope<'s, 'a>,
 }
 
-impl World for Replay<'_> {
+impl World for Replay<'_, '_> {
     fn perform(&mut self, effect: Effect, dash: &Dash, teller: &Teller) {
         let begun = dash.snapshot.quality.first.unwrap_or_default();
         match effect {
             Effect::Play(play) => _ = self.orders.send(Order::Play(play)),
-            Effect::Carve(flows, what) => self.errands.carve(&flows, &what, begun, teller),
-            Effect::Report => self.errands.report(begun, teller),
+            Effect::Carve(flows, what) => self.errands.carve(self.scope, &flows, &what, begun),
+            Effect::Report => self.errands.report(self.scope, begun),
+            Effect::Role(ip) => self.turn_role(ip, dash, teller),
             effect => at_hand(effect, self.rules, dash, teller),
         }
     }
 
     fn want(&mut self, flow: Option<u64>) {
         let _ = self.orders.send(Order::Want(flow));
+    }
+}
+
+impl Replay<'_, '_> {
+    /// Says another role of a host, and has all judged anew by that.
+    fn turn_role(&mut self, ip: IpAddr, dash: &Dash, teller: &Teller) {
+        let mut base = (*self.base).clone();
+        let role = base.site.turn_role(ip).map_or("what its packets tell of it", |role| match role {
+            "recorder" => "a recorder",
+            _ => "a client",
+        });
+        self.base = Arc::new(base);
+        self.errands.judge_by(Arc::clone(&self.base));
+        let _ = self.orders.send(Order::Judge(Arc::clone(&self.base)));
+        screen::say(teller, Role::Info, format!("{} is {role}: all is judged anew", dash.mask.ip(ip)));
     }
 }
 
@@ -130,19 +158,24 @@ pub(super) fn replay(opening: &Opening<'_>) -> Result<Exit> {
     let config = config(&base, true);
     let given = Given { paths: &opening.paths, config: &config, base: &base, rules: &rules };
     std::thread::scope(|scope| {
-        let player = Player::new(given, intervals, opening.speed, teller.clone());
-        let mut dash = screen(opening.screen, &settings, opening.color, player.snapshot(), true);
+        let base = Arc::new(base.clone());
+        let publisher = Publisher::new(source_name(&opening.paths), teller.clone());
+        let first = Arc::clone(publisher.shown());
+        let mut dash = screen(opening.screen, &settings, opening.color, first, true);
         if let Some(filter) = &opening.filter {
             dash.set_filter(filter);
         }
         let (orders, ordered) = channel();
-        let mut world = Replay { orders, rules: &rules, errands: Errands::new(&opening.paths, judge) };
+        let errands = Errands::new(given, Arc::clone(&base), teller.clone());
+        let mut world = Replay { orders, rules: &rules, base: Arc::clone(&base), errands: errands.clone(), scope };
         std::thread::Builder::new()
             .name("player".to_owned())
-            .spawn_scoped(scope, move || player.play(&ordered))
+            .spawn_scoped(scope, move || player::play(given, base, intervals, opening.speed, publisher, &ordered))
             .context("no thread can be had to read with")?;
         let mouse = takes_mouse(opening.screen, &settings);
-        let stopped = screen::run(&mut dash, mouse, &teller, &happenings, &mut world)?;
+        let stopped = screen::run(&mut dash, mouse, &teller, &happenings, &mut world);
+        errands.finish(!matches!(stopped, Ok(false)), &happenings);
+        let stopped = stopped?;
         Ok(if stopped { Exit::Interrupted } else { Exit::Fine })
     })
 }

@@ -1,100 +1,157 @@
-//! What the dashboard has others do: reports and carved captures are written by the program's own commands, so that they
-//! are what those would write.
+//! What the dashboard has others do: reports and carved captures are written by threads of their own, from the files.
 
-use std::ffi::OsString;
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 
-use super::screen::{self, Teller};
-use crate::cli::JudgeArgs;
+use super::output::deliver;
+use super::player::Given;
+use super::screen::{self, Happening, Teller};
+use super::{default_threads, in_words};
 use crate::dash::theme::Role;
+use crate::dash::update::Action;
+use crate::engine::naming::KnowledgeBase;
 use crate::event::Rfc3339;
+use crate::handover::carve::Treatment;
+use crate::handover::{Attention, Read, can_be_read_again};
+use crate::pipeline;
+use crate::present::color::Color;
+use crate::present::page::Markup;
+use crate::source::{CHUNK_BYTES, Progress, Source};
 use crate::time::Timestamp;
 
 /// The longest name that is made of what is written.
 const NAME_MAX: usize = 60;
+/// How often it is said how far an errand has come, in hundredths of the capture.
+const STEP: u64 = 10;
 
-/// By what captures were read and judged.
-#[derive(Clone, Debug)]
-pub(super) struct Errands {
-    paths: Vec<PathBuf>,
-    judge: Vec<OsString>,
+/// What is to be written.
+enum Errand {
+    Report,
+    /// The packets of these flows.
+    Carve(HashSet<u64>),
 }
 
-impl Errands {
-    /// For these captures, judged so.
-    pub(super) fn new(paths: &[PathBuf], judge: &JudgeArgs) -> Errands {
-        let mut args: Vec<OsString> = Vec::new();
-        for (flag, path) in [("--site", &judge.site), ("--catalogue", &judge.catalogue)] {
-            if let Some(path) = path {
-                args.extend([flag.into(), path.clone().into_os_string()]);
-            }
-        }
-        if let Some(product) = judge.product {
-            args.extend(["--product".into(), super::product_id(product).name().into()]);
-        }
-        Errands { paths: paths.to_vec(), judge: args }
+impl Display for Errand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Errand::Report => "the report",
+            Errand::Carve(_) => "the packets",
+        })
+    }
+}
+
+/// Runs errands on captures, beside all else.
+#[derive(Clone)]
+pub(super) struct Errands<'a> {
+    given: Given<'a>,
+    /// What they are judged by.
+    base: Arc<KnowledgeBase>,
+    teller: Teller,
+    /// Nothing more is to be written.
+    stop: Arc<AtomicBool>,
+    under_way: Arc<AtomicUsize>,
+}
+
+impl<'a> Errands<'a> {
+    /// For these captures; what comes of an errand is told to `teller`.
+    pub(super) fn new(given: Given<'a>, base: Arc<KnowledgeBase>, teller: Teller) -> Errands<'a> {
+        Errands { given, base, teller, stop: Arc::default(), under_way: Arc::default() }
+    }
+
+    /// What is written from now on is judged by this.
+    pub(super) fn judge_by(&mut self, base: Arc<KnowledgeBase>) {
+        self.base = base;
     }
 
     /// Writes the report, and says where it is.
-    pub(super) fn report(&self, begun: Timestamp, teller: &Teller) {
-        let mut args = vec!["analyze".into(), "--html".into()];
-        args.extend(self.judge.iter().cloned());
-        self.run("the report", args, &name(begun, "relayscope-report", "html"), teller);
+    pub(super) fn report<'s>(&self, scope: &'s std::thread::Scope<'s, 'a>, begun: Timestamp) {
+        self.send(scope, Errand::Report, name(begun, "relayscope-report", "html"));
     }
 
     /// Writes the packets of flows to a capture file, and says where it is.
-    pub(super) fn carve(&self, flows: &[u64], what: &str, begun: Timestamp, teller: &Teller) {
-        let ids: Vec<String> = flows.iter().map(ToString::to_string).collect();
-        let filter = format!("id:{}", ids.join(","));
-        let mut args = vec!["carve".into(), "-Y".into(), filter.into()];
-        args.extend(self.judge.iter().cloned());
-        self.run("the packets", args, &name(begun, what, "pcapng"), teller);
+    pub(super) fn carve<'s>(&self, scope: &'s std::thread::Scope<'s, 'a>, flows: &[u64], what: &str, begun: Timestamp) {
+        self.send(scope, Errand::Carve(flows.iter().copied().collect()), name(begun, what, "pcapng"));
     }
 
-    /// Runs a command of this program on the captures, beside all else.
-    fn run(&self, what: &'static str, mut args: Vec<OsString>, output: &str, teller: &Teller) {
-        if self.paths.iter().any(|path| path == Path::new("-")) {
-            let text = format!("{what} cannot be written: a pipe can be read only once");
-            return screen::say(teller, Role::Error, text);
+    fn send<'s>(&self, scope: &'s std::thread::Scope<'s, 'a>, errand: Errand, output: String) {
+        if !can_be_read_again(self.given.paths) {
+            let text = format!("{errand} cannot be written: a pipe can be read only once");
+            return screen::say(&self.teller, Role::Error, text);
         }
-        let output = free(output);
-        args.extend(["-q".into(), "-o".into(), output.clone().into(), "--".into()]);
-        args.extend(self.paths.iter().map(|path| path.clone().into_os_string()));
-        let listener = teller.clone();
+        let output = free(&output);
+        let errands = self.clone();
+        screen::say(&self.teller, Role::Muted, format!("writing {errand} …"));
+        self.under_way.fetch_add(1, Ordering::SeqCst);
         let run = move || {
-            let (role, text) = match done(&args, &output) {
-                Ok(()) => (Role::Ok, format!("{what}: written to {}", output.display())),
-                Err(error) => (Role::Error, format!("{what} could not be written: {error:#}")),
+            let (role, text) = match errands.run(&errand, &output) {
+                Ok(()) => (Role::Ok, format!("{errand}: written to {}", output.display())),
+                Err(error) => (Role::Error, format!("{errand} could not be written: {error:#}")),
             };
-            screen::say(&listener, role, text);
+            // whoever waits is woken by what is said last
+            errands.under_way.fetch_sub(1, Ordering::SeqCst);
+            screen::say(&errands.teller, role, text);
         };
-        screen::say(teller, Role::Muted, format!("writing {what} …"));
-        if std::thread::Builder::new().name("errand".to_owned()).spawn(run).is_err() {
-            screen::say(teller, Role::Error, format!("{what} cannot be written: no thread can be had"));
+        if std::thread::Builder::new().name("errand".to_owned()).spawn_scoped(scope, run).is_err() {
+            self.under_way.fetch_sub(1, Ordering::SeqCst);
+            screen::say(&self.teller, Role::Error, "no thread can be had to write with".to_owned());
         }
     }
-}
 
-/// Runs this program; what went wrong is the first line that it said.
-fn done(args: &[OsString], output: &Path) -> Result<()> {
-    let program = std::env::current_exe().context("the program's own file is not known")?;
-    let ran = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .output()
-        .context("it cannot be run")?;
-    // of a capture that is cut short there is a report as well
-    if output.is_file() {
-        return Ok(());
+    /// Reads the captures, and writes what is wanted of them.
+    fn run(&self, errand: &Errand, output: &Path) -> Result<()> {
+        let (Given { paths, config, rules, .. }, base) = (self.given, &*self.base);
+        let step = AtomicU64::new(0);
+        let progress = |progress: &Progress| self.tell(errand, progress, &step);
+        let say = |text: &str| screen::say(&self.teller, Role::Warning, text.to_owned());
+        let source = Source::open(paths, CHUNK_BYTES);
+        let outcome = pipeline::run(source, config, default_threads(), &self.stop, &mut |p: &Progress| progress(p));
+        let warnings: Vec<String> = outcome.problems.iter().map(in_words).collect();
+        if outcome.facts.frames == 0 {
+            return Err(anyhow!(warnings.into_iter().next().unwrap_or_else(|| "the capture is empty".to_owned())));
+        }
+        let naming = outcome.analysis.name(base);
+        let read = Read { paths, outcome: &outcome, naming: &naming, base, rules };
+        let attention = Attention { stop: &self.stop, progress: &progress, say: &say };
+        deliver(Some(output), Color::Never, |out, _| {
+            match errand {
+                Errand::Report => {
+                    _ = read.page(out, read.report(warnings, None, true), None, Markup::Html, attention)?
+                }
+                Errand::Carve(flows) => _ = read.carve_flows(out, flows, Treatment::default(), attention)?,
+            }
+            // of what was read in part nothing is to lie about
+            if self.stop.load(Ordering::Relaxed) { Err(io::ErrorKind::Interrupted.into()) } else { out.flush() }
+        })
     }
-    let said = String::from_utf8_lossy(&ran.stderr);
-    let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it ended without a word");
-    Err(anyhow::anyhow!("{}", line.trim_start_matches("relayscope: ").trim_start_matches("error: ")))
+
+    /// Says how far a reading of the captures has come, now and then.
+    fn tell(&self, errand: &Errand, progress: &Progress, step: &AtomicU64) {
+        let Some(total) = progress.bytes_total.filter(|total| *total > 0) else { return };
+        let share = progress.bytes_read.saturating_mul(100) / total / STEP * STEP;
+        if step.swap(share, Ordering::Relaxed) != share {
+            screen::say(&self.teller, Role::Muted, format!("writing {errand}: {share} %"));
+        }
+    }
+
+    /// Waits for what is under way when the dashboard is left; gives it up if that is what is wanted, at once or meanwhile.
+    pub(super) fn finish(&self, give_up: bool, happenings: &Receiver<Happening>) {
+        self.stop.store(give_up, Ordering::Relaxed);
+        let waited = self.under_way.load(Ordering::SeqCst) > 0 && !give_up;
+        while self.under_way.load(Ordering::SeqCst) > 0 {
+            match happenings.recv() {
+                Ok(Happening::Action(Action::Say(Role::Ok | Role::Error, text))) if waited => super::say(&text),
+                Ok(Happening::Stop) | Err(_) => self.stop.store(true, Ordering::Relaxed),
+                Ok(_) => {}
+            }
+        }
+    }
 }
 
 /// A name for what is written: the day of the capture, and what it is.

@@ -2,45 +2,46 @@
 //!
 //! At first all is read as fast as the machine goes, for whoever opens a capture wants its verdict; then it can be played
 //! again from any moment. To go back means to read anew from the start: what the engine knows at a moment is what all
-//! packets until then have told.
+//! packets until then have told. So that it need not be read from its start each time, the run keeps places on its way from
+//! where another can go on.
+
+mod run;
 
 use std::collections::{HashMap, HashSet};
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::page::can_be_read_again;
-use super::publish::{Publisher, REFRESH, SPARE, clock, source_name};
-use super::screen::Teller;
+use super::publish::{Publisher, REFRESH, SPARE, clock};
 use crate::dash::detail::Detail;
 use crate::dash::snapshot::{Phase, Snapshot, Transport};
 use crate::dash::update::Play;
 use crate::diagnose::rules::Rules;
 use crate::engine;
 use crate::engine::naming::KnowledgeBase;
-use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, Stats};
 use crate::evidence::ladder::Step;
 use crate::evidence::{Watcher, wanted};
-use crate::monitor::{Losses, Monitor, Options, Settings, Sink};
-use crate::source::{CHUNK_BYTES, Chunk, Fill, Problem, Source};
+use crate::handover::can_be_read_again;
+use crate::monitor::Settings;
+use crate::source::{CHUNK_BYTES, Chunk, Fill, Source};
 use crate::time::{SECOND, Timestamp};
+use run::{Fed, Run};
 
-/// How many marks a timeline has.
-const MARKS_MAX: usize = 1000;
 /// How long the packets of a flow are looked for.
 const CLIMB: Duration = Duration::from_secs(3);
 /// How long is worked before orders are looked for.
 const TURN: Duration = Duration::from_millis(30);
 
 /// What is asked of a player.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Order {
     /// To play.
     Play(Play),
     /// More of a flow.
     Want(Option<u64>),
+    /// To judge all anew by this.
+    Judge(Arc<KnowledgeBase>),
 }
 
 /// What captures are read and judged by.
@@ -56,37 +57,6 @@ pub(super) struct Given<'a> {
     pub rules: &'a Rules,
 }
 
-/// Notes when claims are raised; all else the dashboard looks at by itself.
-#[derive(Default)]
-struct Raised {
-    known: HashSet<String>,
-    marks: Vec<(Timestamp, Severity)>,
-}
-
-impl Sink for Raised {
-    type Error = Infallible;
-    fn flow(&mut self, _: &FlowRecord<'_>) -> Result<(), Infallible> {
-        Ok(())
-    }
-    fn session(&mut self, _: &SessionRecord) -> Result<(), Infallible> {
-        Ok(())
-    }
-    fn finding(&mut self, finding: &FindingRecord) -> Result<(), Infallible> {
-        let counts = finding.is_claim() && finding.severity > Severity::Info && self.marks.len() < MARKS_MAX;
-        if counts && self.known.insert(finding.id.clone()) {
-            // it is told at the next full second of packet time
-            self.marks.push((finding.last.after(SECOND), finding.severity));
-        }
-        Ok(())
-    }
-    fn capture_quality(&mut self, _: &CaptureQuality) -> Result<(), Infallible> {
-        Ok(())
-    }
-    fn stats(&mut self, _: &Stats) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Course {
@@ -98,249 +68,186 @@ enum Course {
     Halt,
 }
 
-/// What feeding came to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Fed {
-    /// The next frame is of a later moment.
-    UpTo,
-    /// There is time for more later.
-    Turn,
-    /// There is no more.
-    End,
+/// What a turn of playing came to.
+enum Turned {
+    /// There is more to do.
+    On,
+    /// Something was ordered meanwhile.
+    Ordered(Order),
+    /// Nobody gives orders any more.
+    Left,
 }
 
-/// One run through the captures.
-struct Run<'a> {
-    monitor: Monitor<'a>,
-    source: Source,
-    chunk: Chunk,
-    next: usize,
-    now: Timestamp,
-    ended: bool,
-    raised: Raised,
-    warnings: Vec<String>,
-    failed: Option<String>,
-}
-
-impl<'a> Run<'a> {
-    fn new(given: &Given<'a>, settings: &Settings) -> Run<'a> {
-        let options = Options { filter: None, diagnose: true, settings: *settings, max_memory: None };
-        Run {
-            monitor: Monitor::new(given.config, given.base, given.rules, options),
-            source: Source::open(given.paths, CHUNK_BYTES),
-            chunk: Chunk::default(),
-            next: 0,
-            now: Timestamp::default(),
-            ended: false,
-            raised: Raised::default(),
-            warnings: Vec::new(),
-            failed: None,
-        }
-    }
-
-    /// The time of the next frame; reads on if it must.
-    fn peek(&mut self) -> Option<Timestamp> {
-        loop {
-            if let Some(frame) = self.chunk.frames.get(self.next) {
-                return Some(frame.ts);
-            }
-            if self.ended {
-                return None;
-            }
-            self.next = 0;
-            if self.source.fill(&mut self.chunk) == Fill::End {
-                self.end();
-            }
-            self.monitor.shed(self.source.sheds());
-        }
-    }
-
-    /// The captures have ended.
-    fn end(&mut self) {
-        self.ended = true;
-        let problems: Vec<Problem> = self.source.take_problems().collect();
-        let facts = self.source.facts();
-        self.warnings.extend(problems.iter().map(ToString::to_string));
-        if facts.frames == 0 {
-            self.failed = problems.iter().find(|p| matches!(p, Problem::Error(_))).map(ToString::to_string);
-        }
-        let (kernel_drops, interface_drops) = (facts.kernel_drops, facts.interface_drops);
-        let warnings = self.warnings.clone();
-        self.monitor.lose(Losses { kernel_drops, interface_drops, warnings, ..Losses::default() });
-        let Ok(()) = self.monitor.finish(&mut self.raised);
-    }
-
-    /// Gives frames until a moment, if there is one, and as long as there is time.
-    fn feed(&mut self, to: Option<Timestamp>, until: Instant) -> Fed {
-        while let Some(first) = self.peek() {
-            let Some(to) = to else {
-                // whole chunks are worked off faster than frames
-                if self.next == 0 {
-                    let Ok(()) = self.monitor.chunk(&self.chunk, &mut self.raised);
-                    self.now = self.chunk.frames.last().map_or(first, |last| last.ts).max(self.now);
-                    self.next = self.chunk.frames.len();
-                } else {
-                    self.frames(None);
-                }
-                if clock() >= until {
-                    return Fed::Turn;
-                }
-                continue;
-            };
-            if first > to {
-                return Fed::UpTo;
-            }
-            self.frames(Some(to));
-            if clock() >= until {
-                return Fed::Turn;
-            }
-        }
-        Fed::End
-    }
-
-    /// Gives the frames of the chunk at hand, until a moment if there is one.
-    fn frames(&mut self, to: Option<Timestamp>) {
-        while let Some(at) = self.chunk.frames.get(self.next).filter(|at| to.is_none_or(|to| at.ts <= to)) {
-            let ts = at.ts;
-            if let Some(frame) = self.chunk.frame(at) {
-                let Ok(()) = self.monitor.frame(frame, &mut self.raised);
-            }
-            self.now = self.now.max(ts);
-            self.next += 1;
-        }
-    }
-}
-
-/// Plays captures.
-pub(super) struct Player<'a> {
-    given: Given<'a>,
-    settings: Settings,
-    run: Run<'a>,
+/// What is kept from one player to the next.
+struct Standing {
+    publisher: Publisher,
+    transport: Transport,
     course: Course,
     speed: Option<f64>,
     /// The user has said at which speed.
     chosen: bool,
-    /// A moment of packet time, and when by the clock it was.
-    anchor: Option<(Timestamp, Instant)>,
-    transport: Transport,
     /// The captures were read to their end.
     whole: bool,
+}
+
+/// Plays captures by the orders that come, until nobody can give any more: all at full speed at first, or at `speed` from
+/// the start.
+pub(super) fn play(
+    given: Given<'_>,
+    mut base: Arc<KnowledgeBase>,
+    settings: Settings,
+    speed: Option<f64>,
+    publisher: Publisher,
+    orders: &Receiver<Order>,
+) {
+    // what is over can be looked at as long as the screen is
+    let settings = Settings { let_go_flows: f64::MAX, ..settings };
+    let transport = Transport { speed, ..Transport::default() };
+    let chosen = speed.is_some();
+    let mut standing = Standing { publisher, transport, course: Course::Play, speed, chosen, whole: false };
+    loop {
+        let given = Given { base: &base, ..given };
+        let Some((next, left)) = Player::new(given, settings, standing).play(orders) else { return };
+        (base, standing) = (next, left);
+    }
+}
+
+/// Plays captures, judged by one knowledge.
+struct Player<'a> {
+    given: Given<'a>,
+    settings: Settings,
+    run: Run<'a>,
+    /// A moment of packet time, and when by the clock it was.
+    anchor: Option<(Timestamp, Instant)>,
+    standing: Standing,
     sampled: Duration,
     began: Instant,
-    publisher: Publisher,
     /// The packets of the flow that was last looked at closely.
     ladder: Option<(u64, Vec<Step>)>,
 }
 
 impl<'a> Player<'a> {
-    /// A player that will read all at full speed, or play at `speed` from the start.
-    pub(super) fn new(given: Given<'a>, settings: Settings, speed: Option<f64>, teller: Teller) -> Player<'a> {
-        // what is over can be looked at as long as the screen is
-        let settings = Settings { let_go_flows: f64::MAX, ..settings };
+    fn new(given: Given<'a>, settings: Settings, standing: Standing) -> Player<'a> {
         Player {
             given,
             run: Run::new(&given, &settings),
             settings,
-            course: Course::Play,
-            speed,
-            chosen: speed.is_some(),
             anchor: None,
-            transport: Transport { speed, ..Transport::default() },
-            whole: false,
+            standing,
             sampled: Duration::ZERO,
             began: clock(),
-            publisher: Publisher::new(source_name(given.paths), teller),
             ladder: None,
         }
     }
 
-    /// What is shown before anything was read.
-    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(self.publisher.shown())
-    }
-
-    /// Plays, by the orders that come, until nobody can give any more.
-    pub(super) fn play(mut self, orders: &Receiver<Order>) {
+    /// Plays until nobody gives orders any more, or what it is judged by changes: gives by what, and how it stood.
+    fn play(mut self, orders: &Receiver<Order>) -> Option<(Arc<KnowledgeBase>, Standing)> {
         loop {
-            let order = if self.course == Course::Halt {
+            let order = if self.standing.course == Course::Halt {
                 orders.recv().map_err(|_| TryRecvError::Disconnected)
             } else {
                 orders.try_recv()
             };
-            match order {
-                Ok(order) => self.obey(order),
-                Err(TryRecvError::Disconnected) => break,
-                Err(TryRecvError::Empty) => {
-                    if !self.go_on(orders) {
-                        break;
-                    }
+            let turned = match order {
+                Ok(order) => Turned::Ordered(order),
+                Err(TryRecvError::Disconnected) => Turned::Left,
+                Err(TryRecvError::Empty) => self.go_on(orders),
+            };
+            match turned {
+                Turned::On => {}
+                Turned::Ordered(Order::Judge(base)) => return Some((base, self.leave())),
+                Turned::Ordered(Order::Want(flow)) => self.want(flow),
+                Turned::Ordered(Order::Play(play)) => self.obey(play),
+                Turned::Left => {
+                    // the program ends now: giving back millions of small pieces of memory one by one would only take time
+                    std::mem::forget(self);
+                    return None;
                 }
             }
         }
-        // the program ends now: giving back millions of small pieces of memory one by one would only take time
-        std::mem::forget(self);
     }
 
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::Want(flow) => {
-                self.publisher.wanted = flow;
-                if flow.is_some() {
-                    self.publish();
-                    self.climb();
-                }
-            }
-            Order::Play(Play::Speed(speed)) => {
-                (self.speed, self.chosen) = (speed, true);
+    /// How it stands, for another player: that goes to where this one was.
+    fn leave(self) -> Standing {
+        let Player { run, mut standing, .. } = self;
+        let on = match standing.course {
+            Course::Play => true,
+            Course::Go { on, .. } => on,
+            Course::Halt => false,
+        };
+        standing.course = match standing.course {
+            // all was read, or is being
+            _ if run.ended => Course::Play,
+            Course::Play if standing.speed.is_none() => Course::Play,
+            _ => Course::Go { to: run.now, on },
+        };
+        if run.ended {
+            (standing.speed, standing.transport.speed) = (None, None);
+        }
+        standing.publisher.rewind(Timestamp::default());
+        standing
+    }
+
+    fn want(&mut self, flow: Option<u64>) {
+        self.standing.publisher.wanted = flow;
+        if flow.is_some() {
+            self.publish();
+            self.climb();
+        }
+    }
+
+    fn obey(&mut self, play: Play) {
+        match play {
+            Play::Speed(speed) => {
+                (self.standing.speed, self.standing.chosen) = (speed, true);
                 self.anchor = None;
                 self.tell_standing();
             }
-            Order::Play(Play::Toggle) => {
-                if self.course == Course::Halt {
+            Play::Toggle => {
+                if self.standing.course == Course::Halt {
                     if self.run.ended {
-                        self.restart();
+                        self.go_back(Timestamp::default());
                     }
-                    if !self.chosen {
+                    if !self.standing.chosen {
                         // at which there is something to see
-                        self.speed = Some(1.0);
+                        self.standing.speed = Some(1.0);
                     }
-                    self.course = Course::Play;
+                    self.standing.course = Course::Play;
                 } else {
-                    self.course = Course::Halt;
+                    self.standing.course = Course::Halt;
                 }
                 self.anchor = None;
                 self.tell_standing();
             }
-            Order::Play(Play::Seek(to)) => {
+            Play::Seek(to) => {
                 if self.run.ended && to >= self.run.now {
                     return;
                 }
-                let on = match self.course {
+                let on = match self.standing.course {
                     Course::Play => true,
                     Course::Go { on, .. } => on,
                     Course::Halt => false,
                 };
-                if to < self.run.now || self.run.ended {
-                    self.restart();
+                if to < self.run.now || self.run.ended || self.run.has_nearer(to) {
+                    self.go_back(to);
                 }
-                self.course = Course::Go { to, on };
+                self.standing.course = Course::Go { to, on };
                 self.anchor = None;
                 self.tell_standing();
             }
         }
     }
 
-    fn restart(&mut self) {
-        let old = std::mem::replace(&mut self.run, Run::new(&self.given, &self.settings));
-        drop(old);
-        self.publisher.forget();
+    fn go_back(&mut self, to: Timestamp) {
+        self.run.go_back(to, &self.given, &self.settings);
+        self.standing.publisher.rewind(self.run.now);
         (self.sampled, self.began) = (Duration::ZERO, clock());
     }
 
-    /// Plays a turn; false if nobody gives orders any more.
-    fn go_on(&mut self, orders: &Receiver<Order>) -> bool {
+    /// Plays a turn.
+    fn go_on(&mut self, orders: &Receiver<Order>) -> Turned {
         let until = clock() + TURN;
-        let fed = match (self.course, self.speed) {
+        let fed = match (self.standing.course, self.standing.speed) {
             (Course::Go { to, .. }, _) => self.feed_fast(Some(to), until),
             (_, None) => self.feed_fast(None, until),
             (_, Some(speed)) => return self.pace(speed, orders),
@@ -348,18 +255,20 @@ impl<'a> Player<'a> {
         match fed {
             Fed::End => self.end(),
             Fed::UpTo => {
-                if let Course::Go { to, on } = self.course {
+                if let Course::Go { to, on } = self.standing.course {
                     self.run.now = self.run.now.max(to);
                     let Ok(()) = self.run.monitor.advance(to, &mut self.run.raised);
-                    self.course = if on { Course::Play } else { Course::Halt };
+                    self.standing.course = if on { Course::Play } else { Course::Halt };
                 }
                 self.publish();
             }
-            Fed::Turn if self.publisher.is_due() && matches!(self.course, Course::Go { .. }) => self.tell_standing(),
-            Fed::Turn if self.publisher.is_due() => self.publish(),
+            Fed::Turn if self.standing.publisher.is_due() && matches!(self.standing.course, Course::Go { .. }) => {
+                self.tell_standing()
+            }
+            Fed::Turn if self.standing.publisher.is_due() => self.publish(),
             Fed::Turn => {}
         }
-        true
+        Turned::On
     }
 
     /// Feeds at full speed; second by second, so that the rates of all seconds are known, as long as that costs little.
@@ -383,11 +292,11 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Plays at a speed until something is ordered or a snapshot is due; false if nobody gives orders any more.
-    fn pace(&mut self, speed: f64, orders: &Receiver<Order>) -> bool {
+    /// Plays at a speed until something is ordered or a snapshot is due.
+    fn pace(&mut self, speed: f64, orders: &Receiver<Order>) -> Turned {
         let Some(first) = self.run.peek() else {
             self.end();
-            return true;
+            return Turned::On;
         };
         let from = if self.run.now == Timestamp::default() { first } else { self.run.now };
         let (moment, since) = *self.anchor.get_or_insert_with(|| (from, clock()));
@@ -402,21 +311,20 @@ impl<'a> Player<'a> {
             }
             Fed::Turn => {}
         }
-        if self.course == Course::Play && self.publisher.is_due() {
+        if self.standing.course == Course::Play && self.standing.publisher.is_due() {
             self.publish();
         }
         match orders.recv_timeout(TURN) {
-            Ok(order) => self.obey(order),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return false,
+            Ok(order) => Turned::Ordered(order),
+            Err(RecvTimeoutError::Timeout) => Turned::On,
+            Err(RecvTimeoutError::Disconnected) => Turned::Left,
         }
-        true
     }
 
     /// The captures were played to their end.
     fn end(&mut self) {
-        self.whole = self.run.failed.is_none();
-        self.course = Course::Halt;
+        self.standing.whole = self.run.failed.is_none();
+        self.standing.course = Course::Halt;
         self.publish();
     }
 
@@ -424,7 +332,7 @@ impl<'a> Player<'a> {
         let progress = self.run.source.progress();
         let share = progress.bytes_total.filter(|total| *total > 0);
         let share = share.map(|total| (progress.bytes_read as f64 / total as f64).min(1.0));
-        match (&self.run.failed, self.course, self.speed) {
+        match (&self.run.failed, self.standing.course, self.standing.speed) {
             (Some(why), ..) => Phase::Failed(why.clone()),
             _ if self.run.ended => Phase::Ended,
             (_, Course::Go { .. }, _) | (_, Course::Play, None) => Phase::Reading(share),
@@ -435,21 +343,22 @@ impl<'a> Player<'a> {
 
     /// Tells how it stands, with what was shown last.
     fn tell_standing(&mut self) {
-        self.transport.speed = self.speed;
-        let shown = (**self.publisher.shown()).clone();
-        let transport = Some(self.transport.clone());
-        self.publisher.show(Snapshot { phase: self.phase(), transport, ..shown });
+        self.standing.transport.speed = self.standing.speed;
+        let shown = (**self.standing.publisher.shown()).clone();
+        let transport = Some(self.standing.transport.clone());
+        self.standing.publisher.show(Snapshot { phase: self.phase(), transport, ..shown });
     }
 
     /// Notes what the ways to view have carried.
     fn sample(&mut self) {
-        self.publisher.sample(&mut self.run.monitor, self.run.now);
+        self.standing.publisher.sample(&mut self.run.monitor, self.run.now);
     }
 
     /// Makes a snapshot, and shows it.
     fn publish(&mut self) {
         let (phase, now, ended) = (self.phase(), self.run.now, self.run.ended);
-        let Player { publisher, run, transport, speed, whole, ladder, .. } = self;
+        let Player { standing, run, ladder, .. } = self;
+        let Standing { publisher, transport, speed, whole, .. } = standing;
         publisher.publish(&mut run.monitor, Some(now), phase, |snapshot| {
             if let Some(first) = snapshot.quality.first {
                 transport.start = first;
@@ -469,12 +378,12 @@ impl<'a> Player<'a> {
 
     /// Reads the packets of the flow that is looked at, once again, if that is possible.
     fn climb(&mut self) {
-        let Some(flow) = self.publisher.wanted else { return };
+        let Some(flow) = self.standing.publisher.wanted else { return };
         let known = self.ladder.as_ref().is_some_and(|(known, _)| *known == flow);
         if known || !can_be_read_again(self.given.paths) {
             return;
         }
-        let findings = &self.publisher.shown().findings;
+        let findings = &self.standing.publisher.shown().findings;
         let cites = findings.iter().filter(|finding| finding.flow_ids.first() == Some(&flow));
         let frames: HashSet<u64> = cites.flat_map(|finding| &finding.evidence).filter_map(|line| line.frame).collect();
         let look = self.run.monitor.look();
@@ -482,10 +391,11 @@ impl<'a> Player<'a> {
         let mut watcher = Watcher::new(flows, HashMap::from([(flow, frames)]));
         let mut source = Source::open(self.given.paths, CHUNK_BYTES);
         let mut chunk = Chunk::default();
-        let until = clock() + CLIMB;
+        let (until, mut number) = (clock() + CLIMB, 0);
         'all: while clock() < until && source.fill(&mut chunk) == Fill::More {
             for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
-                if !watcher.frame(&frame) {
+                number += 1;
+                if !watcher.frame(number, &frame) {
                     break 'all;
                 }
             }

@@ -47,9 +47,9 @@ impl Publisher {
         self.published.is_none_or(|(at, took)| at.elapsed() >= REFRESH.max(took * SPARE))
     }
 
-    /// All is to begin anew.
-    pub(super) fn forget(&mut self) {
-        self.history = History::default();
+    /// What comes next comes behind that moment.
+    pub(super) fn rewind(&mut self, now: Timestamp) {
+        self.history.cut(now);
     }
 
     fn look(&self, monitor: &mut Monitor<'_>, now: Option<Timestamp>) -> Snapshot {

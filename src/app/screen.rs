@@ -4,6 +4,7 @@
 //! and at no other time. Whatever ends the program, the terminal is given back as it was.
 
 use std::io::{self, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -33,7 +34,9 @@ pub(super) enum Happening {
     Action(Action),
     /// The program is to end.
     Stop,
-    /// It was stopped and goes on (job control): the screen is someone else's meanwhile.
+    /// It is to be stopped (job control), and the screen is someone else's meanwhile.
+    Suspend,
+    /// It goes on.
     Resumed,
 }
 
@@ -56,14 +59,18 @@ pub(super) fn happenings() -> Result<(Teller, Receiver<Happening>)> {
 }
 
 fn tell_signals(teller: Teller) -> Result<()> {
-    use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
-    let mut signals =
-        signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGCONT]).context("signals cannot be handled")?;
+    use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT])
+        .context("signals cannot be handled")?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             for signal in &mut signals {
-                let happening = if signal == SIGCONT { Happening::Resumed } else { Happening::Stop };
+                let happening = match signal {
+                    SIGTSTP => Happening::Suspend,
+                    SIGCONT => Happening::Resumed,
+                    _ => Happening::Stop,
+                };
                 if teller.send(happening).is_err() {
                     return;
                 }
@@ -136,7 +143,9 @@ fn of_key(key: KeyEvent) -> Option<Key> {
 
 /// The terminal, taken; given back when dropped.
 struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Is never dropped: it would show the cursor, which is done when the terminal is given back, and panic where that is
+    /// gone.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 /// Whether the mouse was taken too; what is to be given back.
@@ -160,7 +169,7 @@ impl Screen {
         if mouse {
             execute!(out, EnableMouseCapture)?;
         }
-        Ok(Screen { terminal: Terminal::new(CrosstermBackend::new(out))? })
+        Ok(Screen { terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(out))?) })
     }
 }
 
@@ -180,6 +189,13 @@ fn give_back() {
     }
     let _ = execute!(out, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
     let _ = disable_raw_mode();
+}
+
+/// Stops the program, with the terminal as it was before, until it is told to go on.
+fn suspend(screen: Screen, mouse: bool) -> Result<Screen> {
+    drop(screen);
+    signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP).context("it cannot be stopped")?;
+    Screen::take(mouse)
 }
 
 /// Shows a dashboard until it is left; true if a signal, or the end of the terminal, ended it.
@@ -203,6 +219,7 @@ pub(super) fn run(
         for happening in std::iter::once(first).chain(happenings.try_iter().take(64)) {
             match happening {
                 Happening::Stop => return Ok(true),
+                Happening::Suspend => screen = suspend(screen, mouse)?,
                 Happening::Resumed => {
                     drop(screen);
                     screen = Screen::take(mouse)?;
@@ -210,6 +227,7 @@ pub(super) fn run(
                 Happening::Action(action) => match dash.update(action) {
                     None => {}
                     Some(Effect::Quit) => return Ok(false),
+                    Some(Effect::Suspend) => screen = suspend(screen, mouse)?,
                     Some(Effect::Redraw) => screen.terminal.clear()?,
                     Some(Effect::Copy(text)) => copy(&text)?,
                     Some(effect) => world.perform(effect, dash, teller),
@@ -234,4 +252,52 @@ fn copy(text: &str) -> Result<()> {
 pub(super) fn say(teller: &Teller, role: Role, text: String) {
     // nobody listens any more when it is being left
     let _ = teller.send(Happening::Action(Action::Say(role, text)));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::process::Command;
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::tcgetattr;
+
+    use super::*;
+
+    /// What the test below runs on a terminal of its own.
+    #[test]
+    #[ignore = "it panics"]
+    fn panics_with_the_screen_taken() {
+        let _screen = Screen::take(true).unwrap();
+        panic!("on purpose");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_and_is_told() {
+        let mut master = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let before = tcgetattr(&slave).unwrap();
+        let end = || slave.try_clone().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "app::screen::tests::panics_with_the_screen_taken", "--nocapture"])
+            .stdin(end())
+            .stdout(end())
+            .stderr(end())
+            .env("TERM", "xterm")
+            .spawn()
+            .unwrap();
+        assert!(!child.wait().unwrap().success());
+        let after = tcgetattr(&slave).unwrap();
+        assert_eq!((after.local_modes, after.input_modes), (before.local_modes, before.input_modes));
+        let mut said = vec![0; 1 << 16];
+        let n = master.read(&mut said).unwrap();
+        let said = String::from_utf8_lossy(&said[..n]).into_owned();
+        let (entered, left) = (said.find("\u{1b}[?1049h"), said.find("\u{1b}[?1049l"));
+        let told = said.find("on purpose");
+        assert!(entered.is_some() && entered < left && left < told, "{said:?}");
+    }
 }

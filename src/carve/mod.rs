@@ -48,14 +48,33 @@ impl Reach {
     pub const ALL: [Reach; 3] = [Reach::Flows, Reach::Hosts, Reach::All];
 }
 
-/// Chooses frames, which it must be given all of, in order.
+/// A frame as a [`Picker`] looks at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    number: u64,
+    /// Its packet, if it holds one.
+    packet: Option<Packet>,
+    /// It says who has an address.
+    claim: bool,
+}
+
+impl Look {
+    /// The frame that has that number, counted from 1.
+    pub fn at(frame: &Frame<'_>, number: u64) -> Look {
+        let mut packet = Packet { ts: frame.ts, frame: number, len: frame.len, frames: 1, ..Packet::default() };
+        let packet = decode(frame.link.0, frame.bytes, &mut packet).is_ok().then_some(packet);
+        let claim = packet.is_none() && arp::claim(frame.link.0, frame.bytes).is_some();
+        Look { number, packet, claim }
+    }
+}
+
+/// Chooses frames.
 #[derive(Debug)]
 pub struct Picker {
     finder: Finder,
     hosts: HashSet<Addr>,
     reach: Reach,
     last: u64,
-    frames: u64,
 }
 
 impl Picker {
@@ -68,25 +87,13 @@ impl Picker {
             [Some(orig), Some(resp).filter(|resp| near(*resp) || !near(orig))]
         };
         let hosts = flows.iter().flat_map(ends).flatten().collect();
-        Picker { finder: Finder::new(flows), hosts, reach, last: frames, frames: 0 }
+        Picker { finder: Finder::new(flows), hosts, reach, last: frames }
     }
 
-    /// The number that the next frame has.
-    pub const fn next(&self) -> u64 {
-        self.frames.saturating_add(1)
-    }
-
-    /// Whether the next frame is chosen. The first and the last always are: they say how long the capture ran.
-    pub fn takes(&mut self, frame: &Frame<'_>) -> bool {
-        self.frames = self.frames.saturating_add(1);
-        if self.reach == Reach::All || self.frames == 1 || self.frames == self.last {
-            return true;
-        }
-        let mut packet = Packet { ts: frame.ts, frame: self.frames, len: frame.len, frames: 1, ..Packet::default() };
-        match decode(frame.link.0, frame.bytes, &mut packet) {
-            Err(_) => arp::claim(frame.link.0, frame.bytes).is_some(),
-            Ok(()) => self.takes_packet(&packet),
-        }
+    /// Whether a frame is chosen. The first and the last always are: they say how long the capture ran.
+    pub fn takes(&self, look: &Look) -> bool {
+        let ends = look.number == 1 || look.number == self.last;
+        self.reach == Reach::All || ends || look.claim || look.packet.is_some_and(|packet| self.takes_packet(&packet))
     }
 
     fn takes_packet(&self, packet: &Packet) -> bool {

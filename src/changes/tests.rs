@@ -68,6 +68,59 @@ fn squid_is_given_no_name_twice() {
     }
 }
 
+/// The forms of Batfish's grammar of PAN-OS, and of its maker's documents for what that leaves out: a line has one
+/// attribute, and names are no longer than they may be.
+#[test]
+fn pan_os_is_given_one_attribute_a_line() {
+    const RULE: [&str; 10] =
+        ["from", "to", "source", "destination", "category", "application", "service", "action", "type", "top"];
+    for product in [None, Some(ProductId::Ows), Some(ProductId::Contera)] {
+        for line in snippet(Dialect::PaloAlto, &Wanted::all(&catalogue(), product)).lines() {
+            let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
+            let (name, longest, rest) = match &words[..] {
+                ["set", "profiles", "custom-url-category", name, rest @ ..] => (name, 31, rest),
+                ["set" | "move", "rulebase", "security" | "decryption", "rules", name, rest @ ..] => {
+                    assert!(RULE.contains(&rest[0]), "{line}");
+                    (name, 63, rest)
+                }
+                ["set", "service", name, "protocol", "tcp" | "udp", "port", rest @ ..] => (name, 63, rest),
+                ["set", "address", name, "fqdn", rest @ ..] => (name, 63, rest),
+                _ => panic!("{line}"),
+            };
+            assert!(name.len() <= longest && name.starts_with("relayscope-"), "{line}");
+            match rest {
+                [_] | [_, _] | ["type", "\"URL", "List\""] | [_, "[", .., "]"] => {}
+                _ => panic!("more than one attribute: {line}"),
+            }
+        }
+    }
+}
+
+/// What is opened is closed, in the order of FortiOS: an entry within its table.
+#[test]
+fn fortios_tables_are_closed() {
+    for product in [None, Some(ProductId::Ows), Some(ProductId::Contera)] {
+        let mut open = Vec::new();
+        for line in snippet(Dialect::Fortigate, &Wanted::all(&catalogue(), product)).lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match &words[..] {
+                ["config", ..] => open.push("config"),
+                ["edit", name] => {
+                    assert_eq!(open.last(), Some(&"config"), "{line}");
+                    assert!(*name == "0" || name.trim_matches('"').len() <= 79, "{line}");
+                    open.push("edit");
+                }
+                ["set", "name", name] => assert!(name.trim_matches('"').len() <= 35, "{line}"),
+                ["set", _, _, ..] => assert_eq!(open.last(), Some(&"edit"), "{line}"),
+                ["next"] => assert_eq!(open.pop(), Some("edit"), "{line}"),
+                ["end"] => assert_eq!(open.pop(), Some("config"), "{line}"),
+                _ => panic!("{line}"),
+            }
+        }
+        assert!(open.is_empty(), "{open:?}");
+    }
+}
+
 #[test]
 fn a_name_that_is_none_is_not_pasted() {
     let text = "[[host]]\nid = \"x\"\npattern = \"a\\nhttp_access allow all\"\nmatch = \"exact\"\nports = [\"tcp/443\"]\n\

@@ -394,7 +394,7 @@ pub(crate) struct File {
 }
 
 /// The catalogue, checked and indexed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Catalogue {
     pub sources: HashMap<String, Source>,

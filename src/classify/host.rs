@@ -61,7 +61,7 @@ pub fn tidy(name: &str) -> Option<&str> {
     (label > 0).then_some(name)
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Node {
     /// Sorted by label, which is lower-case.
     children: Vec<(Box<str>, u32)>,
@@ -70,7 +70,7 @@ struct Node {
 }
 
 /// A tree of labels, from the right.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HostIndex {
     nodes: Vec<Node>,
     first_look: FirstLook,

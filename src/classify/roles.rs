@@ -224,6 +224,9 @@ impl RoleGather {
             let Tally { contacts, outside, encrypted_dns, .. } = tally;
             hosts.insert(ip, Known { role, score: recorder, contacts, outside, encrypted_dns });
         }
+        for ip in &site.clients {
+            hosts.entry(key(*ip)).or_default().role = Role::Client;
+        }
         for ip in &site.recorders {
             hosts.entry(key(*ip)).or_default().role = Role::RecorderGiven;
         }

@@ -48,6 +48,8 @@ pub struct Site {
     pub product: Option<ProductId>,
     /// The recorders' addresses.
     pub recorders: Vec<IpAddr>,
+    /// The addresses of hosts that view.
+    pub clients: Vec<IpAddr>,
     /// Networks of the site beside the private ones.
     pub nets: Vec<Net>,
     /// The site's public addresses.
@@ -69,6 +71,22 @@ impl Site {
     /// Reads a site file; the error names line and field.
     pub fn parse(text: &str) -> Result<Site, String> {
         toml::from_str(text).map_err(|e| toml_error(text, &e))
+    }
+
+    /// Says another thing of a host's role: that it is a recorder, then that it is a client, then nothing. Gives what.
+    pub fn turn_role(&mut self, ip: IpAddr) -> Option<&'static str> {
+        let (recorder, client) = (self.recorders.contains(&ip), self.clients.contains(&ip));
+        self.recorders.retain(|known| *known != ip);
+        self.clients.retain(|known| *known != ip);
+        if recorder {
+            self.clients.push(ip);
+            Some("client")
+        } else if client {
+            None
+        } else {
+            self.recorders.push(ip);
+            Some("recorder")
+        }
     }
 
     /// Whether `ip` is inside: RFC 1918, RFC 6598, unique local (RFC 4193), link-local, or one of the site's networks.
@@ -142,6 +160,14 @@ mod tests {
         assert!(net("0.0.0.0/0").holds(ip("8.8.8.8")) && !net("0.0.0.0/0").holds(ip("2001:db8::1")));
         assert!(net("::/0").holds(ip("2001:db8::1")) && net("2001:db8::1").holds(ip("2001:db8::1")));
         assert!(Net::parse("1.2.3.4/33").is_none() && Net::parse("x/8").is_none() && Net::parse("1.2.3.4/").is_none());
+    }
+
+    #[test]
+    fn roles_turn() {
+        let mut site = Site::default();
+        let told: Vec<_> = (0..4).map(|_| site.turn_role(ip("10.0.0.5"))).collect();
+        assert_eq!(told, [Some("recorder"), Some("client"), None, Some("recorder")]);
+        assert!(site.recorders == [ip("10.0.0.5")] && site.clients.is_empty());
     }
 
     #[test]

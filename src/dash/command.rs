@@ -90,10 +90,13 @@ commands! {
     Closed "closed" Flows ["t"] "closed" "Show or hide flows that are over",
     Follow "follow" Flows ["F"] "follow" "Follow the newest flow",
     Mark "mark" Flows ["m"] "mark" "Mark the flow, or unmark it",
+    Clear "clear" Flows ["x x"] "clear" "Clear the list; a flow comes back when something of it comes",
+    Zoom "zoom" Flows ["z"] "whole screen" "Detail over the whole screen, or beside the list",
     Marked "marked" Flows ["M"] "marked" "Show marked flows alone, or all",
     Copy "copy" Anywhere ["y"] "copy" "Copy what is selected: a flow, an address, an advice",
     Carve "carve" Anywhere ["w"] "carve" "Write the packets of what is selected to a capture file",
     Report "report" Anywhere ["r"] "report" "Write the report",
+    Role "role" Anywhere ["R"] "role" "Say what the host is: a recorder, a client, or what its packets tell",
     Explain "explain" Anywhere ["e"] "explain" "Explain the rule behind the finding",
     Privacy "privacy" Anywhere ["p"] "mask" "Mask addresses and names, or show them",
     Theme "theme" Anywhere ["T"] "colours" "Next colours",
@@ -113,6 +116,7 @@ commands! {
     PreviousFinding "previous-finding" Replay ["["] "last finding" "Back to the finding before",
     Help "help" Anywhere ["?"] "help" "Keys, and what they do here",
     Palette "palette" Anywhere [":"] "commands" "Every command by name; seek 00:12:30",
+    Suspend "suspend" Anywhere ["ctrl-z"] "stop" "Go back to the shell; fg comes back here",
     Quit "quit" Anywhere ["q", "ctrl-c"] "quit" "Leave",
 }
 

@@ -41,6 +41,11 @@ impl History {
         self.samples.push_back(Sample { at, total });
     }
 
+    /// Forgets what came after a moment.
+    pub fn cut(&mut self, now: Timestamp) {
+        self.samples.retain(|sample| sample.at <= now);
+    }
+
     /// The rate of a way in each of the last `count` seconds until `now`, the oldest first, in bits per second.
     pub fn rates(&self, method: usize, now: Timestamp, count: usize) -> Vec<f64> {
         let at = |back: usize| Timestamp(now.0.saturating_sub((back as u64).saturating_mul(SECOND)));

@@ -5,12 +5,15 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
+
 use super::snapshot::Snapshot;
 use crate::engine::light::Light;
 use crate::event::word::words;
 use crate::event::{Class, Kind, Severity};
 use crate::filter::{Asked, Filter, Known};
 use crate::present::is_vendor;
+use crate::time::Timestamp;
 
 words! {
     /// A column of the table of flows.
@@ -96,6 +99,8 @@ pub struct Wish {
     pub grouping: Grouping,
     /// Leave out flows that are over.
     pub open_only: bool,
+    /// Leave out flows of which nothing came since.
+    pub cleared: Option<Timestamp>,
     /// Leave out flows that are not marked.
     pub marked_only: bool,
     /// Flows that are marked.
@@ -163,18 +168,19 @@ impl Listing {
 
     /// Where a flow stands in the list.
     pub fn place_of(&self, flow: u64, snapshot: &Snapshot) -> Option<usize> {
-        self.rows.iter().position(|row| match row {
-            Row::Flow(at) => snapshot.flows.get(*at).is_some_and(|f| f.id == flow),
-            Row::Group(_) => false,
-        })
+        // in the order in which they lie in memory, which the list is not in
+        let at = snapshot.flows.iter().position(|f| f.id == flow)?;
+        self.rows.iter().position(|row| *row == Row::Flow(at))
     }
 }
 
 fn passed(snapshot: &Snapshot, wish: &Wish) -> Vec<u32> {
-    let roles: HashMap<IpAddr, &'static str> = snapshot.hosts.iter().filter_map(|h| Some((h.ip, h.role?))).collect();
+    let roles: HashMap<IpAddr, &'static str, RandomState> =
+        snapshot.hosts.iter().filter_map(|h| Some((h.ip, h.role?))).collect();
     let known = Known::new(&snapshot.findings, Some(Box::new(move |ip| roles.get(&ip).copied())));
     let passes = |flow: &Light| {
         (!wish.open_only || !flow.ended)
+            && wish.cleared.is_none_or(|at| flow.last > at)
             && (!wish.marked_only || wish.marks.contains(&flow.id))
             && wish.filter.as_ref().is_none_or(|filter| filter.matches(flow, &known))
     };
@@ -277,33 +283,52 @@ pub fn retrans(flow: &Light) -> Option<f64> {
 
 /// Flows put together, the groups with the gravest findings and the most payload first.
 fn grouped(snapshot: &Snapshot, grouping: Grouping, flows: &[u32]) -> (Vec<Group>, Vec<Vec<usize>>) {
-    let mut sessions: HashMap<u64, usize> = HashMap::new();
+    let mut sessions: HashMap<u64, usize, RandomState> = HashMap::default();
     for (at, session) in snapshot.sessions.iter().enumerate() {
         for flow in session.steps.iter().flat_map(|step| &step.flow_ids) {
             sessions.entry(*flow).or_insert(at);
         }
     }
-    let inside: HashSet<IpAddr> = snapshot.hosts.iter().map(|host| host.ip).collect();
+    let inside: HashSet<IpAddr, RandomState> = snapshot.hosts.iter().map(|host| host.ip).collect();
     let key = |flow: &Light| match grouping {
         Grouping::None | Grouping::Method => Key::Class(flow.class),
         Grouping::Host if inside.contains(&flow.orig.0) || !inside.contains(&flow.resp.0) => Key::Host(flow.orig.0),
         Grouping::Host => Key::Host(flow.resp.0),
         Grouping::Session => Key::Session(sessions.get(&flow.id).copied()),
     };
-    let mut found: HashMap<Key, (Group, Vec<usize>)> = HashMap::new();
-    for at in flows.iter().map(|at| *at as usize) {
-        let Some(flow) = snapshot.flows.get(at) else { continue };
+    // flows are looked at in the order in which they lie in memory: `flows` is sorted, and each look would wait for it
+    let mut listed = vec![false; snapshot.flows.len()];
+    for at in flows {
+        if let Some(listed) = listed.get_mut(*at as usize) {
+            *listed = true;
+        }
+    }
+    let mut found: HashMap<Key, usize, RandomState> = HashMap::default();
+    let mut all: Vec<(Group, Vec<usize>)> = Vec::new();
+    let mut of: Vec<usize> = Vec::with_capacity(listed.len());
+    for (flow, listed) in snapshot.flows.iter().zip(listed) {
+        if !listed {
+            of.push(usize::MAX);
+            continue;
+        }
         let key = key(flow);
-        let (group, members) =
-            found.entry(key).or_insert_with(|| (Group { key: key.text(), ..Group::default() }, Vec::new()));
+        let at = *found.entry(key).or_insert_with(|| {
+            all.push((Group { key: key.text(), ..Group::default() }, Vec::new()));
+            all.len() - 1
+        });
+        of.push(at);
+        let Some((group, _)) = all.get_mut(at) else { continue };
         group.flows += 1;
         for (sum, more) in group.payload.iter_mut().zip(flow.payload) {
             *sum = sum.saturating_add(more);
         }
         group.worst = group.worst.max(snapshot.finding_of(flow.id).filter(|f| f.is_claim()).map(|f| f.severity));
-        members.push(at);
     }
-    let mut all: Vec<_> = found.into_values().collect();
+    for at in flows.iter().map(|at| *at as usize) {
+        if let Some((_, members)) = of.get(at).and_then(|group| all.get_mut(*group)) {
+            members.push(at);
+        }
+    }
     let weight = |group: &Group| group.payload.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
     all.sort_by(|(a, _), (b, _)| {
         let rank = |g: &Group| (Reverse(g.worst), Reverse(weight(g)));

@@ -7,6 +7,7 @@
 pub mod command;
 pub mod complete;
 pub mod copy;
+mod deeds;
 pub mod detail;
 pub mod draw;
 pub mod history;

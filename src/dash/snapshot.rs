@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::detail::Detail;
 use super::history::History;
 use crate::engine::light::Light;
@@ -98,7 +100,7 @@ pub struct Snapshot {
     /// Where it plays; none where it cannot be played.
     pub transport: Option<Transport>,
     /// For each flow that a finding cites: the gravest such finding's place.
-    pub cited: HashMap<u64, usize>,
+    pub cited: HashMap<u64, usize, RandomState>,
 }
 
 impl Snapshot {

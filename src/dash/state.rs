@@ -136,6 +136,8 @@ pub struct Dash {
     pub follow: bool,
     /// The detail pane of a flow, where it is open.
     pub pane: Option<DetailPane>,
+    /// The detail has the whole screen.
+    pub whole: bool,
     /// How far the text of a finding or a session is scrolled.
     pub scroll: usize,
     /// What has the keyboard.
@@ -248,6 +250,8 @@ impl Dash {
     /// Takes a new snapshot to be shown; what was selected stays so.
     pub(super) fn show(&mut self, snapshot: Arc<Snapshot>) {
         self.snapshot = snapshot;
+        // what was cleared later than it plays now is there again
+        self.wish.cleared = self.wish.cleared.filter(|at| *at <= self.snapshot.now);
         self.mask.allow(self.snapshot.site.allow_list.iter().map(|row| row.pattern.as_str()));
         let findings = &self.snapshot.findings;
         let place = self.finding.as_ref().and_then(|id| findings.iter().position(|f| f.id == *id));

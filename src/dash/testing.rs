@@ -3,12 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier};
+
 use super::detail::Detail;
 use super::history::{History, METHODS};
 use super::snapshot::{HostRow, Phase, Snapshot, Transport};
 use super::state::Dash;
 use super::take::carried;
-use super::theme::Theme;
+use super::theme::{Role, Theme};
 use super::update::{Action, Effect};
 use crate::engine::light::{Light, Texts};
 use crate::event::{Class, Severity};
@@ -143,11 +147,59 @@ pub fn write(dash: &mut Dash, text: &str) {
     }
 }
 
+fn drawn(dash: &mut Dash) -> Buffer {
+    let (columns, lines) = dash.size;
+    let mut buffer = Buffer::empty(Rect::new(0, 0, columns, lines));
+    dash.hits = super::draw::draw(dash, &mut buffer);
+    buffer
+}
+
+/// How the screen looks: line by line, how many cells have which style. A letter is a role (`t`ext, `S`trong, `m`uted,
+/// `a`ccent, `o`k, `i`nfo, `w`arning, `E`rror), `~` before it says that the cells are selected. Lines that are alike are
+/// told once, with how many they are.
+pub fn styles(dash: &mut Dash) -> String {
+    const ROLES: [(Role, char); 8] = [
+        (Role::Text, 't'),
+        (Role::Strong, 'S'),
+        (Role::Muted, 'm'),
+        (Role::Accent, 'a'),
+        (Role::Ok, 'o'),
+        (Role::Info, 'i'),
+        (Role::Warning, 'w'),
+        (Role::Error, 'E'),
+    ];
+    let buffer = drawn(dash);
+    let theme = dash.theme;
+    let name = |cell: &Cell| {
+        let selected = cell.modifier.contains(Modifier::REVERSED);
+        let plain = (cell.fg, cell.modifier.difference(Modifier::REVERSED));
+        let style = |role| theme.style(role);
+        let is = |role| (style(role).fg.unwrap_or(Color::Reset), style(role).add_modifier) == plain;
+        let letter = ROLES.iter().find(|(role, _)| is(*role)).map_or('?', |(_, letter)| *letter);
+        format!("{}{letter}", if selected { "~" } else { "" })
+    };
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    for row in buffer.content.chunks(usize::from(dash.size.0)) {
+        let mut runs: Vec<(usize, String)> = Vec::new();
+        for style in row.iter().map(name) {
+            match runs.last_mut() {
+                Some((count, last)) if *last == style => *count += 1,
+                _ => runs.push((1, style)),
+            }
+        }
+        let line = runs.iter().map(|(count, style)| format!("{style}{count}")).collect::<Vec<_>>().join(" ");
+        match lines.last_mut() {
+            Some((count, last)) if *last == line => *count += 1,
+            _ => lines.push((1, line)),
+        }
+    }
+    lines.iter().map(|(count, line)| format!("{count} × {line}\n")).collect()
+}
+
 /// What the screen shows, as text.
 pub fn picture(dash: &mut Dash) -> String {
     let (columns, lines) = dash.size;
-    let mut buffer = ratatui::buffer::Buffer::empty(ratatui::layout::Rect::new(0, 0, columns, lines));
-    dash.hits = super::draw::draw(dash, &mut buffer);
+    let buffer = drawn(dash);
     let line = |y: u16| {
         let cells = (0..columns).filter_map(|x| buffer.cell((x, y)));
         cells.map(|cell| cell.symbol()).collect::<String>().trim_end().to_owned()

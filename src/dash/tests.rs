@@ -4,7 +4,8 @@ use super::command::Command;
 use super::detail::Tab;
 use super::snapshot::Snapshot;
 use super::state::{Hit, Mode, View};
-use super::testing::{at, busy, empty, failed, loading, picture, press, screen, write};
+use super::testing::{at, busy, empty, failed, loading, picture, press, screen, styles, write};
+use super::theme::{Depth, Palette, Theme};
 use super::update::{Action, Effect, Play};
 use crate::event::Severity;
 
@@ -26,6 +27,29 @@ fn frames() {
                 frames.push_str(&format!("{columns} × {lines}\n{}\n", picture(&mut dash)));
             }
             insta::assert_snapshot!(format!("{}_{state}", view.text().to_lowercase()), frames);
+        }
+    }
+}
+
+/// How all of that is coloured, and how it is set off where there are no colours.
+#[test]
+fn colours() {
+    let colour = Theme { palette: Palette::Muted, depth: Depth::True, ascii: false };
+    let mono = Theme { palette: Palette::Mono, depth: Depth::None, ascii: true };
+    for (state, snapshot) in STATES {
+        for view in View::ALL {
+            let mut frames = String::new();
+            for (name, theme) in [("colour", colour), ("mono", mono)] {
+                for (columns, lines) in SIZES {
+                    let mut dash = screen(snapshot(), columns, lines);
+                    dash.theme = theme;
+                    dash.perform(view.command());
+                    let styles = styles(&mut dash);
+                    assert!(!styles.contains('?'), "a style of no role: {styles}");
+                    frames.push_str(&format!("{name}, {columns} × {lines}\n{styles}\n"));
+                }
+            }
+            insta::assert_snapshot!(format!("{}_{state}_styles", view.text().to_lowercase()), frames);
         }
     }
 }
@@ -193,6 +217,57 @@ fn groups_fold_and_marks_stay() {
     assert_eq!(dash.listing.rows.len(), open);
     press(&mut dash, "t");
     assert!(dash.listing.passed < 300);
+}
+
+/// Once is not enough to clear the list, what has news comes back, and it all does when it is asked for.
+#[test]
+fn the_list_is_cleared_by_two_keys() {
+    let mut dash = screen(busy(300), 100, 30);
+    press(&mut dash, "2 x j");
+    assert_eq!(dash.listing.passed, 300);
+    press(&mut dash, "x x");
+    assert_eq!(dash.listing.passed, 0);
+    assert!(picture(&mut dash).contains("nothing came since the list was cleared"));
+    let mut more = busy(310);
+    more.now = at(700);
+    let mut flows = (*more.flows).clone();
+    flows[7].last = at(690);
+    more.flows = flows.into();
+    dash.update(Action::Publish(more.into()));
+    assert_eq!((dash.listing.passed, dash.snapshot.flows.len()), (11 - 10, 310), "one has news");
+    press(&mut dash, "\\");
+    assert_eq!(dash.listing.passed, 310);
+    press(&mut dash, "x x");
+    dash.update(Action::Publish(busy(300).into()));
+    assert_eq!(dash.listing.passed, 300, "who goes back in time sees what was there");
+}
+
+#[test]
+fn the_detail_takes_the_whole_screen() {
+    let mut dash = screen(busy(300), 120, 40);
+    press(&mut dash, "2 z");
+    let whole = picture(&mut dash);
+    assert!(dash.pane.is_some() && whole.contains("STUN/ICE") && !whole.contains("FLOWS"), "{whole}");
+    press(&mut dash, "z");
+    assert!(picture(&mut dash).contains("FLOWS"));
+    press(&mut dash, "esc");
+    assert!(dash.pane.is_none());
+    let mut narrow = screen(busy(300), 70, 24);
+    press(&mut narrow, "2 enter");
+    assert!(!picture(&mut narrow).contains("FLOWS"), "there is no room for both");
+}
+
+#[test]
+fn roles_are_set_where_a_host_is() {
+    let mut dash = screen(busy(300), 100, 30);
+    let host = dash.snapshot.hosts[1].ip;
+    press(&mut dash, "6 j");
+    assert_eq!(press(&mut dash, "R"), [Effect::Role(host)]);
+    press(&mut dash, "2");
+    let flow = dash.selected_flow().unwrap().orig.0;
+    assert_eq!(press(&mut dash, "R"), [Effect::Role(flow)]);
+    press(&mut dash, "3");
+    assert_eq!(press(&mut dash, "R"), []);
 }
 
 #[test]

@@ -1,16 +1,17 @@
 //! What an action does to the state of the screen, and what it asks of the world.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::command::{Command, Pressed};
 use super::detail::Tab;
 use super::key::{Code, Key};
-use super::listing::{Column, Row};
+use super::listing::Row;
 use super::prompt::Prompt;
 use super::snapshot::{Phase, Snapshot};
 use super::state::{Dash, DetailPane, Hit, Mode, View};
 use super::theme::Role;
-use super::{complete, copy, draw};
+use super::{complete, draw};
 use crate::filter::Filter;
 use crate::time::Timestamp;
 
@@ -40,6 +41,8 @@ pub enum Action {
 pub enum Effect {
     /// To leave.
     Quit,
+    /// To give the terminal to whoever had it before, for a while.
+    Suspend,
     /// To draw the whole screen anew.
     Redraw,
     /// To put text into the clipboard.
@@ -52,6 +55,8 @@ pub enum Effect {
     Explain(String),
     /// To play.
     Play(Play),
+    /// To say another role of a host.
+    Role(IpAddr),
     /// To keep what was set.
     Keep,
 }
@@ -162,7 +167,10 @@ impl Dash {
                 self.filter_before.clone_from(&self.filter_text);
                 self.mode = Mode::Filter(Prompt::new(&self.filter_text));
             }
-            C::ClearFilter => self.set_filter(""),
+            C::ClearFilter => {
+                self.wish.cleared = None;
+                self.set_filter("");
+            }
             C::Next => self.next_fault(1),
             C::Previous => self.next_fault(-1),
             C::Sort | C::SortAfter => self.sort_by(1),
@@ -173,6 +181,9 @@ impl Dash {
             C::Closed => self.closed(),
             C::Follow => self.follow(),
             C::Mark => self.mark(),
+            C::Clear => self.clear(),
+            C::Zoom => self.zoom(),
+            C::Role => return self.role(),
             C::Marked => self.rewish(|wish| wish.marked_only = !wish.marked_only),
             C::Copy => return self.copy(),
             C::Carve => return self.carve(),
@@ -196,6 +207,7 @@ impl Dash {
             C::PreviousFinding => return self.seek_finding(false),
             C::Help => self.mode = Mode::Help(0),
             C::Palette => self.mode = Mode::Palette(Prompt::default(), 0),
+            C::Suspend => return Some(Effect::Suspend),
             C::Quit => return self.leave(),
         }
         None
@@ -215,7 +227,7 @@ impl Dash {
         i64::from(self.size.1.saturating_sub(8)).max(2)
     }
 
-    fn step(&mut self, lines: i64) {
+    pub(super) fn step(&mut self, lines: i64) {
         match &mut self.mode {
             Mode::Help(scroll) | Mode::Text { scroll, .. } => {
                 *scroll = scroll.saturating_add_signed(lines.clamp(-99, 99) as isize);
@@ -311,7 +323,7 @@ impl Dash {
     }
 
     /// Opens the flow, or folds the group, on the selected line.
-    fn open_line(&mut self) {
+    pub(super) fn open_line(&mut self) {
         match self.listing.rows.get(self.cursor()) {
             Some(Row::Group(at)) => {
                 let Some(key) = self.listing.groups.get(*at).map(|group| group.key.clone()) else { return };
@@ -352,7 +364,7 @@ impl Dash {
         }
     }
 
-    fn rewish(&mut self, change: impl FnOnce(&mut super::listing::Wish)) {
+    pub(super) fn rewish(&mut self, change: impl FnOnce(&mut super::listing::Wish)) {
         change(&mut self.wish);
         self.relist();
     }
@@ -468,76 +480,6 @@ impl Dash {
         match next {
             Some(at) => self.select(at),
             None => self.message = Some((Role::Muted, "no finding is about any of these flows".to_owned())),
-        }
-    }
-
-    fn sort_by(&mut self, step: isize) {
-        let at = self.wish.by.unwrap_or(Column::Weight) as usize;
-        let count = Column::ALL.len();
-        let next = (at as isize + step).rem_euclid(count as isize) as usize;
-        let by = Column::ALL.get(next).copied();
-        self.rewish(|wish| (wish.by, wish.reversed) = (by, false));
-        let name = by.unwrap_or(Column::Weight).text();
-        self.message = Some((Role::Info, format!("sorted by {name}")));
-    }
-
-    fn group(&mut self) {
-        let grouping = self.wish.grouping.next();
-        self.rewish(|wish| {
-            wish.grouping = grouping;
-            wish.folded.clear();
-        });
-        self.message = Some((Role::Info, format!("grouped by {}", grouping.name())));
-    }
-
-    fn closed(&mut self) {
-        self.rewish(|wish| wish.open_only = !wish.open_only);
-        let text = if self.wish.open_only { "flows that are over are hidden" } else { "all flows are shown" };
-        self.message = Some((Role::Info, text.to_owned()));
-    }
-
-    fn follow(&mut self) {
-        self.follow = !self.follow;
-        self.relist();
-        let text = if self.follow { "the newest flow is followed" } else { "no flow is followed" };
-        self.message = Some((Role::Info, text.to_owned()));
-    }
-
-    fn mark(&mut self) {
-        let Some(flow) = self.selected_flow().map(|flow| flow.id) else { return };
-        if !self.wish.marks.remove(&flow) {
-            self.wish.marks.insert(flow);
-        }
-        self.step(1);
-        if self.wish.marked_only {
-            self.relist();
-        }
-    }
-
-    fn copy(&mut self) -> Option<Effect> {
-        let text = copy::text(self)?;
-        let first = text.lines().next().unwrap_or_default().chars().take(40).collect::<String>();
-        self.message = Some((Role::Ok, format!("copied: {first}")));
-        Some(Effect::Copy(text))
-    }
-
-    fn carve(&mut self) -> Option<Effect> {
-        let chosen = copy::chosen(self);
-        if chosen.is_none() {
-            self.message = Some((Role::Muted, "select a flow or a finding whose packets are wanted".to_owned()));
-        }
-        chosen.map(|(flows, name)| Effect::Carve(flows, name))
-    }
-
-    fn explain(&mut self) -> Option<Effect> {
-        let cited = || self.snapshot.finding_of(self.selected_flow()?.id);
-        let finding = if self.shows_flows() { cited() } else { self.selected_finding() };
-        match finding {
-            Some(finding) => Some(Effect::Explain(finding.rule.to_owned())),
-            None => {
-                self.message = Some((Role::Muted, "select a finding, or a flow that one is about".to_owned()));
-                None
-            }
         }
     }
 

@@ -27,14 +27,14 @@ struct Key {
     v6: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Part {
     offset: u32,
     len: u32,
     bytes: Vec<u8>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Datagram {
     /// The earliest frame's headers.
     head: Packet,
@@ -49,7 +49,7 @@ struct Datagram {
 }
 
 /// Puts fragments together.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Defragmenter {
     under_way: HashMap<Key, Datagram>,
     queue: VecDeque<(Key, u64)>,

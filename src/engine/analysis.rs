@@ -24,7 +24,7 @@ use crate::inspect::message::Protocol;
 use crate::time::Timestamp;
 
 /// What a whole capture has told.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Analysis {
     /// What was seen of the capture as a whole.
     pub totals: Totals,

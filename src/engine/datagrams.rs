@@ -21,7 +21,7 @@ pub const MAX_TRIES: u8 = 32;
 const MAX_PIECEWISE: usize = 256;
 
 /// What is held of a flow whose hellos come in pieces.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Pieces {
     Dtls(DtlsState),
     OpenVpn(Box<Session>),
@@ -35,7 +35,7 @@ impl Default for Pieces {
 
 /// The hellos of a shard that come in more datagrams than one: those of DTLS and OpenVPN, and QUIC connections. A UDP
 /// flow has its place here by `Flow::streams`, and it is its phase that says among which.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Piecewise {
     states: Slab<Pieces>,
     open: usize,

@@ -56,12 +56,39 @@ pub struct Totals {
     pub neighbours: Neighbours,
 }
 
+/// Which flows packets belong to, as far as few bits can tell: a flow that was noted is always met, another may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sketch([u64; 8]);
+
+impl Sketch {
+    /// Notes the flow whose key has that hash.
+    #[inline(always)]
+    pub fn note(&mut self, hash: u64) {
+        // hashes differ most in their upper bits
+        if let Some(bits) = self.0.get_mut((hash >> 61) as usize) {
+            *bits |= 1 << (hash >> 55 & 63);
+        }
+    }
+
+    /// Notes all that the other has.
+    pub fn add(&mut self, other: Sketch) {
+        self.0.iter_mut().zip(other.0).for_each(|(mine, bits)| *mine |= bits);
+    }
+
+    /// Whether a flow may be in both.
+    pub fn meets(&self, other: Sketch) -> bool {
+        self.0.iter().zip(other.0).any(|(mine, bits)| mine & bits != 0)
+    }
+}
+
 /// The front's state.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Front {
     secret: u64,
     /// What was seen so far.
     pub totals: Totals,
+    /// The flows of the frames since it was last taken; what was put together from fragments is not in it.
+    pub flows: Sketch,
     fragments: Defragmenter,
 }
 
@@ -98,6 +125,7 @@ impl Front {
         totals.cut_frames =
             totals.cut_frames.wrapping_add(u64::from((frame.bytes.len() as u64) < u64::from(frame.len)));
         let (number, secret) = (totals.frames, self.secret);
+        let flows = &mut self.flows;
         let mut odd = None;
         sink.fill(|work| {
             let packet = Packet { ts: frame.ts, frame: number, len: frame.len, frames: 1, ..Packet::default() };
@@ -110,6 +138,7 @@ impl Front {
                 return None;
             }
             *keyed = Keyed::of(packet, secret);
+            flows.note(keyed.hash);
             Some(shard_of(packet.src, packet.dst))
         });
         if let Some((packet, read)) = odd {
@@ -151,6 +180,7 @@ impl Front {
             Ok(()) => {
                 self.quote(&packet, bytes, sink);
                 let keyed = Keyed::of(&packet, self.secret);
+                self.flows.note(keyed.hash);
                 sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, place));
             }
             Err(reason) => {

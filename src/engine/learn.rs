@@ -93,7 +93,7 @@ impl Context<'_> {
 }
 
 /// All that the flows of a shard have told.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Learner {
     /// Which parts flows have, by the word that each keeps.
     pub parts: Parts,

@@ -38,7 +38,7 @@ pub struct NameAt {
 }
 
 /// TLS or DTLS of one flow.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tls {
     /// The frame of the first ClientHello, or of the first with a name if that came later; 0 is none.
     pub hello_frame: u64,
@@ -163,7 +163,7 @@ impl Tls {
 }
 
 /// What only a record needs of TLS, but for the first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TlsDetail {
     /// A digest of the random of the first ClientHello, by which it is known again elsewhere; 0 is none.
     pub random: u64,
@@ -180,7 +180,7 @@ pub struct TlsDetail {
 }
 
 /// A server's certificate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CertificateDetail {
     /// What it says.
     pub leaf: Certificate,
@@ -189,7 +189,7 @@ pub struct CertificateDetail {
 }
 
 /// QUIC of one flow; its hellos are in [`Tls`], but for the server name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Quic {
     /// The first server name asked for.
     pub sni: Option<NameAt>,
@@ -202,7 +202,7 @@ pub struct Quic {
 }
 
 /// HTTP of one flow, and what a proxy was asked for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Http {
     /// The first `Host`.
     pub host: Option<NameAt>,
@@ -300,7 +300,7 @@ pub mod turn {
 }
 
 /// An HTTP request with its response, or the half of it that was seen.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct HttpExchange {
     pub method: Option<Box<str>>,
@@ -317,7 +317,7 @@ pub struct HttpExchange {
 }
 
 /// RTSP, SIP, SSDP, WS-Discovery or HTTP/2 of one flow.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Spoken {
     /// Which of them.
     pub protocol: Protocol,
@@ -328,7 +328,7 @@ pub struct Spoken {
 }
 
 /// What only a record needs of them: the first of each.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct SpokenDetail {
     pub method: Option<Box<str>>,
@@ -338,7 +338,7 @@ pub struct SpokenDetail {
 }
 
 /// STUN of one flow.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Stun {
     /// The first message's frame.
     pub frame: u64,
@@ -361,7 +361,7 @@ pub struct Stun {
 }
 
 /// What only a record needs of STUN.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct StunDetail {
     /// Exchanges by method number.
     pub methods: Vec<(u16, MethodCounts)>,
@@ -411,7 +411,7 @@ pub struct Router {
 }
 
 /// NTP of one flow. Intervals are signed nanoseconds, of the last packet or exchange that tells them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ntp {
     /// The first packet's frame.
     pub frame: u64,
@@ -436,7 +436,7 @@ pub struct Ntp {
 }
 
 /// Datagrams of media, by what they look like.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Media {
     /// The first DTLS record's frame; 0 is none.
     pub dtls: u64,
@@ -467,7 +467,7 @@ impl Media {
 
 /// SCTP over UDP or IP, and the streams of RTP: of the latter only what shows that they are, unless records are
 /// wanted.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct MediaDetail {
     /// The frame of the first SCTP packet with the right checksum; 0 is none.
     pub sctp: u64,

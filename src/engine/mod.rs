@@ -53,7 +53,7 @@ use crate::time::Timestamp;
 
 use analysis::{Analysis, FlowAt};
 pub use compact::Keep;
-use front::{Front, Place, Sink, Work};
+use front::{Front, Place, Sink, Sketch, Work};
 use shard::Shard;
 
 /// What a run is asked for.
@@ -75,7 +75,7 @@ pub struct Config {
 const GROUP: usize = 32;
 
 /// The engine, whole, for one thread.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     front: Front,
     analysis: Analysis,
@@ -83,7 +83,7 @@ pub struct Engine {
 }
 
 /// Packets that were decoded and not yet worked on.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Group {
     /// Work with its shard; the first `used` of them count.
     work: Vec<(usize, Work)>,
@@ -135,6 +135,11 @@ impl Engine {
             }
         }
         self.flush(frame_at);
+    }
+
+    /// How many frames were taken, and the flows of those since this was last asked.
+    pub fn since(&mut self) -> (u64, Sketch) {
+        (self.front.totals.frames, std::mem::take(&mut self.front.flows))
     }
 
     /// Takes one frame.

@@ -35,7 +35,7 @@ const NOT_LISTED: u32 = 1 << 31;
 const LITERAL: u32 = UNLISTED - 1;
 
 /// What is known before any packet: the catalogue, the rules, and what the user says of the site.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct KnowledgeBase {
     /// The vendor's hosts and ports.
     pub catalogue: Catalogue,

@@ -59,7 +59,7 @@ const NUMBER: u32 = (1 << SHIFT) - 1;
 const SEVERAL: u32 = 14;
 
 /// The lists of flows with several parts. A flow's word is [`NONE`] at first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Parts {
     several: Slab<[u32; KINDS]>,
 }

@@ -10,7 +10,7 @@ const MAX_OPEN: usize = 4096;
 const MAX_HELD: usize = 4 << 20;
 
 /// The connections under way. A UDP flow has its place here by `Flow::streams`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Connections {
     states: Slab<QuicState>,
     open: usize,

@@ -36,7 +36,7 @@ const BULK: u64 = 64 << 10;
 const RECORD_SEGMENTS: u8 = 48;
 
 /// One shard.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Shard {
     /// Its flows.
     pub table: Table,

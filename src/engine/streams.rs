@@ -26,7 +26,7 @@ const TIGHT: Limits = Limits { held: 4096, parked: 0, segments: 0 };
 /// The most bytes that the streams of one shard hold back.
 const MAX_BYTES: usize = 4 << 20;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Inspector {
     /// Not known yet what it is.
     #[default]
@@ -102,7 +102,7 @@ impl Inspector {
 }
 
 /// The streams of one connection.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Streams {
     sides: [Stream; 2],
     inspector: Inspector,
@@ -119,7 +119,7 @@ pub struct Streams {
 }
 
 /// The streams of all connections of a shard that are still being read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct StreamTable {
     streams: Slab<Streams>,
     held: usize,

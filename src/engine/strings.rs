@@ -18,7 +18,7 @@ const RECENT: usize = 128;
 pub const OMITTED: u32 = 0;
 
 /// Texts, each known by its number.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Strings {
     text: String,
     /// Where each text ends.

@@ -40,10 +40,20 @@ pub struct Wanted {
     pub proto: u8,
     /// Originator and responder.
     pub ends: [(Addr, u16); 2],
+    /// The frame of its first packet.
+    pub first_frame: u64,
     /// Its first packet.
     pub first: Timestamp,
     /// Its last.
     pub last: Timestamp,
+}
+
+impl Wanted {
+    /// A packet with nothing but what tells that it is one of this flow.
+    pub fn packet(&self) -> Packet {
+        let [(src, src_port), (dst, dst_port)] = self.ends;
+        Packet { src, src_port, dst, dst_port, proto: self.proto, ..Packet::default() }
+    }
 }
 
 /// The flows of an analysis that have such identities, in the order of their first frames.
@@ -54,9 +64,9 @@ pub fn wanted(analysis: &Analysis, naming: &Naming<'_>, ids: &HashSet<u64>) -> V
     let views = analysis.in_order().into_iter().filter_map(|at| analysis.view(at, naming));
     let of_view = |view: crate::engine::analysis::FlowView<'_>| {
         let end = |(ip, port)| (Addr::from_ip(ip), port);
-        let (first, last) = (view.flow.first, view.flow.last);
+        let (first, last, first_frame) = (view.flow.first, view.flow.last, view.flow.first_frame);
         let ends = [end(view.orig), end(view.resp)];
-        Wanted { flow_id: view.id(), proto: view.flow.proto(), ends, first, last }
+        Wanted { flow_id: view.id(), proto: view.flow.proto(), ends, first_frame, first, last }
     };
     views.filter(|view| ids.contains(&view.id())).map(of_view).collect()
 }
@@ -140,13 +150,12 @@ pub struct Scene {
     pub ladder: Ladder,
 }
 
-/// Sees all frames of a capture, in order, and keeps what the wanted flows show.
+/// Sees frames of a capture, in order, and keeps what the wanted flows show.
 #[derive(Debug)]
 pub struct Watcher {
     finder: Finder,
     traces: Traces,
     ladders: Vec<Ladder>,
-    frames: u64,
 }
 
 impl Watcher {
@@ -154,13 +163,12 @@ impl Watcher {
     pub fn new(flows: Vec<Wanted>, cited: HashMap<u64, HashSet<u64>>) -> Watcher {
         let of = |flow: &Wanted| Ladder::new(cited.get(&flow.flow_id).cloned().unwrap_or_default());
         let ladders = flows.iter().map(of).collect();
-        Watcher { finder: Finder::new(flows), traces: Traces::default(), ladders, frames: 0 }
+        Watcher { finder: Finder::new(flows), traces: Traces::default(), ladders }
     }
 
-    /// Takes the next frame. False: no wanted flow goes on behind it.
-    pub fn frame(&mut self, frame: &Frame<'_>) -> bool {
-        self.frames = self.frames.saturating_add(1);
-        let mut packet = Packet { ts: frame.ts, frame: self.frames, len: frame.len, frames: 1, ..Packet::default() };
+    /// Takes the frame that has that number, counted from 1. False: no wanted flow goes on behind it.
+    pub fn frame(&mut self, number: u64, frame: &Frame<'_>) -> bool {
+        let mut packet = Packet { ts: frame.ts, frame: number, len: frame.len, frames: 1, ..Packet::default() };
         if decode(frame.link.0, frame.bytes, &mut packet).is_ok()
             && packet.transport
             && packet.fragment.is_none()

@@ -22,7 +22,7 @@ const WAYS: usize = 2;
 type Seen = (u64, Timestamp);
 
 /// The latest packets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Duplicates {
     /// The packets of a row, the latest first.
     rows: Box<[[Seen; WAYS]]>,

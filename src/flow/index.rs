@@ -4,7 +4,7 @@
 //! growth touches none.
 
 /// The table. Numbers are dense (a slab's); what they stand for lives elsewhere.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Index {
     /// `tag << 32 | number + 1`; 0 is free.
     slots: Vec<u64>,

@@ -260,7 +260,7 @@ pub struct Tracked<'t> {
 }
 
 /// All flows of one shard.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Table {
     secret: u64,
     config: Config,

@@ -6,7 +6,7 @@ use super::NONE;
 const BLOCK: usize = 256;
 
 /// A growing row of elements, each known by its number.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Slab<T> {
     blocks: Vec<Vec<T>>,
     free: Vec<u32>,

@@ -37,7 +37,7 @@ pub enum Shown<'a> {
     Gap(&'a [u8]),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Parked {
     seq: u32,
     wire_len: u32,
@@ -45,7 +45,7 @@ struct Parked {
 }
 
 /// One direction's bytes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Stream {
     /// The sequence number of the next byte wanted; valid with `begun`.
     next: u32,

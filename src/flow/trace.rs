@@ -143,7 +143,7 @@ pub struct Trace {
 }
 
 /// The traces of a shard, by the numbers of their flows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Traces {
     list: Vec<Trace>,
     room: usize,

@@ -6,7 +6,7 @@ use crate::decode::Tunnels;
 const MAX_ROWS: usize = 255;
 
 /// Rows of tunnels.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TunnelRows(Vec<Tunnels>);
 
 impl TunnelRows {

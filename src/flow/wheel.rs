@@ -12,7 +12,7 @@ const TICK: u64 = 8 * SECOND;
 const SLOTS: u64 = 64;
 
 /// A wheel of flow numbers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Wheel {
     slots: Vec<Vec<u32>>,
     /// The last tick that was dealt with.

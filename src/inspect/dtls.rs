@@ -53,7 +53,7 @@ pub fn has_piece(datagram: &[u8], wanted: Wanted) -> bool {
 }
 
 /// The hellos of one DTLS association that come in fragments, per direction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct DtlsState {
     orig: Option<Box<Partial>>,
     resp: Option<Box<Partial>>,
@@ -222,7 +222,7 @@ fn report(kind: u8, body: &[u8], emit: &mut dyn FnMut(Fact<'_>)) {
 }
 
 /// A hello of which some fragments have come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Partial {
     kind: u8,
     sequence: u16,

@@ -160,7 +160,7 @@ pub fn probe(bytes: &[u8]) -> Probe {
 }
 
 /// RTSP or SIP over one TCP connection.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct MessageStream {
     asked: bool,
     answered: bool,

@@ -119,7 +119,7 @@ fn reset_fits(body: &[u8], auth: usize, acks: u8) -> Result<bool> {
 }
 
 /// One session, from its first packet on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Session {
     /// Bytes of authentication in each packet.
     auth: usize,
@@ -129,7 +129,7 @@ pub struct Session {
 }
 
 /// One direction of a session.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Lane {
     stream: Stream,
     /// The message wanted next, less the hard reset, which has number 0.
@@ -244,7 +244,7 @@ fn control(packet: &[u8], auth: usize) -> Result<Option<(u32, &[u8])>> {
 }
 
 /// A session over TCP.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OpenVpnStream {
     session: Option<Session>,
 }

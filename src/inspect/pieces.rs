@@ -7,7 +7,7 @@
 const MAX_PIECES: usize = 32;
 
 /// Bytes of a message or a stream, of which some have come.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Pieces {
     /// Where `bytes` begins in the stream: all before is dealt with.
     base: usize,

@@ -136,7 +136,7 @@ enum State {
 }
 
 /// One connection to a proxy.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SocksStream {
     /// The direction from the client: that in which the first bytes were known.
     client: Option<Direction>,

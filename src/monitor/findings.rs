@@ -13,13 +13,13 @@ use crate::event::{FindingRecord, Severity, State, Word};
 use crate::time::Timestamp;
 
 /// All findings that stand.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
     standing: BTreeMap<Cause, Standing>,
 }
 
 /// A finding that stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Standing {
     /// As it was last found.
     record: FindingRecord,

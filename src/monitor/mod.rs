@@ -285,6 +285,31 @@ impl<'a> Monitor<'a> {
         Look { analysis, naming, diagnosis, quality, stats, now }
     }
 
+    /// One that goes on from here by itself: given the same frames, it tells the same.
+    pub fn fork(&self) -> Self {
+        Monitor {
+            engine: self.engine.clone(),
+            base: self.base,
+            rules: self.rules,
+            options: self.options.clone(),
+            clock: self.clock,
+            losses: self.losses.clone(),
+            links: self.links.clone(),
+            link: self.link,
+            ceiling: self.ceiling,
+            given_up: self.given_up,
+            // it is made anew of the same flows when somebody asks
+            judged: None,
+            findings: self.findings.clone(),
+            sessions: self.sessions.clone(),
+            ticks: self.ticks,
+            since: self.since,
+            worst: self.worst,
+            advised: self.advised.clone(),
+            counted: self.counted.clone(),
+        }
+    }
+
     /// The latest moment that is known.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

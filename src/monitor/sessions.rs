@@ -14,7 +14,7 @@ fn key(session: &SessionRecord) -> Key {
 }
 
 /// The attempts that were told, each with its end.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sessions {
     told: BTreeMap<Key, Timestamp>,
 }

@@ -267,7 +267,8 @@ fn first_line(line: &mut [u8]) {
     let (from, to) = if response {
         (first.saturating_add(4), end)
     } else {
-        let last = text.iter().rposition(|b| *b == b' ').unwrap_or(end);
+        // where a query was taken out, the version behind it went with it
+        let last = text.iter().rposition(|b| *b == b' ').filter(|last| *last > first).unwrap_or(end);
         (first.saturating_add(1), last)
     };
     if let Some(place) = line.get_mut(from..to) {
@@ -303,4 +304,25 @@ fn sni(hello: &[u8]) -> Option<std::ops::Range<usize>> {
         }
     }
     Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_request_no_target_stays() {
+        for (line, told) in [
+            ("GET http://a1b2.x.example/view/1 HTTP/1.1\r\n", "GET /--------------------------- HTTP/1.1\r\n"),
+            // as stripping leaves it
+            ("GET http://a1b2.x.example/view?\0\0\0\0\r\n", "GET /------------------------------\r\n"),
+            ("CONNECT a1b2.x.example:443 HTTP/1.1\r\n", "CONNECT /----------------- HTTP/1.1\r\n"),
+            ("HTTP/1.1 403 a1b2.x.example\r\n", "HTTP/1.1 403---------------\r\n"),
+            ("GET\r\n", "GET\r\n"),
+        ] {
+            let mut bytes = line.as_bytes().to_vec();
+            first_line(&mut bytes);
+            assert_eq!(String::from_utf8_lossy(&bytes), told);
+        }
+    }
 }

@@ -19,11 +19,30 @@ const PEEK_CHUNK: usize = 4 << 10;
 const PEEK_READS: usize = 256;
 
 /// One input that can be read.
+#[derive(Clone)]
 struct Input {
     path: PathBuf,
     /// In bytes; None of a pipe.
     size: Option<u64>,
     first: Option<Timestamp>,
+}
+
+/// A place between two records, from which reading can go on. Places of later records are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// How many inputs were done with.
+    input: usize,
+    /// In bytes of the input.
+    offset: u64,
+    /// How often what its records are read by had changed.
+    changes: u64,
+}
+
+impl Place {
+    /// Whether reading may go on here from `before` without a look at what lies between.
+    pub const fn follows(&self, before: &Place) -> bool {
+        self.input == before.input && self.changes == before.changes && self.offset >= before.offset
+    }
 }
 
 /// All inputs of a run, one after the other.
@@ -94,6 +113,45 @@ impl Source {
     /// Whether the analysis that wrote the frames of the last fill passed over the payload of bulk flows.
     pub fn sheds(&self) -> bool {
         self.current.as_ref().is_some_and(|(_, reader)| reader.sheds())
+    }
+
+    /// Another that goes on from here by itself and gives the same; nothing where that cannot be, as of a pipe, and while
+    /// there are problems that were not taken.
+    pub fn fork(&self) -> Option<Source> {
+        if !self.problems.is_empty() {
+            return None;
+        }
+        let current = match &self.current {
+            Some((input, reader)) => Some((input.clone(), reader.fork()?)),
+            None => None,
+        };
+        Some(Source {
+            waiting: self.waiting.iter().map(|input| input.size.map(|_| input.clone())).collect::<Option<_>>()?,
+            current,
+            chunk_bytes: self.chunk_bytes,
+            facts: self.facts.clone(),
+            problems: Vec::new(),
+            bytes_done: self.bytes_done,
+            progress: self.progress,
+        })
+    }
+
+    /// Where reading stands; nothing where it could not go on from, which takes a file that is not packed.
+    pub fn place(&self) -> Option<Place> {
+        let (_, reader) = self.current.as_ref()?;
+        let (offset, changes) = reader.place()?;
+        Some(Place { input: self.progress.files_done, offset, changes })
+    }
+
+    /// Leaves out what lies before `place`, which an earlier reading of the same inputs has given; false if reading cannot
+    /// go on there.
+    pub fn go_on_at(&mut self, place: &Place) -> bool {
+        let follows = self.place().is_some_and(|here| place.follows(&here));
+        if let Some((_, reader)) = self.current.as_mut().filter(|_| follows) {
+            reader.go_on_at(place.offset);
+            self.progress.bytes_read = self.bytes_done.saturating_add(reader.bytes_read());
+        }
+        follows
     }
 
     /// What was wrong with inputs since the last call, in the order in which it was met.

@@ -36,7 +36,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::{Class, Damage, Problem, SourceError, Warning};
-pub use input::Source;
+pub use input::{Place, Source};
 pub use progress::Progress;
 pub use reader::CaptureReader;
 

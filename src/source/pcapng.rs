@@ -139,7 +139,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The state of reading one pcapng file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sections {
     order: Order,
     interfaces: Vec<Interface>,
@@ -150,6 +150,8 @@ pub(super) struct Sections {
     bare: bool,
     /// The analysis that wrote the frames at hand passed over the payload of bulk flows.
     sheds: bool,
+    /// How many sections and interfaces there were.
+    changes: u64,
 }
 
 /// What a packet block says of its frame.
@@ -182,6 +184,7 @@ impl Sections {
             noted: 0,
             bare: true,
             sheds: false,
+            changes: 0,
         }
     }
 
@@ -198,6 +201,11 @@ impl Sections {
     /// Whether the analysis that wrote the frames of the last walk passed over the payload of bulk flows.
     pub(super) const fn sheds(&self) -> bool {
         self.sheds
+    }
+
+    /// How often what blocks are read by has changed.
+    pub(super) const fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How many oddities were not told one by one.
@@ -313,6 +321,7 @@ impl Sections {
             return Err(Stop::Bad(Damage::SectionVersion { major, minor }));
         }
         self.settle(facts, true);
+        self.changes = self.changes.saturating_add(1);
         self.interfaces.clear();
         self.sheds = false;
         self.order = order;
@@ -337,6 +346,7 @@ impl Sections {
         self.bare = false;
         let link = LinkType(link);
         let (frames, interface_drops, kernel_drops, end) = (0, None, None, None);
+        self.changes = self.changes.saturating_add(1);
         self.interfaces.push(Interface { link, snaplen, ticks, offset, frames, interface_drops, kernel_drops, end });
         Some(())
     }

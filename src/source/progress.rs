@@ -69,17 +69,18 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Clears the line, for good.
-    pub fn finish(&mut self) {
-        if let (Some(mut out), true) = (self.out.take(), self.last.is_some()) {
+    /// Clears the line; what is shown next begins anew.
+    pub fn clear(&mut self) {
+        if let (Some(out), true) = (&mut self.out, self.last.take().is_some()) {
             let _ = write!(out, "\r\x1b[K").and_then(|()| out.flush());
         }
+        self.start = now();
     }
 }
 
 impl<W: Write> Drop for Printer<W> {
     fn drop(&mut self) {
-        self.finish();
+        self.clear();
     }
 }
 
@@ -134,6 +135,8 @@ mod tests {
         }
         let shown = String::from_utf8(printer.out.clone().unwrap()).unwrap();
         assert_eq!(shown.matches("\r\x1b[K").count(), 10);
+        printer.clear();
+        assert!(printer.out.as_ref().is_some_and(|out| out.ends_with(b"\r\x1b[K")) && printer.last.is_none());
         assert!(shown.starts_with("\r\x1b[Kreading 5.0 MB of 20.0 MB (25 %), 5.0 MB/s, 0:03 left"), "{shown}");
     }
 
@@ -142,8 +145,8 @@ mod tests {
         let mut printer = printer();
         printer.update_at(&Progress::default(), printer.start);
         assert_eq!(printer.out.as_deref(), Some(&[][..]));
-        printer.finish();
-        assert!(printer.out.is_none());
+        printer.clear();
+        assert_eq!(printer.out.as_deref(), Some(&[][..]));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Codec {
 
 enum Bytes {
     /// A regular file, read by position.
-    File { file: File, offset: u64 },
+    File { file: Arc<File>, offset: u64 },
     /// A pipe or device: each read gives what is there.
     Pipe(Box<dyn Read + Send>),
     /// Unpacked from either.
@@ -125,7 +125,7 @@ impl Raw {
         let n = file.read_at(&mut magic, first)?;
         let taken = Arc::new(AtomicU64::new(0));
         let bytes = match Codec::of(magic.get(..n).unwrap_or_default()) {
-            None => Bytes::File { file, offset: first },
+            None => Bytes::File { file: Arc::new(file), offset: first },
             Some(codec) => unpack(codec, Box::new(file), &taken)?,
         };
         Ok(Raw { path: Arc::clone(name), bytes, size: Some(size), taken, first })
@@ -173,6 +173,26 @@ impl Raw {
         match &self.bytes {
             Bytes::File { offset, .. } => offset.saturating_sub(self.first),
             _ => self.taken.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whether it can be read from any place: a file that is not packed.
+    pub(super) const fn is_seekable(&self) -> bool {
+        matches!(self.bytes, Bytes::File { .. })
+    }
+
+    /// Another that goes on from here by itself; nothing of a pipe and of what is packed.
+    pub(super) fn fork(&self) -> Option<Raw> {
+        let Bytes::File { file, offset } = &self.bytes else { return None };
+        let bytes = Bytes::File { file: Arc::clone(file), offset: *offset };
+        let (path, taken) = (Arc::clone(&self.path), Arc::clone(&self.taken));
+        Some(Raw { path, bytes, size: self.size, taken, first: self.first })
+    }
+
+    /// Goes on reading at `at`, in bytes from where reading began; of a file alone.
+    pub(super) fn go_on_at(&mut self, at: u64) {
+        if let Bytes::File { offset, .. } = &mut self.bytes {
+            *offset = self.first.saturating_add(at);
         }
     }
 

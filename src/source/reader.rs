@@ -12,6 +12,7 @@ use super::{Chunk, Damage, Facts, Fill, FrameRef, SourceError, Warning};
 /// The smallest chunk that can be asked for, in bytes.
 const MIN_CHUNK: usize = 64;
 
+#[derive(Clone)]
 enum Format {
     Pcap(Header),
     Pcapng(Sections),
@@ -171,6 +172,46 @@ impl CaptureReader {
     /// itself says so where it did ([`super::SHEDS`], [`super::INSPECTS`]), and a fill ends where that changes.
     pub fn sheds(&self) -> bool {
         matches!(&self.format, Format::Pcapng(sections) if sections.sheds())
+    }
+
+    /// Another that goes on from here by itself; nothing of a pipe, of what is packed, and of what has ended.
+    pub(super) fn fork(&self) -> Option<CaptureReader> {
+        if self.ended || self.end.is_some() {
+            return None;
+        }
+        Some(CaptureReader {
+            path: Arc::clone(&self.path),
+            raw: self.raw.fork()?,
+            format: self.format.clone(),
+            chunk_bytes: self.chunk_bytes,
+            tail: self.tail.clone(),
+            need: self.need,
+            skip: self.skip,
+            offset: self.offset,
+            end: None,
+            ended: false,
+            facts: self.facts.clone(),
+            warnings: self.warnings.clone(),
+        })
+    }
+
+    /// Where the next record begins, in bytes, and how often what records are read by has changed so far; nothing where
+    /// reading cannot begin there, which takes a file that is not packed.
+    pub(super) fn place(&self) -> Option<(u64, u64)> {
+        let changes = match &self.format {
+            Format::Pcap(_) => 0,
+            Format::Pcapng(sections) => sections.changes(),
+        };
+        let whole = self.raw.is_seekable() && !self.ended && self.end.is_none() && self.skip == 0;
+        whole.then_some((self.offset, changes))
+    }
+
+    /// Goes on with the record that begins at `offset`.
+    pub(super) fn go_on_at(&mut self, offset: u64) {
+        self.tail.clear();
+        self.need = 0;
+        self.offset = offset;
+        self.raw.go_on_at(offset);
     }
 
     /// The warnings since the last call.

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use super::super::dash::{at_hand, screen, takes_mouse};
 use super::super::publish::{Publisher, clock};
+use super::super::say;
 use super::super::screen::{self, Happening, Teller, World};
 use super::super::settings::Settings;
 use super::noting::Noting;
@@ -110,6 +111,10 @@ impl World for Asking<'_> {
                 };
                 screen::say(teller, Role::Muted, text);
             }
+            Effect::Role(_) => {
+                let text = "a live capture is told of roles by its site file: start it with --site".to_owned();
+                screen::say(teller, Role::Muted, text);
+            }
             // the rights to write outside the capture's folder were given up
             Effect::Keep => {}
             effect => at_hand(effect, self.rules, dash, teller),
@@ -163,6 +168,12 @@ pub(super) fn watch(
         let shown = screen::run(&mut dash, takes_mouse(&args.screen, settings), &teller, &happenings, &mut world);
         left.store(true, Ordering::Relaxed);
         let ran = capture.join().unwrap_or(Ok(Exit::Fine));
+        // what the capture came to is said when the screen is gone: it had no time to be read there
+        for happening in happenings.try_iter() {
+            if let Happening::Action(Action::Say(Role::Info, text)) = happening {
+                say(&text);
+            }
+        }
         let stopped = shown?;
         let exit = ran?;
         Ok(if stopped && exit == Exit::Fine { Exit::Interrupted } else { exit })

@@ -1,4 +1,4 @@
-//! Every flow, one a line; with the detail of one beside it (120 columns and more) or beneath.
+//! Every flow, one a line; with the detail of one beside it (120 columns and more), beneath (80), or over it.
 //!
 //! ```text
 //!    12 of 3 402 flows   filter: relay rate>1M   by weight   grouped by host
@@ -72,6 +72,7 @@ const fn fixed(column: Column) -> Option<usize> {
 pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let (list, pane) = match dash.pane {
         None => (area, None),
+        Some(_) if dash.whole || area.width < 80 => return detail::draw(pen, area, dash),
         Some(_) if area.width >= 120 => {
             let (list, pane) = split_left(area, area.width * 11 / 20, 2);
             (list, Some(pane))
@@ -103,6 +104,8 @@ pub fn table(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     if lines.is_empty() {
         let text = if dash.wish.filter.is_some() {
             "no flow passes the filter; \\ clears it"
+        } else if dash.wish.cleared.is_some() {
+            "nothing came since the list was cleared; \\ shows all"
         } else {
             "no flow is shown; t shows those that are over"
         };
@@ -121,7 +124,7 @@ fn heading(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let wish = &dash.wish;
     let at = dash.at.get(View::Flows.number()).copied().unwrap_or(0);
     let total = dash.snapshot.flows.len();
-    let mut text = match wish.filter.is_some() || wish.open_only || wish.marked_only {
+    let mut text = match wish.filter.is_some() || wish.open_only || wish.marked_only || wish.cleared.is_some() {
         true => format!("FLOWS  {} of {}", Count(dash.listing.passed as u64), Counted(total as u64, "flow")),
         false => format!("FLOWS  {}", place_of(at, dash.listing.rows.len())),
     };
@@ -133,8 +136,12 @@ fn heading(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     if wish.grouping != Grouping::None {
         text.push_str(&format!("  grouped by {}", wish.grouping.name()));
     }
-    for (word, holds) in [("open only", wish.open_only), ("marked only", wish.marked_only), ("following", dash.follow)]
-    {
+    for (word, holds) in [
+        ("open only", wish.open_only),
+        ("marked only", wish.marked_only),
+        ("cleared", wish.cleared.is_some()),
+        ("following", dash.follow),
+    ] {
         if holds {
             text.push_str(&format!("  {word}"));
         }

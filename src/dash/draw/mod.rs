@@ -359,11 +359,14 @@ fn wanted(dash: &Dash) -> Vec<Command> {
     let play = [C::Play, C::Pause];
     let mut wanted = match dash.view {
         View::Overview => vec![C::Open, C::NextPane, C::Filter, C::Findings, C::Report, C::Copy],
-        View::Flows if dash.pane.is_some() => vec![C::NextPane, C::Back, C::Carve, C::ScrollDown, C::Copy, C::Explain],
+        View::Flows if dash.pane.is_some() => {
+            vec![C::NextPane, C::Back, C::Carve, C::Zoom, C::ScrollDown, C::Copy, C::Explain]
+        }
         View::Flows => vec![C::Open, C::Filter, C::Carve, C::Sort, C::Group, C::Columns, C::Mark, C::Next, C::Back],
         View::Findings => vec![C::Open, C::Carve, C::Explain, C::Report, C::Copy, C::ScrollDown, C::Back],
         View::Sessions => vec![C::Open, C::Carve, C::Copy, C::Report, C::ScrollDown, C::Back],
-        View::AllowList | View::Hosts => vec![C::Open, C::Copy, C::Filter, C::Report, C::Back],
+        View::AllowList => vec![C::Open, C::Copy, C::Filter, C::Report, C::Back],
+        View::Hosts => vec![C::Open, C::Role, C::Copy, C::Filter, C::Report, C::Back],
         View::Capture => vec![C::Findings, C::Flows, C::Report, C::Copy, C::Back],
     };
     wanted.splice(3..3, play);

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::dash::state::{Hit, Hits};
@@ -38,7 +39,8 @@ impl Pen<'_> {
             return x;
         }
         for (role, text) in parts {
-            let style = self.theme.style(*role);
+            // nothing of what stood there before shows through
+            let style = Style::reset().patch(self.theme.style(*role));
             for c in text.chars() {
                 let columns = c.width().unwrap_or(0) as u16;
                 if x.saturating_add(columns) > end {
@@ -91,7 +93,7 @@ impl Pen<'_> {
     pub fn blank(&mut self, area: Rect) {
         for row in rows(area) {
             self.text(row, Role::Text, &" ".repeat(row.width.into()));
-            self.buffer.set_style(row, ratatui::style::Style::reset());
+            self.buffer.set_style(row, Style::reset());
         }
         self.hits.retain(|(place, _)| place.intersection(area).is_empty());
     }

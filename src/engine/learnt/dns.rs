@@ -9,7 +9,7 @@ use crate::decode::Addr;
 use crate::time::Timestamp;
 
 /// DNS of one flow.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Dns {
     /// The first message's frame.
     pub frame: u64,
@@ -54,7 +54,7 @@ impl Speed {
 }
 
 /// What only a record needs of DNS.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct DnsList {
     /// The exchanges.
     pub list: Vec<DnsExchange>,
@@ -78,7 +78,7 @@ pub struct PendingQuery {
 }
 
 /// A DNS query with its response, or the half of it that was seen.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct DnsExchange {
     pub id: u16,

@@ -116,7 +116,7 @@ pub(super) fn is_message_http(content_type: Option<&[u8]>) -> bool {
 }
 
 /// Looks at the start of a body for an embedded head, across the pieces in which it comes.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sniff {
     /// Still looking.
     wanted: bool,

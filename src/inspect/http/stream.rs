@@ -20,7 +20,7 @@ type Emit<'e> = &'e mut dyn FnMut(Direction, Fact<'_>);
 ///
 /// After a hole, and where framing breaks, it looks for a head at the start of each slice that it is shown and
 /// forgets what is none. A head that is complete in one slice is told straight from it, without a copy.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HttpStream {
     orig: Side,
     resp: Side,
@@ -32,7 +32,7 @@ pub struct HttpStream {
 }
 
 /// One direction.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Side {
     state: State,
     sniff: Sniff,
@@ -422,7 +422,7 @@ enum Asked {
 }
 
 /// Requests without an answer yet, in order: a count, and the few of them whose answers are framed differently.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Pending {
     asked: u32,
     answered: u32,

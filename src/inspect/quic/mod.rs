@@ -98,7 +98,7 @@ fn may_be_first(size: usize, id: usize) -> bool {
 }
 
 /// A connection, as far as it is known and still of interest.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct QuicState {
     /// The version last spoken; 0 is none.
     version: u32,
@@ -136,7 +136,7 @@ impl Cid {
 }
 
 /// The handshake of one sender.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Half {
     /// What has come of a hello that is not whole.
     pieces: Option<Box<Pieces>>,

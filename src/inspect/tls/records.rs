@@ -90,7 +90,7 @@ const fn in_the_clear(kind: u8) -> bool {
 }
 
 /// What is known of one direction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Half {
     /// A message that spans records, as far as it has come; empty mostly.
     held: Vec<u8>,
@@ -137,7 +137,7 @@ enum Step {
 }
 
 /// The hellos and alerts of one TLS connection over TCP.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TlsStream {
     orig: Half,
     resp: Half,

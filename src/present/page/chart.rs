@@ -128,9 +128,10 @@ mod tests {
     #[test]
     fn nothing_to_draw_is_not_drawn_and_times_may_be_anything() {
         let ends = [(Addr::v4([10, 0, 0, 1]), 1), (Addr::v4([10, 0, 0, 2]), 2)];
-        let flow = Wanted { flow_id: 1, proto: proto::TCP, ends, first: Timestamp(5), last: Timestamp(5) };
+        let flow =
+            Wanted { flow_id: 1, proto: proto::TCP, ends, first_frame: 1, first: Timestamp(5), last: Timestamp(5) };
         let mut watcher = Watcher::new(vec![flow], HashMap::new());
-        watcher.frame(&Frame { ts: Timestamp(5), link: LinkType(1), len: 9, bytes: &[0; 9] });
+        watcher.frame(1, &Frame { ts: Timestamp(5), link: LinkType(1), len: 9, bytes: &[0; 9] });
         let scene = watcher.scenes().remove(&1).unwrap();
         assert!(chart(&scene, Some((Timestamp(9), Timestamp(1)))).is_none());
         let mut traces = crate::flow::trace::Traces::default();

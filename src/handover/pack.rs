@@ -1,21 +1,19 @@
-//! `--pack`: all that a ticket needs in one archive: the report, the records, carved captures, and what they are.
+//! All that a ticket needs in one archive: the report, the records, carved captures, and what they are.
 
 use std::io::{self, Write};
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
-use anyhow::Result;
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 
-use super::carve::{Read, Treatment};
-use super::{deliver, page, say};
+use super::carve::Treatment;
+use super::{Attention, Read};
 use crate::changes::Texts;
+use crate::engine;
 use crate::event::{FindingRecord, Severity};
-use crate::present::color::{Color, Style};
-use crate::present::page::{Markup, Matter};
+use crate::present::color::Style;
+use crate::present::page::Markup;
 use crate::present::report::{self, Report, Telling};
 use crate::present::{Format, csv};
 use crate::redact::Redactor;
@@ -24,13 +22,18 @@ use crate::redact::Redactor;
 const CARVED_MAX: usize = 12;
 
 /// What a pack is made of.
-pub(super) struct Pack<'a> {
+#[derive(Clone)]
+pub struct Pack<'a> {
+    /// The capture.
     pub read: Read<'a>,
+    /// What the engine was asked for.
+    pub config: &'a engine::Config,
+    /// What is told of it.
     pub report: Report<'a>,
+    /// Replaces addresses and names.
     pub redactor: Option<&'a Redactor>,
     /// Frames keep their content.
     pub payload: bool,
-    pub quiet: bool,
 }
 
 /// A file of the archive, as the manifest tells of it.
@@ -55,11 +58,10 @@ struct Manifest<'a> {
 
 impl Pack<'_> {
     /// Writes the archive.
-    pub fn write(&self, path: &Path, stop: &AtomicBool) -> Result<()> {
-        deliver(Some(path), Color::Never, |out, _| self.archive(out, stop))
-    }
-
-    fn archive(&self, out: &mut dyn Write, stop: &AtomicBool) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What writing gives.
+    pub fn write(&self, out: &mut dyn Write, attention: Attention<'_>) -> io::Result<()> {
         let mut archive = Archive { zip: zip::ZipWriter::new_stream(out), entries: Vec::new() };
         let findings = self.report.diagnosis.as_ref().map(|diagnosis| &*diagnosis.findings).unwrap_or_default();
         let claims: Vec<&FindingRecord> =
@@ -70,14 +72,15 @@ impl Pack<'_> {
             finding
         };
         let mut names = Vec::new();
-        for (n, finding) in claims.iter().take(CARVED_MAX).enumerate() {
-            if !self.quiet {
-                say(&format!("carving finding {} of {}", n + 1, claims.len().min(CARVED_MAX)));
-            }
+        let carved = claims.get(..CARVED_MAX.min(claims.len())).unwrap_or_default();
+        let chosen = self.read.choose(self.config, carved, attention);
+        for (finding, chosen) in carved.iter().zip(chosen) {
             let told = redact(finding);
             let name = format!("captures/{}-{}.pcapng", told.id, told.kind.text());
             let treatment = Treatment { strip: !self.payload, snaplen: None, redactor: self.redactor };
-            archive.file(&name, &told.title, |out| self.read.finding(out, finding, treatment, stop).map(|_| ()))?;
+            archive.file(&name, &told.title, |out| {
+                self.read.carve_finding(out, finding, chosen, treatment, attention).map(|_| ())
+            })?;
             names.push(name);
         }
         let style = Style::plain();
@@ -88,28 +91,19 @@ impl Pack<'_> {
         archive.file("flows.csv", "the flows", |out| {
             report::write_with(out, Format::Csv, self.report.clone(), style, telling).map(|_| ())
         })?;
-        self.pages(&mut archive, names, stop)?;
+        self.pages(&mut archive, names, attention)?;
         self.manifest(archive, claims.len().saturating_sub(CARVED_MAX))
     }
 
-    fn pages(&self, archive: &mut Archive<'_>, mut names: Vec<String>, stop: &AtomicBool) -> io::Result<()> {
+    fn pages(&self, archive: &mut Archive<'_>, mut names: Vec<String>, attention: Attention<'_>) -> io::Result<()> {
         let texts = Texts::embedded().map_err(io::Error::other)?;
-        let told = page::told(self.report.clone(), &self.read, &texts, self.redactor, self.quiet, stop);
+        let told = self.read.told(self.report.clone(), &texts, self.redactor, attention);
         names.extend(["records.ndjson", "flows.csv", "changes.csv", "manifest.json"].map(str::to_owned));
-        let redacted = self.redactor.map(|redactor| redactor.what().text()).unwrap_or_default();
-        let matter = Matter {
-            summary: &told.summary,
-            changes: &told.changes,
-            texts: &texts,
-            catalogue: &self.read.base.catalogue,
-            scenes: &told.scenes,
-            redacted: &redacted,
-            attachments: &names,
-        };
-        archive.file("report.html", "the report", |out| crate::present::page::write(out, &matter, Markup::Html))?;
-        archive.file("report.md", "the report, for a ticket", |out| {
-            crate::present::page::write(out, &matter, Markup::Markdown)
-        })?;
+        for (name, what, markup) in
+            [("report.html", "the report", Markup::Html), ("report.md", "the report, for a ticket", Markup::Markdown)]
+        {
+            archive.file(name, what, |out| self.read.write_page(out, &told, &texts, self.redactor, &names, markup))?;
+        }
         archive.file("changes.csv", "the requested changes", |out| csv::changes(out, &told.changes))
     }
 
