@@ -223,7 +223,7 @@ pub struct Http {
 }
 
 /// The exchanges of one flow.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct HttpList {
     /// In the order of their requests.
     pub list: Vec<HttpExchange>,

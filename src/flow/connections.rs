@@ -37,7 +37,7 @@ impl Syn {
 }
 
 /// All connections of a table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Connections {
     whole: Slab<Tcp>,
     lone: Slab<Syn>,

@@ -296,6 +296,7 @@ impl<'a> Monitor<'a> {
             losses: self.losses.clone(),
             links: self.links.clone(),
             link: self.link,
+            sheds: self.sheds,
             ceiling: self.ceiling,
             given_up: self.given_up,
             // it is made anew of the same flows when somebody asks
