@@ -31,8 +31,14 @@ pub fn in_namespace(test: &str) -> bool {
         return false;
     };
     let test_file = std::env::current_exe().unwrap();
-    let mut command = Command::new("unshare");
-    command.args(how).arg(test_file).args([test, "--exact", "--nocapture", "--include-ignored"]).env(INSIDE, "1");
+    // what started the tests may have had hanging up ignored, as nohup does, and whoever inherits that stays deaf to it
+    let mut command = Command::new("env");
+    command
+        .args(["--default-signal=HUP", "unshare"])
+        .args(how)
+        .arg(test_file)
+        .args([test, "--exact", "--nocapture", "--include-ignored"])
+        .env(INSIDE, "1");
     let output = command.env_remove("SUDO_UID").env_remove("SUDO_GID").output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     false
