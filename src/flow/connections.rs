@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 
 use super::NONE;
+use super::offer::Offer;
 use super::slab::{Marks, Renumbered, Slab};
-use super::tcp::{Offer, Tcp};
+use super::tcp::Tcp;
 use crate::decode::{Packet, tcp_flag};
 use crate::time::Timestamp;
 

@@ -18,12 +18,14 @@
     )
 )]
 
+mod compact;
 mod connections;
 pub mod course;
 pub mod duplicate;
 pub mod history;
 pub mod index;
 pub mod key;
+mod offer;
 mod opening;
 pub mod rates;
 pub mod rtt;
@@ -45,7 +47,7 @@ use duplicate::Duplicates;
 use index::Index;
 use key::{Endpoint, FlowKey, Keyed};
 use opening::opening_flags;
-use slab::{Marks, Renumbered, Slab};
+use slab::Slab;
 use tcp::{Begun, TIMED_MOST, Tcp};
 use tunnels::TunnelRows;
 use wheel::Wheel;
@@ -453,37 +455,6 @@ impl Table {
             }
         }
         self.due = due;
-    }
-
-    /// Keeps the flows for which `keep` holds, and says which numbers they have now.
-    pub fn compact(&mut self, keep: impl Fn(u32, &Flow) -> bool) -> Renumbered {
-        let kept: Vec<bool> = self.flows.iter().map(|(number, flow)| keep(number, flow)).collect();
-        let is_kept = |number: u32| kept.get(number as usize).copied().unwrap_or(false);
-        let mut v6 = Marks::of(&self.v6);
-        let staying = || self.flows.iter().filter(|(number, _)| is_kept(*number)).map(|(_, flow)| flow);
-        staying().for_each(|flow| v6.mark(flow.v6));
-        let tcp = self.tcp.compact(staying().map(|flow| flow.tcp));
-        let v6 = self.v6.compact(|number| v6.has(number));
-        let numbers = self.flows.compact(is_kept);
-        for (_, flow) in self.flows.iter_mut() {
-            flow.tcp = tcp.of(flow.tcp);
-            flow.v6 = v6.of(flow.v6);
-        }
-        self.refile();
-        numbers
-    }
-
-    /// Files all flows that have not ended anew, as their numbers are others.
-    fn refile(&mut self) {
-        self.index = Index::default();
-        self.wheel.clear();
-        for number in 0..u32::try_from(self.flows.len()).unwrap_or(NONE) {
-            let Some(flow) = self.flows.get(number).filter(|flow| !flow.ended()) else { continue };
-            let due = flow.last.after(self.timeout(flow)).after(SECOND);
-            let (hash, last) = (flow.key.hash(self.secret), flow.last);
-            self.index.insert(hash, number);
-            self.wheel.file(number, due, last);
-        }
     }
 
     /// Every flow, to change.

@@ -6,12 +6,12 @@
 
 use super::course::{Burst, Course, PAUSE};
 use super::history::{History, Side, conn_state};
+use super::offer::Offer;
 use super::rates::{Rates, Thresholds, WINDOW};
 use super::rtt::Rtt;
 use super::trouble::{Filled, Log};
 use crate::decode::{Packet, tcp_flag};
 use crate::time::{SECOND, Timestamp};
-use crate::wire::Reader;
 
 /// Below this, in microseconds, a segment that does not advance was overtaken rather than sent again, where the round
 /// trip is not known (Wireshark's value); no sender learns of a loss sooner than one round trip after.
@@ -84,35 +84,6 @@ pub struct Half {
     known: u8,
     /// What it has been seen to do.
     pub side: Side,
-}
-
-/// What the options of a SYN offer (RFC 9293 §3.2, RFC 7323 §2.2).
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Offer {
-    mss: Option<u16>,
-    scale: Option<u8>,
-}
-
-impl Offer {
-    pub(super) fn of(options: &[u8]) -> Offer {
-        let (mut offer, mut r) = (Offer::default(), Reader::new(options));
-        while let Ok(kind) = r.u8() {
-            match kind {
-                0 => break,
-                1 => continue,
-                _ => {}
-            }
-            let Some(mut body) = r.u8().ok().and_then(|len| r.sub(usize::from(len).saturating_sub(2)).ok()) else {
-                break;
-            };
-            match kind {
-                2 => offer.mss = Some(body.u16().unwrap_or(0)),
-                3 => offer.scale = body.u8().ok().map(|scale| scale.min(14)).or(offer.scale),
-                _ => {}
-            }
-        }
-        offer
-    }
 }
 
 /// How a flow began, and the payload of its sides so far.

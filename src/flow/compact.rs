@@ -1,0 +1,39 @@
+//! Letting go of flows: what is kept moves together, and has other numbers then.
+
+use super::index::Index;
+use super::slab::{Marks, Renumbered};
+use super::{Flow, NONE, Table};
+use crate::time::SECOND;
+
+impl Table {
+    /// Keeps the flows for which `keep` holds, and says which numbers they have now.
+    pub fn compact(&mut self, keep: impl Fn(u32, &Flow) -> bool) -> Renumbered {
+        let kept: Vec<bool> = self.flows.iter().map(|(number, flow)| keep(number, flow)).collect();
+        let is_kept = |number: u32| kept.get(number as usize).copied().unwrap_or(false);
+        let mut v6 = Marks::of(&self.v6);
+        let staying = || self.flows.iter().filter(|(number, _)| is_kept(*number)).map(|(_, flow)| flow);
+        staying().for_each(|flow| v6.mark(flow.v6));
+        let tcp = self.tcp.compact(staying().map(|flow| flow.tcp));
+        let v6 = self.v6.compact(|number| v6.has(number));
+        let numbers = self.flows.compact(is_kept);
+        for (_, flow) in self.flows.iter_mut() {
+            flow.tcp = tcp.of(flow.tcp);
+            flow.v6 = v6.of(flow.v6);
+        }
+        self.refile();
+        numbers
+    }
+
+    /// Files all flows that have not ended anew, as their numbers are others.
+    fn refile(&mut self) {
+        self.index = Index::default();
+        self.wheel.clear();
+        for number in 0..u32::try_from(self.flows.len()).unwrap_or(NONE) {
+            let Some(flow) = self.flows.get(number).filter(|flow| !flow.ended()) else { continue };
+            let due = flow.last.after(self.timeout(flow)).after(SECOND);
+            let (hash, last) = (flow.key.hash(self.secret), flow.last);
+            self.index.insert(hash, number);
+            self.wheel.file(number, due, last);
+        }
+    }
+}
