@@ -51,7 +51,7 @@ pub(super) trait World {
     fn want(&mut self, flow: Option<u64>);
 }
 
-/// A channel for all that happens, with the keyboard and signals told there.
+/// A channel for all that happens, with signals told there.
 pub(super) fn happenings() -> Result<(Teller, Receiver<Happening>)> {
     let (teller, happenings) = channel();
     tell_signals(teller.clone())?;
@@ -77,6 +77,26 @@ fn tell_signals(teller: Teller) -> Result<()> {
             }
         })
         .context("no thread can be had for signals")?;
+    Ok(())
+}
+
+/// Tells when the terminal is gone. Who is not its session's leader gets no signal then, and reading keys does not end by
+/// itself.
+fn tell_hang_up(teller: Teller) -> Result<()> {
+    use std::os::fd::AsFd;
+
+    use nix::errno::Errno;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    std::thread::Builder::new()
+        .name("terminal".to_owned())
+        .spawn(move || {
+            let input = io::stdin();
+            // nothing is asked for: only an end or an error is told
+            let mut ends = [PollFd::new(input.as_fd(), PollFlags::empty())];
+            while poll(&mut ends, PollTimeout::NONE) == Err(Errno::EINTR) {}
+            let _ = teller.send(Happening::Stop);
+        })
+        .context("no thread can be had for the terminal")?;
     Ok(())
 }
 
@@ -208,12 +228,16 @@ pub(super) fn run(
 ) -> Result<bool> {
     let mut screen = Screen::take(mouse)?;
     tell_keys(teller.clone())?;
+    tell_hang_up(teller.clone())?;
     if let Ok(size) = screen.terminal.size() {
         dash.size = (size.width, size.height);
     }
     let mut wanted = None;
     loop {
-        screen.terminal.draw(|frame| dash.hits = draw(dash, frame.buffer_mut()))?;
+        // a frame that cannot be written has no terminal to go to any more
+        if screen.terminal.draw(|frame| dash.hits = draw(dash, frame.buffer_mut())).is_err() {
+            return Ok(true);
+        }
         let Ok(first) = happenings.recv() else { return Ok(true) };
         // what has come meanwhile is done before the screen is drawn again
         for happening in std::iter::once(first).chain(happenings.try_iter().take(64)) {
