@@ -5,6 +5,7 @@
 //! ([`std::io::ErrorKind::BrokenPipe`]).
 
 pub mod color;
+mod compact;
 pub mod compared;
 pub mod csv;
 pub mod human;
