@@ -45,7 +45,8 @@ fn list<T>(capacity: usize) -> usize {
 fn of_tls(tls: &Tls) -> usize {
     let small = boxed::<[u64; 4]>(tls.alert.is_some()).saturating_add(boxed::<[u64; 6]>(tls.flight.is_some()));
     let Some(detail) = &tls.detail else { return small };
-    let words: usize = [&detail.alpn[..], &detail.ja4, &detail.ja3].iter().copied().flatten().map(|t| text(t)).sum();
+    let prints = detail.ja4.iter().chain(&detail.ja3).map(|print| &**print);
+    let words: usize = detail.alpn.iter().map(|alpn| &**alpn).chain(prints).map(text).sum();
     let own = boxed::<TlsDetail>(true).saturating_add(list::<Box<str>>(detail.alpn.capacity()));
     let certificate = detail.certificate.as_deref().map_or(0, of_certificate);
     [small, words, own, certificate].iter().sum()

@@ -31,6 +31,7 @@ use crate::event::LIST_MAX;
 use crate::flow::Flow;
 use crate::flow::key::digest;
 use crate::flow::slab::Slab;
+use crate::inspect::ja::Memo;
 use crate::inspect::{Direction, Fact, haproxy, tls};
 
 /// The longest header or target that is kept, in bytes.
@@ -135,6 +136,7 @@ pub struct Learner {
     watch: Arc<Watch>,
     /// Keep what only records need.
     pub records: bool,
+    memo: Memo,
     scratch: String,
 }
 
@@ -162,6 +164,7 @@ impl Learner {
             asked: Vec::new(),
             watch: Arc::clone(&config.watch),
             records: config.records,
+            memo: Memo::default(),
             scratch: String::new(),
         }
     }
@@ -288,7 +291,7 @@ impl Learner {
             self.name_quic(cx, name);
         }
         let number = cx.number;
-        let Learner { parts, tls, carried, .. } = self;
+        let Learner { parts, tls, carried, memo, .. } = self;
         let (Some(tls), _) = part(parts, &mut cx.flow.learnt, Kind::Tls, tls, Tls::default) else { return };
         let again = tls.hello_frame != 0;
         let first_name = name.filter(|_| tls.name == 0 && !quic);
@@ -299,7 +302,7 @@ impl Learner {
         // a fingerprint of half a hello in QUIC would be one of nobody
         let whole = !(quic && hello.truncated);
         if records && whole {
-            certificates::note_fingerprints(tls.detail.get_or_insert_default(), hello);
+            certificates::note_fingerprints(memo, tls.detail.get_or_insert_default(), hello);
         }
         tls.ech = tls.ech.after_client_hello(hello, !again);
         if again {

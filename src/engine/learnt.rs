@@ -5,6 +5,7 @@
 mod dns;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -172,9 +173,9 @@ pub struct TlsDetail {
     /// Application protocols offered.
     pub alpn: Vec<Box<str>>,
     /// JA4 of every ClientHello that differs from those before.
-    pub ja4: SmallVec<[Box<str>; 1]>,
+    pub ja4: SmallVec<[Arc<str>; 1]>,
     /// JA3 of them.
-    pub ja3: SmallVec<[Box<str>; 1]>,
+    pub ja3: SmallVec<[Arc<str>; 1]>,
     /// The server's certificate.
     pub certificate: Option<Box<CertificateDetail>>,
 }

@@ -22,10 +22,10 @@ pub struct TlsRecord<'a> {
     pub alpn: Vec<Cow<'a, str>>,
     /// JA4 of the ClientHello.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ja4: Option<Fingerprints>,
+    pub ja4: Option<Fingerprints<'a>>,
     /// JA3 of the ClientHello, an MD5 in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ja3: Option<Fingerprints>,
+    pub ja3: Option<Fingerprints<'a>>,
     /// The cipher suite agreed on, by its IANA name or `0x` number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cipher: Option<Cow<'static, str>>,
@@ -76,20 +76,21 @@ pub struct TlsRecord<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
-pub enum Fingerprints {
+pub enum Fingerprints<'a> {
     /// Of the only hello, or of all.
-    One(String),
+    One(Cow<'a, str>),
     /// Of each that differs.
-    Several(Vec<String>),
+    Several(Vec<Cow<'a, str>>),
 }
 
-impl Fingerprints {
+impl<'a> Fingerprints<'a> {
     /// Those of `prints`, if there are any.
-    pub fn of<P: AsRef<str>>(prints: &[P]) -> Option<Fingerprints> {
+    pub fn of<P: AsRef<str>>(prints: &'a [P]) -> Option<Fingerprints<'a>> {
+        let text = |print: &'a P| Cow::Borrowed(print.as_ref());
         match prints {
             [] => None,
-            [one] => Some(Fingerprints::One(one.as_ref().to_owned())),
-            several => Some(Fingerprints::Several(several.iter().map(|p| p.as_ref().to_owned()).collect())),
+            [one] => Some(Fingerprints::One(text(one))),
+            several => Some(Fingerprints::Several(several.iter().map(text).collect())),
         }
     }
 
@@ -99,7 +100,7 @@ impl Fingerprints {
             Fingerprints::One(one) => std::slice::from_ref(one),
             Fingerprints::Several(several) => several,
         };
-        list.iter().map(String::as_str)
+        list.iter().map(|print| &**print)
     }
 }
 

@@ -4,7 +4,10 @@
 //! fingerprint alone, which is under BSD-3-Clause. GREASE (RFC 8701) is left out everywhere.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
@@ -19,6 +22,64 @@ pub enum Transport {
     Quic,
     /// DTLS.
     Dtls,
+}
+
+/// Both fingerprints of a ClientHello.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prints {
+    /// Its [`ja4`].
+    pub ja4: Arc<str>,
+    /// Its [`ja3`].
+    pub ja3: Arc<str>,
+}
+
+/// How many outlines a [`Memo`] keeps before it begins anew.
+const OUTLINES: usize = 512;
+
+/// Fingerprints of hellos by their outlines: most hellos of a site are one of few programs' own, and a fingerprint is
+/// dear.
+#[derive(Clone, Debug, Default)]
+pub struct Memo {
+    prints: HashMap<Box<[u8]>, Prints, RandomState>,
+    outline: Vec<u8>,
+}
+
+impl Memo {
+    /// The fingerprints of a hello.
+    pub fn prints(&mut self, hello: &ClientHello<'_>, transport: Transport) -> Prints {
+        outline(&mut self.outline, hello, transport);
+        if let Some(known) = self.prints.get(&*self.outline) {
+            return known.clone();
+        }
+        let prints = Prints { ja4: ja4(hello, transport).into(), ja3: ja3(hello).into() };
+        if self.prints.len() >= OUTLINES {
+            self.prints.clear();
+        }
+        self.prints.insert(self.outline.as_slice().into(), prints.clone());
+        prints
+    }
+}
+
+/// All of a hello that its fingerprints depend on, and nothing else: hellos of one outline have the same fingerprints.
+fn outline(out: &mut Vec<u8>, hello: &ClientHello<'_>, transport: Transport) {
+    out.clear();
+    out.push(transport as u8);
+    out.extend(hello.highest_version().to_be_bytes());
+    out.extend(hello.legacy_version.to_be_bytes());
+    add_list(out, hello.cipher_suites());
+    add_list(out, hello.extensions().map(|e| e.kind));
+    add_list(out, hello.groups());
+    add_list(out, hello.signature_algorithms());
+    add_list(out, hello.ec_point_formats().iter().map(|&f| u16::from(f)));
+    out.extend(alpn_ends(hello.alpn().next().unwrap_or_default()).map(|end| end as u8));
+}
+
+/// Adds the numbers that are not GREASE, and an end: a number that is.
+fn add_list(out: &mut Vec<u8>, numbers: impl Iterator<Item = u16>) {
+    const END: u16 = 0x0a0a;
+    for number in numbers.filter(|&n| !is_grease(n)).chain([END]) {
+        out.extend(number.to_be_bytes());
+    }
 }
 
 /// The extensions that have a place of their own in JA4: server_name and ALPN.
@@ -140,6 +201,8 @@ fn push_list(out: &mut String, numbers: impl Iterator<Item = u16>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::inspect::tls::ClientHello;
 
@@ -152,6 +215,32 @@ mod tests {
         assert!(ja4.starts_with("t13d0207h2_"), "{ja4}");
         let tail = data_encoding::HEXLOWER.encode(&Sha256::digest("000a,000b,000d,0015,002b_0403,0804"));
         assert!(ja4.ends_with(&tail[..12]), "{ja4}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_remembered_is_what_would_be_made(
+            lists in prop::collection::vec((any::<u8>(), prop::collection::vec(0u16..4, 0..3), any::<bool>()), 1..40),
+        ) {
+            let mut memo = Memo::default();
+            for (kind, numbers, grease) in lists {
+                let body = crate::inspect::tls::outlined_body(kind, &numbers, grease);
+                let hello = ClientHello::parse(&body).unwrap();
+                let transport = [Transport::Tcp, Transport::Quic, Transport::Dtls][usize::from(kind % 3)];
+                let Prints { ja4: four, ja3: three } = memo.prints(&hello, transport);
+                prop_assert_eq!((&*four, &*three), (&*ja4(&hello, transport), &*ja3(&hello)));
+            }
+        }
+    }
+
+    #[test]
+    fn few_outlines_are_remembered() {
+        let mut memo = Memo::default();
+        for number in 0..2 * OUTLINES as u16 {
+            let body = crate::inspect::tls::outlined_body(0, &[number], false);
+            memo.prints(&ClientHello::parse(&body).unwrap(), Transport::Tcp);
+            assert!(memo.prints.len() <= OUTLINES);
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What only a record needs of TLS, or a flow whose client has asked for no name.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::{Context, Learner, NameAt};
 use crate::engine::learnt::{CertificateDetail, TlsDetail};
-use crate::inspect::ja::{self, Transport};
+use crate::inspect::ja::{Memo, Prints, Transport};
 use crate::inspect::{tls, x509};
 
 /// How many fingerprints one flow keeps of each kind.
@@ -38,18 +40,19 @@ impl Learner {
 }
 
 /// Keeps a hello's fingerprints, if they are new. A hello in SSL 2.0 dress has none that anybody else would give it.
-pub(super) fn note_fingerprints(detail: &mut TlsDetail, hello: &tls::ClientHello<'_>) {
+pub(super) fn note_fingerprints(memo: &mut Memo, detail: &mut TlsDetail, hello: &tls::ClientHello<'_>) {
     let transport = match hello.form {
         tls::Form::Tls => Transport::Tcp,
         tls::Form::Dtls => Transport::Dtls,
         tls::Form::Quic => Transport::Quic,
         tls::Form::SslV2 => return,
     };
-    let keep = |list: &mut SmallVec<[Box<str>; 1]>, print: String| {
-        if list.len() < MAX_FINGERPRINTS && list.iter().all(|known| **known != *print) {
-            list.push(print.into());
+    let keep = |list: &mut SmallVec<[Arc<str>; 1]>, print: Arc<str>| {
+        if list.len() < MAX_FINGERPRINTS && !list.contains(&print) {
+            list.push(print);
         }
     };
-    keep(&mut detail.ja4, ja::ja4(hello, transport));
-    keep(&mut detail.ja3, ja::ja3(hello));
+    let Prints { ja4, ja3 } = memo.prints(hello, transport);
+    keep(&mut detail.ja4, ja4);
+    keep(&mut detail.ja3, ja3);
 }

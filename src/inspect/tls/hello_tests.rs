@@ -27,6 +27,19 @@ pub(crate) fn client_body(name: &[u8], extra: usize) -> Vec<u8> {
         .concat()
 }
 
+/// The body of a ClientHello that offers `numbers` as its suites, extensions, groups, algorithms or point formats, as `kind`
+/// says, some GREASE among them if that is wanted.
+pub(crate) fn outlined_body(kind: u8, numbers: &[u16], grease: bool) -> Vec<u8> {
+    let all: Vec<u16> = numbers.iter().copied().chain(grease.then_some(0x5a5a)).collect();
+    let list = |at: u8| if kind % 5 == at { all.iter().flat_map(|n| n.to_be_bytes()).collect() } else { Vec::new() };
+    let formats: Vec<u8> = list(4).chunks(2).map(|number| number[1]).collect();
+    let mut extensions: Vec<u8> = list(1).chunks(2).flat_map(|kind| extension(kind[1].into(), &[])).collect();
+    extensions.extend(extension(10, &vec16(&list(2))));
+    extensions.extend(extension(13, &vec16(&list(3))));
+    extensions.extend(extension(11, &[&[formats.len() as u8][..], &formats].concat()));
+    [&[3, kind % 4][..], &[7; 32], &[0], &vec16(&list(0)), &[1, 0], &vec16(&extensions)].concat()
+}
+
 /// The body of a ServerHello that chooses `version` by its extension.
 pub(crate) fn server_body(random: [u8; 32], version: u16) -> Vec<u8> {
     let extensions = extension(43, &version.to_be_bytes());

@@ -17,7 +17,7 @@ pub mod whole;
 
 pub use chain::Chain;
 #[cfg(test)]
-pub(crate) use hello::tests::{RETRY, client_body, server_body};
+pub(crate) use hello::tests::{RETRY, client_body, outlined_body, server_body};
 pub use hello::{CipherSuites, ClientHello, Ech, Extension, Extensions, Form, Names, ServerHello, U16s};
 pub use names::{Alert, cipher_name, version_name};
 pub use records::{TlsStream, probe};
