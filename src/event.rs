@@ -184,7 +184,7 @@ pub struct FlowRecord<'a> {
     pub confidence: f64,
     /// Why it is that class.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<Evidence<'a>>,
     /// The explicit proxy that it went through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via_proxy: Option<ViaProxy<'a>>,
@@ -280,11 +280,11 @@ pub struct FlowCounts {
 /// One reason for a verdict.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Evidence {
+pub struct Evidence<'a> {
     /// `E1` (strongest) to `E7`.
     pub tier: &'static str,
     /// In words.
-    pub text: String,
+    pub text: Cow<'a, str>,
     /// The frame that shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame: Option<u64>,

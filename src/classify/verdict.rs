@@ -1,7 +1,7 @@
 //! What classification answers: a class with its evidence, formatted only when asked.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 use super::words::{Flags, Subs};
@@ -84,6 +84,20 @@ pub struct Evidence<'a> {
     pub frame: Option<u64>,
     /// It speaks against the verdict.
     pub against: bool,
+}
+
+impl<'a> Evidence<'a> {
+    /// It in words.
+    pub fn text(&self) -> Cow<'a, str> {
+        match self.what {
+            What::Proof(text) | What::Note(text) if !self.against => Cow::Borrowed(text),
+            _ => {
+                let mut text = String::with_capacity(96);
+                let _ = write!(text, "{self}");
+                Cow::Owned(text)
+            }
+        }
+    }
 }
 
 impl fmt::Display for Evidence<'_> {

@@ -112,7 +112,8 @@ impl Analysis {
             let flows = shard.table.flows().filter(|(_, flow)| is(flow));
             places.extend(flows.map(|(number, f)| FlowAt { first_frame: f.first_frame, shard: at, number }));
         }
-        places.sort_unstable();
+        // one ascending run a shard, which a merging sort makes use of
+        places.sort();
         places
     }
 

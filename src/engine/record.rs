@@ -310,8 +310,8 @@ fn ntp_record(known: &Ntp) -> NtpRecord<'_> {
     }
 }
 
-fn evidence(item: &crate::classify::verdict::Evidence<'_>) -> Evidence {
-    Evidence { tier: item.tier.name(), text: item.to_string(), frame: item.frame }
+fn evidence<'a>(item: &crate::classify::verdict::Evidence<'a>) -> Evidence<'a> {
+    Evidence { tier: item.tier.name(), text: item.text(), frame: item.frame }
 }
 
 fn http_records(known: &Http) -> Vec<HttpRecord<'_>> {

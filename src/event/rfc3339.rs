@@ -33,12 +33,12 @@ impl Rfc3339 {
     }
 }
 
-/// Writes a number into all of `out`, its last digit last.
-fn digits(out: &mut [u8], mut number: u64) {
-    for place in out.iter_mut().rev() {
-        *place = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
+/// Writes a number into all of `out`, its last digit last. It has no more digits than there is room.
+fn digits(out: &mut [u8], number: u64) {
+    let mut buffer = itoa::Buffer::new();
+    let text = buffer.format(number as u32).as_bytes();
+    let from = out.len().saturating_sub(text.len());
+    out[from..].copy_from_slice(text);
 }
 
 impl std::fmt::Display for Rfc3339 {

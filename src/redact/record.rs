@@ -87,7 +87,7 @@ impl Redactor {
         (flow.src_ip, flow.dest_ip) = (self.ip(flow.src_ip), self.ip(flow.dest_ip));
         let ends = ((flow.src_ip, flow.src_port), (flow.dest_ip, flow.dest_port));
         self.community(&mut flow.community_id, &flow.proto, ends.0, ends.1);
-        flow.evidence.iter_mut().for_each(|line| line.text = self.text(&line.text));
+        flow.evidence.iter_mut().for_each(|line| self.cow(&mut line.text, |text| self.text(text)));
         if let Some(region) = &mut flow.region {
             *region = Cow::Owned(self.region(region));
         }

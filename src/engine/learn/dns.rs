@@ -1,5 +1,7 @@
 //! What DNS messages tell: exchanges, and which names have which addresses.
 
+use std::fmt::Write;
+
 use super::{Answer, Context, Dns, DnsExchange, DnsList, Kind, Learner, PendingQuery, part, push};
 use crate::decode::{Addr, Packet};
 use crate::engine::strings;
@@ -205,7 +207,13 @@ impl Learner {
 /// Fills in what a response says.
 fn answer(exchange: &mut DnsExchange, message: &dns::Message<'_>) {
     exchange.rcode = Some(message.rcode());
-    exchange.answers = message.answers().take(LIST_MAX).map(|r| r.data().to_string().into()).collect();
+    let mut text = String::with_capacity(64);
+    let told = |record: dns::Record<'_>| {
+        text.clear();
+        let _ = write!(text, "{}", record.data());
+        Box::from(text.as_str())
+    };
+    exchange.answers = message.answers().take(LIST_MAX).map(told).collect();
     exchange.ttl = message.answers().map(|r| r.ttl).min();
 }
 

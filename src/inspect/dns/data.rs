@@ -241,9 +241,9 @@ fn arrays<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = &[u8; N]> {
 impl fmt::Display for Data<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Data::A(address) => write!(f, "{address}"),
-            Data::Aaaa(address) => write!(f, "{address}"),
-            Data::Cname(name) | Data::Ns(name) | Data::Ptr(name) => write!(f, "{name}"),
+            Data::A(address) => write_v4(f, *address),
+            Data::Aaaa(address) => fmt::Display::fmt(address, f),
+            Data::Cname(name) | Data::Ns(name) | Data::Ptr(name) => fmt::Display::fmt(name, f),
             Data::Mx { preference, exchange } => write!(f, "{preference} {exchange}"),
             Data::Txt(txt) => write!(f, "{txt}"),
             Data::Srv { priority, weight, port, target } => write!(f, "{priority} {weight} {port} {target}"),
@@ -252,6 +252,15 @@ impl fmt::Display for Data<'_> {
             Data::Other(_, bytes) => write_hex(f, bytes),
         }
     }
+}
+
+/// Writes an IPv4 address, which most answers are: the library's way costs ten times as much.
+fn write_v4(f: &mut fmt::Formatter<'_>, address: Ipv4Addr) -> fmt::Result {
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        f.write_str(if at == 0 { "" } else { "." })?;
+        f.write_str(itoa::Buffer::new().format(octet))?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Soa<'_> {
