@@ -301,7 +301,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         exit.note(Exit::Interrupted);
     }
     if reports {
-        let naming = outcome.analysis.name(&base);
+        let naming = outcome.name(&base);
         let read = Read { paths: &paths, outcome: &outcome, naming: &naming, base: &base, rules: &rules };
         let report = read.report(warnings, args.filter.as_ref(), !args.no_diagnose);
         let redactor = redactor(args, &report, &base)?;

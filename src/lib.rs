@@ -9,6 +9,7 @@ pub mod changes;
 pub mod classify;
 pub mod cli;
 pub mod compare;
+mod crew;
 pub mod dash;
 pub mod decode;
 pub mod diagnose;

@@ -247,6 +247,7 @@ fn summarize(analysis: &Analysis, task: &Task<'_>) -> io::Result<()> {
         files: Vec::new(),
         filter: None,
         diagnosis: Some(diagnosis),
+        threads: 1,
     };
     report::write(io::sink(), Format::Summary, report, Style::plain()).map(drop)
 }

@@ -12,10 +12,11 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::crew;
 use crate::engine::analysis::{Analysis, FlowView};
 use crate::engine::ceiling::Ceiling;
-use crate::engine::front::{Front, Place, Sink, Work};
-use crate::engine::naming::KnowledgeBase;
+use crate::engine::front::{Front, Place, Sink, Totals, Work};
+use crate::engine::naming::{KnowledgeBase, Naming};
 use crate::engine::shard::Shard;
 use crate::engine::{Config, Engine, run_work, shards};
 use crate::flow::key::SHARDS;
@@ -39,13 +40,20 @@ pub struct Outcome {
     pub interrupted: bool,
     /// Where in the files which flows are.
     pub index: Index,
+    /// How many threads worked on it, and may work on what is made of it.
+    pub threads: usize,
 }
 
 impl Outcome {
+    /// Names all flows, as [`Analysis::name`] does, with as many threads as read them.
+    pub fn name<'a>(&self, base: &'a KnowledgeBase) -> Naming<'a> {
+        self.analysis.name_by(base, |shards, work| crew::map(self.threads, (0..shards).collect(), work))
+    }
+
     /// Of frames that came from no file.
     pub fn of(analysis: Analysis) -> Outcome {
         let (facts, problems) = (Facts::default(), Vec::new());
-        Outcome { analysis, facts, problems, interrupted: false, index: Index::default() }
+        Outcome { analysis, facts, problems, interrupted: false, index: Index::default(), threads: 1 }
     }
 }
 
@@ -141,7 +149,8 @@ pub fn run_below<E>(
 
 fn outcome(analysis: Analysis, mut source: Source, stop: &AtomicBool, index: Index) -> Outcome {
     let problems = source.take_problems().collect();
-    Outcome { analysis, facts: source.facts(), problems, interrupted: stop.load(Ordering::Relaxed), index }
+    let interrupted = stop.load(Ordering::Relaxed);
+    Outcome { analysis, facts: source.facts(), problems, interrupted, index, threads: 1 }
 }
 
 /// A chunk, decoded: the work of each shard.
@@ -272,11 +281,16 @@ fn run_many(
     });
     let Shared { state, shards, .. } = shared;
     let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let shards = shards.into_iter().map(|s| s.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
-    match state.reader {
-        Some(Reader { source, front, index, .. }) => outcome(Analysis::new(front.totals, shards), source, stop, index),
-        None => outcome(Analysis::new(Default::default(), shards), Source::open(&[], 0), stop, Index::default()),
-    }
+    let (source, totals, index) = match state.reader {
+        Some(Reader { source, front, index, .. }) => (source, front.totals, index),
+        None => (Source::open(&[], 0), Totals::default(), Index::default()),
+    };
+    let ended = crew::map(threads, shards, |shard: Mutex<Shard>| {
+        let mut shard = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let sums = shard.end(totals.last);
+        (shard, sums)
+    });
+    Outcome { threads, ..outcome(Analysis::new(totals, ended), source, stop, index) }
 }
 
 impl<'a> Shared<'a> {

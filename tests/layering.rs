@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("time", &[]),
+    ("crew", &[]),
     ("event", &["time"]),
     ("text", &["event", "time"]),
     ("source", &["time", "wire"]),
@@ -64,10 +65,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("compare", &["diagnose::Diagnosis", "event"]),
-    ("pipeline", &["engine", "source", "flow", "decode"]),
+    ("pipeline", &["engine", "source", "flow", "decode", "crew"]),
     (
         "present",
         &[
+            "crew",
             "decode",
             "compare",
             "redact",
@@ -109,8 +111,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// The modules that may touch files, threads, sockets and clocks.
 const AT_THE_EDGE: &[&str] = &[
-    "source", "pcapng", "platform", "capture", "pipeline", "present", "handover", "measure", "exit", "cli", "app",
-    "main",
+    "crew", "source", "pcapng", "platform", "capture", "pipeline", "present", "handover", "measure", "exit", "cli",
+    "app", "main",
 ];
 
 /// What only those may name.

@@ -31,7 +31,7 @@ pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
     let mut exit = Outcome::new(false);
     let problems = std::mem::take(&mut outcome.problems);
     let warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, &mut exit);
-    let naming = outcome.analysis.name(&base);
+    let naming = outcome.name(&base);
     let read = Read { paths: &args.files, outcome: &outcome, naming: &naming, base: &base, rules: &rules };
     let treatment = Treatment { strip: args.strip_payload, snaplen: args.snaplen, redactor: None };
     let report = read.report(warnings, args.filter.as_ref(), true);

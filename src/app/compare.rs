@@ -86,6 +86,6 @@ fn read(
         }
         return None;
     }
-    let naming = outcome.analysis.name(base);
+    let naming = outcome.name(base);
     Some(judge(&outcome, warnings, &naming, base, rules))
 }

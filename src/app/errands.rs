@@ -116,7 +116,7 @@ impl<'a> Errands<'a> {
         if outcome.facts.frames == 0 {
             return Err(anyhow!(warnings.into_iter().next().unwrap_or_else(|| "the capture is empty".to_owned())));
         }
-        let naming = outcome.analysis.name(base);
+        let naming = outcome.name(base);
         let read = Read { paths, outcome: &outcome, naming: &naming, base, rules };
         let attention = Attention { stop: &self.stop, progress: &progress, say: &say };
         deliver(Some(output), Color::Never, |out, _| {

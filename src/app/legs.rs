@@ -108,7 +108,7 @@ fn read(
     let links = outcome.facts.links.keys().map(|link| link.0);
     let (kernel, interface) = (outcome.facts.kernel_drops, outcome.facts.interface_drops);
     let quality = outcome.analysis.quality(links, kernel, interface, warnings);
-    let naming = outcome.analysis.name(base);
+    let naming = outcome.name(base);
     Some((outcome.analysis.leg(&naming), quality))
 }
 

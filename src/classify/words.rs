@@ -63,7 +63,12 @@ macro_rules! words {
 
             /// The names of its words, in the order of the vocabulary.
             pub fn names(self) -> impl Iterator<Item = &'static str> {
-                $word::ALL.iter().copied().filter(move |w| self.has(*w)).map($word::name)
+                let mut left = self.0;
+                std::iter::from_fn(move || {
+                    let word = $word::ALL.get(left.trailing_zeros() as usize)?;
+                    left &= left.wrapping_sub(1);
+                    Some(word.name())
+                })
             }
         }
 

@@ -51,11 +51,12 @@ impl FlowAt {
 }
 
 impl Analysis {
-    /// Puts together what the front and all shards have come to at the end of a capture.
-    pub fn new(totals: Totals, shards: Vec<Shard>) -> Self {
-        let mut analysis = Analysis::begin(shards);
-        analysis.end(totals);
-        analysis
+    /// Puts together what the front and all shards have come to, each with what [`Shard::end`] gave.
+    pub fn new(totals: Totals, ended: impl IntoIterator<Item = (Shard, FlowSums)>) -> Self {
+        let (shards, sums): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
+        let mut all = FlowSums::default();
+        sums.iter().for_each(|sums| all.add_all(sums));
+        Analysis { totals, sums: all, ..Analysis::begin(shards) }
     }
 
     /// Of shards that are yet to see their packets.
@@ -66,22 +67,13 @@ impl Analysis {
     /// The capture has ended.
     pub(super) fn end(&mut self, totals: Totals) {
         let last = totals.last;
-        self.take_stock(totals, |shard| {
-            shard.advance(last);
-            shard.finish();
-        });
+        self.take_stock(totals, |shard| shard.end(last));
     }
 
     /// Takes stock of all that was seen, after `each` was done to each shard.
-    pub(super) fn take_stock(&mut self, totals: Totals, each: impl Fn(&mut Shard)) {
+    pub(super) fn take_stock(&mut self, totals: Totals, each: impl Fn(&mut Shard) -> FlowSums) {
         let mut sums = self.gone.0;
-        for shard in &mut self.shards {
-            each(shard);
-            // while its flows are at hand
-            for (_, flow) in shard.table.flows() {
-                sums.add(flow, shard.table.tcp(flow));
-            }
-        }
+        self.shards.iter_mut().for_each(|shard| sums.add_all(&each(shard)));
         (self.totals, self.sums) = (totals, sums);
     }
 
@@ -147,7 +139,16 @@ impl Analysis {
 
     /// Names all flows by all that was learnt, and by what the user gave.
     pub fn name<'a>(&self, base: &'a KnowledgeBase) -> Naming<'a> {
-        Naming::new(self, base)
+        self.name_by(base, |shards, work| (0..shards).map(work).collect())
+    }
+
+    /// The same, where `by` does the work of so many shards, in whatever order, and gives what came of each in theirs.
+    pub fn name_by<'a>(
+        &self,
+        base: &'a KnowledgeBase,
+        by: impl Fn(usize, &(dyn Fn(usize) -> Vec<u32> + Sync)) -> Vec<Vec<u32>>,
+    ) -> Naming<'a> {
+        Naming::new(self, base, by)
     }
 
     /// Counts over all shards.
@@ -254,7 +255,7 @@ impl Analysis {
 
 /// What is summed over all flows to judge the capture.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct FlowSums {
+pub struct FlowSums {
     duplicates: u64,
     tcp_with_payload: u64,
     one_sided: u64,
@@ -263,6 +264,21 @@ pub(super) struct FlowSums {
 }
 
 impl FlowSums {
+    /// Those of all flows of a shard.
+    pub(super) fn of(shard: &Shard) -> FlowSums {
+        let mut sums = FlowSums::default();
+        shard.table.flows().for_each(|(_, flow)| sums.add(flow, shard.table.tcp(flow)));
+        sums
+    }
+
+    fn add_all(&mut self, other: &FlowSums) {
+        self.duplicates = self.duplicates.saturating_add(other.duplicates);
+        self.tcp_with_payload = self.tcp_with_payload.saturating_add(other.tcp_with_payload);
+        self.one_sided = self.one_sided.saturating_add(other.one_sided);
+        self.missed = self.missed.saturating_add(other.missed);
+        self.payload = self.payload.saturating_add(other.payload);
+    }
+
     pub(super) fn add(&mut self, flow: &Flow, tcp: Option<&Tcp>) {
         let [a, b] = flow.payload;
         self.duplicates = self.duplicates.saturating_add(u64::from(flow.duplicates));

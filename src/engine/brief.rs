@@ -29,7 +29,7 @@ pub struct Brief {
 }
 
 /// The verdicts on the outlines met so far.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Briefs {
     ends: KnownEnds,
     known: HashMap<Outline, Brief, RandomState>,

@@ -51,7 +51,7 @@ use crate::flow::key::SHARDS;
 use crate::source::{Chunk, Frame};
 use crate::time::Timestamp;
 
-use analysis::{Analysis, FlowAt};
+use analysis::{Analysis, FlowAt, FlowSums};
 pub use compact::Keep;
 use front::{Front, Place, Sink, Sketch, Work};
 use shard::Shard;
@@ -183,7 +183,10 @@ impl Engine {
 
     /// It is `now`, in packet time: flows that were silent for too long end. What was learnt so far, put together.
     pub fn stand(&mut self, now: Timestamp) -> &Analysis {
-        self.analysis.take_stock(self.front.totals.clone(), |shard| shard.advance(now));
+        self.analysis.take_stock(self.front.totals.clone(), |shard| {
+            shard.advance(now);
+            FlowSums::of(shard)
+        });
         &self.analysis
     }
 
@@ -203,7 +206,7 @@ impl Engine {
 
     /// What was learnt so far, put together. Nothing that comes later depends on that this was asked.
     pub fn look(&mut self) -> &Analysis {
-        self.analysis.take_stock(self.front.totals.clone(), |_| ());
+        self.analysis.take_stock(self.front.totals.clone(), |shard| FlowSums::of(shard));
         &self.analysis
     }
 

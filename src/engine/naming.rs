@@ -101,7 +101,11 @@ pub struct Naming<'a> {
 
 impl<'a> Naming<'a> {
     /// Puts together what the shards have learnt.
-    pub(super) fn new(analysis: &Analysis, base: &'a KnowledgeBase) -> Self {
+    pub(super) fn new(
+        analysis: &Analysis,
+        base: &'a KnowledgeBase,
+        by: impl Fn(usize, &(dyn Fn(usize) -> Vec<u32> + Sync)) -> Vec<Vec<u32>>,
+    ) -> Self {
         let mut gather = Gather::new(analysis, base);
         for (shard, at) in analysis.shards.iter().zip(0u32..) {
             gather.find_vendors(shard, at);
@@ -113,7 +117,9 @@ impl<'a> Naming<'a> {
         let names = learnt.freeze(&base.catalogue, &base.rules);
         let nobody = RoleGather::new().freeze(&base.site, &base.rules);
         let mut naming = Naming { base, names, roles: nobody, ids, vendors };
-        naming.roles = naming.find_roles(analysis);
+        let speakers =
+            by(analysis.shards.len(), &|at| analysis.shards.get(at).map_or_else(Vec::new, |s| naming.speakers(s)));
+        naming.roles = naming.find_roles(analysis, &speakers);
         naming
     }
 
@@ -133,12 +139,17 @@ impl<'a> Naming<'a> {
         self.has_vendors() && self.vendors.contains(&Addr::from_ip(ip))
     }
 
-    /// Who is what, by what every host did.
-    fn find_roles(&self, analysis: &Analysis) -> Roles {
+    /// The flows of a shard that may have anything to say of who is what.
+    fn speakers(&self, shard: &Shard) -> Vec<u32> {
+        shard.table.flows().filter(|(_, flow)| self.may_speak(shard, flow)).map(|(number, _)| number).collect()
+    }
+
+    /// Who is what, by what every host did; `speakers` are those flows of each shard.
+    fn find_roles(&self, analysis: &Analysis, speakers: &[Vec<u32>]) -> Roles {
         let KnowledgeBase { catalogue, rules, site, .. } = self.base;
         let mut roles = RoleGather::new();
-        for (shard, at) in analysis.shards.iter().zip(0u32..) {
-            for (_, flow) in shard.table.flows().filter(|(_, flow)| self.may_speak(shard, flow)) {
+        for ((shard, at), speakers) in analysis.shards.iter().zip(0u32..).zip(speakers) {
+            for flow in speakers.iter().filter_map(|number| shard.table.flow(*number)) {
                 let view = FlowView::new(shard, at, flow, self);
                 for (client, outside) in view.mapped() {
                     roles.mapped(client, outside, site);

@@ -1,6 +1,7 @@
 //! One shard: the flows it owns, and all that their payload has told.
 
 use super::Config;
+use super::analysis::FlowSums;
 use super::datagrams::{Piecewise, datagram};
 use super::hellos;
 use super::learn::{Context, Learner};
@@ -129,8 +130,14 @@ impl Shard {
         table.advance(now, &mut |number, flow| end(flow, number, streams, piecewise, learner));
     }
 
-    /// The capture has ended: reads what still waits.
-    pub fn finish(&mut self) {
+    /// The capture has ended at `last`: reads what still waits, and sums up its flows while they are at hand.
+    pub fn end(&mut self, last: Timestamp) -> FlowSums {
+        self.advance(last);
+        self.finish();
+        FlowSums::of(self)
+    }
+
+    fn finish(&mut self) {
         let Shard { table, learner, streams, piecewise, .. } = self;
         for number in 0..u32::try_from(table.len()).unwrap_or(u32::MAX) {
             if let Some(flow) = table.flow_mut(number).filter(|f| f.streams != NONE) {

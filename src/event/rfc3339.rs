@@ -19,26 +19,32 @@ impl Rfc3339 {
     /// The text, by hand: a record has two of them, and formatting would cost more than all its other fields.
     /// The greatest timestamp falls in the year 2554, so four digits are enough.
     fn text(&self) -> [u8; 30] {
-        let (days, rest) = (self.0.0 / SECOND / 86_400, self.0.0 / SECOND % 86_400);
+        let seconds = self.0.0 / SECOND;
+        let (days, rest) = ((seconds / 86_400) as u32, (seconds % 86_400) as u32);
         let (year, month, day) = civil(days);
         let mut text = *b"0000-00-00T00:00:00.000000000Z";
-        digits(&mut text[0..4], year);
-        digits(&mut text[5..7], month);
-        digits(&mut text[8..10], day);
-        digits(&mut text[11..13], rest / 3600);
-        digits(&mut text[14..16], rest / 60 % 60);
-        digits(&mut text[17..19], rest % 60);
-        digits(&mut text[20..29], self.0.0 % SECOND);
+        let nanos = (self.0.0 % SECOND) as u32;
+        let pairs = [
+            (0, year / 100),
+            (2, year),
+            (5, month),
+            (8, day),
+            (11, rest / 3600),
+            (14, rest / 60 % 60),
+            (17, rest % 60),
+            (20, nanos / 10_000_000),
+            (22, nanos / 100_000),
+            (24, nanos / 1000),
+            (26, nanos / 10),
+        ];
+        for (at, number) in pairs {
+            let number = number % 100;
+            text[at] = b'0' + (number / 10) as u8;
+            text[at + 1] = b'0' + (number % 10) as u8;
+        }
+        text[28] = b'0' + (nanos % 10) as u8;
         text
     }
-}
-
-/// Writes a number into all of `out`, its last digit last. It has no more digits than there is room.
-fn digits(out: &mut [u8], number: u64) {
-    let mut buffer = itoa::Buffer::new();
-    let text = buffer.format(number as u32).as_bytes();
-    let from = out.len().saturating_sub(text.len());
-    out[from..].copy_from_slice(text);
 }
 
 impl std::fmt::Display for Rfc3339 {
@@ -48,7 +54,7 @@ impl std::fmt::Display for Rfc3339 {
 }
 
 /// The proleptic Gregorian date of a number of days since the Unix epoch.
-fn civil(days: u64) -> (u64, u64, u64) {
+fn civil(days: u32) -> (u32, u32, u32) {
     let shifted = days + 719_468; // days since 0000-03-01
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -56,7 +62,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+    (era * 400 + year_of_era + u32::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

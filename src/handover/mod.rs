@@ -71,6 +71,7 @@ impl<'a> Read<'a> {
             files: self.paths.iter().map(|path| path.display().to_string()).collect(),
             filter,
             diagnosis,
+            threads: self.outcome.threads,
         }
     }
 

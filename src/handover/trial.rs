@@ -95,7 +95,7 @@ impl Trial {
     fn finish(self, read: &Read<'_>, finding: &FindingRecord) -> (bool, Option<Frames>) {
         let (analysis, facts) = (self.engine.finish(), self.facts);
         let outcome = Outcome { facts, ..Outcome::of(analysis) };
-        let naming = outcome.analysis.name(read.base);
+        let naming = outcome.name(read.base);
         let diagnosis = judge(&outcome, Vec::new(), &naming, read.base, read.rules);
         (diagnosis.findings.iter().any(|found| is_same(found, finding)), self.frames)
     }

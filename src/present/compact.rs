@@ -316,7 +316,8 @@ impl SerializeStruct for Parts<'_> {
     type Ok = ();
     type Error = Error;
 
-    #[inline]
+    // so that the name of a field is written as the constant that it is
+    #[inline(always)]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
         let begin: &[u8] = if std::mem::take(&mut self.first) { b"\"" } else { b",\"" };
         self.out.extend_from_slice(begin);

@@ -14,7 +14,20 @@ use crate::monitor::Sink;
 pub struct Ndjson<W> {
     writer: W,
     /// The record at hand: made whole before it goes to the writer, since it comes in many small pieces.
-    line: Vec<u8>,
+    line: Lines,
+}
+
+/// Records as lines, not written yet.
+#[derive(Debug, Default)]
+pub(super) struct Lines(Vec<u8>);
+
+impl Lines {
+    /// The next record.
+    pub fn add<T: Serialize>(&mut self, record: &T) -> io::Result<()> {
+        append(&mut self.0, record).map_err(io::Error::other)?;
+        self.0.push(b'\n');
+        Ok(())
+    }
 }
 
 /// How much room for a record is kept for the next.
@@ -47,7 +60,7 @@ impl<W: Write> Sink for Ndjson<W> {
 impl<W: Write> Ndjson<W> {
     /// Onto that writer, which should be buffered.
     pub fn new(writer: W) -> Self {
-        Ndjson { writer, line: Vec::new() }
+        Ndjson { writer, line: Lines::default() }
     }
 
     /// A flow.
@@ -94,12 +107,16 @@ impl<W: Write> Ndjson<W> {
 
     /// Any record.
     pub(super) fn record<T: Serialize>(&mut self, record: &T) -> io::Result<()> {
-        self.line.clear();
-        append(&mut self.line, record).map_err(io::Error::other)?;
-        self.line.push(b'\n');
-        self.writer.write_all(&self.line)?;
-        self.line.shrink_to(ROOM);
+        self.line.0.clear();
+        self.line.add(record)?;
+        self.writer.write_all(&self.line.0)?;
+        self.line.0.shrink_to(ROOM);
         Ok(())
+    }
+
+    /// Records that are lines already.
+    pub(super) fn lines(&mut self, lines: &Lines) -> io::Result<()> {
+        self.writer.write_all(&lines.0)
     }
 }
 

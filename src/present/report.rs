@@ -3,18 +3,20 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::ops::Range;
 
 use super::Format;
 use super::color::Style;
 use super::csv::Csv;
 use super::human::write_summary;
 use super::json::Document;
-use super::ndjson::Ndjson;
+use super::ndjson::{Lines, Ndjson};
 use super::summary::{Summary, SummaryBuilder};
 use crate::changes::{Texts, requested};
 use crate::classify::words::Subs;
+use crate::crew;
 use crate::diagnose::Diagnosis;
-use crate::engine::analysis::{Analysis, FlowView};
+use crate::engine::analysis::{Analysis, FlowAt, FlowView};
 use crate::engine::brief::Briefs;
 use crate::engine::naming::Naming;
 use crate::event::{CaptureQuality, Class, FlowRecord, Severity, Stats};
@@ -39,6 +41,8 @@ pub struct Report<'a> {
     pub filter: Option<&'a Filter>,
     /// What is wrong, where that was asked. Of it only what concerns flows that pass is told.
     pub diagnosis: Option<Diagnosis>,
+    /// How many threads may work on it.
+    pub threads: usize,
 }
 
 /// What a report has told of faults.
@@ -58,6 +62,10 @@ impl Told {
         Told { worst: claims.map(|f| f.severity).max(), poor: diagnosis.poor }
     }
 }
+
+/// How many flows' lines are made at once, and in how many pieces: what is not written yet takes room.
+const LINES: usize = 256;
+const ROUND: usize = 16;
 
 /// The flows that passed the filter; without one, all have.
 type Passed = Option<HashSet<u64>>;
@@ -114,7 +122,10 @@ pub fn write_with(
         }
         Format::Ndjson => {
             let mut sink = Ndjson::new(&mut out);
-            let passed = report.each_record(telling, |record| sink.flow(record))?;
+            let passed = match report.filter {
+                Some(_) => report.each_record(telling, |record| sink.flow(record))?,
+                None => report.all_lines(telling, &mut sink).map(|()| None)?,
+            };
             let diagnosis = report.diagnosis_of(&passed, telling);
             if let Some(diagnosis) = &diagnosis {
                 diagnosis.sessions.iter().try_for_each(|session| sink.session(session))?;
@@ -185,6 +196,26 @@ impl Report<'_> {
         Ok(passed)
     }
 
+    /// Writes every flow as a line, in the order of their first frames.
+    fn all_lines<W: Write>(&self, telling: Telling<'_>, sink: &mut Ndjson<W>) -> io::Result<()> {
+        let lines_of = |flows: &[FlowAt]| {
+            let mut lines = Lines::default();
+            for view in flows.iter().filter_map(|at| self.analysis.view(*at, self.naming)) {
+                let mut record = view.record(&view.verdict(&view.facts()));
+                telling.record(&mut record);
+                lines.add(&record)?;
+            }
+            Ok(lines)
+        };
+        let all = self.analysis.in_order();
+        let pieces = if self.threads > 1 { ROUND } else { 1 };
+        for round in all.chunks(LINES * pieces) {
+            let lines = crew::map(self.threads, round.chunks(LINES).collect(), lines_of);
+            lines.into_iter().try_for_each(|lines: io::Result<Lines>| sink.lines(&lines?))?;
+        }
+        Ok(())
+    }
+
     /// What a filter may ask beside the records of flows; nothing, where none asks.
     fn known(&self) -> Known<'_> {
         let Some(filter) = self.filter else { return Known::default() };
@@ -223,44 +254,64 @@ impl Report<'_> {
     }
 
     fn summary_builder(&self) -> (SummaryBuilder, Passed) {
-        let mut builder = SummaryBuilder::new();
-        let mut passed = self.filter.map(|_| HashSet::new());
-        let known = self.known();
-        let (mut briefs, mut unknown) = (Briefs::new(self.naming), Vec::new());
-        for shard in 0..u32::try_from(self.analysis.shards.len()).unwrap_or(0) {
-            for view in self.analysis.views_of(shard, self.naming) {
-                self.add(&view, &known, &mut briefs, &mut builder, &mut unknown, &mut passed);
-            }
+        match self.filter {
+            Some(_) => self.summary_of_passing(),
+            None => (self.summary_of_all(), None),
         }
-        for (reasons, flows) in unknown {
-            reasons.names().for_each(|reason| builder.unknown(reason, flows));
+    }
+
+    fn summary_of_passing(&self) -> (SummaryBuilder, Passed) {
+        let (mut builder, known) = (SummaryBuilder::new(), self.known());
+        let mut passed = Some(HashSet::new());
+        for shard in self.shards() {
+            for view in self.analysis.views_of(shard, self.naming) {
+                let record = view.record(&view.verdict(&view.facts()));
+                if self.passes(&record, &known, &mut passed) {
+                    builder.record(&record);
+                }
+            }
         }
         (builder, passed)
     }
 
-    /// Adds a flow to a summary; the whole record, and even the whole verdict, is only made where it is needed.
-    fn add(
-        &self,
-        view: &FlowView<'_>,
-        known: &Known<'_>,
-        briefs: &mut Briefs,
-        builder: &mut SummaryBuilder,
-        unknown: &mut Vec<(Subs, u64)>,
-        passed: &mut Passed,
-    ) {
-        if self.filter.is_some() {
-            let record = view.record(&view.verdict(&view.facts()));
-            if self.passes(&record, known, passed) {
-                builder.record(&record);
+    fn summary_of_all(&self) -> SummaryBuilder {
+        let briefs = Briefs::new(self.naming);
+        let summary_of = |shards: Range<u32>| {
+            let mut adding = Adding { builder: SummaryBuilder::new(), briefs: briefs.clone(), unknown: Vec::new() };
+            for shard in shards {
+                self.analysis.views_of(shard, self.naming).for_each(|view| adding.add(&view));
             }
-            return;
-        }
+            adding.finish()
+        };
+        let parts = if self.threads > 1 { self.shards().map(|at| at..at + 1).collect() } else { vec![self.shards()] };
+        let mut builder = SummaryBuilder::new();
+        crew::map(self.threads, parts, summary_of).into_iter().for_each(|part| builder.merge(part));
+        builder
+    }
+
+    fn shards(&self) -> Range<u32> {
+        0..u32::try_from(self.analysis.shards.len()).unwrap_or(0)
+    }
+}
+
+/// A summary of flows that all are in it, as it grows.
+struct Adding {
+    builder: SummaryBuilder,
+    briefs: Briefs,
+    /// How many flows are unknown for which reasons: there are few sets of those.
+    unknown: Vec<(Subs, u64)>,
+}
+
+impl Adding {
+    /// Adds a flow; the whole record, and even the whole verdict, is only made where it is needed.
+    fn add(&mut self, view: &FlowView<'_>) {
+        let Adding { builder, briefs, .. } = self;
         let flow = view.flow;
         let [up, down] = flow.oriented(flow.payload);
         let top = builder.wants_top(up.saturating_add(down));
         if let Some(brief) = briefs.of(view).filter(|_| !top) {
             builder.flow(brief.class, up, down, flow.first, flow.last, brief.confidence, None, None);
-            return note_reasons(unknown, brief.class, brief.subclass);
+            return self.note_reasons(brief.class, brief.subclass);
         }
         let facts = view.facts();
         let verdict = view.verdict(&facts);
@@ -268,20 +319,27 @@ impl Report<'_> {
         let name = facts.carried().map(|seen| seen.name);
         let (told, region) = (name.filter(|_| listed), verdict.region.as_deref());
         builder.flow(verdict.class, up, down, flow.first, flow.last, verdict.confidence_f64(), told, region);
-        note_reasons(unknown, verdict.class, verdict.subclass);
         if top {
             builder.top(&view.record(&verdict), name);
         }
+        self.note_reasons(verdict.class, verdict.subclass);
     }
-}
 
-/// Counts why a flow is unknown, if it is: there are few sets of reasons, and many flows.
-fn note_reasons(unknown: &mut Vec<(Subs, u64)>, class: Class, reasons: Subs) {
-    if class != Class::Unknown {
-        return;
+    /// Counts why a flow is unknown, if it is.
+    fn note_reasons(&mut self, class: Class, reasons: Subs) {
+        if class != Class::Unknown {
+            return;
+        }
+        match self.unknown.iter_mut().find(|(known, _)| *known == reasons) {
+            Some((_, flows)) => *flows += 1,
+            None => self.unknown.push((reasons, 1)),
+        }
     }
-    match unknown.iter_mut().find(|(known, _)| *known == reasons) {
-        Some((_, flows)) => *flows += 1,
-        None => unknown.push((reasons, 1)),
+
+    fn finish(mut self) -> SummaryBuilder {
+        for (reasons, flows) in self.unknown {
+            reasons.names().for_each(|reason| self.builder.unknown(reason, flows));
+        }
+        self.builder
     }
 }

@@ -166,7 +166,7 @@ fn is_plain(seen: &Seen<'_>, know: &Knowledge<'_>) -> bool {
 }
 
 /// Every address of which anything is known. A bit for each: nearly all that are not known are told by theirs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct KnownEnds {
     bits: Vec<u64>,
 }
