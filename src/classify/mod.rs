@@ -19,6 +19,7 @@
     )
 )]
 
+mod buckets;
 pub mod catalog;
 pub mod catalogue;
 pub mod decide;

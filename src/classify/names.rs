@@ -7,8 +7,9 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet, HashTable};
+use hashbrown::{HashSet, HashTable};
 
+use super::buckets::{self, Groups, Lists};
 use super::catalogue::Catalogue;
 use super::host::HostMatch;
 use super::rules::{Rules, nanos};
@@ -21,15 +22,16 @@ pub const UNLISTED: u32 = u32::MAX;
 /// The most entries one look-up walks in one direction.
 const WALK: usize = 64;
 
-/// An address as 16 bytes; IPv4 is mapped (RFC 4291 §2.5.5.2).
-pub(crate) type Key = [u8; 16];
+/// An address as a number, in the order of its bytes; IPv4 is mapped (RFC 4291 §2.5.5.2).
+pub(crate) type Key = u128;
 
 /// The key of an address.
 pub(crate) fn key(ip: IpAddr) -> Key {
-    match ip {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    }
+    let v6 = match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    };
+    v6.to_bits()
 }
 
 /// A digest of an address, the same in every run; IPv4 addresses have each their own.
@@ -45,7 +47,7 @@ pub(super) fn digest(ip: IpAddr) -> u64 {
 
 /// The address of a key.
 pub(crate) fn address(key: Key) -> IpAddr {
-    Ipv6Addr::from(key).to_canonical()
+    Ipv6Addr::from_bits(key).to_canonical()
 }
 
 /// Names by number, each kept once. Names longer than 253 bytes, and those beyond the cap, get no number.
@@ -205,18 +207,18 @@ impl Learnt {
     pub fn freeze(mut self, catalogue: &Catalogue, rules: &Rules) -> NameIndex {
         let hosts: Vec<HostMatch> =
             (0..self.names.len()).map(|i| catalogue.look_up(self.names.name(i as u32))).collect();
-        self.answers.sort_unstable_by_key(|a| (a.server, a.at, a.frame, a.client));
-        let answers = self.answers;
-        let mut by_client: Vec<u32> = (0..answers.len() as u32).collect();
+        let (mut answers, groups) = buckets::by_key(&self.answers, |a| a.server);
+        buckets::each(&mut answers, &groups, |group| group.sort_unstable_by_key(|a| (a.at, a.frame, a.client)));
         let of = |i: &u32| answers.get(*i as usize);
-        by_client.sort_unstable_by_key(|i| of(i).map(|a| (a.server, a.client, a.at, a.frame)));
-        let mut by_name: Vec<u32> = (0..answers.len() as u32).collect();
-        by_name.sort_unstable_by_key(|i| of(i).map(|a| (a.name, a.client, a.at)));
-        self.carried.sort_unstable();
-        let carried = coalesce(self.carried, nanos(rules.learn.neighbour_seconds));
+        let mut by_client: Vec<u32> = (0..answers.len() as u32).collect();
+        let client = |i: &u32| of(i).map(|a| (a.client, a.at, a.frame));
+        buckets::each(&mut by_client, &groups, |group| group.sort_unstable_by_key(client));
+        let by_name = Lists::new(self.names.len(), answers.iter().map(|a| a.name), |list| {
+            list.sort_unstable_by_key(|i| of(i).map(|a| (a.client, a.at)));
+        });
+        let carried = coalesce(&self.carried, nanos(rules.learn.neighbour_seconds));
         self.given.sort_unstable();
         self.given.dedup();
-        let groups = group(answers.iter().map(|a| a.server));
         let neighbours = group(carried.iter().map(|c| c.server));
         NameIndex {
             names: self.names,
@@ -242,10 +244,10 @@ fn push<T>(list: &mut Vec<T>, entry: T, max: usize, dropped: &mut u64) {
     }
 }
 
-/// Joins entries of one name and server that lie within `window` of each other.
-fn coalesce(sorted: Vec<Carried>, window: u64) -> Vec<Carried> {
-    let mut sorted = sorted;
-    sorted.sort_unstable_by_key(|c| (c.server, c.name, c.first, c.frame));
+/// Joins entries of one name and server that lie within `window` of each other. Those of a server are together.
+fn coalesce(entries: &[Carried], window: u64) -> Vec<Carried> {
+    let (mut sorted, groups) = buckets::by_key(entries, |c| c.server);
+    buckets::each(&mut sorted, &groups, |group| group.sort_unstable_by_key(|c| (c.name, c.first, c.frame)));
     sorted.dedup_by(|later, kept| {
         let same = later.server == kept.server && later.name == kept.name;
         let joined = same && later.first <= kept.last.saturating_add(window);
@@ -258,9 +260,9 @@ fn coalesce(sorted: Vec<Carried>, window: u64) -> Vec<Carried> {
     sorted
 }
 
-/// Where each server's entries begin and end in a list sorted by server.
-fn group(servers: impl Iterator<Item = Key>) -> HashMap<Key, (u32, u32), RandomState> {
-    let mut groups: HashMap<Key, (u32, u32), RandomState> = HashMap::default();
+/// Where each server's entries begin and end in a list in which they are together.
+fn group(servers: impl Iterator<Item = Key>) -> Groups {
+    let mut groups = Groups::default();
     for (i, server) in servers.enumerate() {
         let i = i as u32;
         groups.entry(server).or_insert((i, i)).1 = i.saturating_add(1);
@@ -289,11 +291,13 @@ pub struct NameIndex {
     names: NameTable,
     hosts: Vec<HostMatch>,
     answers: Vec<Answer>,
+    /// The places of answers, those of a server together, by client.
     by_client: Vec<u32>,
-    by_name: Vec<u32>,
-    groups: HashMap<Key, (u32, u32), RandomState>,
+    /// The places of the answers that told each name, by client.
+    by_name: Lists,
+    groups: Groups,
     carried: Vec<Carried>,
-    neighbours: HashMap<Key, (u32, u32), RandomState>,
+    neighbours: Groups,
     given: Vec<(Key, u32)>,
     /// Digests of addresses under any name.
     named: HashSet<u64, RandomState>,
@@ -404,12 +408,11 @@ impl NameIndex {
     /// Whether `client` had a valid answer for `name` at `start` while no answer at all put it at `server`.
     pub fn contradicts(&self, client: IpAddr, server: IpAddr, name: u32, start: Timestamp, rules: &Rules) -> bool {
         let of = |i: &u32| self.answers.get(*i as usize);
-        let wanted = (name, key(client), start.0);
-        let split = self.by_name.partition_point(|i| of(i).is_some_and(|a| (a.name, a.client, a.at) <= wanted));
-        let last = split.checked_sub(1).and_then(|i| self.by_name.get(i)).and_then(of);
-        let valid = last.is_some_and(|a| {
-            (a.name, a.client) == (wanted.0, wanted.1) && start.0 <= a.at.saturating_add(rules.answer_lifetime(a.ttl))
-        });
+        let (wanted, list) = ((key(client), start.0), self.by_name.of(name));
+        let split = list.partition_point(|i| of(i).is_some_and(|a| (a.client, a.at) <= wanted));
+        let last = split.checked_sub(1).and_then(|i| list.get(i)).and_then(of);
+        let valid =
+            last.is_some_and(|a| a.client == wanted.0 && start.0 <= a.at.saturating_add(rules.answer_lifetime(a.ttl)));
         if !valid {
             return false;
         }

@@ -24,12 +24,12 @@ impl Net {
         let bits = bits.map_or(Some(width), |b| b.parse().ok()).filter(|b| *b <= width)?;
         let host_bits = 128u32.saturating_sub(bits.saturating_add(offset));
         let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-        Some(Net { base: u128::from_be_bytes(key(ip)) & mask, mask })
+        Some(Net { base: key(ip) & mask, mask })
     }
 
     /// Whether `ip` lies in it.
     pub fn holds(self, ip: IpAddr) -> bool {
-        u128::from_be_bytes(key(ip)) & self.mask == self.base
+        key(ip) & self.mask == self.base
     }
 }
 

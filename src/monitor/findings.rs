@@ -8,6 +8,9 @@
 
 use std::collections::BTreeMap;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+
 use crate::diagnose::draft::{Cause, cause};
 use crate::event::{FindingRecord, Severity, State, Word};
 use crate::time::Timestamp;
@@ -119,9 +122,10 @@ impl Findings {
         self.standing.insert(key, standing);
     }
 
-    /// A flow is no longer known.
-    pub fn forget(&mut self, flow: u64) {
-        for standing in self.standing.values_mut().filter(|s| s.record.flow_ids.first() == Some(&flow)) {
+    /// These flows are no longer known.
+    pub fn forget(&mut self, flows: &HashSet<u64, RandomState>) {
+        let is_gone = |s: &Standing| s.record.flow_ids.first().is_some_and(|leading| flows.contains(leading));
+        for standing in self.standing.values_mut().filter(|standing| is_gone(standing)) {
             standing.forgotten = true;
         }
     }

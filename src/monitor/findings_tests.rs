@@ -85,7 +85,7 @@ fn what_is_no_longer_known_proves_nothing() {
     rounds.goes_on(10, &[stall(1, 10, 0.6)]);
     assert_eq!(rounds.findings.cited().collect::<Vec<_>>(), [1]);
     let id = stall(1, 10, 0.6).id;
-    rounds.findings.forget(1);
+    rounds.findings.forget(&[1].into_iter().collect());
     // it goes on with another flow, and is the same finding
     rounds.number += 1;
     let found = [FindingRecord { count: 9, ..stall(2, 20, 0.6) }];

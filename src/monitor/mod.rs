@@ -356,11 +356,12 @@ impl<'a> Monitor<'a> {
     #[cold]
     fn make_room<S: Sink>(&mut self, captured: usize, sink: &mut S) -> Result<(), S::Error> {
         let Some(ceiling) = &mut self.ceiling else { return Ok(()) };
-        let (filter, given_up, findings) = (self.options.filter, &mut self.given_up, &mut self.findings);
+        let (filter, given_up) = (self.options.filter, &mut self.given_up);
+        let mut gone = HashSet::default();
         let empty = Diagnosis::default();
         let diagnosis = self.judged.as_ref().map_or(&empty, |judged| &judged.diagnosis);
         let moved = self.engine.make_room(ceiling, self.base, |view| {
-            findings.forget(view.id());
+            gone.insert(view.id());
             if view.flow.told() {
                 return Ok(());
             }
@@ -369,6 +370,7 @@ impl<'a> Monitor<'a> {
             let known = filter.map_or_else(Known::default, |filter| view.known(filter, &diagnosis.findings));
             if filter.is_none_or(|filter| filter.matches(&record, &known)) { sink.flow(&record) } else { Ok(()) }
         })?;
+        self.findings.forget(&gone);
         ceiling.takes(captured);
         if moved && let Some(judged) = &mut self.judged {
             judged.naming = self.engine.analysis().name(self.base);
@@ -456,11 +458,8 @@ impl<'a> Monitor<'a> {
         if !(enough || analysis.is_crowded()) {
             return;
         }
-        for at in goes_now {
-            if let Some(view) = analysis.view(at, &judged.naming) {
-                self.findings.forget(view.id());
-            }
-        }
+        let views = goes_now.into_iter().filter_map(|at| analysis.view(at, &judged.naming));
+        self.findings.forget(&views.map(|view| view.id()).collect());
         let before = |seconds: f64| Timestamp(now.0.saturating_sub(nanos(seconds)));
         let settings = &self.options.settings;
         let (answers, names) = (before(settings.answers_seconds), before(settings.names_seconds));
