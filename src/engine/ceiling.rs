@@ -20,8 +20,8 @@ const FRAME: usize = 1 << 10;
 const TIMES: usize = 4;
 /// The part of a ceiling, in sixteenths, at which there is too much; the rest is for what the letting go itself takes.
 const FULL: usize = 12;
-/// The part that is held when there is room again.
-const ROOMY: usize = 8;
+/// The part that is held when there is room again: few flows go at a time, as nothing else is done meanwhile.
+const ROOMY: usize = 11;
 /// How often flows are let go at once at the most; each time halves what is held or better.
 const ROUNDS: usize = 16;
 /// How long, in nanoseconds, all answers of DNS are kept where there is no room.
@@ -33,13 +33,15 @@ pub struct Ceiling {
     most: usize,
     /// What may still be added before it is counted again.
     room: usize,
+    /// Packets that had been passed over when it was last asked.
+    shed: u64,
 }
 
 impl Ceiling {
     /// Of so many bytes, [`LEAST`] at least.
     pub fn new(most: usize) -> Self {
         let most = most.max(LEAST);
-        Ceiling { most, room: part(most, ROOMY) }
+        Ceiling { most, room: part(most, ROOMY), shed: 0 }
     }
 
     /// Takes a frame of which so many bytes were captured. False: first it must be made sure that there is room
@@ -50,6 +52,14 @@ impl Ceiling {
         let left = self.room.checked_sub(cost);
         self.room = left.unwrap_or(self.room);
         left.is_some()
+    }
+
+    /// Gives back what was counted for packets that have been passed over since: they add nothing. Whether that is enough to
+    /// go on with.
+    fn gives_back(&mut self, shed: u64) -> bool {
+        let since = shed.saturating_sub(std::mem::replace(&mut self.shed, shed));
+        self.room = self.room.saturating_add(usize::try_from(since).unwrap_or(usize::MAX).saturating_mul(FRAME));
+        self.room >= part(self.most, 1)
     }
 }
 
@@ -74,6 +84,9 @@ impl Engine {
         base: &KnowledgeBase,
         mut tell: impl FnMut(&FlowView<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
+        if ceiling.gives_back(self.analysis.shed()) {
+            return Ok(false);
+        }
         let mut held = self.held();
         let full = held > part(ceiling.most, FULL);
         for _ in 0..ROUNDS {
