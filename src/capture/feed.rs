@@ -18,8 +18,8 @@ use crate::time::Timestamp;
 const QUEUE: usize = 256 << 20;
 /// The most memory of a batch that is used again.
 const SPARE: usize = 4 * CHUNK_BYTES;
-/// How many such batches are kept: what fills the queue.
-const SPARES: usize = 64;
+/// How many such batches are kept: what fills a quarter of the queue.
+const SPARES: usize = 256;
 /// How long a device waits for frames before it says that there are none.
 const WAIT: Duration = Duration::from_millis(100);
 /// How often a device that is down is looked at.

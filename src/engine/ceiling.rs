@@ -11,6 +11,7 @@ use super::parts::Kind;
 use super::{Engine, learnt};
 use crate::flow::NONE;
 use crate::flow::key::SHARDS;
+use crate::source::Shed;
 use crate::time::{SECOND, Timestamp};
 
 /// The least ceiling that makes sense, in bytes: tables grow by blocks, sixteen times.
@@ -20,8 +21,11 @@ const FRAME: usize = 1 << 10;
 const TIMES: usize = 4;
 /// The part of a ceiling, in sixteenths, at which there is too much; the rest is for what the letting go itself takes.
 const FULL: usize = 12;
-/// The part that is held when there is room again: few flows go at a time, as nothing else is done meanwhile.
-const ROOMY: usize = 11;
+/// The part that is held when there is room again.
+const ROOMY: usize = 8;
+/// The same where more comes than there is time for: few flows go at a time then, which costs more for each, as nothing
+/// else is done meanwhile.
+const STRAINED: usize = 11;
 /// How often flows are let go at once at the most; each time halves what is held or better.
 const ROUNDS: usize = 16;
 /// How long, in nanoseconds, all answers of DNS are kept where there is no room.
@@ -89,11 +93,12 @@ impl Engine {
         }
         let mut held = self.held();
         let full = held > part(ceiling.most, FULL);
+        let roomy = part(ceiling.most, if self.shed == Shed::Nothing { ROOMY } else { STRAINED });
         for _ in 0..ROUNDS {
-            if !full || held <= part(ceiling.most, ROOMY) || self.analysis.is_empty() {
+            if !full || held <= roomy || self.analysis.is_empty() {
                 break;
             }
-            let over = held.saturating_sub(part(ceiling.most, ROOMY));
+            let over = held.saturating_sub(roomy);
             let share = over as f64 / held as f64;
             self.let_go(share, ceiling.most, base, &mut tell)?;
             held = self.held();

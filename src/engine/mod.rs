@@ -82,8 +82,8 @@ pub struct Engine {
     front: Front,
     analysis: Analysis,
     group: Group,
-    /// Frames are counted and not looked at.
-    only_counts: bool,
+    /// What is passed over.
+    shed: Shed,
 }
 
 /// Packets that were decoded and not yet worked on.
@@ -118,7 +118,7 @@ impl Engine {
     /// An engine that has seen nothing.
     pub fn new(config: &Config) -> Self {
         let analysis = Analysis::begin(shards(config));
-        Engine { front: Front::new(config.secret), analysis, group: Group::default(), only_counts: false }
+        Engine { front: Front::new(config.secret), analysis, group: Group::default(), shed: Shed::Nothing }
     }
 
     /// Takes all frames of a chunk.
@@ -128,7 +128,7 @@ impl Engine {
 
     /// Takes the frames of a chunk that have these numbers.
     pub fn part(&mut self, chunk: &Chunk, numbers: Range<usize>) {
-        if self.only_counts {
+        if self.shed == Shed::Everything {
             chunk.frames.get(numbers).into_iter().flatten().for_each(|frame| self.front.count(frame));
             return;
         }
@@ -152,7 +152,7 @@ impl Engine {
 
     /// Takes one frame.
     pub fn frame(&mut self, frame: Frame<'_>) {
-        if self.only_counts {
+        if self.shed == Shed::Everything {
             let caplen = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
             return self.front.count(&FrameRef { ts: frame.ts, start: 0, caplen, len: frame.len, link: frame.link });
         }
@@ -201,7 +201,7 @@ impl Engine {
 
     /// So much is passed over from now on.
     pub fn shed(&mut self, shed: Shed) {
-        self.only_counts = shed == Shed::Everything;
+        self.shed = shed;
         for shard in &mut self.analysis.shards {
             shard.sheds = shed;
         }

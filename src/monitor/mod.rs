@@ -427,7 +427,10 @@ impl<'a> Monitor<'a> {
         let all = self.engine.analysis().len() as u64;
         let cost = system.saturating_add(all.checked_div(NAMED).unwrap_or(0)) as f64;
         let Settings { tick_flows, tick_flows_most, .. } = self.options.settings;
-        1u64.saturating_add(u64::from(cost > tick_flows)).saturating_add((cost / tick_flows_most) as u64)
+        // where there is no time for what comes, there is less for what was
+        let strained = if self.shed >= Shed::Strangers { 2 } else { 0 };
+        let spacing = 1u64.saturating_add(u64::from(cost > tick_flows)).saturating_add((cost / tick_flows_most) as u64);
+        spacing.saturating_add(strained)
     }
 
     /// Names and judges all that was seen, as it stands `now`.
@@ -438,8 +441,9 @@ impl<'a> Monitor<'a> {
         let mut quality = analysis.quality(links, *kernel_drops, *interface_drops, warnings.clone());
         quality.queue_drops = *queue_drops;
         quality.advice = capture::advice(&quality, self.rules);
-        let naming = analysis.name(self.base);
+        // what was named before goes first: it holds as much again
         let before = self.judged.take().map(|judged| judged.cases.flows).unwrap_or_default();
+        let naming = analysis.name(self.base);
         let mut cases = analysis.cases_again(&naming, before);
         cases.last = cases.last.max(now);
         let mut diagnosis = Diagnosis::default();
