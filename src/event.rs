@@ -343,9 +343,12 @@ pub struct CaptureQuality {
     pub interface_drops: Option<u64>,
     /// Frames dropped between capture and analysis.
     pub queue_drops: u64,
-    /// Packets of bulk flows that were counted and not inspected, for want of time.
+    /// Packets that were counted and not inspected, for want of time: of bulk flows, and of flows between strangers.
     #[serde(skip_serializing_if = "is_zero")]
     pub shed_packets: u64,
+    /// Frames that were counted and not analyzed at all, for want of time: they are in no flow.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub shed_frames: u64,
     /// Share of frames that are mirror copies, 0 to 1.
     pub duplicate_share: f64,
     /// Share of TCP flows with payload of which one direction was captured, 0 to 1.
@@ -395,6 +398,8 @@ pub struct Stats {
     pub evicted_flows: u64,
     pub memory_bytes: u64,
     pub shed_packets: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub shed_frames: u64,
     /// What of it came since the record before; only where things are told as they happen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<StatsInterval>,
@@ -414,6 +419,8 @@ pub struct StatsInterval {
     pub interface_drops: u64,
     pub queue_drops: u64,
     pub shed_packets: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub shed_frames: u64,
 }
 
 impl Stats {
@@ -428,6 +435,7 @@ impl Stats {
             interface_drops: self.interface_drops.saturating_sub(before.interface_drops),
             queue_drops: self.queue_drops.saturating_sub(before.queue_drops),
             shed_packets: self.shed_packets.saturating_sub(before.shed_packets),
+            shed_frames: self.shed_frames.saturating_sub(before.shed_frames),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Where there is no time to inspect all, the payload of bulk flows is passed over: it is counted, what was written says
-//! so, and whoever replays that sees the same.
+//! Where there is no time to inspect all, it is passed over in stages: all is counted, what was written says so, and
+//! whoever replays that sees the same.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +13,8 @@ use relayscope::engine::Config;
 use relayscope::engine::naming::KnowledgeBase;
 use relayscope::monitor::{Losses, Monitor, Options, Settings};
 use relayscope::present::ndjson::Ndjson;
-use relayscope::source::{Chunk, Fill, Source};
+use relayscope::source::{Chunk, Fill, Shed, Source};
+use relayscope::time::SECOND;
 use serde_json::Value;
 
 fn capture() -> PathBuf {
@@ -55,7 +56,7 @@ fn told(give: impl FnOnce(&mut Monitor<'_>, &mut Ndjson<Vec<u8>>)) -> Vec<Value>
 fn of_live(batches: &[Batch]) -> Vec<Value> {
     told(|monitor, sink| {
         for batch in batches {
-            monitor.shed(batch.sheds);
+            monitor.shed(batch.shed);
             monitor.chunk(&batch.chunk, sink).unwrap();
         }
     })
@@ -66,27 +67,19 @@ fn records(told: &[Value]) -> Vec<&Value> {
     told.iter().filter(|line| ["flow", "finding", "session"].contains(&line["event_type"].as_str().unwrap())).collect()
 }
 
-#[test]
-fn what_was_passed_over_is_counted_and_passed_over_again() {
-    let mut batches = batches(40);
-    let whole = of_live(&batches);
-    // the first frames, and some in between
-    for (n, batch) in batches.iter_mut().enumerate() {
-        batch.sheds = n % 5 != 4;
-    }
-    let live = of_live(&batches);
-    let last = |told: &[Value], kind: &str| told.iter().rfind(|line| line["event_type"] == kind).unwrap().clone();
-    let (stats, before) = (last(&live, "stats"), last(&whole, "stats"));
-    let shed = stats["shed_packets"].as_u64().unwrap();
-    assert!(shed > 100 && before["shed_packets"] == 0, "{stats}");
-    assert_eq!(last(&live, "capture_quality")["shed_packets"], shed);
-    assert_eq!((&stats["frames"], &stats["bytes"]), (&before["frames"], &before["bytes"]));
-    let counts = |told: &[Value]| {
-        let flows = told.iter().filter(|line| line["event_type"] == "flow");
-        flows.map(|flow| [flow["flow"].clone(), flow["tcp"].clone(), flow["tls"]["sni"].clone()]).collect::<Vec<_>>()
-    };
-    assert_eq!(counts(&live), counts(&whole), "whatever is passed over, counters and names are what they were");
+/// The last line of a kind.
+fn last(told: &[Value], kind: &str) -> Value {
+    told.iter().rfind(|line| line["event_type"] == kind).unwrap().clone()
+}
 
+/// What `stats` says of packets that were not inspected, and of frames that were only counted.
+fn passed_over(told: &[Value]) -> [u64; 2] {
+    let stats = last(told, "stats");
+    ["shed_packets", "shed_frames"].map(|key| stats[key].as_u64().unwrap_or(0))
+}
+
+/// Writes the batches, in several files, and makes sure that whoever replays them is told what was told live.
+fn replays_the_same(batches: &[Batch], live: &[Value]) {
     let folder = tempfile::tempdir().unwrap();
     let plan = Plan { path: folder.path().join("kept.pcapng"), every_bytes: Some(300_000), ..Plan::default() };
     let interface = Interface { name: "eth1".to_owned(), link: 1, snaplen: 0, filter: None };
@@ -98,18 +91,81 @@ fn what_was_passed_over_is_counted_and_passed_over_again() {
             let mut source = Source::open(&[folder.path().to_owned()], chunk_bytes);
             let mut chunk = Chunk::default();
             while source.fill(&mut chunk) == Fill::More {
-                monitor.shed(source.sheds());
+                monitor.shed(source.shed());
                 monitor.chunk(&chunk, sink).unwrap();
             }
             assert!(source.take_problems().next().is_none());
         });
-        assert_eq!(records(&replayed), records(&live));
-        assert_eq!(last(&replayed, "stats")["shed_packets"], shed);
+        assert_eq!(records(&replayed), records(live));
+        assert_eq!(passed_over(&replayed), passed_over(live));
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_relayscope"));
     let output = command.args(["replay", "--no-tui", "-q"]).arg(folder.path()).output().unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(last(&lines, "stats")["shed_packets"], shed);
-    assert_eq!(records(&lines), records(&live));
+    assert_eq!(passed_over(&lines), passed_over(live));
+    assert_eq!(records(&lines), records(live));
+}
+
+#[test]
+fn bulk_that_was_passed_over_is_counted_and_passed_over_again() {
+    let mut batches = batches(40);
+    let whole = of_live(&batches);
+    // the first frames, and some in between
+    for (n, batch) in batches.iter_mut().enumerate() {
+        batch.shed = if n % 5 == 4 { Shed::Nothing } else { Shed::Bulk };
+    }
+    let live = of_live(&batches);
+    let (stats, before) = (last(&live, "stats"), last(&whole, "stats"));
+    let [shed, frames] = passed_over(&live);
+    assert!(shed > 100 && frames == 0 && passed_over(&whole) == [0; 2], "{stats}");
+    assert_eq!(last(&live, "capture_quality")["shed_packets"], shed);
+    assert_eq!((&stats["frames"], &stats["bytes"]), (&before["frames"], &before["bytes"]));
+    let counts = |told: &[Value]| {
+        let flows = told.iter().filter(|line| line["event_type"] == "flow");
+        flows.map(|flow| [flow["flow"].clone(), flow["tcp"].clone(), flow["tls"]["sni"].clone()]).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&live), counts(&whole), "whatever is passed over, counters and names are what they were");
+    replays_the_same(&batches, &live);
+}
+
+#[test]
+fn strangers_are_passed_over_before_anything_of_the_system() {
+    let mut batches = batches(40);
+    let whole = of_live(&batches);
+    // once it is known who is of the system
+    let first = batches[0].chunk.frames[0].ts;
+    for batch in batches.iter_mut().filter(|batch| batch.chunk.frames[0].ts.since(first) > 3 * SECOND) {
+        batch.shed = Shed::Strangers;
+    }
+    let live = of_live(&batches);
+    assert!(passed_over(&live)[0] > 0 && passed_over(&live)[1] == 0);
+    let of_system = |told: &[Value]| {
+        let flows = told.iter().filter(|line| line["event_type"] == "flow" && line["class"] == "relay");
+        flows.map(|flow| [flow["flow"].clone(), flow["tls"]["sni"].clone()]).collect::<Vec<_>>()
+    };
+    assert!(!of_system(&whole).is_empty());
+    assert_eq!(of_system(&live), of_system(&whole));
+    replays_the_same(&batches, &live);
+}
+
+#[test]
+fn whatever_is_passed_over_all_frames_are_counted_and_a_replay_tells_the_same() {
+    let mut batches = batches(40);
+    let whole = of_live(&batches);
+    for (n, batch) in batches.iter_mut().enumerate() {
+        batch.shed = Shed::ALL[n * 7 % 11 % 4];
+    }
+    let live = of_live(&batches);
+    let only_counted = batches.iter().filter(|batch| batch.shed == Shed::Everything);
+    let only_counted: usize = only_counted.map(|batch| batch.from.len()).sum();
+    assert_eq!(passed_over(&live)[1], only_counted as u64);
+    for key in ["frames", "bytes"] {
+        assert_eq!(last(&live, "stats")[key], last(&whole, "stats")[key]);
+    }
+    assert_eq!(last(&live, "capture_quality")["shed_frames"], only_counted);
+    let lossy = |line: &&Value| line["event_type"] == "finding" && line["kind"] == "capture-drops";
+    let claim = live.iter().rfind(lossy).expect("what was not analyzed is said as what was dropped is");
+    assert!(claim["evidence"].to_string().contains("counted and not analyzed"), "{claim}");
+    replays_the_same(&batches, &live);
 }

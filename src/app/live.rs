@@ -28,6 +28,7 @@ use crate::exit::{Exit, Outcome};
 use crate::monitor::{self, Losses, Monitor, Options, Sink};
 use crate::platform::{self, Allowed};
 use crate::present::ndjson::Ndjson;
+use crate::source::Shed;
 use crate::text::units::Count;
 use crate::time::{SECOND, Timestamp};
 
@@ -241,8 +242,8 @@ impl<F: Front> Live<'_, '_, F> {
         self.frames += batch.from.len() as u64;
         self.now = batch.chunk.frames.iter().map(|frame| frame.ts).max().unwrap_or(self.now).max(self.now);
         self.look_at_ports(&batch);
-        batch.sheds = self.load.is_high(self.feed.fill());
-        self.monitor.shed(batch.sheds);
+        batch.shed = self.load.stage(self.feed.fill());
+        self.monitor.shed(batch.shed);
         self.monitor.chunk(&batch.chunk, &mut self.front)?;
         let notes = self.front.take_notes();
         match &self.files {
@@ -367,10 +368,13 @@ impl<F: Front> Live<'_, '_, F> {
             let line = format!("{} frames were analyzed and not kept: the disk was full or too slow", Count(unwritten));
             self.front.say(&line);
         }
-        let shed = self.monitor.shed_packets();
-        if shed > 0 {
-            let line =
-                format!("{} packets of bulk flows were counted and not inspected, for want of time", Count(shed));
+        let [packets, frames] = self.monitor.passed_over();
+        if packets > 0 {
+            let line = format!("{} packets were counted and not inspected, for want of time", Count(packets));
+            self.front.say(&line);
+        }
+        if frames > 0 {
+            let line = format!("{} frames were counted and not analyzed, for want of time", Count(frames));
             self.front.say(&line);
         }
         if !self.args.common.quiet {
@@ -390,14 +394,20 @@ fn losses(counters: Counters) -> Losses {
     Losses { kernel_drops, interface_drops, ..Losses::default() }
 }
 
-/// Whether there is more to do than is being done.
+/// How much more there is to do than is being done.
 #[derive(Debug, Default)]
-struct Load(bool);
+struct Load(Shed);
 
 impl Load {
-    /// Takes how full the queue is, 0 to 1: high from a half on, until it is below a quarter.
-    fn is_high(&mut self, fill: f64) -> bool {
-        self.0 = fill > if self.0 { 0.25 } else { 0.5 };
+    /// How full the queue is, 0 to 1, where each stage begins and where it is over. More than half is for what comes while
+    /// all is judged.
+    const STAGES: [(Shed, f64, f64); 3] =
+        [(Shed::Bulk, 0.2, 0.1), (Shed::Strangers, 0.3, 0.15), (Shed::Everything, 0.45, 0.25)];
+
+    /// Takes how full the queue is; gives what is to be passed over.
+    fn stage(&mut self, fill: f64) -> Shed {
+        let goes_on = |(stage, begins, over): &&(Shed, f64, f64)| fill > if self.0 >= *stage { *over } else { *begins };
+        self.0 = Load::STAGES.iter().rev().find(goes_on).map_or(Shed::Nothing, |(stage, ..)| *stage);
         self.0
     }
 }
@@ -448,9 +458,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn load_is_high_from_half_a_queue_on_until_it_has_shrunk_well() {
+    fn each_stage_begins_with_a_fuller_queue_and_goes_on_until_it_has_shrunk_well() {
+        use Shed::*;
         let mut load = Load::default();
-        let told = [0.0, 0.4, 0.5, 0.51, 0.3, 0.26, 0.25, 0.4].map(|fill| load.is_high(fill));
-        assert_eq!(told, [false, false, false, true, true, true, false, false]);
+        let told = [0.0, 0.2, 0.21, 0.11, 0.1, 0.31, 0.16, 0.15, 0.11, 0.5, 0.26, 0.25, 0.15, 0.05];
+        assert_eq!(
+            told.map(|fill| load.stage(fill)),
+            [
+                Nothing, Nothing, Bulk, Bulk, Nothing, Strangers, Strangers, Bulk, Bulk, Everything, Everything,
+                Strangers, Bulk, Nothing
+            ]
+        );
+        assert_eq!([1.0, 0.05].map(|fill| load.stage(fill)), [Everything, Nothing]);
     }
 }

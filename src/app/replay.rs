@@ -48,7 +48,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
     };
     let mut chunk = Chunk::default();
     while !stop.load(Ordering::Relaxed) && source.fill(&mut chunk) == Fill::More {
-        monitor.shed(source.sheds());
+        monitor.shed(source.shed());
         match &mut pace {
             None => monitor.chunk(&chunk, &mut sink)?,
             Some(pace) => pace.chunk(&chunk, &mut monitor, &mut sink, &stop)?,

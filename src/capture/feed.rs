@@ -13,12 +13,13 @@ use crate::platform;
 use crate::source::CHUNK_BYTES;
 use crate::time::Timestamp;
 
-/// Bytes that may wait to be analyzed. Beyond that frames wait in the kernel's ring.
-const QUEUE: usize = 64 << 20;
+/// Bytes that may wait to be analyzed. Beyond that frames wait in the kernel's ring. Judging and letting go of what there
+/// is no room for take their time between two frames: some seconds, where there is a tenth of a core for it all.
+const QUEUE: usize = 256 << 20;
 /// The most memory of a batch that is used again.
 const SPARE: usize = 4 * CHUNK_BYTES;
-/// How many such batches are kept: what fills the queue.
-const SPARES: usize = 64;
+/// How many such batches are kept: what fills a quarter of the queue.
+const SPARES: usize = 256;
 /// How long a device waits for frames before it says that there are none.
 const WAIT: Duration = Duration::from_millis(100);
 /// How often a device that is down is looked at.

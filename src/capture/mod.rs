@@ -28,7 +28,7 @@ pub mod recorder;
 pub mod ring;
 pub mod writer;
 
-use crate::source::{Chunk, Frame, FrameRef, LinkType};
+use crate::source::{Chunk, Frame, FrameRef, LinkType, Shed};
 use crate::time::Timestamp;
 
 /// What is known of a device that frames come from.
@@ -84,8 +84,8 @@ pub struct Batch {
     pub chunk: Chunk,
     /// The device of each, by its place among those that were opened.
     pub from: Vec<u16>,
-    /// Their analysis passes over the payload of bulk flows.
-    pub sheds: bool,
+    /// What their analysis passes over.
+    pub shed: Shed,
 }
 
 impl Batch {
@@ -108,7 +108,7 @@ impl Batch {
         self.chunk.buf.clear();
         self.chunk.frames.clear();
         self.from.clear();
-        self.sheds = false;
+        self.shed = Shed::Nothing;
     }
 
     /// Bytes that it holds, the index of frames among them.

@@ -15,7 +15,7 @@ use super::ring::{Ring, Span};
 use super::{Batch, Counters, Interface};
 use crate::pcapng::{self, Section, Statistics, Writer};
 use crate::platform;
-use crate::source::{Frame, INSPECTS, LinkType, SHEDS};
+use crate::source::{Frame, LinkType, Shed};
 use crate::time::{SECOND, Timestamp};
 
 const APPLICATION: &str = concat!("relayscope ", env!("CARGO_PKG_VERSION"));
@@ -89,8 +89,8 @@ struct Current {
     /// Frames among what was made and not yet written.
     pending: u64,
     interfaces: Vec<u32>,
-    /// What the file says of its last frame: its analysis passes over the payload of bulk flows.
-    sheds: bool,
+    /// What the file says of its last frame: what its analysis passes over.
+    shed: Shed,
 }
 
 impl Current {
@@ -160,7 +160,7 @@ impl Recorder {
                 self.meet(note, frame.ts);
                 said.push(note.text.as_str());
             }
-            self.frame(&frame, from, batch.sheds, &said);
+            self.frame(&frame, from, batch.shed, &said);
         }
         self.settle();
     }
@@ -220,24 +220,24 @@ impl Recorder {
         let pieces: Vec<Batch> = self.ring.as_mut().map(|ring| ring.take().collect()).unwrap_or_default();
         for piece in &pieces {
             for (frame, from) in piece.frames() {
-                self.write(&frame, from, piece.sheds, &[]);
+                self.write(&frame, from, piece.shed, &[]);
             }
         }
     }
 
-    fn frame(&mut self, frame: &Frame<'_>, from: u16, sheds: bool, said: &[&str]) {
+    fn frame(&mut self, frame: &Frame<'_>, from: u16, shed: Shed, said: &[&str]) {
         if let Some(ring) = self.ring.as_mut().filter(|_| frame.ts > self.until) {
-            ring.push(frame, from, sheds);
+            ring.push(frame, from, shed);
             if self.current.is_some() {
                 self.settle();
                 self.finish_file(None);
             }
             return;
         }
-        self.write(frame, from, sheds, said);
+        self.write(frame, from, shed, said);
     }
 
-    fn write(&mut self, frame: &Frame<'_>, from: u16, sheds: bool, said: &[&str]) {
+    fn write(&mut self, frame: &Frame<'_>, from: u16, shed: Shed, said: &[&str]) {
         if let Some(current) = &mut self.current {
             let bytes = current.bytes();
             let is_long = self.plan.every_bytes.is_some_and(|most| bytes >= most);
@@ -259,10 +259,10 @@ impl Recorder {
         };
         let number = current.interfaces.get(usize::from(from)).copied().unwrap_or(0);
         // who replays the file is to see what was seen
-        if sheds == std::mem::replace(&mut current.sheds, sheds) {
+        if shed == std::mem::replace(&mut current.shed, shed) {
             let _ = current.writer.frame(number, frame, said);
         } else {
-            let _ = current.writer.frame(number, frame, &[&[if sheds { SHEDS } else { INSPECTS }], said].concat());
+            let _ = current.writer.frame(number, frame, &[&[shed.remark()], said].concat());
         }
         current.pending = current.pending.saturating_add(1);
         current.last = current.last.max(frame.ts);
@@ -343,7 +343,7 @@ impl Recorder {
             last: now,
             pending: 0,
             interfaces,
-            sheds: false,
+            shed: Shed::Nothing,
         });
     }
 

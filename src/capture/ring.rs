@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Batch;
-use crate::source::Frame;
+use crate::source::{Frame, Shed};
 use crate::time::Timestamp;
 
 /// Frames are kept in pieces of about this size, the oldest of which goes as a whole.
@@ -40,13 +40,13 @@ impl Ring {
 
     /// Adds a frame; the oldest make room for it.
     ///
-    /// `sheds`: its analysis passes over the payload of bulk flows.
-    pub fn push(&mut self, frame: &Frame<'_>, from: u16, sheds: bool) {
-        if self.pieces.back().is_none_or(|piece| piece.bytes() >= PIECE || piece.sheds != sheds) {
+    /// `shed`: what its analysis passes over.
+    pub fn push(&mut self, frame: &Frame<'_>, from: u16, shed: Shed) {
+        if self.pieces.back().is_none_or(|piece| piece.bytes() >= PIECE || piece.shed != shed) {
             self.bytes += self.pieces.back().map_or(0, Batch::bytes);
             let mut piece = self.spare.take().unwrap_or_default();
             piece.clear();
-            piece.sheds = sheds;
+            piece.shed = shed;
             self.pieces.push_back(piece);
         }
         if let Some(piece) = self.pieces.back_mut() {
@@ -91,7 +91,7 @@ mod tests {
         let bytes = [7; 1_000];
         let mut ring = Ring::new(Span::Bytes(1 << 20));
         for second in 0..10_000 {
-            ring.push(&frame(Timestamp(second * SECOND), 1, 1_000, &bytes), 0, false);
+            ring.push(&frame(Timestamp(second * SECOND), 1, 1_000, &bytes), 0, Shed::Nothing);
             assert!(ring.bytes() <= (1 << 20) + PIECE + 2_000);
         }
         let kept = times(&mut ring);
@@ -105,7 +105,7 @@ mod tests {
         let bytes = [7; 100_000];
         let mut ring = Ring::new(Span::Time(60 * SECOND, 1 << 30));
         for second in 0..1_000 {
-            ring.push(&frame(Timestamp(second * SECOND), 1, 100_000, &bytes), 0, false);
+            ring.push(&frame(Timestamp(second * SECOND), 1, 100_000, &bytes), 0, Shed::Nothing);
         }
         let kept = times(&mut ring);
         assert_eq!(kept.last(), Some(&999));

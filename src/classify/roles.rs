@@ -160,6 +160,11 @@ impl RoleGather {
         !self.hosts.is_empty()
     }
 
+    /// The hosts that [`RoleGather::observe_rest`] or [`RoleGather::observe_turned`] may have a use for.
+    pub fn matter<'g>(&'g self, site: &'g Site) -> impl Iterator<Item = IpAddr> + 'g {
+        self.hosts.keys().chain(&self.wan).map(|ip| address(*ip)).chain(site.wan.iter().copied())
+    }
+
     /// Whether [`RoleGather::observe_rest`] has a use for the flows that `orig` began.
     pub fn wants_rest(&self, orig: IpAddr) -> bool {
         self.hosts.contains_key(&key(orig))

@@ -22,7 +22,8 @@ pub const fn is_about_capture(kind: Kind) -> bool {
 /// Whether the capture is too poor to judge by: one direction only, much of it lost, or most of it cut.
 pub fn is_poor(quality: &CaptureQuality, rules: &Rules) -> bool {
     let at = &rules.settings.capture;
-    let lost = share(dropped(quality), quality.frames.saturating_add(dropped(quality)));
+    let unseen = dropped(quality).saturating_add(quality.shed_frames);
+    let lost = share(unseen, quality.frames.saturating_add(dropped(quality)));
     is_one_sided(quality, rules)
         || (quality.missed_share > at.poor_missed_share && quality.missed_bytes as f64 >= at.missed_bytes)
         || lost > at.poor_missed_share
@@ -84,15 +85,23 @@ fn one_sided(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Ti
 fn drops(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestamp) -> Option<FindingRecord> {
     let at = &rules.settings.capture;
     let dropped = dropped(quality);
+    let shed = quality.shed_frames;
+    let unseen = dropped.saturating_add(shed);
     let missed = quality.missed_share > at.missed_share;
-    if dropped == 0 && !missed {
+    if unseen == 0 && !missed {
         return None;
     }
-    let mut draft = Draft::new(rules, RuleId::D23, first, last).count(dropped.max(1));
-    let frames = Counted(dropped, "frame").to_string();
+    let mut draft = Draft::new(rules, RuleId::D23, first, last).count(unseen.max(1));
+    let frames = Counted(unseen, "frame").to_string();
     if dropped > 0 {
-        draft = draft.evidence(format!("{frames} dropped, by the capture's own count"), None, None);
-    } else if (quality.missed_bytes as f64) < at.missed_bytes {
+        let told = Counted(dropped, "frame");
+        draft = draft.evidence(format!("{told} dropped, by the capture's own count"), None, None);
+    }
+    if shed > 0 {
+        let told = Counted(shed, "frame");
+        draft = draft.evidence(format!("{told} counted and not analyzed, for want of time"), None, None);
+    }
+    if unseen == 0 && (quality.missed_bytes as f64) < at.missed_bytes {
         draft = draft.base(at.few);
     }
     if missed {

@@ -69,8 +69,10 @@ const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] = &[
     |scene| capture::findings(scene.quality, scene.rules),
     stall::detect,
     refused::detect,
-    names::detect,
-    reach::detect,
+    |scene| {
+        let unfound = names::failed(scene);
+        [names::detect(scene, &unfound), reach::detect(scene, &unfound)].concat()
+    },
     tls::detect,
     p2p::detect,
     path::detect,

@@ -32,9 +32,9 @@ mod rcode {
     pub const REFUSED: u16 = 5;
 }
 
-/// What is wrong with names.
-pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
-    let mut found: Vec<FindingRecord> = failed(scene).iter().map(|failure| tell(scene, failure)).collect();
+/// What is wrong with names; `unfound`: those that were not found.
+pub(super) fn detect(scene: &Scene<'_>, unfound: &[Failure<'_>]) -> Vec<FindingRecord> {
+    let mut found: Vec<FindingRecord> = unfound.iter().map(|failure| tell(scene, failure)).collect();
     found.extend(slow(scene));
     found.extend(bypassed(scene));
     found.extend(misprints(scene));

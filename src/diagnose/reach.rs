@@ -23,20 +23,19 @@ use crate::engine::case::{Case, is_core};
 use crate::event::{Class, FindingRecord, Kind, Mode, Severity};
 use crate::time::Timestamp;
 
-/// What is wrong with connections.
-pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+/// What is wrong with connections; `unfound`: the names that were not found.
+pub(super) fn detect(scene: &Scene<'_>, unfound: &[names::Failure<'_>]) -> Vec<FindingRecord> {
     let mut found = inward::detect(scene);
     found.extend(ipv6::detect(scene));
     if scene.is_one_sided() {
         return found;
     }
-    let unfound = names::failed(scene);
     let blocked = attempts::blocked(scene, &unfound.iter().filter_map(|failure| failure.answer).collect());
     for block in &blocked {
         found.push(tell(scene, block, &blocked));
         found.extend(gap_of_block(scene, block, &blocked));
     }
-    found.extend(gaps_of_names(scene, &unfound));
+    found.extend(gaps_of_names(scene, unfound));
     found.extend(tls::gaps(scene));
     found
 }

@@ -4,6 +4,10 @@ use crate::classify::words::Subs;
 use crate::engine::case::Direction;
 use crate::engine::learnt::Icmp;
 
+fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    super::detect(scene, &names::failed(scene))
+}
+
 const API: &str = "restapi.gp4f.com";
 const API_ADDRESS: &str = "203.0.113.20";
 const LSF: &str = "lsf.u5fgb.com";

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use super::Hosts;
 use super::front::Totals;
 use super::learn::{Counts, Learner};
 use super::learnt::{Dns, Http, Icmp, Media, NameAt, Ntp, Quic, Router, Spoken, Stun, Tls};
@@ -127,6 +128,21 @@ impl Analysis {
         shard.into_iter().flat_map(move |s| s.table.flows().map(move |(_, f)| FlowView::new(s, shard_at, f, naming)))
     }
 
+    /// Every flow of one shard of which either end is one of these hosts, in no telling order.
+    pub(super) fn views_with<'a>(
+        &'a self,
+        shard_at: u32,
+        naming: &'a Naming,
+        hosts: &'a Hosts,
+    ) -> impl Iterator<Item = FlowView<'a>> {
+        let shard = self.shards.get(shard_at as usize);
+        let of_them = |shard: &Shard, flow: &Flow| shard.table.sides(flow).iter().any(|end| hosts.contains(&end.addr));
+        shard.into_iter().flat_map(move |shard| {
+            let flows = shard.table.flows().filter(move |(_, flow)| of_them(shard, flow));
+            flows.map(move |(_, flow)| FlowView::new(shard, shard_at, flow, naming))
+        })
+    }
+
     /// The name that DNS told `client` for `server`, whatever became of it: the newest before `start`, else the first
     /// after it.
     pub fn told_name(&self, client: IpAddr, server: IpAddr, start: Timestamp) -> Option<&str> {
@@ -181,12 +197,13 @@ impl Analysis {
             decode_errors: errors.map(|(_, n)| n).sum(),
             evicted_flows: self.gone.1,
             shed_packets: self.shed(),
+            shed_frames: self.totals.shed_frames,
             memory_bytes: self.shards.iter().map(|s| s.memory() as u64).sum(),
             ..Stats::default()
         }
     }
 
-    /// How many packets of bulk flows were counted and not inspected.
+    /// How many packets were counted and not inspected, for want of time.
     pub fn shed(&self) -> u64 {
         self.shards.iter().map(|s| s.shed).sum()
     }
@@ -240,6 +257,7 @@ impl Analysis {
             interface_drops,
             queue_drops: 0,
             shed_packets: self.shed(),
+            shed_frames: self.totals.shed_frames,
             duplicate_share: share(sums.duplicates, self.totals.frames),
             one_sided_share: share(sums.one_sided, sums.tcp_with_payload),
             one_sided_flows: sums.one_sided,

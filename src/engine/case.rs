@@ -8,10 +8,12 @@ mod dns;
 mod index;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
+use super::Hosts;
 use super::analysis::{Analysis, FlowView, Identity};
 use super::learnt::{AlertSeen, Flight, Icmp, Router, Seen, Turn, turn};
 use super::naming::Naming;
@@ -19,7 +21,7 @@ use super::neighbours::Claims;
 use super::resolvers::ResolverCase;
 use crate::classify::host::HostMatch;
 use crate::classify::words::{Flags, Sub, Subs};
-use crate::decode::proto;
+use crate::decode::{Addr, proto};
 use crate::event::Class;
 use crate::flow::Stamp;
 use crate::flow::course::Burst;
@@ -51,6 +53,8 @@ pub struct Cases {
     pub last: Timestamp,
     /// Flows that there was no room for.
     pub omitted: u64,
+    /// The hosts of the system.
+    pub hosts: Arc<Hosts>,
     /// Where they are; put down by [`Cases::indexed`].
     pub index: Index,
 }
@@ -334,6 +338,7 @@ impl Analysis {
         };
         self.add_dns(naming, &mut cases);
         let involved = self.involved(naming, &cases);
+        cases.hosts = Arc::new(involved.iter().copied().map(Addr::from_ip).collect());
         if !involved.is_empty() {
             self.add_flows(naming, &involved, before, &mut cases);
             cases.resolvers = self.resolvers();

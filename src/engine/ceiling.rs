@@ -11,6 +11,7 @@ use super::parts::Kind;
 use super::{Engine, learnt};
 use crate::flow::NONE;
 use crate::flow::key::SHARDS;
+use crate::source::Shed;
 use crate::time::{SECOND, Timestamp};
 
 /// The least ceiling that makes sense, in bytes: tables grow by blocks, sixteen times.
@@ -22,6 +23,9 @@ const TIMES: usize = 4;
 const FULL: usize = 12;
 /// The part that is held when there is room again.
 const ROOMY: usize = 8;
+/// The same where more comes than there is time for: few flows go at a time then, which costs more for each, as nothing
+/// else is done meanwhile.
+const STRAINED: usize = 11;
 /// How often flows are let go at once at the most; each time halves what is held or better.
 const ROUNDS: usize = 16;
 /// How long, in nanoseconds, all answers of DNS are kept where there is no room.
@@ -33,13 +37,15 @@ pub struct Ceiling {
     most: usize,
     /// What may still be added before it is counted again.
     room: usize,
+    /// Packets that had been passed over when it was last asked.
+    shed: u64,
 }
 
 impl Ceiling {
     /// Of so many bytes, [`LEAST`] at least.
     pub fn new(most: usize) -> Self {
         let most = most.max(LEAST);
-        Ceiling { most, room: part(most, ROOMY) }
+        Ceiling { most, room: part(most, ROOMY), shed: 0 }
     }
 
     /// Takes a frame of which so many bytes were captured. False: first it must be made sure that there is room
@@ -50,6 +56,14 @@ impl Ceiling {
         let left = self.room.checked_sub(cost);
         self.room = left.unwrap_or(self.room);
         left.is_some()
+    }
+
+    /// Gives back what was counted for packets that have been passed over since: they add nothing. Whether that is enough to
+    /// go on with.
+    fn gives_back(&mut self, shed: u64) -> bool {
+        let since = shed.saturating_sub(std::mem::replace(&mut self.shed, shed));
+        self.room = self.room.saturating_add(usize::try_from(since).unwrap_or(usize::MAX).saturating_mul(FRAME));
+        self.room >= part(self.most, 1)
     }
 }
 
@@ -74,13 +88,17 @@ impl Engine {
         base: &KnowledgeBase,
         mut tell: impl FnMut(&FlowView<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
+        if ceiling.gives_back(self.analysis.shed()) {
+            return Ok(false);
+        }
         let mut held = self.held();
         let full = held > part(ceiling.most, FULL);
+        let roomy = part(ceiling.most, if self.shed == Shed::Nothing { ROOMY } else { STRAINED });
         for _ in 0..ROUNDS {
-            if !full || held <= part(ceiling.most, ROOMY) || self.analysis.is_empty() {
+            if !full || held <= roomy || self.analysis.is_empty() {
                 break;
             }
-            let over = held.saturating_sub(part(ceiling.most, ROOMY));
+            let over = held.saturating_sub(roomy);
             let share = over as f64 / held as f64;
             self.let_go(share, ceiling.most, base, &mut tell)?;
             held = self.held();

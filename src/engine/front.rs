@@ -9,7 +9,7 @@ use super::shard::Quote;
 use crate::decode::fragment::Defragmenter;
 use crate::decode::{Packet, Undecoded, arp, decode, decode_further, may_hold_several, proto};
 use crate::flow::key::{Keyed, shard_of};
-use crate::source::Frame;
+use crate::source::{Frame, FrameRef};
 use crate::time::Timestamp;
 
 /// Work for one shard.
@@ -48,6 +48,8 @@ pub struct Totals {
     pub first: Option<Timestamp>,
     /// The latest time seen.
     pub last: Timestamp,
+    /// Frames that were only counted, for want of time.
+    pub shed_frames: u64,
     /// Frames that the capture cut.
     pub cut_frames: u64,
     /// Frames without a packet, by reason.
@@ -108,6 +110,18 @@ pub trait Sink {
     fn keep(&mut self, datagram: Vec<u8>) -> Place;
 }
 
+impl Totals {
+    /// Counts a frame of `len` bytes of which so many were captured.
+    #[inline(always)]
+    fn count(&mut self, ts: Timestamp, len: u32, captured: usize) {
+        self.frames = self.frames.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(u64::from(len));
+        self.first.get_or_insert(ts);
+        self.last = self.last.max(ts);
+        self.cut_frames = self.cut_frames.wrapping_add(u64::from((captured as u64) < u64::from(len)));
+    }
+}
+
 impl Front {
     /// A front whose keys are hashed with `secret`, as the shards' tables are.
     pub fn new(secret: u64) -> Self {
@@ -117,14 +131,8 @@ impl Front {
     /// Takes the next frame, number `index` of its chunk.
     #[inline(always)]
     pub fn frame(&mut self, frame: &Frame<'_>, index: u32, sink: &mut impl Sink) {
-        let totals = &mut self.totals;
-        totals.frames = totals.frames.wrapping_add(1);
-        totals.bytes = totals.bytes.wrapping_add(u64::from(frame.len));
-        totals.first.get_or_insert(frame.ts);
-        totals.last = totals.last.max(frame.ts);
-        totals.cut_frames =
-            totals.cut_frames.wrapping_add(u64::from((frame.bytes.len() as u64) < u64::from(frame.len)));
-        let (number, secret) = (totals.frames, self.secret);
+        self.totals.count(frame.ts, frame.len, frame.bytes.len());
+        let (number, secret) = (self.totals.frames, self.secret);
         let flows = &mut self.flows;
         let mut odd = None;
         sink.fill(|work| {
@@ -147,6 +155,12 @@ impl Front {
                 self.further(frame, index, sink);
             }
         }
+    }
+
+    /// Counts a frame, and looks no further.
+    pub fn count(&mut self, frame: &FrameRef) {
+        self.totals.count(frame.ts, frame.len, frame.caplen as usize);
+        self.totals.shed_frames = self.totals.shed_frames.wrapping_add(1);
     }
 
     /// The packets of a frame that holds several, but for the first.

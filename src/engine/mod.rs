@@ -27,6 +27,7 @@ mod datagrams;
 pub mod front;
 mod held;
 mod hellos;
+mod hosts;
 pub mod learn;
 pub mod learnt;
 pub mod leg;
@@ -48,12 +49,13 @@ use std::sync::Arc;
 
 use crate::classify::watch::Watch;
 use crate::flow::key::SHARDS;
-use crate::source::{Chunk, Frame};
+use crate::source::{Chunk, Frame, FrameRef, Shed};
 use crate::time::Timestamp;
 
 use analysis::{Analysis, FlowAt, FlowSums};
 pub use compact::Keep;
 use front::{Front, Place, Sink, Sketch, Work};
+pub use hosts::Hosts;
 use shard::Shard;
 
 /// What a run is asked for.
@@ -80,6 +82,8 @@ pub struct Engine {
     front: Front,
     analysis: Analysis,
     group: Group,
+    /// What is passed over.
+    shed: Shed,
 }
 
 /// Packets that were decoded and not yet worked on.
@@ -114,7 +118,7 @@ impl Engine {
     /// An engine that has seen nothing.
     pub fn new(config: &Config) -> Self {
         let analysis = Analysis::begin(shards(config));
-        Engine { front: Front::new(config.secret), analysis, group: Group::default() }
+        Engine { front: Front::new(config.secret), analysis, group: Group::default(), shed: Shed::Nothing }
     }
 
     /// Takes all frames of a chunk.
@@ -124,6 +128,10 @@ impl Engine {
 
     /// Takes the frames of a chunk that have these numbers.
     pub fn part(&mut self, chunk: &Chunk, numbers: Range<usize>) {
+        if self.shed == Shed::Everything {
+            chunk.frames.get(numbers).into_iter().flatten().for_each(|frame| self.front.count(frame));
+            return;
+        }
         let frame_at = |n: u32| chunk.frames.get(n as usize).and_then(|at| chunk.frame(at));
         let [from, to] = [numbers.start, numbers.end].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
         for n in from..to {
@@ -144,6 +152,10 @@ impl Engine {
 
     /// Takes one frame.
     pub fn frame(&mut self, frame: Frame<'_>) {
+        if self.shed == Shed::Everything {
+            let caplen = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
+            return self.front.count(&FrameRef { ts: frame.ts, start: 0, caplen, len: frame.len, link: frame.link });
+        }
         self.front.frame(&frame, 0, &mut self.group);
         self.flush(|_| Some(frame));
     }
@@ -190,10 +202,18 @@ impl Engine {
         &self.analysis
     }
 
-    /// From now on the payload of bulk flows is passed over (`sheds`), or all is inspected again.
-    pub fn shed(&mut self, sheds: bool) {
+    /// So much is passed over from now on.
+    pub fn shed(&mut self, shed: Shed) {
+        self.shed = shed;
         for shard in &mut self.analysis.shards {
-            shard.sheds = sheds;
+            shard.sheds = shed;
+        }
+    }
+
+    /// These hosts are of the system, and all others strangers from now on.
+    pub fn mind(&mut self, hosts: &Arc<Hosts>) {
+        for shard in &mut self.analysis.shards {
+            shard.minds = Arc::clone(hosts);
         }
     }
 

@@ -5,9 +5,7 @@
 
 use std::net::IpAddr;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashSet;
-
+use super::Hosts;
 use super::analysis::{Analysis, FlowView};
 use super::learnt::{NameAt, Tls};
 use super::parts::Kind;
@@ -96,7 +94,7 @@ pub struct Naming<'a> {
     /// For each shard: the numbers of its strings among all names.
     ids: Vec<Vec<u32>>,
     /// Addresses under names of the catalogue.
-    vendors: HashSet<Addr, RandomState>,
+    vendors: Hosts,
 }
 
 impl<'a> Naming<'a> {
@@ -161,7 +159,8 @@ impl<'a> Naming<'a> {
             }
         }
         if roles.asked(&self.names, site) {
-            self.each_flow(analysis, |view| {
+            let matter = roles.matter(site).map(Addr::from_ip).collect();
+            self.each_flow_of(analysis, &matter, |view| {
                 if roles.is_wan(view.resp.0, site) {
                     roles.observe_turned(&view.facts(), site);
                 }
@@ -177,9 +176,10 @@ impl<'a> Naming<'a> {
         roles.freeze(site, rules)
     }
 
-    fn each_flow(&self, analysis: &Analysis, mut take: impl FnMut(&FlowView<'_>)) {
+    /// Takes each flow of which either end is one of these hosts.
+    fn each_flow_of(&self, analysis: &Analysis, hosts: &Hosts, mut take: impl FnMut(&FlowView<'_>)) {
         for at in 0..u32::try_from(analysis.shards.len()).unwrap_or(0) {
-            analysis.views_of(at, self).for_each(|view| take(&view));
+            analysis.views_with(at, self, hosts).for_each(|view| take(&view));
         }
     }
 
@@ -269,7 +269,7 @@ struct Gather {
     learnt: Learnt,
     ids: Vec<Vec<u32>>,
     /// Addresses under names of the catalogue.
-    vendors: HashSet<Addr, RandomState>,
+    vendors: Hosts,
     everything: bool,
 }
 
@@ -282,19 +282,14 @@ impl Gather {
         let mut ids_of =
             |shard: &Shard| shard.learner.strings.iter().map(|name| number(name, base, &mut learnt)).collect();
         let ids = analysis.shards.iter().map(&mut ids_of).collect();
-        Gather {
-            learnt,
-            ids,
-            vendors: HashSet::default(),
-            everything: analysis.shards.iter().any(|s| s.learner.records),
-        }
+        Gather { learnt, ids, vendors: Hosts::default(), everything: analysis.shards.iter().any(|s| s.learner.records) }
     }
 
     /// First pass: the numbers of all names, and the addresses under names of the catalogue.
     fn find_vendors(&mut self, shard: &Shard, at: u32) {
         for (answer, servers) in shard.learner.told() {
             if self.is_listed(at, answer.name) {
-                self.vendors.extend(servers);
+                self.vendors.extend(servers.iter().copied());
             }
         }
         for (number, name) in &shard.learner.carried {

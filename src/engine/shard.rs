@@ -1,6 +1,7 @@
 //! One shard: the flows it owns, and all that their payload has told.
 
-use super::Config;
+use std::sync::Arc;
+
 use super::analysis::FlowSums;
 use super::datagrams::{Piecewise, datagram};
 use super::hellos;
@@ -9,11 +10,13 @@ use super::learnt::Icmp;
 use super::media;
 use super::requests::{self, First};
 use super::streams::StreamTable;
+use super::{Config, Hosts};
 use crate::decode::{Packet, proto, tcp_flag};
 use crate::flow::key::Keyed;
 use crate::flow::tcp::Tcp;
 use crate::flow::trace::Traces;
 use crate::flow::{Flow, NONE, Table, Tracked};
+use crate::source::Shed;
 use crate::time::Timestamp;
 
 /// How far the inspection of a TCP connection has come.
@@ -33,6 +36,9 @@ mod phase {
 /// the first few thousand.
 const BULK: u64 = 64 << 10;
 
+/// The port of DNS (RFC 1035 §4.2).
+const DNS: u16 = 53;
+
 /// How many more segments are looked at for their records once the hellos are done.
 const RECORD_SEGMENTS: u8 = 48;
 
@@ -47,9 +53,11 @@ pub struct Shard {
     pub traces: Option<Traces>,
     pub(super) streams: StreamTable,
     pub(super) piecewise: Piecewise,
-    /// The payload of bulk flows is passed over, and how often it was.
-    pub(super) sheds: bool,
+    /// What is passed over, and how many packets were.
+    pub(super) sheds: Shed,
     pub(super) shed: u64,
+    /// The hosts of the system, when all was last judged.
+    pub(super) minds: Arc<Hosts>,
 }
 
 /// An ICMP error, and the packet that it quotes.
@@ -70,8 +78,9 @@ impl Shard {
             traces: config.traces.then(Traces::default),
             streams: StreamTable::default(),
             piecewise: Piecewise::default(),
-            sheds: false,
+            sheds: Shed::Nothing,
             shed: 0,
+            minds: Arc::default(),
         }
     }
 
@@ -79,6 +88,9 @@ impl Shard {
     #[inline]
     pub fn packet(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) {
         self.advance(packet.ts);
+        if self.sheds >= Shed::Strangers && self.is_between_strangers(packet) {
+            return self.pass_over(packet, keyed, bytes);
+        }
         let Shard { table, learner, traces, streams, piecewise, .. } = self;
         let Some(tracked) = table.track(packet, keyed, bytes) else { return };
         if let Some(traces) = traces.as_mut().filter(|_| packet.transport && !tracked.duplicate) {
@@ -87,7 +99,7 @@ impl Shard {
         if tracked.duplicate || !packet.transport || tracked.flow.phase == phase::DONE {
             return;
         }
-        if self.sheds && is_bulk(&tracked, packet) {
+        if self.sheds >= Shed::Bulk && is_bulk(&tracked, packet) {
             self.shed = self.shed.saturating_add(1);
             return;
         }
@@ -111,6 +123,20 @@ impl Shard {
                 media::sctp_over_ip(&mut cx, bytes, learner);
             }
             _ => {}
+        }
+    }
+
+    /// Whether neither end of a packet is a host of the system, and it is not DNS.
+    fn is_between_strangers(&self, packet: &Packet) -> bool {
+        let asks = [packet.src_port, packet.dst_port].contains(&DNS) && matches!(packet.proto, proto::UDP | proto::TCP);
+        !asks && ![packet.src, packet.dst].iter().any(|end| self.minds.contains(end))
+    }
+
+    /// Counts a packet that is not to be inspected: of its flow, if that is followed.
+    fn pass_over(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) {
+        self.shed = self.shed.saturating_add(1);
+        if self.table.lookup(packet).is_some() {
+            self.table.track(packet, keyed, bytes);
         }
     }
 

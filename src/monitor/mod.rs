@@ -40,7 +40,7 @@ use crate::engine::{Config, Engine, Keep};
 use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, State, Stats};
 use crate::filter::{Filter, Known};
 use crate::flow::Flow;
-use crate::source::{Chunk, Frame};
+use crate::source::{Chunk, Frame, Shed};
 use crate::time::{Timestamp, seconds};
 
 use clock::{Clock, Step};
@@ -128,7 +128,7 @@ pub struct Monitor<'a> {
     options: Options<'a>,
     clock: Clock,
     losses: Losses,
-    sheds: bool,
+    shed: Shed,
     links: BTreeSet<u16>,
     /// The link type of the last frame: most frames have that of the one before.
     link: Option<u16>,
@@ -161,7 +161,7 @@ impl<'a> Monitor<'a> {
             options,
             clock: Clock::default(),
             losses: Losses::default(),
-            sheds: false,
+            shed: Shed::Nothing,
             links: BTreeSet::new(),
             link: None,
             judged: None,
@@ -226,16 +226,17 @@ impl<'a> Monitor<'a> {
         Ok(())
     }
 
-    /// From now on the payload of bulk flows is passed over, for want of time (`sheds`), or all is inspected again.
-    pub fn shed(&mut self, sheds: bool) {
-        if sheds != std::mem::replace(&mut self.sheds, sheds) {
-            self.engine.shed(sheds);
+    /// So much is passed over from now on, for want of time.
+    pub fn shed(&mut self, shed: Shed) {
+        if shed != std::mem::replace(&mut self.shed, shed) {
+            self.engine.shed(shed);
         }
     }
 
-    /// Packets of bulk flows that were counted and not inspected.
-    pub fn shed_packets(&self) -> u64 {
-        self.engine.analysis().shed()
+    /// Packets that were counted and not inspected, and frames that were counted and not analyzed, by the last tick.
+    pub fn passed_over(&self) -> [u64; 2] {
+        let analysis = self.engine.analysis();
+        [analysis.shed(), analysis.totals.shed_frames]
     }
 
     /// What is known of the capture beside its frames, from now on.
@@ -296,7 +297,7 @@ impl<'a> Monitor<'a> {
             losses: self.losses.clone(),
             links: self.links.clone(),
             link: self.link,
-            sheds: self.sheds,
+            shed: self.shed,
             ceiling: self.ceiling,
             given_up: self.given_up,
             // it is made anew of the same flows when somebody asks
@@ -349,7 +350,8 @@ impl<'a> Monitor<'a> {
     /// Takes a frame of that length below the ceiling, if there is one. True: there may be no room.
     #[inline(always)]
     fn is_full(&mut self, captured: usize) -> bool {
-        self.ceiling.as_mut().is_some_and(|ceiling| !ceiling.takes(captured))
+        // what is only counted takes no room
+        self.shed != Shed::Everything && self.ceiling.as_mut().is_some_and(|ceiling| !ceiling.takes(captured))
     }
 
     /// Makes room below the ceiling: flows that were silent for longest are told, and let go of.
@@ -393,6 +395,9 @@ impl<'a> Monitor<'a> {
         self.ticks = self.ticks.saturating_add(1);
         self.engine.stand(now);
         self.judge(now);
+        if let Some(judged) = &self.judged {
+            self.engine.mind(&judged.cases.hosts);
+        }
         let interval = nanos(self.options.settings.interim_seconds);
         let due = |flow: &Flow| !flow.told() && (flow.ended() || is_interim(flow, before, now, interval));
         self.tell_flows(due, false, sink)?;
@@ -422,7 +427,10 @@ impl<'a> Monitor<'a> {
         let all = self.engine.analysis().len() as u64;
         let cost = system.saturating_add(all.checked_div(NAMED).unwrap_or(0)) as f64;
         let Settings { tick_flows, tick_flows_most, .. } = self.options.settings;
-        1u64.saturating_add(u64::from(cost > tick_flows)).saturating_add((cost / tick_flows_most) as u64)
+        // where there is no time for what comes, there is less for what was
+        let strained = if self.shed >= Shed::Strangers { 2 } else { 0 };
+        let spacing = 1u64.saturating_add(u64::from(cost > tick_flows)).saturating_add((cost / tick_flows_most) as u64);
+        spacing.saturating_add(strained)
     }
 
     /// Names and judges all that was seen, as it stands `now`.
@@ -433,8 +441,9 @@ impl<'a> Monitor<'a> {
         let mut quality = analysis.quality(links, *kernel_drops, *interface_drops, warnings.clone());
         quality.queue_drops = *queue_drops;
         quality.advice = capture::advice(&quality, self.rules);
-        let naming = analysis.name(self.base);
+        // what was named before goes first: it holds as much again
         let before = self.judged.take().map(|judged| judged.cases.flows).unwrap_or_default();
+        let naming = analysis.name(self.base);
         let mut cases = analysis.cases_again(&naming, before);
         cases.last = cases.last.max(now);
         let mut diagnosis = Diagnosis::default();

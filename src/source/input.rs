@@ -110,9 +110,9 @@ impl Source {
         }
     }
 
-    /// Whether the analysis that wrote the frames of the last fill passed over the payload of bulk flows.
-    pub fn sheds(&self) -> bool {
-        self.current.as_ref().is_some_and(|(_, reader)| reader.sheds())
+    /// What the analysis that wrote the frames of the last fill passed over.
+    pub fn shed(&self) -> super::Shed {
+        self.current.as_ref().map_or(super::Shed::Nothing, |(_, reader)| reader.shed())
     }
 
     /// Another that goes on from here by itself and gives the same; nothing where that cannot be, as of a pipe, and while

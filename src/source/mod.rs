@@ -28,6 +28,7 @@ mod pcapng;
 pub mod progress;
 mod raw;
 mod reader;
+mod shed;
 #[cfg(test)]
 mod testfiles;
 #[cfg(test)]
@@ -39,17 +40,13 @@ pub use error::{Class, Damage, Problem, SourceError, Warning};
 pub use input::{Place, Source};
 pub use progress::Progress;
 pub use reader::CaptureReader;
+pub use shed::Shed;
 
 use crate::time::{SECOND, Timestamp};
 
 /// How many bytes a fill reads at a time unless told otherwise: a chunk that stays in a core's own cache while it
 /// is walked, decoded and counted.
 pub const CHUNK_BYTES: usize = 256 << 10;
-
-/// The comment at a frame by which a capture says that from there on its analysis passed over the payload of bulk flows.
-pub const SHEDS: &str = "payload of bulk flows is not inspected from here on";
-/// And the one by which it says that from there on it inspected everything again.
-pub const INSPECTS: &str = "all payload is inspected from here on";
 
 /// The longest record that is held whole. A longer one is damage.
 pub const MAX_RECORD: usize = 64 << 20;

@@ -1,7 +1,7 @@
 //! pcapng (draft-ietf-opsawg-pcapng): sections of blocks, each with its length in front and behind.
 //!
 //! Read: section headers (§4.1), interface descriptions (§4.2, of their options `if_tsresol` and `if_tsoffset`),
-//! simple and enhanced packets (§4.4, §4.3; of their options the comments [`SHEDS`] and [`INSPECTS`]), interface statistics (§4.6, `isb_endtime`, `isb_ifdrop` and
+//! simple and enhanced packets (§4.4, §4.3; of their options the comments of [`Shed`]), interface statistics (§4.6, `isb_endtime`, `isb_ifdrop` and
 //! `isb_osdrop`) and the obsolete packet block (appendix A). All other blocks are passed over, whatever their length.
 //!
 //! Limits: [`MAX_INTERFACES`] a section, [`MAX_RECORD`] a packet block. A block whose two lengths differ is taken by
@@ -9,7 +9,7 @@
 //! Refused: a section without a byte order or of a major version other than 1.
 
 use super::pcap::{Order, Stop, Walked, max_frame};
-use super::{Damage, Facts, FrameRef, INSPECTS, LinkType, MAX_RECORD, SHEDS, add_drops};
+use super::{Damage, Facts, FrameRef, LinkType, MAX_RECORD, Shed, add_drops};
 use crate::time::{SECOND, Timestamp};
 
 /// The most interfaces that are kept of one section.
@@ -149,7 +149,7 @@ pub(super) struct Sections {
     noted: u64,
     bare: bool,
     /// The analysis that wrote the frames at hand passed over the payload of bulk flows.
-    sheds: bool,
+    shed: Shed,
     /// How many sections and interfaces there were.
     changes: u64,
 }
@@ -183,7 +183,7 @@ impl Sections {
             notes: Vec::new(),
             noted: 0,
             bare: true,
-            sheds: false,
+            shed: Shed::Nothing,
             changes: 0,
         }
     }
@@ -199,8 +199,8 @@ impl Sections {
     }
 
     /// Whether the analysis that wrote the frames of the last walk passed over the payload of bulk flows.
-    pub(super) const fn sheds(&self) -> bool {
-        self.sheds
+    pub(super) const fn shed(&self) -> Shed {
+        self.shed
     }
 
     /// How often what blocks are read by has changed.
@@ -293,16 +293,16 @@ impl Sections {
         if fields.take(at).is_none() {
             return Ok(());
         }
-        let mut sheds = self.sheds;
+        let mut shed = self.shed;
         fields.options(|code, value| {
-            if code == COMMENT && [SHEDS, INSPECTS].iter().any(|text| value == text.as_bytes()) {
-                sheds = value == SHEDS.as_bytes();
+            if code == COMMENT {
+                shed = Shed::of_remark(value).unwrap_or(shed);
             }
         });
-        if sheds != self.sheds && !frames.is_empty() {
+        if shed != self.shed && !frames.is_empty() {
             return Err(Stop::Turn);
         }
-        self.sheds = sheds;
+        self.shed = shed;
         Ok(())
     }
 
@@ -323,7 +323,7 @@ impl Sections {
         self.settle(facts, true);
         self.changes = self.changes.saturating_add(1);
         self.interfaces.clear();
-        self.sheds = false;
+        self.shed = Shed::Nothing;
         self.order = order;
         Ok(())
     }

@@ -168,10 +168,13 @@ impl CaptureReader {
         &self.facts
     }
 
-    /// Whether the analysis that wrote the frames of the last fill passed over the payload of bulk flows: a capture by
-    /// itself says so where it did ([`super::SHEDS`], [`super::INSPECTS`]), and a fill ends where that changes.
-    pub fn sheds(&self) -> bool {
-        matches!(&self.format, Format::Pcapng(sections) if sections.sheds())
+    /// What the analysis that wrote the frames of the last fill passed over: a capture by itself says so where that
+    /// changes ([`super::Shed::remark`]), and a fill ends there.
+    pub fn shed(&self) -> super::Shed {
+        match &self.format {
+            Format::Pcapng(sections) => sections.shed(),
+            _ => super::Shed::Nothing,
+        }
     }
 
     /// Another that goes on from here by itself; nothing of a pipe, of what is packed, and of what has ended.

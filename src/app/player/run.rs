@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
             if filled == Fill::End {
                 self.end();
             }
-            self.monitor.shed(self.source.sheds());
+            self.monitor.shed(self.source.shed());
         }
     }
 

@@ -2,6 +2,7 @@
 //! since, only what others have taught of it is looked up anew.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
@@ -27,9 +28,9 @@ impl Analysis {
         before: Vec<Case>,
         cases: &mut Cases,
     ) {
-        let mut views = Vec::with_capacity(before.len());
+        let (hosts, mut views) = (Arc::clone(&cases.hosts), Vec::with_capacity(before.len()));
         for shard in 0..u32::try_from(self.shards.len()).unwrap_or(0) {
-            for view in self.views_of(shard, naming) {
+            for view in self.views_with(shard, naming, &hosts) {
                 if !involved.contains(&view.orig.0) && !involved.contains(&view.resp.0) || view.dns().is_some() {
                     continue;
                 }
