@@ -50,7 +50,7 @@ fn screen() -> Dash {
 
 fn picture(dash: &mut Dash, buffer: &mut Buffer) {
     buffer.reset();
-    dash.hits = draw(dash, buffer);
+    dash.drawn = draw(dash, buffer);
 }
 
 fn keys(c: &mut Criterion) {

@@ -15,16 +15,12 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use relayscope::classify::site::Site;
-use relayscope::classify::watch::Watch;
-use relayscope::diagnose::rules::Rules;
-use relayscope::engine::Config;
-use relayscope::engine::naming::KnowledgeBase;
 use relayscope::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, State, Stats};
-use relayscope::monitor::{Monitor, Options, Settings, Sink};
+use relayscope::monitor::Sink;
 use relayscope::source::{CHUNK_BYTES, Chunk, Fill, Source};
 use relayscope::time::Timestamp;
 use serde_json::Value;
+use support::knowledge::Knowledge;
 use support::live::{Live, in_namespace, link, relayscope, sender, told};
 
 /// How late a finding may be told, by the time at which its rule is met.
@@ -97,13 +93,8 @@ fn frames(path: &Path) -> Vec<Sent> {
 fn claims(frames: &[Sent]) -> Vec<Claim> {
     /// A second of packet time begins with the first frame: what ticks bring is told by the end of each.
     const BEGIN: u64 = 1_700_000_000_000_000_000;
-    let base = KnowledgeBase::new(None, Site::default()).unwrap();
-    let rules = Rules::embedded().unwrap();
-    let flow = relayscope::flow::Config { rates: base.thresholds, ..Default::default() };
-    let config = Config { flow, records: true, watch: Watch::of(&base.catalogue).into(), ..Config::default() };
-    let settings = Settings::embedded().unwrap();
-    let options = Options { filter: None, diagnose: true, settings, max_memory: None };
-    let (mut monitor, mut raised) = (Monitor::new(&config, &base, &rules, options), Raised::default());
+    let knowledge = Knowledge::new();
+    let (mut monitor, mut raised) = (knowledge.monitor(), Raised::default());
     let (mut claims, mut now) = (Vec::new(), Duration::ZERO);
     let time = |at: Duration| Timestamp(BEGIN + at.as_nanos() as u64);
     for (at, bytes) in frames {

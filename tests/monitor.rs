@@ -10,51 +10,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use relayscope::classify::site::Site;
-use relayscope::classify::watch::Watch;
-use relayscope::diagnose::rules::Rules;
 use relayscope::diagnose::scene::Scene;
 use relayscope::diagnose::{capture, diagnose};
 use relayscope::engine::analysis::Analysis;
 use relayscope::engine::case::Case;
 use relayscope::engine::ceiling;
-use relayscope::engine::naming::KnowledgeBase;
-use relayscope::engine::{Config, Engine, Keep};
+use relayscope::engine::{Engine, Keep};
 use relayscope::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
 use relayscope::flow::Flow;
-use relayscope::monitor::{Losses, Monitor, Options, Settings, Sink};
+use relayscope::monitor::{Losses, Monitor, Options, Sink};
 use relayscope::pcapng;
 use relayscope::present::ndjson::Ndjson;
 use relayscope::source::{Chunk, Fill, Frame, LinkType, Source};
 use relayscope::time::Timestamp;
 use serde_json::Value;
+use support::knowledge::Knowledge;
 use support::{ACK, FIN, PSH, SYN, client_hello, dns, server_hello, tcp, udp};
 
-/// What every run goes by.
-struct Knowledge {
-    base: KnowledgeBase,
-    rules: Rules,
-    config: Config,
-}
-
 impl Knowledge {
-    fn new() -> Self {
-        let base = KnowledgeBase::new(None, Site::default()).unwrap();
-        let rules = Rules::embedded().unwrap();
-        let flow = relayscope::flow::Config { rates: base.thresholds, ..Default::default() };
-        let watch = Watch::of(&base.catalogue).into();
-        let config = Config { flow, records: true, watch, secret: 7, ..Config::default() };
-        Knowledge { base, rules, config }
-    }
-
-    fn options(&self) -> Options<'_> {
-        Options { filter: None, diagnose: true, settings: Settings::embedded().unwrap(), max_memory: None }
-    }
-
-    fn monitor(&self) -> Monitor<'_> {
-        Monitor::new(&self.config, &self.base, &self.rules, self.options())
-    }
-
     /// What a monitor tells of a capture that is read so many bytes at a time; frame by frame if that is none.
     fn told(&self, path: &Path, chunk_bytes: Option<usize>) -> Vec<u8> {
         let mut source = Source::open(&[path.to_owned()], chunk_bytes.unwrap_or(1 << 16));
@@ -67,6 +40,7 @@ impl Knowledge {
                         monitor.frame(frame, &mut sink).unwrap();
                         // that somebody looks changes nothing
                         assert!(monitor.look().stats.frames > 0);
+                        monitor.renew();
                     }
                 }
             }
@@ -426,7 +400,7 @@ fn memory_does_not_grow_with_what_comes_and_goes() {
     options.settings.linger_seconds = 10.0;
     options.settings.answers_seconds = 30.0;
     options.settings.names_seconds = 60.0;
-    let mut tape = Tape::new(Monitor::new(&knowledge.config, &knowledge.base, &knowledge.rules, options));
+    let mut tape = Tape::new(knowledge.monitor_with(options));
     let mut held = Vec::new();
     for n in 0..6_000u64 {
         visit(&mut tape, n * 250, n);
@@ -518,7 +492,7 @@ fn a_flood_of_flows_stays_below_the_ceiling() {
     let knowledge = Knowledge::new();
     let most = ceiling::LEAST;
     let options = Options { max_memory: Some(most), ..knowledge.options() };
-    let mut monitor = Monitor::new(&knowledge.config, &knowledge.base, &knowledge.rules, options);
+    let mut monitor = knowledge.monitor_with(options);
     let mut count = Count::default();
     let mut bytes = udp(5_000, 6_000).payload([1; 8]).ipv4("10.0.0.3", "203.0.113.9").frame();
     const FLOWS: u32 = 300_000;

@@ -1,21 +1,19 @@
 //! Where there is no time to inspect all, it is passed over in stages: all is counted, what was written says so, and
 //! whoever replays that sees the same.
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use relayscope::capture::recorder::{Plan, Recorder, open_files};
 use relayscope::capture::{Batch, Interface};
-use relayscope::classify::site::Site;
-use relayscope::classify::watch::Watch;
-use relayscope::diagnose::rules::Rules;
-use relayscope::engine::Config;
-use relayscope::engine::naming::KnowledgeBase;
-use relayscope::monitor::{Losses, Monitor, Options, Settings};
+use relayscope::monitor::{Losses, Monitor};
 use relayscope::present::ndjson::Ndjson;
 use relayscope::source::{Chunk, Fill, Shed, Source};
 use relayscope::time::SECOND;
 use serde_json::Value;
+use support::knowledge::Knowledge;
 
 fn capture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/first-view.pcapng")
@@ -38,13 +36,8 @@ fn batches(count: usize) -> Vec<Batch> {
 
 /// What a monitor tells of what `give` gives it.
 fn told(give: impl FnOnce(&mut Monitor<'_>, &mut Ndjson<Vec<u8>>)) -> Vec<Value> {
-    let base = KnowledgeBase::new(None, Site::default()).unwrap();
-    let rules = Rules::embedded().unwrap();
-    let flow = relayscope::flow::Config { rates: base.thresholds, ..Default::default() };
-    let config = Config { flow, records: true, watch: Watch::of(&base.catalogue).into(), ..Config::default() };
-    let settings = Settings::embedded().unwrap();
-    let options = Options { filter: None, diagnose: true, settings, max_memory: None };
-    let mut monitor = Monitor::new(&config, &base, &rules, options);
+    let knowledge = Knowledge::new();
+    let mut monitor = knowledge.monitor();
     let mut sink = Ndjson::new(Vec::new());
     give(&mut monitor, &mut sink);
     monitor.lose(Losses { kernel_drops: Some(0), interface_drops: Some(0), ..Losses::default() });

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::publish::{Publisher, REFRESH, SPARE, clock};
+use super::publish::{Publisher, REFRESH, SPARE_WAITED, clock};
 use crate::dash::detail::Detail;
 use crate::dash::snapshot::{Phase, Snapshot, Transport};
 use crate::dash::update::Play;
@@ -30,6 +30,8 @@ use run::{Fed, Run};
 
 /// How long the packets of a flow are looked for.
 const CLIMB: Duration = Duration::from_secs(3);
+/// How many times further apart ticks come than they do where each is told, the more there is to judge.
+const TICKS_APART: f64 = 8.0;
 /// How long is worked before orders are looked for.
 const TURN: Duration = Duration::from_millis(30);
 
@@ -100,8 +102,10 @@ pub(super) fn play(
     publisher: Publisher,
     orders: &Receiver<Order>,
 ) {
-    // what is over can be looked at as long as the screen is
-    let settings = Settings { let_go_flows: f64::MAX, ..settings };
+    // what is over can be looked at as long as the screen is; and where there is much to judge, it is judged when somebody
+    // looks, and the timeline's marks can be a few seconds late
+    let tick_flows_most = settings.tick_flows_most / TICKS_APART;
+    let settings = Settings { let_go_flows: f64::MAX, tick_flows_most, ..settings };
     let transport = Transport { speed, ..Transport::default() };
     let chosen = speed.is_some();
     let mut standing = Standing { publisher, transport, course: Course::Play, speed, chosen, whole: false };
@@ -262,11 +266,14 @@ impl<'a> Player<'a> {
                 }
                 self.publish();
             }
-            Fed::Turn if self.standing.publisher.is_due() && matches!(self.standing.course, Course::Go { .. }) => {
-                self.tell_standing()
+            Fed::Turn => {
+                let goes = matches!(self.standing.course, Course::Go { .. });
+                if !goes && self.standing.publisher.is_due_waited() {
+                    self.publish();
+                } else if self.standing.publisher.is_silent() {
+                    self.tell_standing();
+                }
             }
-            Fed::Turn if self.standing.publisher.is_due() => self.publish(),
-            Fed::Turn => {}
         }
         Turned::On
     }
@@ -274,7 +281,7 @@ impl<'a> Player<'a> {
     /// Feeds at full speed; second by second, so that the rates of all seconds are known, as long as that costs little.
     fn feed_fast(&mut self, to: Option<Timestamp>, until: Instant) -> Fed {
         loop {
-            let cheap = self.sampled * SPARE <= self.began.elapsed() + REFRESH;
+            let cheap = self.sampled * SPARE_WAITED <= self.began.elapsed() + REFRESH;
             let Some(first) = self.run.peek().filter(|_| cheap) else { return self.run.feed(to, until) };
             let second = first.max(self.run.now.after(SECOND));
             let step = to.map_or(second, |to| to.min(second));
@@ -357,6 +364,7 @@ impl<'a> Player<'a> {
     /// Makes a snapshot, and shows it.
     fn publish(&mut self) {
         let (phase, now, ended) = (self.phase(), self.run.now, self.run.ended);
+        self.run.monitor.renew();
         let Player { standing, run, ladder, .. } = self;
         let Standing { publisher, transport, speed, whole, .. } = standing;
         publisher.publish(&mut run.monitor, Some(now), phase, |snapshot| {

@@ -17,7 +17,9 @@ use crate::time::Timestamp;
 /// The least time between two snapshots.
 pub(super) const REFRESH: Duration = Duration::from_millis(250);
 /// How many times longer than it takes to make a snapshot is waited before the next is made.
-pub(super) const SPARE: u32 = 4;
+const SPARE: u32 = 4;
+/// The same where somebody waits for the end of it.
+pub(super) const SPARE_WAITED: u32 = 16;
 
 /// Publishes snapshots.
 pub(super) struct Publisher {
@@ -26,6 +28,8 @@ pub(super) struct Publisher {
     history: History,
     /// When the last snapshot was made, and how long that took.
     published: Option<(Instant, Duration)>,
+    /// When something was last shown.
+    told: Option<Instant>,
     /// The flow of which more is wanted.
     pub(super) wanted: Option<u64>,
 }
@@ -34,7 +38,7 @@ impl Publisher {
     /// Of what is called so.
     pub(super) fn new(source: String, teller: Teller) -> Publisher {
         let shown = Arc::new(Snapshot::opening(source));
-        Publisher { teller, shown, history: History::default(), published: None, wanted: None }
+        Publisher { teller, shown, history: History::default(), published: None, told: None, wanted: None }
     }
 
     /// What was shown last.
@@ -44,7 +48,21 @@ impl Publisher {
 
     /// Whether it is time for another.
     pub(super) fn is_due(&self) -> bool {
-        self.published.is_none_or(|(at, took)| at.elapsed() >= REFRESH.max(took * SPARE))
+        self.is_due_after(SPARE)
+    }
+
+    /// Whether it is time for another where somebody waits for the end.
+    pub(super) fn is_due_waited(&self) -> bool {
+        self.is_due_after(SPARE_WAITED)
+    }
+
+    fn is_due_after(&self, spare: u32) -> bool {
+        self.published.is_none_or(|(at, took)| at.elapsed() >= REFRESH.max(took * spare))
+    }
+
+    /// Whether nothing was shown for so long that who looks may wonder.
+    pub(super) fn is_silent(&self) -> bool {
+        self.told.is_none_or(|at| at.elapsed() >= REFRESH)
     }
 
     /// What comes next comes behind that moment.
@@ -52,23 +70,10 @@ impl Publisher {
         self.history.cut(now);
     }
 
-    fn look(&self, monitor: &mut Monitor<'_>, now: Option<Timestamp>) -> Snapshot {
-        let look = monitor.look();
-        take(&Look {
-            analysis: look.analysis,
-            naming: look.naming,
-            diagnosis: look.diagnosis,
-            quality: look.quality,
-            stats: &look.stats,
-            now: now.unwrap_or(look.now),
-            wanted: self.wanted,
-        })
-    }
-
     /// Notes what the ways to view have carried.
     pub(super) fn sample(&mut self, monitor: &mut Monitor<'_>, now: Timestamp) {
-        let snapshot = self.look(monitor, Some(now));
-        self.history.note(now, carried(&snapshot.flows));
+        let look = monitor.look();
+        self.history.note(now, carried(look.analysis, look.naming));
     }
 
     /// Makes a snapshot of what is known at `now`, the latest moment that the monitor knows if none is given, and shows it. `transport` may add to what it holds.
@@ -80,8 +85,17 @@ impl Publisher {
         transport: impl FnOnce(&mut Snapshot) -> Option<Transport>,
     ) {
         let from = clock();
-        let mut snapshot = self.look(monitor, now);
-        self.history.note(snapshot.now, carried(&snapshot.flows));
+        let look = monitor.look();
+        let mut snapshot = take(&Look {
+            analysis: look.analysis,
+            naming: look.naming,
+            diagnosis: look.diagnosis,
+            quality: look.quality,
+            stats: &look.stats,
+            now: now.unwrap_or(look.now),
+            wanted: self.wanted,
+        });
+        self.history.note(snapshot.now, snapshot.ways.each_ref().map(|way| way.payload));
         if matches!(phase, Phase::Playing | Phase::Live(_)) {
             snapshot.rates = rates(&self.shown, &snapshot);
         }
@@ -96,6 +110,7 @@ impl Publisher {
     /// Shows a snapshot.
     pub(super) fn show(&mut self, snapshot: Snapshot) {
         self.shown = Arc::new(snapshot);
+        self.told = Some(clock());
         // nobody looks any more when it is being left
         let _ = self.teller.send(Happening::Action(Action::Publish(Arc::clone(&self.shown))));
     }

@@ -5,7 +5,7 @@
 
 use std::io::{self, Stdout, Write};
 use std::mem::ManuallyDrop;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvError, Sender, channel};
 use std::sync::{Mutex, Once, PoisonError};
 
 use anyhow::{Context, Result};
@@ -128,8 +128,10 @@ fn action(event: Event) -> Option<Action> {
         Event::Resize(columns, lines) => Action::Resize(columns, lines),
         Event::Mouse(mouse) => match mouse.kind {
             MouseEventKind::Down(MouseButton::Left) => Action::Click(mouse.column, mouse.row),
-            MouseEventKind::ScrollDown => Action::Wheel(WHEEL),
-            MouseEventKind::ScrollUp => Action::Wheel(-WHEEL),
+            MouseEventKind::Drag(MouseButton::Left) => Action::Drag(mouse.column, mouse.row),
+            MouseEventKind::Up(MouseButton::Left) => Action::Drop,
+            MouseEventKind::ScrollDown => Action::Wheel(mouse.column, mouse.row, WHEEL),
+            MouseEventKind::ScrollUp => Action::Wheel(mouse.column, mouse.row, -WHEEL),
             _ => return None,
         },
         _ => return None,
@@ -218,6 +220,17 @@ fn suspend(screen: Screen, mouse: bool) -> Result<Screen> {
     Screen::take(mouse)
 }
 
+/// What happens next; what keys may ask for is prepared meanwhile.
+fn next(dash: &Dash, happenings: &Receiver<Happening>) -> Result<Happening, RecvError> {
+    loop {
+        match happenings.try_recv() {
+            Ok(happening) => return Ok(happening),
+            Err(_) if dash.prepare() => {}
+            Err(_) => return happenings.recv(),
+        }
+    }
+}
+
 /// Shows a dashboard until it is left; true if a signal, or the end of the terminal, ended it.
 pub(super) fn run(
     dash: &mut Dash,
@@ -235,10 +248,10 @@ pub(super) fn run(
     let mut wanted = None;
     loop {
         // a frame that cannot be written has no terminal to go to any more
-        if screen.terminal.draw(|frame| dash.hits = draw(dash, frame.buffer_mut())).is_err() {
+        if screen.terminal.draw(|frame| dash.drawn = draw(dash, frame.buffer_mut())).is_err() {
             return Ok(true);
         }
-        let Ok(first) = happenings.recv() else { return Ok(true) };
+        let Ok(first) = next(dash, happenings) else { return Ok(true) };
         // what has come meanwhile is done before the screen is drawn again
         for happening in std::iter::once(first).chain(happenings.try_iter().take(64)) {
             match happening {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::copy;
-use super::listing::Column;
+use super::listing::{Column, Row};
 use super::state::{Dash, View};
 use super::theme::Role;
 use super::update::Effect;
@@ -26,6 +26,57 @@ impl Dash {
             wish.folded.clear();
         });
         self.message = Some((Role::Info, format!("grouped by {}", grouping.name())));
+    }
+
+    /// Shows all flows again; what the filter was is what is gone to from then on.
+    pub(super) fn clear_filter(&mut self) {
+        self.sought = self.wish.filter.take().or(self.sought.take());
+        self.set_filter("");
+    }
+
+    /// Goes to the next flow (or back, `step` -1) that the filter passes, else the one that was cleared; where there was
+    /// none, to the next one that a finding is about.
+    pub(super) fn next_match(&mut self, step: isize) {
+        if !self.shows_flows() {
+            self.turn(View::Flows);
+        }
+        let (faults, from) = (self.seeks_faults(), self.cursor());
+        let passing = match (&self.wish.filter, &self.sought) {
+            (None, Some(filter)) => Some(self.lister.selected(&self.snapshot, filter)),
+            _ => None,
+        };
+        let snapshot = &self.snapshot;
+        let is_match = |row: &Row| match row {
+            Row::Group(_) => false,
+            Row::Flow(at) if faults => {
+                snapshot.flows.get(*at as usize).is_some_and(|flow| snapshot.cited.contains_key(&flow.id))
+            }
+            Row::Flow(at) => passing.is_none_or(|passing| passing.get(*at as usize).is_some_and(|passes| *passes)),
+        };
+        let (rows, count) = (&self.listing.rows, self.listing.rows.len().max(1));
+        let forth = step.rem_euclid(count as isize) as usize;
+        let next = (1..=count).map(|n| (from + n * forth) % count).find(|at| rows.get(*at).is_some_and(is_match));
+        match next {
+            Some(at) => {
+                let around = if step > 0 { at <= from } else { at >= from };
+                self.select(at);
+                let text = if step > 0 { "on from the first" } else { "on from the last" };
+                self.message = around.then(|| (Role::Muted, text.to_owned()));
+            }
+            None => {
+                let text = match &self.sought {
+                    _ if faults => "no finding is about any of these flows".to_owned(),
+                    Some(filter) if self.wish.filter.is_none() => format!("none of these flows passes {filter}"),
+                    _ => "no flow passes the filter".to_owned(),
+                };
+                self.message = Some((Role::Muted, text));
+            }
+        }
+    }
+
+    /// Whether the next match is the next fault, as there is no filter that could match.
+    pub fn seeks_faults(&self) -> bool {
+        self.wish.filter.is_none() && self.sought.is_none()
     }
 
     pub(super) fn closed(&mut self) {

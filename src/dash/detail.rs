@@ -110,7 +110,8 @@ fn summary(record: &FlowRecord<'_>) -> Vec<Line> {
     lines.add("protocol", format!("{} {}", record.proto, record.app_proto.unwrap_or_default()).trim_end());
     let counts = &record.flow;
     lines.add("began", Rfc3339(counts.start));
-    lines.add("last", format!("{} ({})", Rfc3339(counts.end), span(counts.age)));
+    lines.add("last", Rfc3339(counts.end));
+    lines.add("took", span(counts.age));
     let rate =
         |bytes: u64| if counts.age > 0.0 { BitRate(bytes as f64 * 8.0 / counts.age).to_string() } else { "–".into() };
     let way = |payload: u64, bytes: u64, pkts: u64| {

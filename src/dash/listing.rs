@@ -1,18 +1,19 @@
-//! Which flows are listed, and in what order: filtered, sorted and grouped. Works on light rows, so that hundreds of
-//! thousands of them take no longer than a key takes to be let go.
+//! Which flows are listed, and in what order: filtered, sorted and grouped. Works on light rows, and keeps what a snapshot
+//! was once asked for, so that hundreds of thousands of them take no longer than a key takes to be let go.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::group::{self, Common, Group};
+use super::order::order;
 use super::snapshot::Snapshot;
+use super::table::Table;
 use crate::engine::light::Light;
 use crate::event::word::words;
-use crate::event::{Class, Kind, Severity};
 use crate::filter::{Asked, Filter, Known};
-use crate::present::is_vendor;
 use crate::time::Timestamp;
 
 words! {
@@ -106,29 +107,16 @@ pub struct Wish {
     /// Flows that are marked.
     pub marks: HashSet<u64>,
     /// Groups that are folded.
-    pub folded: HashSet<String>,
+    pub folded: HashSet<Common>,
 }
 
 /// A line of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {
     /// The head of a group, by its place.
-    Group(usize),
+    Group(u32),
     /// A flow, by its place among all.
-    Flow(usize),
-}
-
-/// A group of flows.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Group {
-    /// What they have in common.
-    pub key: String,
-    /// How many there are.
-    pub flows: u64,
-    /// Their payload, by direction.
-    pub payload: [u64; 2],
-    /// The gravest claim on any of them.
-    pub worst: Option<Severity>,
+    Flow(u32),
 }
 
 /// The list.
@@ -142,128 +130,86 @@ pub struct Listing {
     pub passed: usize,
 }
 
-impl Listing {
+/// Lists flows. What was once worked out of a snapshot is kept as long as that is shown.
+#[derive(Debug, Default)]
+pub struct Lister {
+    table: Table,
+    order: Option<((Column, bool), Vec<u32>)>,
+    selected: Option<(Filter, Vec<bool>)>,
+    /// Where the last flow was found that was looked for.
+    place: usize,
+}
+
+impl Lister {
     /// Lists the flows of a snapshot.
-    pub fn of(snapshot: &Snapshot, wish: &Wish) -> Listing {
-        let mut flows = passed(snapshot, wish);
-        let passed = flows.len();
-        sort(&mut flows, snapshot, wish.by.unwrap_or(Column::Weight), wish.reversed);
-        if wish.grouping == Grouping::None {
-            return Listing {
-                rows: flows.into_iter().map(|at| Row::Flow(at as usize)).collect(),
-                groups: Vec::new(),
-                passed,
-            };
+    pub fn list(&mut self, snapshot: &Snapshot, wish: &Wish) -> Listing {
+        self.look_at(snapshot);
+        let passing = self.passing(snapshot, wish);
+        let by = (wish.by.unwrap_or(Column::Weight), wish.reversed);
+        if self.order.as_ref().is_none_or(|(known, _)| *known != by) {
+            self.order = Some((by, order(&self.table, snapshot, by.0, by.1)));
         }
-        let (groups, members) = grouped(snapshot, wish.grouping, &flows);
-        let mut rows = Vec::with_capacity(flows.len() + groups.len());
-        for (at, (group, members)) in groups.iter().zip(members).enumerate() {
-            rows.push(Row::Group(at));
-            if !wish.folded.contains(&group.key) {
-                rows.extend(members.into_iter().map(Row::Flow));
-            }
-        }
+        let all = self.order.iter().flat_map(|(_, order)| order).copied();
+        let passes = |at: &u32| passing.as_ref().is_none_or(|p| p.get(*at as usize).is_some_and(|passes| *passes));
+        let flows = all.filter(passes);
+        let passed = passing.as_ref().map_or(snapshot.flows.len(), |p| p.iter().filter(|passes| **passes).count());
+        let (groups, rows) = match wish.grouping {
+            Grouping::None => (Vec::new(), flows.map(Row::Flow).collect()),
+            _ => group::rows(&self.table, snapshot, wish, passing.as_deref(), flows),
+        };
         Listing { rows, groups, passed }
     }
 
-    /// Where a flow stands in the list.
-    pub fn place_of(&self, flow: u64, snapshot: &Snapshot) -> Option<usize> {
-        // in the order in which they lie in memory, which the list is not in
-        let at = snapshot.flows.iter().position(|f| f.id == flow)?;
-        self.rows.iter().position(|row| *row == Row::Flow(at))
+    /// Works out a part of what may be asked of the flows at hand; false if there is nothing left of that.
+    pub fn prepare(&self) -> bool {
+        self.table.prepare()
     }
-}
 
-fn passed(snapshot: &Snapshot, wish: &Wish) -> Vec<u32> {
-    let roles: HashMap<IpAddr, &'static str, RandomState> =
-        snapshot.hosts.iter().filter_map(|h| Some((h.ip, h.role?))).collect();
-    let known = Known::new(&snapshot.findings, Some(Box::new(move |ip| roles.get(&ip).copied())));
-    let passes = |flow: &Light| {
-        (!wish.open_only || !flow.ended)
-            && wish.cleared.is_none_or(|at| flow.last > at)
-            && (!wish.marked_only || wish.marks.contains(&flow.id))
-            && wish.filter.as_ref().is_none_or(|filter| filter.matches(flow, &known))
-    };
-    let all = (0u32..).zip(snapshot.flows.iter());
-    all.filter(|(_, flow)| passes(flow)).map(|(at, _)| at).collect()
-}
-
-/// Sorts; what is equal stays in the order of first frames.
-fn sort(flows: &mut [u32], snapshot: &Snapshot, by: Column, reversed: bool) {
-    let flow = |at: &u32| snapshot.flows.get(*at as usize);
-    if by == Column::Peer {
-        flows.sort_by_cached_key(|at| flow(at).map(|f| (f.name.is_none(), f.name.clone(), f.resp)));
-        if reversed {
-            flows.reverse();
+    /// Forgets what was worked out of another snapshot.
+    fn look_at(&mut self, snapshot: &Snapshot) {
+        if !self.table.is_of(&snapshot.flows) {
+            let place = self.place;
+            *self = Lister { table: Table::of(Arc::clone(&snapshot.flows)), place, ..Lister::default() };
         }
-        return;
     }
-    let descending = is_descending(by) != reversed;
-    let mut keyed: Vec<(u128, u32)> = flows
-        .iter()
-        .map(|at| {
-            let key = flow(at).map_or(0, |f| key(f, *at as usize, snapshot, by));
-            (if descending { !key } else { key }, *at)
-        })
-        .collect();
-    keyed.sort_unstable();
-    for (place, (_, at)) in flows.iter_mut().zip(keyed) {
-        *place = at;
+
+    /// Whether each flow passes a filter.
+    pub fn selected(&mut self, snapshot: &Snapshot, filter: &Filter) -> &[bool] {
+        self.look_at(snapshot);
+        let known = self.selected.take().filter(|(known, _)| known == filter);
+        let (_, selected) = self.selected.insert(known.unwrap_or_else(|| {
+            let roles: HashMap<IpAddr, &'static str, RandomState> =
+                snapshot.hosts.iter().filter_map(|h| Some((h.ip, h.role?))).collect();
+            let known = Known::new(&snapshot.findings, Some(Box::new(move |ip| roles.get(&ip).copied())));
+            (filter.clone(), filter.select(&self.table, &known))
+        }));
+        selected
     }
-}
 
-/// Whether one usually wants the greatest first.
-const fn is_descending(by: Column) -> bool {
-    !matches!(by, Column::Class | Column::From | Column::Peer | Column::Start | Column::Region | Column::Proto)
-}
-
-/// A number in whose order a column stands.
-fn key(flow: &Light, at: usize, snapshot: &Snapshot, by: Column) -> u128 {
-    // floating numbers that are not negative stand in the order of their bits
-    let real = |number: f64| u128::from(number.max(0.0).to_bits());
-    let payload = |at: usize| u128::from(flow.payload.get(at).copied().unwrap_or(0));
-    match by {
-        Column::Weight => {
-            let found = u128::from(gravity(flow, snapshot));
-            found << 100 | u128::from(is_vendor(flow.class)) << 96 | u128::from(flow.payload())
+    /// Whether each flow is listed; none where all are.
+    fn passing(&mut self, snapshot: &Snapshot, wish: &Wish) -> Option<Vec<bool>> {
+        let selected = wish.filter.as_ref().map(|filter| self.selected(snapshot, filter));
+        if !wish.open_only && !wish.marked_only && wish.cleared.is_none() {
+            return selected.map(<[bool]>::to_vec);
         }
-        Column::Class => flow.class as u128,
-        Column::From => address(flow.orig.0),
-        Column::Peer => address(flow.resp.0),
-        Column::Up => payload(0),
-        Column::Down => payload(1),
-        Column::Rate => real(rate(flow, at, snapshot).unwrap_or(0.0)),
-        Column::Rtt => flow.rtt.map_or(0, real),
-        Column::Retrans => real(retrans(flow).unwrap_or(0.0)),
-        Column::State => u128::from(gravity(flow, snapshot)) << 64 | flow.conn_state.map_or(0, |s| text(s) >> 64),
-        Column::Age => u128::from(flow.last.since(flow.first)),
-        Column::Start => u128::from(flow.first.0),
-        Column::Region => flow.region.as_deref().map_or(u128::MAX, text),
-        Column::Sure => real(flow.confidence),
-        Column::Frames => u128::from(flow.packets()),
-        Column::Proto => text(flow.app_proto.unwrap_or(&flow.proto_name)),
+        let passes = |flow: &Light| {
+            (!wish.open_only || !flow.ended)
+                && wish.cleared.is_none_or(|at| flow.last > at)
+                && (!wish.marked_only || wish.marks.contains(&flow.id))
+        };
+        let selected = |at: usize| selected.is_none_or(|s| s.get(at).is_some_and(|selected| *selected));
+        Some(snapshot.flows.iter().enumerate().map(|(at, flow)| selected(at) && passes(flow)).collect())
     }
-}
 
-/// The first letters of a text as a number in their order.
-fn text(text: &str) -> u128 {
-    text.bytes().chain(std::iter::repeat(0)).take(16).fold(0, |sum, byte| sum << 8 | u128::from(byte))
-}
-
-fn address(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => u128::from(ip.to_bits()),
-        IpAddr::V6(ip) => ip.to_bits(),
-    }
-}
-
-/// How grave what is found of a flow is: nothing, a hint, a claim by its severity, held back.
-fn gravity(flow: &Light, snapshot: &Snapshot) -> u8 {
-    match snapshot.finding_of(flow.id) {
-        None => 0,
-        Some(finding) if !finding.is_claim() => 1,
-        Some(finding) if finding.kind == Kind::ContentFilterStall => 5,
-        Some(finding) => 2 + finding.severity as u8,
+    /// In which line of a list a flow stands.
+    pub fn line_of(&mut self, flow: u64, listing: &Listing, snapshot: &Snapshot) -> Option<usize> {
+        // it mostly is where it was
+        let there = snapshot.flows.get(self.place).is_some_and(|f| f.id == flow);
+        if !there {
+            self.place = snapshot.flows.iter().position(|f| f.id == flow)?;
+        }
+        let row = Row::Flow(u32::try_from(self.place).ok()?);
+        listing.rows.iter().position(|at| *at == row)
     }
 }
 
@@ -281,77 +227,149 @@ pub fn retrans(flow: &Light) -> Option<f64> {
     flow.retransmissions.map(|n| n as f64 / (flow.packets().saturating_sub(flow.duplicates())).max(1) as f64)
 }
 
-/// Flows put together, the groups with the gravest findings and the most payload first.
-fn grouped(snapshot: &Snapshot, grouping: Grouping, flows: &[u32]) -> (Vec<Group>, Vec<Vec<usize>>) {
-    let mut sessions: HashMap<u64, usize, RandomState> = HashMap::default();
-    for (at, session) in snapshot.sessions.iter().enumerate() {
-        for flow in session.steps.iter().flat_map(|step| &step.flow_ids) {
-            sessions.entry(*flow).or_insert(at);
-        }
-    }
-    let inside: HashSet<IpAddr, RandomState> = snapshot.hosts.iter().map(|host| host.ip).collect();
-    let key = |flow: &Light| match grouping {
-        Grouping::None | Grouping::Method => Key::Class(flow.class),
-        Grouping::Host if inside.contains(&flow.orig.0) || !inside.contains(&flow.resp.0) => Key::Host(flow.orig.0),
-        Grouping::Host => Key::Host(flow.resp.0),
-        Grouping::Session => Key::Session(sessions.get(&flow.id).copied()),
-    };
-    // flows are looked at in the order in which they lie in memory: `flows` is sorted, and each look would wait for it
-    let mut listed = vec![false; snapshot.flows.len()];
-    for at in flows {
-        if let Some(listed) = listed.get_mut(*at as usize) {
-            *listed = true;
-        }
-    }
-    let mut found: HashMap<Key, usize, RandomState> = HashMap::default();
-    let mut all: Vec<(Group, Vec<usize>)> = Vec::new();
-    let mut of: Vec<usize> = Vec::with_capacity(listed.len());
-    for (flow, listed) in snapshot.flows.iter().zip(listed) {
-        if !listed {
-            of.push(usize::MAX);
-            continue;
-        }
-        let key = key(flow);
-        let at = *found.entry(key).or_insert_with(|| {
-            all.push((Group { key: key.text(), ..Group::default() }, Vec::new()));
-            all.len() - 1
-        });
-        of.push(at);
-        let Some((group, _)) = all.get_mut(at) else { continue };
-        group.flows += 1;
-        for (sum, more) in group.payload.iter_mut().zip(flow.payload) {
-            *sum = sum.saturating_add(more);
-        }
-        group.worst = group.worst.max(snapshot.finding_of(flow.id).filter(|f| f.is_claim()).map(|f| f.severity));
-    }
-    for at in flows.iter().map(|at| *at as usize) {
-        if let Some((_, members)) = of.get(at).and_then(|group| all.get_mut(*group)) {
-            members.push(at);
-        }
-    }
-    let weight = |group: &Group| group.payload.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
-    all.sort_by(|(a, _), (b, _)| {
-        let rank = |g: &Group| (Reverse(g.worst), Reverse(weight(g)));
-        rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key))
-    });
-    all.into_iter().unzip()
-}
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
 
-/// What a group has in common.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Key {
-    Class(Class),
-    Host(IpAddr),
-    Session(Option<usize>),
-}
+    use super::*;
+    use crate::dash::testing::busy;
+    use crate::filter::Rows;
 
-impl Key {
-    fn text(self) -> String {
-        match self {
-            Key::Class(class) => class.name().to_owned(),
-            Key::Host(ip) => ip.to_string(),
-            Key::Session(Some(at)) => format!("session {}", at + 1),
-            Key::Session(None) => "no session".to_owned(),
+    const FILTERS: [&str; 14] = [
+        "relay",
+        "113.1",
+        "203.0.113.1",
+        "host:192.168.0.0/23",
+        "src:192.168.1.0/24 !dst:2001:db8::/32",
+        "dst:203.0.113.4 or host:u5fgb.com",
+        "us-west or 7334",
+        "not (s3 or rec4)",
+        "sni:*.u5fgb.com rate>10k",
+        "port:443 bytes>1M or state:S0",
+        "sev>=warn or finding:stall",
+        "!host:192.168.0.10,203.0.113.0/25,amazonaws.com",
+        "role:recorder (relay or dst:203.0.113.0/24)",
+        "",
+    ];
+
+    #[test]
+    fn what_many_have_in_common_is_looked_at_once_and_passes_the_same() {
+        let snapshot = busy(3000);
+        let roles: HashMap<IpAddr, &str> = snapshot.hosts.iter().filter_map(|h| Some((h.ip, h.role?))).collect();
+        let known = Known::new(&snapshot.findings, Some(Box::new(move |ip| roles.get(&ip).copied())));
+        let table = Table::of(Arc::clone(&snapshot.flows));
+        for text in FILTERS {
+            let filter = Filter::parse(text).unwrap_or_else(|e| panic!("{}", e.render(text)));
+            let each: Vec<bool> = table.flows().iter().map(|flow| filter.matches(flow, &known)).collect();
+            assert_eq!(filter.select(&table, &known), each, "{text}");
+            let passed = each.iter().filter(|passes| **passes).count();
+            assert!(text.is_empty() || (0 < passed && passed < 3000), "{text}: {passed}");
+        }
+    }
+
+    /// How two flows stand to each other in a column, the usual way round.
+    fn compare(snapshot: &Snapshot, by: Column, [a, b]: [usize; 2]) -> Ordering {
+        let (x, y) = (&snapshot.flows[a], &snapshot.flows[b]);
+        let real = |a: Option<f64>, b: Option<f64>| a.unwrap_or(0.0).total_cmp(&b.unwrap_or(0.0));
+        match by {
+            Column::Weight => {
+                let weight = |flow: &Light| {
+                    let found =
+                        snapshot.finding_of(flow.id).map(|f| (f.is_claim(), snapshot.is_held(flow.id), f.severity));
+                    (found, crate::present::is_vendor(flow.class), flow.payload())
+                };
+                weight(y).cmp(&weight(x))
+            }
+            Column::Class => x.class.cmp(&y.class),
+            Column::From => x.orig.0.cmp(&y.orig.0),
+            Column::Peer => (x.name.is_none(), &x.name, x.resp).cmp(&(y.name.is_none(), &y.name, y.resp)),
+            Column::Up => y.payload[0].cmp(&x.payload[0]),
+            Column::Down => y.payload[1].cmp(&x.payload[1]),
+            Column::Rate => real(rate(y, b, snapshot), rate(x, a, snapshot)),
+            Column::Rtt => real(y.rtt, x.rtt),
+            Column::Retrans => real(retrans(y), retrans(x)),
+            Column::State => {
+                let state = |flow: &Light| (snapshot.finding_of(flow.id).is_some(), flow.conn_state);
+                // of those that a finding is about, how grave it is counts before how they stand
+                if state(x).0 && state(y).0 { Ordering::Equal } else { state(y).cmp(&state(x)) }
+            }
+            Column::Age => y.last.since(y.first).cmp(&x.last.since(x.first)),
+            Column::Start => x.first.cmp(&y.first),
+            Column::Region => (x.region.is_none(), &x.region).cmp(&(y.region.is_none(), &y.region)),
+            Column::Sure => y.confidence.total_cmp(&x.confidence),
+            Column::Frames => y.packets().cmp(&x.packets()),
+            Column::Proto => x.app_proto.unwrap_or(&x.proto_name).cmp(y.app_proto.unwrap_or(&y.proto_name)),
+        }
+    }
+
+    #[test]
+    fn flows_stand_in_the_order_of_each_column() {
+        let mut snapshot = busy(2000);
+        let mut flows = (*snapshot.flows).clone();
+        let mut texts = crate::engine::light::Texts::default();
+        flows
+            .iter_mut()
+            .step_by(3)
+            .for_each(|f| f.region = Some(texts.keep(["us-west", "eu-north"][f.id as usize % 2])));
+        snapshot.flows = flows.into();
+        let mut lister = Lister::default();
+        for by in Column::ALL.iter().copied() {
+            for reversed in [false, true] {
+                let listing = lister.list(&snapshot, &Wish { by: Some(by), reversed, ..Wish::default() });
+                let places: Vec<usize> = listing
+                    .rows
+                    .iter()
+                    .map(|row| match row {
+                        Row::Flow(at) => *at as usize,
+                        Row::Group(_) => panic!("nothing is grouped"),
+                    })
+                    .collect();
+                for pair in places.windows(2) {
+                    let order = compare(&snapshot, by, [pair[0], pair[1]]);
+                    let order = if reversed { order.reverse() } else { order };
+                    assert!(order.is_le(), "{by:?} {reversed}: {pair:?}");
+                    assert!(order.is_lt() || by == Column::State || pair[0] < pair[1], "{by:?} {reversed}: {pair:?}");
+                }
+                assert_eq!(listing.passed, places.len());
+            }
+        }
+    }
+
+    #[test]
+    fn groups_hold_what_is_listed_in_its_order() {
+        let snapshot = busy(1000);
+        let mut lister = Lister::default();
+        let filter = Filter::parse("port:443 !s3").ok();
+        let mut wish = Wish { by: Some(Column::Up), filter, open_only: true, ..Wish::default() };
+        let plain = lister.list(&snapshot, &wish);
+        for grouping in [Grouping::Method, Grouping::Host, Grouping::Session] {
+            wish.grouping = grouping;
+            let listing = lister.list(&snapshot, &wish);
+            let members = listing.rows.iter().filter(|row| matches!(row, Row::Flow(_))).count();
+            let sum: u64 = listing.groups.iter().map(|group| group.flows).sum();
+            assert_eq!((listing.passed, members, sum), (plain.passed, plain.passed, plain.passed as u64));
+            let heads: Vec<usize> =
+                (0..listing.rows.len()).filter(|at| matches!(listing.rows[*at], Row::Group(_))).collect();
+            assert!(heads.len() == listing.groups.len() && heads.len() > usize::from(grouping != Grouping::Session));
+            let place = |row: &Row| plain.rows.iter().position(|other| other == row);
+            for (n, head) in heads.iter().enumerate() {
+                let group = &listing.groups[n];
+                let end = head + 1 + group.flows as usize;
+                let these = &listing.rows[head + 1..end];
+                assert!(these.windows(2).all(|pair| place(&pair[0]) < place(&pair[1])));
+                let up: u64 = these
+                    .iter()
+                    .map(|row| if let Row::Flow(at) = row { snapshot.flows[*at as usize].payload[0] } else { 0 })
+                    .sum();
+                assert_eq!(group.payload[0], up);
+            }
+            let key = listing.groups[0].key;
+            wish.folded.insert(key);
+            assert_eq!(
+                lister.list(&snapshot, &wish).rows.len() as u64,
+                listing.rows.len() as u64 - listing.groups[0].flows
+            );
+            wish.folded.clear();
         }
     }
 }

@@ -10,17 +10,22 @@ pub mod copy;
 mod deeds;
 pub mod detail;
 pub mod draw;
+pub mod group;
 pub mod history;
 pub mod key;
 pub mod listing;
 pub mod mask;
+mod mouse;
+mod order;
 pub mod prompt;
 pub mod snapshot;
 pub mod state;
+mod table;
 pub mod take;
 pub mod theme;
 mod transport;
 pub mod update;
+pub mod ways;
 
 #[cfg(test)]
 mod testing;

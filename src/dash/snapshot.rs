@@ -7,9 +7,11 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::detail::Detail;
-use super::history::History;
+use super::history::{History, METHODS};
+use super::ways::{Way, ways};
 use crate::engine::light::Light;
 use crate::event::{CaptureQuality, FindingRecord, Kind, SessionRecord, Severity, SiteRecord, Stats};
+use crate::present::is_vendor;
 use crate::time::Timestamp;
 
 /// How far a capture has come.
@@ -101,6 +103,10 @@ pub struct Snapshot {
     pub transport: Option<Transport>,
     /// For each flow that a finding cites: the gravest such finding's place.
     pub cited: HashMap<u64, usize, RandomState>,
+    /// What the flows of each of [`METHODS`] come to.
+    pub ways: [Way; METHODS.len()],
+    /// There is a flow to the vendor.
+    pub vendor: bool,
 }
 
 impl Snapshot {
@@ -124,13 +130,15 @@ impl Snapshot {
         self.flows.iter().find(|flow| flow.id == id)
     }
 
-    /// Notes which findings cite which flows; findings stand in the order of their weight.
-    pub fn cite(&mut self) {
+    /// Puts down what follows from flows and findings, which stand in the order of their weight.
+    pub fn settle(&mut self) {
         self.cited.clear();
         for (at, finding) in self.findings.iter().enumerate() {
             for flow in &finding.flow_ids {
                 self.cited.entry(*flow).or_insert(at);
             }
         }
+        self.ways = ways(&self.flows, |flow| self.is_held(flow));
+        self.vendor = self.flows.iter().any(|flow| is_vendor(flow.class));
     }
 }

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 
 use super::command::{Command, KeyMap, Scope};
 use super::detail::Tab;
 use super::key::Key;
-use super::listing::{Column, Listing, Row, Wish};
+use super::listing::{Column, Lister, Listing, Row, Wish};
 use super::mask::Mask;
 use super::prompt::{History, Prompt};
-use super::snapshot::Snapshot;
+use super::snapshot::{Phase, Snapshot};
 use super::theme::{Role, Theme};
 use crate::engine::light::Light;
 use crate::event::FindingRecord;
 use crate::event::word::words;
+use crate::filter::Filter;
 use crate::time::Timestamp;
 
 words! {
@@ -88,10 +89,32 @@ pub enum Hit {
     Tab(Tab),
     /// Plays on from a moment.
     Seek(Timestamp),
+    /// Takes hold of what stands between a list and its detail.
+    Split(Split),
+    /// Nothing; the wheel scrolls what is told there.
+    Detail,
+}
+
+/// How an area is divided between a list and its detail.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Split {
+    /// The area of both.
+    pub area: Rect,
+    /// The detail stands beside the list, not beneath it.
+    pub beside: bool,
 }
 
 /// Places on the screen that can be clicked; later ones lie above earlier ones.
 pub type Hits = Vec<(Rect, Hit)>;
+
+/// What drawing tells of the screen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Drawn {
+    /// What can be clicked.
+    pub hits: Hits,
+    /// How far the text that is told can be scrolled.
+    pub scroll_most: usize,
+}
 
 /// The state of the screen.
 #[derive(Debug, Default)]
@@ -122,6 +145,7 @@ pub struct Dash {
     pub filters: History,
     /// The list of flows.
     pub listing: Listing,
+    pub(super) lister: Lister,
     /// The selected line of each view's list.
     pub at: [usize; View::ALL.len()],
     /// The selected flow, which stays selected when the list changes.
@@ -140,14 +164,20 @@ pub struct Dash {
     pub whole: bool,
     /// How far the text of a finding or a session is scrolled.
     pub scroll: usize,
+    /// The list's share of a view that has a detail, in thousandths, where it was set.
+    pub shares: [Option<u16>; View::ALL.len()],
+    /// What the mouse has taken hold of.
+    pub(super) dragged: Option<Split>,
+    /// The filter that was cleared last.
+    pub(super) sought: Option<Filter>,
     /// What has the keyboard.
     pub mode: Mode,
     /// What was last said.
     pub message: Option<(Role, String)>,
     /// The screen's columns and lines.
     pub size: (u16, u16),
-    /// What can be clicked.
-    pub hits: Hits,
+    /// What the last drawing told.
+    pub drawn: Drawn,
     /// The filter before another was typed.
     pub(super) filter_before: String,
     pub(super) pressed: Vec<Key>,
@@ -227,7 +257,7 @@ impl Dash {
     /// The flow on the selected line of the list of flows.
     pub fn selected_flow(&self) -> Option<&Light> {
         match self.listing.rows.get(self.at.get(View::Flows.number()).copied()?)? {
-            Row::Flow(at) => self.snapshot.flows.get(*at),
+            Row::Flow(at) => self.snapshot.flows.get(*at as usize),
             Row::Group(_) => None,
         }
     }
@@ -235,6 +265,11 @@ impl Dash {
     /// The selected finding.
     pub fn selected_finding(&self) -> Option<&FindingRecord> {
         self.snapshot.findings.get(self.at.get(View::Findings.number()).copied()?)
+    }
+
+    /// The list's share of the view at hand, in thousandths, where it was set.
+    pub fn share(&self) -> Option<u16> {
+        self.shares.get(self.view.number()).copied().flatten()
     }
 
     /// The flow of which more must be known to draw the screen.
@@ -262,11 +297,18 @@ impl Dash {
         self.relist();
     }
 
+    /// While nothing happens: works out a part of what keys may ask for, where it will not be something else soon; false if
+    /// there is nothing left to do.
+    pub fn prepare(&self) -> bool {
+        let stays = self.paused || matches!(self.snapshot.phase, Phase::Ended | Phase::Halted);
+        stays && self.lister.prepare()
+    }
+
     /// Lists the flows anew.
     pub(super) fn relist(&mut self) {
-        self.listing = Listing::of(&self.snapshot, &self.wish);
+        self.listing = self.lister.list(&self.snapshot, &self.wish);
         let newest = self.follow.then(|| self.snapshot.flows.last().map(|flow| flow.id)).flatten();
-        let place = newest.or(self.flow).and_then(|flow| self.listing.place_of(flow, &self.snapshot));
+        let place = newest.or(self.flow).and_then(|flow| self.lister.line_of(flow, &self.listing, &self.snapshot));
         let last = self.listing.rows.len().saturating_sub(1);
         if let Some(at) = self.at.get_mut(View::Flows.number()) {
             *at = place.unwrap_or((*at).min(last));
@@ -274,11 +316,5 @@ impl Dash {
         if newest.is_some() {
             self.flow = newest;
         }
-    }
-
-    /// What lies under a place of the screen.
-    pub(super) fn hit(&self, column: u16, line: u16) -> Option<Hit> {
-        let place = Position::new(column, line);
-        self.hits.iter().rev().find(|(area, _)| area.contains(place)).map(|(_, hit)| *hit)
     }
 }

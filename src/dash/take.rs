@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::detail::Detail;
 use super::history::METHODS;
 use super::snapshot::{HostRow, Snapshot};
 use crate::classify::roles::Role;
 use crate::diagnose::Diagnosis;
 use crate::engine::analysis::Analysis;
+use crate::engine::brief::Briefs;
 use crate::engine::light::{Light, Texts};
 use crate::engine::naming::Naming;
 use crate::event::{CaptureQuality, Stats};
@@ -80,16 +83,19 @@ pub fn take(look: &Look<'_>) -> Snapshot {
         detail,
         ..Snapshot::default()
     };
-    snapshot.cite();
+    snapshot.settle();
     snapshot
 }
 
-/// Payload bytes of each of the ways to view.
-pub fn carried(flows: &[Light]) -> [u64; METHODS.len()] {
+/// Payload bytes of each of the ways to view: of all that is known, only what a history needs.
+pub fn carried(analysis: &Analysis, naming: &Naming<'_>) -> [u64; METHODS.len()] {
     let mut total = [0u64; METHODS.len()];
-    for flow in flows {
-        if let Some(sum) = METHODS.iter().position(|m| *m == flow.class).and_then(|at| total.get_mut(at)) {
-            *sum = sum.saturating_add(flow.payload());
+    let mut briefs = Briefs::new(naming);
+    let shards = 0..u32::try_from(analysis.shards.len()).unwrap_or(0);
+    for view in shards.flat_map(|shard| analysis.views_of(shard, naming)) {
+        let class = briefs.of(&view).map_or_else(|| view.verdict(&view.facts()).class, |brief| brief.class);
+        if let Some(sum) = METHODS.iter().position(|m| *m == class).and_then(|at| total.get_mut(at)) {
+            *sum = view.flow.payload.iter().fold(*sum, |sum, n| sum.saturating_add(*n));
         }
     }
     total
@@ -98,7 +104,7 @@ pub fn carried(flows: &[Light]) -> [u64; METHODS.len()] {
 /// The hosts inside, the busiest first; recorders before all.
 fn hosts(look: &Look<'_>, flows: &[Light]) -> Vec<HostRow> {
     let site = look.naming.site();
-    let mut rows: HashMap<IpAddr, HostRow> = HashMap::new();
+    let mut rows: HashMap<IpAddr, HostRow, RandomState> = HashMap::default();
     for flow in flows {
         for (side, other, ip) in [(0, 1, flow.orig.0), (1, 0, flow.resp.0)] {
             if !site.inside(ip) || ip.is_multicast() || (rows.len() >= HOSTS_MAX && !rows.contains_key(&ip)) {

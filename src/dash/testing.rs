@@ -11,9 +11,9 @@ use super::detail::Detail;
 use super::history::{History, METHODS};
 use super::snapshot::{HostRow, Phase, Snapshot, Transport};
 use super::state::Dash;
-use super::take::carried;
 use super::theme::{Role, Theme};
 use super::update::{Action, Effect};
+use super::ways::ways;
 use crate::engine::light::{Light, Texts};
 use crate::event::{Class, Severity};
 use crate::present::sample;
@@ -69,7 +69,7 @@ pub fn busy(count: u64) -> Snapshot {
     let flows = flows(count);
     let now = at(660);
     let mut history = History::default();
-    let total = carried(&flows);
+    let total = ways(&flows, |_| false).map(|way| way.payload);
     for second in 0..=60 {
         let mut sample = [0; METHODS.len()];
         for (sum, total) in sample.iter_mut().zip(total) {
@@ -108,7 +108,7 @@ pub fn busy(count: u64) -> Snapshot {
         flows: Arc::new(flows),
         ..Snapshot::default()
     };
-    snapshot.cite();
+    snapshot.settle();
     snapshot
 }
 
@@ -150,7 +150,7 @@ pub fn write(dash: &mut Dash, text: &str) {
 fn drawn(dash: &mut Dash) -> Buffer {
     let (columns, lines) = dash.size;
     let mut buffer = Buffer::empty(Rect::new(0, 0, columns, lines));
-    dash.hits = super::draw::draw(dash, &mut buffer);
+    dash.drawn = super::draw::draw(dash, &mut buffer);
     buffer
 }
 

@@ -2,12 +2,13 @@
 
 use super::command::Command;
 use super::detail::Tab;
+use super::listing::Row;
 use super::snapshot::Snapshot;
 use super::state::{Hit, Mode, View};
 use super::testing::{at, busy, empty, failed, loading, picture, press, screen, styles, write};
 use super::theme::{Depth, Palette, Theme};
 use super::update::{Action, Effect, Play};
-use crate::event::Severity;
+use crate::event::{Class, Severity};
 
 type Made = fn() -> Snapshot;
 
@@ -117,7 +118,8 @@ fn the_verdict_comes_first_and_hints_last() {
             assert!(picture.lines().nth(2).unwrap().contains(&title), "{picture}");
             let hints = picture.lines().last().unwrap();
             let last = lines - 1;
-            let told = dash.hits.iter().filter(|(area, hit)| area.y == last && matches!(hit, Hit::Command(_))).count();
+            let told =
+                dash.drawn.hits.iter().filter(|(area, hit)| area.y == last && matches!(hit, Hit::Command(_))).count();
             assert!(told >= 5 && hints.contains("q quit") && hints.contains("? help"), "{hints}");
         }
     }
@@ -275,7 +277,7 @@ fn the_mouse_does_what_keys_do() {
     let mut dash = screen(busy(300), 120, 40);
     picture(&mut dash);
     let place = |dash: &super::state::Dash, wanted: Hit| {
-        let (area, _) = *dash.hits.iter().find(|(_, hit)| *hit == wanted).unwrap();
+        let (area, _) = *dash.drawn.hits.iter().find(|(_, hit)| *hit == wanted).unwrap();
         Action::Click(area.x, area.y)
     };
     dash.update(place(&dash, Hit::Command(Command::Flows)));
@@ -283,7 +285,7 @@ fn the_mouse_does_what_keys_do() {
     picture(&mut dash);
     dash.update(place(&dash, Hit::Line(3)));
     assert_eq!(dash.cursor(), 3);
-    dash.update(Action::Wheel(3));
+    dash.update(Action::Wheel(0, 10, 3));
     assert_eq!(dash.cursor(), 6);
     picture(&mut dash);
     let action = place(&dash, Hit::Line(6));
@@ -292,8 +294,104 @@ fn the_mouse_does_what_keys_do() {
     picture(&mut dash);
     dash.update(place(&dash, Hit::Tab(Tab::Tcp)));
     assert_eq!(dash.pane.unwrap().tab, Tab::Tcp);
-    let seek = dash.hits.iter().find_map(|(area, hit)| matches!(hit, Hit::Seek(_)).then_some(*area)).unwrap();
+    let seek = dash.drawn.hits.iter().find_map(|(area, hit)| matches!(hit, Hit::Seek(_)).then_some(*area)).unwrap();
     assert_eq!(dash.update(Action::Click(seek.x, seek.y)), Some(Effect::Play(Play::Seek(at(0)))));
+}
+
+#[test]
+fn what_stands_between_list_and_detail_is_dragged_and_the_wheel_moves_what_it_is_over() {
+    for (columns, lines) in [(160, 40), (100, 40)] {
+        let mut dash = screen(busy(300), columns, lines);
+        press(&mut dash, "2 enter tab tab tab tab tab");
+        picture(&mut dash);
+        let split = |dash: &super::state::Dash| {
+            let found = dash.drawn.hits.iter().find(|(_, hit)| matches!(hit, Hit::Split(_)));
+            found.map(|(area, _)| (area.right() - 1, area.bottom() - 1)).unwrap()
+        };
+        let (x, y) = split(&dash);
+        dash.update(Action::Drag(x - 9, y - 9));
+        picture(&mut dash);
+        assert_eq!(split(&dash), (x, y), "nothing was taken hold of");
+        dash.update(Action::Click(x, y));
+        dash.update(Action::Drag(x - 9, y + 9));
+        dash.update(Action::Drop);
+        dash.update(Action::Drag(0, 0));
+        picture(&mut dash);
+        let moved = split(&dash);
+        assert!(if columns >= 120 { moved.0 == x - 9 } else { moved.1.abs_diff(y + 9) <= 1 }, "{x} {y} {moved:?}");
+        let (at, pane) = (dash.cursor(), dash.pane.unwrap());
+        dash.update(Action::Wheel(columns - 2, lines - 5, 3));
+        assert_eq!(dash.cursor(), at);
+        assert_eq!(dash.pane.unwrap().scroll, pane.scroll + 3.min(dash.drawn.scroll_most));
+        dash.update(Action::Wheel(2, 6, 3));
+        assert_eq!(dash.cursor(), at + 3);
+    }
+}
+
+/// What is scrolled as far as it goes comes back with the next key the other way.
+#[test]
+fn nothing_is_scrolled_beyond_its_end() {
+    let mut dash = screen(busy(300), 80, 24);
+    press(&mut dash, "?");
+    for _ in 0..200 {
+        picture(&mut dash);
+        press(&mut dash, "j");
+    }
+    let last = picture(&mut dash);
+    press(&mut dash, "k");
+    assert_ne!(picture(&mut dash), last);
+    press(&mut dash, "esc 3");
+    picture(&mut dash);
+    press(&mut dash, "J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J J");
+    let last = picture(&mut dash);
+    press(&mut dash, "K");
+    assert_ne!(picture(&mut dash), last);
+}
+
+#[test]
+fn the_next_match_is_the_filters_or_the_next_fault() {
+    let mut dash = screen(busy(1000), 200, 30);
+    let chosen = |dash: &super::state::Dash| dash.selected_flow().unwrap().clone();
+    assert!(picture(&mut dash).contains("FLOWS"));
+    press(&mut dash, "2 n");
+    assert!(dash.snapshot.cited.contains_key(&chosen(&dash).id) && picture(&mut dash).contains("n next fault"));
+    press(&mut dash, "/");
+    write(&mut dash, "class:p2p");
+    press(&mut dash, "enter g g n");
+    assert_eq!((dash.cursor(), chosen(&dash).class), (1, Class::P2p));
+    press(&mut dash, "\\ g g");
+    for _ in 0..3 {
+        let before = dash.cursor();
+        press(&mut dash, "n");
+        assert!(dash.cursor() > before && chosen(&dash).class == Class::P2p && dash.listing.passed == 1000);
+        let between = &dash.listing.rows[before + 1..dash.cursor()];
+        let class =
+            |row: &Row| if let Row::Flow(at) = row { dash.snapshot.flows[*at as usize].class } else { panic!() };
+        assert!(between.iter().all(|row| class(row) != Class::P2p));
+    }
+    let third = dash.cursor();
+    press(&mut dash, "N");
+    assert!(dash.cursor() < third && chosen(&dash).class == Class::P2p);
+    press(&mut dash, "g g");
+    let keys = if chosen(&dash).class == Class::P2p { "N" } else { "n N" };
+    press(&mut dash, keys);
+    assert!(dash.cursor() > third && dash.message.as_ref().unwrap().1.contains("from the last"), "{:?}", dash.message);
+}
+
+/// What is wrong with a filter is shown beneath the very place.
+#[test]
+fn a_filters_error_stands_under_its_place() {
+    for columns in [80, 120] {
+        let mut dash = screen(busy(100), columns, 24);
+        press(&mut dash, "2 /");
+        write(&mut dash, "relay rat>1M port:443");
+        let picture = picture(&mut dash);
+        let lines: Vec<&str> = picture.lines().collect();
+        let typed = lines.iter().position(|line| line.contains("/relay rat>1M")).unwrap();
+        let place = lines[typed].find("rat>1M").unwrap();
+        assert_eq!(lines[typed + 1].find('^'), Some(place), "{picture}");
+        assert!(lines[typed + 1].contains("rat") && lines.len() == typed + 3, "{picture}");
+    }
 }
 
 #[test]

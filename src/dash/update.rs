@@ -9,7 +9,7 @@ use super::key::{Code, Key};
 use super::listing::Row;
 use super::prompt::Prompt;
 use super::snapshot::{Phase, Snapshot};
-use super::state::{Dash, DetailPane, Hit, Mode, View};
+use super::state::{Dash, DetailPane, Mode, View};
 use super::theme::Role;
 use super::{complete, draw};
 use crate::filter::Filter;
@@ -24,8 +24,12 @@ pub enum Action {
     Paste(String),
     /// The left button of the mouse was pressed on a column and line.
     Click(u16, u16),
-    /// The wheel was turned by so many lines.
-    Wheel(i32),
+    /// The mouse was moved to a column and line with that button held.
+    Drag(u16, u16),
+    /// The button was let go.
+    Drop,
+    /// The wheel was turned over a column and line, by so many lines.
+    Wheel(u16, u16, i32),
     /// The screen has so many columns and lines.
     Resize(u16, u16),
     /// There is a new snapshot.
@@ -79,7 +83,9 @@ impl Dash {
             Action::Key(key) => return self.key(key),
             Action::Paste(text) => self.paste(&text),
             Action::Click(column, line) => return self.click(column, line),
-            Action::Wheel(lines) => self.step(lines.into()),
+            Action::Drag(column, line) => self.drag(column, line),
+            Action::Drop => self.dragged = None,
+            Action::Wheel(column, line, lines) => self.wheel(column, line, lines.into()),
             Action::Resize(columns, lines) => self.size = (columns, lines),
             Action::Publish(snapshot) if self.paused => self.held = Some(snapshot),
             Action::Publish(snapshot) => self.show(snapshot),
@@ -97,12 +103,14 @@ impl Dash {
             Mode::Normal => self.command_key(key),
             Mode::Filter(_) => self.filter_key(key),
             Mode::Palette(..) => self.palette_key(key),
-            Mode::Help(scroll) | Mode::Text { scroll, .. } => {
+            Mode::Help(_) | Mode::Text { .. } => {
                 match key.code {
-                    Code::Down | Code::Char('j') => *scroll = scroll.saturating_add(1),
-                    Code::Up | Code::Char('k') => *scroll = scroll.saturating_sub(1),
-                    Code::PageDown | Code::Char(' ') => *scroll = scroll.saturating_add(10),
-                    Code::PageUp => *scroll = scroll.saturating_sub(10),
+                    Code::Down | Code::Char('j') => self.step(1),
+                    Code::Up | Code::Char('k') => self.step(-1),
+                    Code::PageDown | Code::Char(' ') => self.step(self.page()),
+                    Code::PageUp => self.step(-self.page()),
+                    Code::Home | Code::Char('g') => self.step(i64::MIN),
+                    Code::End | Code::Char('G') => self.step(i64::MAX),
                     _ => self.mode = Mode::Normal,
                 }
                 None
@@ -169,10 +177,10 @@ impl Dash {
             }
             C::ClearFilter => {
                 self.wish.cleared = None;
-                self.set_filter("");
+                self.clear_filter();
             }
-            C::Next => self.next_fault(1),
-            C::Previous => self.next_fault(-1),
+            C::Next => self.next_match(1),
+            C::Previous => self.next_match(-1),
             C::Sort | C::SortAfter => self.sort_by(1),
             C::SortBefore => self.sort_by(-1),
             C::Reverse => self.rewish(|wish| wish.reversed = !wish.reversed),
@@ -213,7 +221,7 @@ impl Dash {
         None
     }
 
-    fn turn(&mut self, view: View) {
+    pub(super) fn turn(&mut self, view: View) {
         if self.view != view {
             self.trail.push(self.view);
             self.trail.drain(..self.trail.len().saturating_sub(16));
@@ -230,7 +238,7 @@ impl Dash {
     pub(super) fn step(&mut self, lines: i64) {
         match &mut self.mode {
             Mode::Help(scroll) | Mode::Text { scroll, .. } => {
-                *scroll = scroll.saturating_add_signed(lines.clamp(-99, 99) as isize);
+                *scroll = scrolled(*scroll, lines, self.drawn.scroll_most);
                 return;
             }
             _ => {}
@@ -244,7 +252,7 @@ impl Dash {
     }
 
     /// Selects a line of the list at hand.
-    fn select(&mut self, line: usize) {
+    pub(super) fn select(&mut self, line: usize) {
         let list = self.list();
         if let Some(at) = self.at.get_mut(list.number()) {
             *at = line;
@@ -263,17 +271,16 @@ impl Dash {
         }
     }
 
-    fn scroll_by(&mut self, lines: i64) {
-        let lines = lines.clamp(-1000, 1000) as isize;
-        match &mut self.pane {
-            Some(pane) if self.view == View::Flows || self.in_flows => {
-                pane.scroll = pane.scroll.saturating_add_signed(lines)
-            }
-            _ => self.scroll = self.scroll.saturating_add_signed(lines),
-        }
+    pub(super) fn scroll_by(&mut self, lines: i64) {
+        let most = self.drawn.scroll_most;
+        let scroll = match &mut self.pane {
+            Some(pane) if self.view == View::Flows || self.in_flows => &mut pane.scroll,
+            _ => &mut self.scroll,
+        };
+        *scroll = scrolled(*scroll, lines, most);
     }
 
-    fn open(&mut self) {
+    pub(super) fn open(&mut self) {
         match self.list() {
             View::Flows => self.open_line(),
             View::Findings if self.view == View::Overview => self.turn(View::Findings),
@@ -326,7 +333,7 @@ impl Dash {
     pub(super) fn open_line(&mut self) {
         match self.listing.rows.get(self.cursor()) {
             Some(Row::Group(at)) => {
-                let Some(key) = self.listing.groups.get(*at).map(|group| group.key.clone()) else { return };
+                let Some(key) = self.listing.groups.get(*at as usize).map(|group| group.key) else { return };
                 if !self.wish.folded.remove(&key) {
                     self.wish.folded.insert(key);
                 }
@@ -348,7 +355,7 @@ impl Dash {
             return;
         }
         if self.view == View::Flows && !self.filter_text.is_empty() {
-            self.set_filter("");
+            self.clear_filter();
         } else if let Some(view) = self.trail.pop() {
             self.view = view;
             self.scroll = 0;
@@ -462,27 +469,6 @@ impl Dash {
         }
     }
 
-    fn next_fault(&mut self, step: isize) {
-        if !self.shows_flows() {
-            self.turn(View::Flows);
-        }
-        let rows = &self.listing.rows;
-        let cited = |at: usize| match rows.get(at) {
-            Some(Row::Flow(n)) => {
-                self.snapshot.flows.get(*n).is_some_and(|flow| self.snapshot.cited.contains_key(&flow.id))
-            }
-            _ => false,
-        };
-        let count = rows.len();
-        let from = self.cursor();
-        let step = step.rem_euclid(count.max(1) as isize) as usize;
-        let next = (1..=count).map(|n| (from + n * step) % count.max(1)).find(|at| cited(*at));
-        match next {
-            Some(at) => self.select(at),
-            None => self.message = Some((Role::Muted, "no finding is about any of these flows".to_owned())),
-        }
-    }
-
     fn next_theme(&mut self) -> Option<Effect> {
         self.theme.palette = self.theme.palette.next();
         self.message = Some((Role::Info, format!("colours: {}", self.theme.palette.name())));
@@ -503,35 +489,10 @@ impl Dash {
         }
         Some(Effect::Quit)
     }
+}
 
-    fn click(&mut self, column: u16, line: u16) -> Option<Effect> {
-        match self.hit(column, line)? {
-            Hit::Command(command) => {
-                self.mode = Mode::Normal;
-                return self.perform(command);
-            }
-            Hit::Line(at) => {
-                if self.view == View::Overview {
-                    self.in_flows = true;
-                }
-                self.choose(at);
-            }
-            Hit::Verdict(at) => {
-                self.in_flows = false;
-                self.choose(at);
-            }
-            Hit::Sort(by) => {
-                let reversed = self.wish.by == Some(by) && !self.wish.reversed;
-                self.rewish(|wish| (wish.by, wish.reversed) = (Some(by), reversed));
-            }
-            Hit::Tab(tab) => self.pane = Some(DetailPane { tab, scroll: 0 }),
-            Hit::Seek(to) => return self.seek(to),
-        }
-        None
-    }
-
-    /// Selects a line, or opens it if it is selected.
-    fn choose(&mut self, at: usize) {
-        if self.cursor() == at { self.open() } else { self.select(at) }
-    }
+/// How far something is scrolled that was scrolled by so many lines more, and can be scrolled by `most`.
+fn scrolled(scroll: usize, lines: i64, most: usize) -> usize {
+    let lines = isize::try_from(lines).unwrap_or(if lines < 0 { isize::MIN } else { isize::MAX });
+    scroll.min(most).saturating_add_signed(lines).min(most)
 }

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::analysis::{FlowView, is_one_sided};
 use crate::classify::verdict::Verdict;
 use crate::classify::words::{Flags, Subs};
@@ -17,7 +19,7 @@ use crate::time::{Timestamp, seconds};
 /// Texts, each kept once.
 #[derive(Debug, Default)]
 pub struct Texts {
-    known: HashSet<Arc<str>>,
+    known: HashSet<Arc<str>, RandomState>,
 }
 
 impl Texts {

@@ -26,11 +26,19 @@ pub trait Asked {
     fn quic_name(&self) -> Option<&str>;
     /// The version of QUIC.
     fn quic_version(&self) -> Option<&str>;
-    /// The names by which the flow itself called its responder, those of [`Self::server_names`] among them, or what it
-    /// asked a proxy for.
+    /// The names by which the flow itself called its responder, first those of [`Self::server_names`], and what it asked
+    /// a proxy for.
     fn host_names(&self) -> impl Iterator<Item = &str>;
     /// What was asked of DNS, and the answers.
     fn dns_names(&self) -> impl Iterator<Item = &str>;
+    /// What it is, in the words in which a bare word is looked for.
+    fn class_words(&self) -> impl Iterator<Item = &str> {
+        [self.class().name()].into_iter().chain(self.subclasses()).chain(self.region())
+    }
+    /// The texts in which a bare word is looked for; it is looked for in the addresses, too.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.class_words().chain(self.host_names()).chain(self.dns_names())
+    }
     /// The transport, and the protocols seen within.
     fn protocols(&self) -> impl Iterator<Item = &str>;
     /// The tunnels that it came out of.

@@ -56,6 +56,17 @@ pub enum End {
     Responder,
 }
 
+impl End {
+    /// Whether what holds for the originator and for the responder holds at this end.
+    pub const fn is_met(self, [orig, resp]: [bool; 2]) -> bool {
+        match self {
+            End::Either => orig || resp,
+            End::Originator => orig,
+            End::Responder => resp,
+        }
+    }
+}
+
 /// What a host is compared with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostPattern {

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
+
 use super::text::Pattern;
 use crate::event::{FindingRecord, Kind, Severity};
 
@@ -13,14 +15,14 @@ type Roles<'a> = Box<dyn Fn(IpAddr) -> Option<&'static str> + 'a>;
 /// Findings by the flows that they cite, and roles of hosts. By default nothing is known.
 #[derive(Default)]
 pub struct Known<'a> {
-    findings: HashMap<u64, Vec<&'a FindingRecord>>,
+    findings: HashMap<u64, Vec<&'a FindingRecord>, RandomState>,
     roles: Option<Roles<'a>>,
 }
 
 impl<'a> Known<'a> {
     /// From what was found, and what says a host's role.
     pub fn new(findings: &'a [FindingRecord], roles: Option<Roles<'a>>) -> Self {
-        let mut known = Known { findings: HashMap::new(), roles };
+        let mut known = Known { findings: HashMap::default(), roles };
         for finding in findings {
             for flow in &finding.flow_ids {
                 known.findings.entry(*flow).or_default().push(finding);

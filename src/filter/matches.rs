@@ -1,8 +1,5 @@
 //! Whether a flow passes a filter.
 
-use std::fmt::Write;
-use std::net::IpAddr;
-
 use super::asked::Asked;
 use super::ast::{End, Expr, HostPattern, Measure, State, Term, TextKey};
 use super::known::Known;
@@ -18,7 +15,8 @@ pub(super) fn expr(expr: &Expr, flow: &impl Asked, known: &Known<'_>) -> bool {
     }
 }
 
-fn term(term: &Term, flow: &impl Asked, known: &Known<'_>) -> bool {
+/// Whether the flow passes a single test.
+pub(super) fn term(term: &Term, flow: &impl Asked, known: &Known<'_>) -> bool {
     match term {
         Term::Word(pattern) => word(pattern, flow),
         Term::Class(classes) => classes.contains(&flow.class()),
@@ -37,22 +35,19 @@ fn term(term: &Term, flow: &impl Asked, known: &Known<'_>) -> bool {
 }
 
 fn word(pattern: &Pattern, flow: &impl Asked) -> bool {
-    pattern.found_in(flow.class().name())
-        || flow.subclasses().any(|s| pattern.found_in(s))
-        || flow.region().is_some_and(|r| pattern.found_in(r))
-        || flow.host_names().chain(flow.dns_names()).any(|n| pattern.found_in(n))
-        || flow.ends().iter().any(|(ip, _)| AddressText::of(*ip).with(|text| pattern.found_in(text)))
+    flow.words().any(|text| pattern.found_in(text)) || flow.ends().iter().any(|(ip, _)| pattern.found_in_address(*ip))
 }
 
 fn host(end: End, host: &HostPattern, flow: &impl Asked) -> bool {
-    let [(orig, _), (resp, _)] = flow.ends();
-    match (host, end) {
-        (HostPattern::Net(net), End::Either) => net.contains(orig) || net.contains(resp),
-        (HostPattern::Net(net), End::Originator) => net.contains(orig),
-        (HostPattern::Net(net), End::Responder) => net.contains(resp),
-        (HostPattern::Name(_), End::Originator) => false,
-        (HostPattern::Name(pattern), _) => flow.host_names().any(|name| pattern.names(without_port(name))),
+    match host {
+        HostPattern::Net(net) => end.is_met(flow.ends().map(|(ip, _)| net.contains(ip))),
+        HostPattern::Name(_) => flow.host_names().any(|name| is_host_name(end, host, name)),
     }
+}
+
+/// Whether a name by which a flow calls its responder is the one that is asked for at that end.
+pub(super) fn is_host_name(end: End, host: &HostPattern, name: &str) -> bool {
+    matches!(host, HostPattern::Name(pattern) if end != End::Originator && pattern.names(without_port(name)))
 }
 
 /// A `Host` header or an authority without its port.
@@ -116,33 +111,5 @@ fn measure(measure: Measure, flow: &impl Asked) -> Option<f64> {
         Measure::Age => Some(flow.age()),
         Measure::Bytes => Some(flow.bytes() as f64),
         Measure::Pkts => Some(flow.packets() as f64),
-    }
-}
-
-/// The text of an address, without allocation.
-struct AddressText {
-    buf: [u8; 48],
-    len: usize,
-}
-
-impl AddressText {
-    fn of(address: IpAddr) -> Self {
-        let mut text = AddressText { buf: [0; 48], len: 0 };
-        // The longest address has 45 characters.
-        let _ = write!(text, "{address}");
-        text
-    }
-
-    fn with<T: Default>(&self, f: impl FnOnce(&str) -> T) -> T {
-        self.buf.get(..self.len).and_then(|b| std::str::from_utf8(b).ok()).map(f).unwrap_or_default()
-    }
-}
-
-impl Write for AddressText {
-    fn write_str(&mut self, s: &str) -> std::fmt::Result {
-        let end = self.len + s.len();
-        self.buf.get_mut(self.len..end).ok_or(std::fmt::Error)?.copy_from_slice(s.as_bytes());
-        self.len = end;
-        Ok(())
     }
 }

@@ -35,7 +35,9 @@ mod lex;
 mod matches;
 mod number;
 mod parse;
+mod select;
 mod text;
+mod texts;
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,7 +45,9 @@ use std::str::FromStr;
 pub use asked::Asked;
 pub use ast::{End, Expr, HostPattern, Measure, Net, Op, Range, State, Term, TextKey};
 pub use known::Known;
+pub use select::{Naming, Rows};
 pub use text::{Pattern, Regex};
+pub use texts::Texts;
 
 use crate::text::safe::safe;
 

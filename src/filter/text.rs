@@ -1,6 +1,7 @@
 //! Text comparison without allocation: substrings, globs and regular expressions, ASCII case ignored.
 
-use std::fmt;
+use std::fmt::{self, Write};
+use std::net::IpAddr;
 
 /// What a text is compared with.
 #[derive(Clone, Debug)]
@@ -61,15 +62,31 @@ impl Pattern {
     /// Whether the pattern occurs anywhere in `text`.
     pub fn found_in(&self, text: &str) -> bool {
         match self {
+            Pattern::Regex(regex) => regex.compiled.is_match(text.as_bytes()),
             Pattern::Glob(pattern) if has_wildcard(pattern) => glob(pattern.as_bytes(), text.as_bytes(), true),
             Pattern::Glob(word) | Pattern::Literal(word) => contains(text, word),
-            Pattern::Regex(regex) => regex.compiled.is_match(text.as_bytes()),
         }
+    }
+
+    /// The word that it looks for, where it is no more than a word.
+    pub(super) fn word(&self) -> Option<&str> {
+        match self {
+            Pattern::Glob(word) if has_wildcard(word) => None,
+            Pattern::Glob(word) | Pattern::Literal(word) => Some(word),
+            Pattern::Regex(_) => None,
+        }
+    }
+
+    /// Whether the pattern occurs anywhere in an address as it is written.
+    pub(super) fn found_in_address(&self, address: IpAddr) -> bool {
+        AddressText::of(address).with(|text| self.found_in(text))
     }
 
     /// Whether the pattern is all of `text`.
     pub fn is(&self, text: &str) -> bool {
         match self {
+            // most have no wildcard, and most names are longer or shorter
+            Pattern::Glob(word) if !has_wildcard(word) => word.eq_ignore_ascii_case(text),
             Pattern::Glob(pattern) => glob(pattern.as_bytes(), text.as_bytes(), false),
             Pattern::Literal(word) => word.eq_ignore_ascii_case(text),
             Pattern::Regex(regex) => regex.compiled.is_match(text.as_bytes()),
@@ -91,7 +108,7 @@ fn is_under(name: &str, domain: &str) -> bool {
 }
 
 fn has_wildcard(pattern: &str) -> bool {
-    pattern.contains(['*', '?'])
+    pattern.bytes().any(|c| matches!(c, b'*' | b'?'))
 }
 
 /// Whether `text` contains `word`, ASCII case ignored.
@@ -125,6 +142,34 @@ fn glob(pattern: &[u8], text: &[u8], anywhere: bool) -> bool {
         }
         retry = Some((back, swallowed + 1));
         (p, t) = (back, swallowed + 1);
+    }
+}
+
+/// The text of an address, without allocation.
+struct AddressText {
+    buf: [u8; 48],
+    len: usize,
+}
+
+impl AddressText {
+    fn of(address: IpAddr) -> Self {
+        let mut text = AddressText { buf: [0; 48], len: 0 };
+        // The longest address has 45 characters.
+        let _ = write!(text, "{address}");
+        text
+    }
+
+    fn with<T: Default>(&self, f: impl FnOnce(&str) -> T) -> T {
+        self.buf.get(..self.len).and_then(|b| std::str::from_utf8(b).ok()).map(f).unwrap_or_default()
+    }
+}
+
+impl Write for AddressText {
+    fn write_str(&mut self, s: &str) -> std::fmt::Result {
+        let end = self.len + s.len();
+        self.buf.get_mut(self.len..end).ok_or(std::fmt::Error)?.copy_from_slice(s.as_bytes());
+        self.len = end;
+        Ok(())
     }
 }
 

@@ -41,7 +41,7 @@ use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Sev
 use crate::filter::{Filter, Known};
 use crate::flow::Flow;
 use crate::source::{Chunk, Frame, Shed};
-use crate::time::{Timestamp, seconds};
+use crate::time::{SECOND, Timestamp, seconds};
 
 use clock::{Clock, Step};
 use findings::{Findings, Round};
@@ -284,6 +284,16 @@ impl<'a> Monitor<'a> {
             diagnosis.site = diagnose::site(&scene, &diagnosis.findings);
         }
         Look { analysis, naming, diagnosis, quality, stats, now }
+    }
+
+    /// Judges all anew, if a second or more has passed since the last tick, for who looks between two that are far apart;
+    /// nothing that comes later depends on that.
+    pub fn renew(&mut self) {
+        let now = self.clock.now();
+        if self.judged.as_ref().is_some_and(|judged| now.since(judged.cases.last) >= SECOND) {
+            self.engine.look();
+            self.judge(now);
+        }
     }
 
     /// One that goes on from here by itself: given the same frames, it tells the same.

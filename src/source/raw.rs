@@ -51,8 +51,10 @@ enum Bytes {
     File { file: Arc<File>, offset: u64 },
     /// A pipe or device: each read gives what is there.
     Pipe(Box<dyn Read + Send>),
-    /// Unpacked from either.
-    Unpacked { codec: Codec, reader: Box<dyn Read + Send>, unpacked: u64 },
+    /// Unpacked from either; `file` is what it is unpacked from, where that can be read again.
+    Unpacked { codec: Codec, reader: Box<dyn Read + Send>, unpacked: u64, file: Option<Arc<File>> },
+    /// To be unpacked from the beginning of a file again, up to where so many bytes came out.
+    Again { codec: Codec, file: Arc<File>, unpacked: u64 },
 }
 
 /// An open input.
@@ -95,6 +97,18 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// A file read from a place on, whoever else reads it.
+struct From {
+    file: Arc<File>,
+    offset: u64,
+}
+
+impl Read for From {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(buf, self.offset).inspect(|&n| self.offset = self.offset.saturating_add(n as u64))
+    }
+}
+
 impl Raw {
     /// Opens the file, pipe or device at `path`, which messages call `name`; `-` is standard input.
     pub(super) fn open(path: &Path, name: &Arc<str>) -> Result<Raw, SourceError> {
@@ -124,9 +138,10 @@ impl Raw {
         let mut magic = [0; 4];
         let n = file.read_at(&mut magic, first)?;
         let taken = Arc::new(AtomicU64::new(0));
+        let file = Arc::new(file);
         let bytes = match Codec::of(magic.get(..n).unwrap_or_default()) {
-            None => Bytes::File { file: Arc::new(file), offset: first },
-            Some(codec) => unpack(codec, Box::new(file), &taken)?,
+            None => Bytes::File { file, offset: first },
+            Some(codec) => Bytes::Again { codec, file, unpacked: 0 },
         };
         Ok(Raw { path: Arc::clone(name), bytes, size: Some(size), taken, first })
     }
@@ -139,7 +154,7 @@ impl Raw {
         let taken = Arc::new(AtomicU64::new(0));
         let bytes = match codec {
             None => Bytes::Pipe(Box::new(Counted { inner: whole, taken: Arc::clone(&taken) })),
-            Some(codec) => unpack(codec, whole, &taken)?,
+            Some(codec) => Bytes::Unpacked { codec, reader: unpack(codec, whole, &taken)?, unpacked: 0, file: None },
         };
         Ok(Raw { path: Arc::clone(name), bytes, size: None, taken, first: 0 })
     }
@@ -153,6 +168,15 @@ impl Raw {
                 }
                 Bytes::Pipe(pipe) => pipe.read(buf),
                 Bytes::Unpacked { reader, .. } => reader.read(buf),
+                Bytes::Again { codec, file, unpacked } => match begin(*codec, file, self.first, *unpacked, &self.taken)
+                {
+                    Ok(reader) => {
+                        let file = Some(Arc::clone(file));
+                        self.bytes = Bytes::Unpacked { codec: *codec, reader, unpacked: *unpacked, file };
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                },
             };
             return match result {
                 Ok(0) => Got::End(self.at_end()),
@@ -165,7 +189,7 @@ impl Raw {
 
     /// Whether reads give little at a time though more can be had without waiting.
     pub(super) fn is_unpacked(&self) -> bool {
-        matches!(self.bytes, Bytes::Unpacked { .. })
+        matches!(self.bytes, Bytes::Unpacked { .. } | Bytes::Again { .. })
     }
 
     /// Bytes read of the input itself (the compressed ones, where it is).
@@ -181,12 +205,20 @@ impl Raw {
         matches!(self.bytes, Bytes::File { .. })
     }
 
-    /// Another that goes on from here by itself; nothing of a pipe and of what is packed.
+    /// Another that goes on from here by itself; nothing of a pipe. What is packed is unpacked from its beginning again when
+    /// the other first reads: that takes no room meanwhile.
     pub(super) fn fork(&self) -> Option<Raw> {
-        let Bytes::File { file, offset } = &self.bytes else { return None };
-        let bytes = Bytes::File { file: Arc::clone(file), offset: *offset };
-        let (path, taken) = (Arc::clone(&self.path), Arc::clone(&self.taken));
-        Some(Raw { path, bytes, size: self.size, taken, first: self.first })
+        let (bytes, taken) = match &self.bytes {
+            Bytes::File { file, offset } => {
+                (Bytes::File { file: Arc::clone(file), offset: *offset }, Arc::clone(&self.taken))
+            }
+            Bytes::Unpacked { codec, unpacked, file: Some(file), .. } | Bytes::Again { codec, unpacked, file } => {
+                let bytes = Bytes::Again { codec: *codec, file: Arc::clone(file), unpacked: *unpacked };
+                (bytes, Arc::new(AtomicU64::new(0)))
+            }
+            Bytes::Unpacked { file: None, .. } | Bytes::Pipe(_) => return None,
+        };
+        Some(Raw { path: Arc::clone(&self.path), bytes, size: self.size, taken, first: self.first })
     }
 
     /// Goes on reading at `at`, in bytes from where reading began; of a file alone.
@@ -218,10 +250,12 @@ impl Raw {
     fn failed(&self, error: io::Error) -> RawEnd {
         match &self.bytes {
             // What the system says has a number of its own; the rest is the decoder's.
-            Bytes::Unpacked { codec, .. } if error.raw_os_error().is_none() => RawEnd::Damage(match error.kind() {
-                io::ErrorKind::UnexpectedEof => Damage::CutStream { codec: codec.name() },
-                _ => Damage::BadStream { codec: codec.name(), error: error.to_string() },
-            }),
+            Bytes::Unpacked { codec, .. } | Bytes::Again { codec, .. } if error.raw_os_error().is_none() => {
+                RawEnd::Damage(match error.kind() {
+                    io::ErrorKind::UnexpectedEof => Damage::CutStream { codec: codec.name() },
+                    _ => Damage::BadStream { codec: codec.name(), error: error.to_string() },
+                })
+            }
             _ => RawEnd::Error(SourceError::from_io(&self.path, error)),
         }
     }
@@ -231,13 +265,25 @@ fn is_bomb(unpacked: u64, packed: u64) -> bool {
     unpacked > BOMB_BYTES && unpacked > packed.saturating_mul(BOMB_RATIO)
 }
 
-fn unpack(codec: Codec, inner: Box<dyn Read + Send>, taken: &Arc<AtomicU64>) -> io::Result<Bytes> {
+fn unpack(codec: Codec, inner: Box<dyn Read + Send>, taken: &Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
     let counted = BufReader::with_capacity(64 << 10, Counted { inner, taken: Arc::clone(taken) });
-    let reader: Box<dyn Read + Send> = match codec {
+    Ok(match codec {
         Codec::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(counted)),
         Codec::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(counted)?),
-    };
-    Ok(Bytes::Unpacked { codec, reader, unpacked: 0 })
+    })
+}
+
+/// Begins to unpack what begins at `first`, and passes over the first `skip` bytes of what comes out.
+fn begin(
+    codec: Codec,
+    file: &Arc<File>,
+    first: u64,
+    skip: u64,
+    taken: &Arc<AtomicU64>,
+) -> io::Result<Box<dyn Read + Send>> {
+    let mut reader = unpack(codec, Box::new(From { file: Arc::clone(file), offset: first }), taken)?;
+    io::copy(&mut reader.by_ref().take(skip), &mut io::sink())?;
+    Ok(reader)
 }
 
 #[cfg(test)]

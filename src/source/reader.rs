@@ -177,7 +177,7 @@ impl CaptureReader {
         }
     }
 
-    /// Another that goes on from here by itself; nothing of a pipe, of what is packed, and of what has ended.
+    /// Another that goes on from here by itself; nothing of a pipe, and of what has ended.
     pub(super) fn fork(&self) -> Option<CaptureReader> {
         if self.ended || self.end.is_some() {
             return None;

@@ -242,6 +242,37 @@ fn what_is_no_capture_is_named() {
     assert!(fails(&plain(&[])[..20]).contains("within the file header"));
 }
 
+/// From wherever reading has come to, another goes on alike: of what is packed, too, though that is unpacked from its start.
+#[test]
+fn a_fork_gives_what_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = rich_pcapng().repeat(40);
+    let want = sound(&file);
+    for (name, bytes) in [("plain", file.clone()), ("gzip", gzip(&file)), ("zstd", zstd_of(&file))] {
+        let mut reader = CaptureReader::open(&put(dir.path(), name, &bytes), 400).unwrap();
+        let (mut chunk, mut seen, mut forks) = (Chunk::default(), 0, 0);
+        while reader.fill(&mut chunk).unwrap() == Fill::More {
+            seen += chunk.frames.len();
+            let Some(fork) = reader.fork() else { continue };
+            let again = fork.fork().expect("one that has not read yet has one of its own");
+            let left = |mut reader: CaptureReader| {
+                let mut left = Seen::new();
+                let mut chunk = Chunk::default();
+                while reader.fill(&mut chunk).unwrap() == Fill::More {
+                    let frames = chunk.frames.iter().map(|at| chunk.frame(at).unwrap());
+                    left.extend(frames.map(|frame| (frame.ts.0, frame.link.0, frame.len, frame.bytes.to_vec())));
+                }
+                (left, reader.bytes_read())
+            };
+            assert_eq!(left(fork), (want[seen..].to_vec(), bytes.len() as u64), "{name} {seen}");
+            assert_eq!(left(again).0, want[seen..], "{name} {seen}");
+            forks += 1;
+        }
+        assert!(forks > 3 && seen == want.len(), "{name}: {forks}");
+    }
+    assert!(through_pipe(&gzip(&file), 400).unwrap().fork().is_none(), "a pipe is read once");
+}
+
 #[test]
 fn packed_captures_give_the_same_and_tell_their_damage() {
     let file = rich_pcapng().repeat(40);

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod der;
+pub mod knowledge;
 #[cfg(target_os = "linux")]
 pub mod live;
 

@@ -13,10 +13,14 @@ use crate::time::{SECOND, Timestamp};
 
 /// How many marks a timeline has.
 const MARKS_MAX: usize = 1000;
-/// How many bytes of captures are read at least from one place that is kept to the next.
+/// How many bytes of frames are read at least from one place that is kept to the next: a quarter of a second's work.
 const SPACING: u64 = 32 << 20;
-/// The most that places may hold, in bytes.
-const PLACES_HOLD: usize = 512 << 20;
+/// How many bytes of frames are read at least for each that a place holds: to copy one takes a fraction of what it takes to
+/// analyse one.
+const READ_FOR_HELD: u64 = 2;
+/// The most that places may hold, in bytes: what is read on from the nearest one is short then, and a capture with many
+/// flows takes no more than twice what its flows and what is shown of them do.
+const PLACES_HOLD: usize = 256 << 20;
 
 /// Notes when claims are raised; all else the dashboard looks at by itself.
 #[derive(Clone, Default)]
@@ -64,6 +68,7 @@ pub(super) enum Fed {
 struct Place<'a> {
     monitor: Monitor<'a>,
     source: Source,
+    read: u64,
     now: Timestamp,
     raised: Raised,
     warnings: Vec<String>,
@@ -74,7 +79,7 @@ struct Place<'a> {
 struct Places<'a> {
     kept: Vec<Place<'a>>,
     spacing: u64,
-    /// How many bytes are read when the next is due.
+    /// How many bytes of frames are read when the next is due.
     due: u64,
 }
 
@@ -98,6 +103,8 @@ pub(super) struct Run<'a> {
     pub(super) source: Source,
     chunk: Chunk,
     next: usize,
+    /// How many bytes of frames were read; of what is packed, when it is unpacked.
+    read: u64,
     pub(super) now: Timestamp,
     pub(super) ended: bool,
     pub(super) raised: Raised,
@@ -115,6 +122,7 @@ impl<'a> Run<'a> {
             source: Source::open(given.paths, CHUNK_BYTES),
             chunk: Chunk::default(),
             next: 0,
+            read: 0,
             now: Timestamp::default(),
             ended: false,
             raised: Raised::default(),
@@ -130,7 +138,7 @@ impl<'a> Run<'a> {
         if let Some(place) = self.places.kept.iter().rev().find(|place| place.now <= to)
             && let Some(source) = place.source.fork()
         {
-            (run.monitor, run.source, run.now) = (place.monitor.fork(), source, place.now);
+            (run.monitor, run.source, run.read, run.now) = (place.monitor.fork(), source, place.read, place.now);
             (run.raised, run.warnings) = (place.raised.clone(), place.warnings.clone());
         }
         std::mem::swap(&mut run.places, &mut self.places);
@@ -144,20 +152,21 @@ impl<'a> Run<'a> {
 
     /// Keeps this place, between two chunks, if it is time to.
     fn keep(&mut self) {
-        let read = self.source.progress().bytes_read;
-        if read < self.places.due {
+        if self.read < self.places.due {
             return;
         }
         // to count what is held takes its time, so it is not done for every chunk
-        self.places.due = read.saturating_add(self.places.spacing);
         let held = self.monitor.held();
+        let spacing = self.places.spacing.max(READ_FOR_HELD.saturating_mul(held as u64));
+        self.places.due = self.read.saturating_add(spacing);
         // one that leaves no room for another is not worth what it takes to make
         if held > PLACES_HOLD / 2 {
             return;
         }
         let Some(source) = self.source.fork() else { return };
         let (monitor, raised, warnings) = (self.monitor.fork(), self.raised.clone(), self.warnings.clone());
-        self.places.kept.push(Place { monitor, source, now: self.now, raised, warnings, held });
+        let (read, now) = (self.read, self.now);
+        self.places.kept.push(Place { monitor, source, read, now, raised, warnings, held });
         self.places.thin_out();
     }
 
@@ -173,6 +182,7 @@ impl<'a> Run<'a> {
             self.keep();
             self.next = 0;
             let filled = self.source.fill(&mut self.chunk);
+            self.read = self.chunk.frames.iter().fold(self.read, |sum, at| sum.saturating_add(at.caplen.into()));
             self.note_problems();
             if filled == Fill::End {
                 self.end();

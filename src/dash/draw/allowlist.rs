@@ -30,7 +30,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let (head, body) = split_top(list, 1);
     let count = |state: AllowState| rows.iter().filter(|row| row.state == state).count();
     let told = format!(
-        "ALLOW-LIST  {}   {} work, {} blocked, {} in part, {} not seen",
+        "ALLOW-LIST  {}   {} work, {} blocked, {} in part, {} not tried",
         place_of(dash.cursor(), rows.len()),
         count(AllowState::Working),
         count(AllowState::Blocked),
@@ -45,7 +45,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         let (sign, role) = dash.theme.allow(row.state);
         let rest = if row.how.is_empty() { &row.purpose } else { &row.how };
         let line = [
-            part(role, format!("{sign} {:<14}", row.state.text())),
+            part(role, format!("{sign} {:<10}", word(row.state))),
             part(Role::Text, format!("{}  ", fit(&safe(&row.pattern).to_string(), pattern))),
             part(Role::Muted, format!("{}  ", fit(&row.ports.join(" "), ports))),
             part(Role::Text, safe(&dash.mask.prose(rest))),
@@ -58,6 +58,14 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     }
     if let Some(row) = rows.get(dash.cursor()) {
         about(pen, below, dash, row);
+    }
+}
+
+/// How it stands, in a word or two.
+const fn word(state: AllowState) -> &'static str {
+    match state {
+        AllowState::NotExercised => "not tried",
+        state => state.text(),
     }
 }
 

@@ -24,10 +24,7 @@ use crate::text::units::{Bytes, Count, Counted, Percent, Span};
 pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let lines = text(dash, area.width);
-    let room = usize::from(area.height);
-    let scroll = dash.scroll.min(lines.len().saturating_sub(room));
-    let shown: Vec<_> = lines.into_iter().skip(scroll).collect();
-    pen.lines(area, &shown);
+    pen.scrolled(area, &lines, dash.scroll);
 }
 
 fn text(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
@@ -73,7 +70,12 @@ fn text(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
     }
     add(
         "flows",
-        format!("{}, {} open, {} let go", Count(stats.flows), Count(stats.active_flows), Count(stats.evicted_flows)),
+        format!(
+            "{} in all, {} at hand, {} let go",
+            Count(stats.flows),
+            Count(stats.active_flows),
+            Count(stats.evicted_flows)
+        ),
     );
     add("memory", Bytes(stats.memory_bytes).to_string());
     if stats.shed_packets > 0 {

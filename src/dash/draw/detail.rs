@@ -28,9 +28,11 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let Some(pane) = dash.pane else { return };
     let rule = dash.theme.pick("─", "-").repeat(head.width.into());
     pen.text(head, Role::Muted, &rule);
+    // with a blank around each name and a rule between them, if there is room
+    let wide = Tab::ALL.iter().map(|tab| width(tab.text()) + 3).sum::<usize>() <= usize::from(head.width);
     let mut x = head.x;
     for tab in Tab::ALL {
-        let text = format!(" {} ", tab.text());
+        let text = if wide { format!(" {} ", tab.text()) } else { tab.text().to_owned() };
         let place = Rect { x, width: u16::try_from(width(&text)).unwrap_or(0), ..head }.intersection(head);
         pen.text(place, if *tab == pane.tab { Role::Strong } else { Role::Muted }, &text);
         if *tab == pane.tab {
@@ -44,10 +46,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         None => vec![vec![part(Role::Muted, if dash.flow.is_some() { "…" } else { "no flow is selected" })]],
         Some(detail) => text(dash, detail, pane.tab, body.width),
     };
-    let room = usize::from(body.height);
-    let scroll = pane.scroll.min(lines.len().saturating_sub(room));
-    let shown: Vec<Vec<Part>> = lines.into_iter().skip(scroll).collect();
-    pen.lines(body, &shown);
+    pen.scrolled(body, &lines, pane.scroll);
 }
 
 fn text(dash: &Dash, detail: &Detail, tab: Tab, columns: u16) -> Vec<Vec<Part>> {
@@ -103,7 +102,7 @@ fn ladder(dash: &Dash, detail: &Detail, columns: u16) -> Vec<Vec<Part>> {
     lines.extend(steps.iter().map(|step| match step {
         Step::Packet(rung) => rung_line(dash, detail, rung),
         Step::Gap { packets, bytes } => {
-            let text = format!("{:>23}… {}, {}", "", Counted(*packets, "packet"), super::bytes_of(*bytes));
+            let text = format!("{:>11}… {}, {}", "", Counted(*packets, "packet"), super::bytes_of(*bytes));
             vec![part(Role::Muted, text)]
         }
     }));

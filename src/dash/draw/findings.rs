@@ -12,8 +12,8 @@
 
 use ratatui::layout::Rect;
 
-use super::pen::{Part, Pen, labelled, split_left, split_top, wrapped};
-use super::{no_fault, place_of, said, shown};
+use super::pen::{Part, Pen, labelled, split_top, wrapped};
+use super::{halves, no_fault, place_of, said, shown, stacked};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::Role;
 use crate::event::{FindingRecord, Rfc3339};
@@ -30,10 +30,11 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         return;
     }
     let (list, text) = if area.width >= 120 {
-        split_left(area, area.width * 2 / 5, 2)
+        halves(pen, area, dash, 400)
     } else {
+        // no more than what is found takes, unless it was set
         let lines = u16::try_from(findings.len()).unwrap_or(u16::MAX).saturating_add(1);
-        split_top(area, lines.min(area.height / 3).max(2))
+        stacked(pen, area, dash, lines.min(area.height / 3))
     };
     let (head, body) = split_top(list, 1);
     let inner = |area: Rect| Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
@@ -63,24 +64,23 @@ fn about(pen: &mut Pen<'_>, area: Rect, dash: &Dash, finding: &FindingRecord) {
         dash.keys.of(crate::dash::command::Command::ScrollDown).next().map(ToString::to_string).unwrap_or_default();
     let more = if below > 0 { format!("  {} below: {key}", Counted(below as u64, "line")) } else { String::new() };
     pen.heading(head, &format!("{} {}{mode}{more}", finding.rule, finding.kind.text()));
-    let shown: Vec<Vec<Part>> = lines.into_iter().skip(scroll).take(room).collect();
-    pen.lines(body, &shown);
+    pen.scrolled(body, &lines, dash.scroll);
 }
 
 /// All that is to be said of a finding.
 fn text(dash: &Dash, finding: &FindingRecord, columns: u16) -> Vec<Vec<Part>> {
     let prose = |text: &str| safe(&dash.mask.prose(text)).to_string();
     let mut lines = wrapped(Role::Strong, &prose(&finding.title), columns);
-    let mut add = |label: &str, role: Role, text: &str| lines.extend(labelled(label, 11, role, text, columns));
+    let mut add = |label: &str, role: Role, text: &str| lines.extend(labelled(label, 13, role, text, columns));
     add("what to do", Role::Text, &prose(&finding.advice));
     let first = dash.snapshot.quality.first.unwrap_or(finding.first);
     let moment = |at: crate::time::Timestamp| format!("{:.3} s", at.since(first) as f64 / SECOND as f64);
-    for evidence in &finding.evidence {
+    for (n, evidence) in finding.evidence.iter().enumerate() {
         let frame = evidence.frame.map(|frame| format!("frame {}", Count(frame)));
         let time = evidence.time.map(moment);
         let at: Vec<String> = frame.into_iter().chain(time).collect();
         let at = if at.is_empty() { String::new() } else { format!(" [{}]", at.join(", ")) };
-        add("evidence", Role::Text, &format!("{}{at}", prose(&evidence.text)));
+        add(if n == 0 { "evidence" } else { "" }, Role::Text, &format!("{}{at}", prose(&evidence.text)));
     }
     if finding.evidence_omitted > 0 {
         add("", Role::Muted, &format!("and {} more", Count(finding.evidence_omitted)));
@@ -93,25 +93,14 @@ fn text(dash: &Dash, finding: &FindingRecord, columns: u16) -> Vec<Vec<Part>> {
     );
     add("sure", Role::Text, &sure);
     add("wrong if", Role::Text, &prose(&finding.disproved_if));
-    if let (Some(src), Some(dst)) = (finding.src_ip, finding.dest_ip) {
-        let host = finding.host.as_deref().map(|host| format!(" ({})", dash.mask.name(host))).unwrap_or_default();
-        let ends = (dash.mask.end(src, finding.src_port), dash.mask.end(dst, finding.dest_port));
-        let flows = finding.flow_ids.len() as u64 + finding.flow_ids_omitted;
-        let proto = finding.proto.as_deref().unwrap_or_default();
-        let text = format!(
-            "{proto} {} {} {}{host}; {} in all",
-            ends.0,
-            dash.theme.pick("→", ">"),
-            ends.1,
-            Counted(flows, "flow")
-        );
-        add("flow", Role::Text, &text);
+    if let Some(flow) = flow(dash, finding) {
+        add("flow", Role::Text, &flow);
     }
     if let Some(id) = &finding.community_id {
         add("community", Role::Muted, id);
     }
     let seen = format!(
-        "{} first {}, {} later",
+        "{}, first at {}, last {} later",
         Counted(finding.count, "time"),
         Rfc3339(finding.first),
         Span(finding.last.since(finding.first))
@@ -130,4 +119,14 @@ fn text(dash: &Dash, finding: &FindingRecord, columns: u16) -> Vec<Vec<Part>> {
     }
     add("source", Role::Muted, &prose(&finding.source));
     lines
+}
+
+/// Between whom the flow is that a finding leads with, and of how many.
+fn flow(dash: &Dash, finding: &FindingRecord) -> Option<String> {
+    let (src, dst) = finding.src_ip.zip(finding.dest_ip)?;
+    let host = finding.host.as_deref().map(|host| format!(" ({})", dash.mask.name(host))).unwrap_or_default();
+    let (from, to) = (dash.mask.end(src, finding.src_port), dash.mask.end(dst, finding.dest_port));
+    let flows = Counted(finding.flow_ids.len() as u64 + finding.flow_ids_omitted, "flow");
+    let proto = finding.proto.as_deref().unwrap_or_default();
+    Some(format!("{proto} {from} {} {to}{host}; {flows} in all", dash.theme.pick("→", ">")))
 }

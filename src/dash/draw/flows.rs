@@ -12,10 +12,11 @@
 
 use ratatui::layout::Rect;
 
-use super::pen::{Part, Pen, fit, part, split_left, split_top, width};
-use super::{detail, place_of, shown};
+use super::pen::{Part, Pen, fit, part, split_top, width};
+use super::{detail, halves, place_of, shown, stacked};
 use crate::dash::detail::state_in_words;
-use crate::dash::listing::{Column, Group, Grouping, Row, rate, retrans};
+use crate::dash::group::Group;
+use crate::dash::listing::{Column, Grouping, Row, rate, retrans};
 use crate::dash::state::{Dash, Hit, View};
 use crate::dash::theme::{Role, of_severity};
 use crate::engine::light::Light;
@@ -70,22 +71,21 @@ const fn fixed(column: Column) -> Option<usize> {
 
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
-    let (list, pane) = match dash.pane {
-        None => (area, None),
-        Some(_) if dash.whole || area.width < 80 => return detail::draw(pen, area, dash),
-        Some(_) if area.width >= 120 => {
-            let (list, pane) = split_left(area, area.width * 11 / 20, 2);
-            (list, Some(pane))
-        }
-        Some(_) => {
-            let (list, pane) = split_top(area, area.height * 2 / 5);
-            (list, Some(pane))
-        }
+    if dash.pane.is_none() {
+        return table(pen, area, dash);
+    }
+    if dash.whole || area.width < 80 {
+        return detail::draw(pen, area, dash);
+    }
+    let (list, pane) = if area.width >= 120 {
+        halves(pen, area, dash, 500)
+    } else {
+        // heading and titles, and no more lines than there are
+        let lines = u16::try_from(dash.listing.rows.len()).unwrap_or(u16::MAX).saturating_add(2);
+        stacked(pen, area, dash, lines.min(area.height * 2 / 5))
     };
     table(pen, list, dash);
-    if let Some(pane) = pane {
-        detail::draw(pen, pane, dash);
-    }
+    detail::draw(pen, pane, dash);
 }
 
 /// The table with its heading.
@@ -129,7 +129,7 @@ fn heading(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         false => format!("FLOWS  {}", place_of(at, dash.listing.rows.len())),
     };
     if !dash.filter_text.trim().is_empty() {
-        text.push_str(&format!("  filter: {}", dash.mask.prose(&dash.filter_text)));
+        text.push_str(&format!("  filter: {}", dash.mask.prose(dash.filter_text.trim())));
     }
     let by = wish.by.unwrap_or(Column::Weight).text();
     text.push_str(&format!("  by {by}{}", if wish.reversed { ", reversed" } else { "" }));
@@ -192,7 +192,7 @@ fn layout(dash: &Dash, lines: &[Row], cells: &[Vec<Part>], room: usize) -> Vec<L
 /// The least columns of the peer: so many that every address that is shown is shown whole.
 fn peer_least(dash: &Dash, lines: &[Row]) -> usize {
     let flows = lines.iter().filter_map(|row| match row {
-        Row::Flow(at) => dash.snapshot.flows.get(*at),
+        Row::Flow(at) => dash.snapshot.flows.get(*at as usize),
         Row::Group(_) => None,
     });
     let whole = |flow: &Light| {
@@ -233,10 +233,10 @@ const fn is_right(column: Column) -> bool {
 fn line(pen: &mut Pen<'_>, area: Rect, dash: &Dash, row: Row, cells: &[Part], columns: &[Laid]) {
     let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
     let at = match row {
-        Row::Group(at) => return group_line(pen, inner, dash, dash.listing.groups.get(at)),
+        Row::Group(at) => return group_line(pen, inner, dash, dash.listing.groups.get(at as usize)),
         Row::Flow(at) => at,
     };
-    let Some(flow) = dash.snapshot.flows.get(at) else { return };
+    let Some(flow) = dash.snapshot.flows.get(at as usize) else { return };
     let marked = if dash.wish.marks.contains(&flow.id) { "*" } else { " " };
     pen.text(inner, Role::Accent, marked);
     let mut x = inner.x + 2;
@@ -259,7 +259,7 @@ fn group_line(pen: &mut Pen<'_>, area: Rect, dash: &Dash, group: Option<&Group>)
     let found =
         group.worst.map(|worst| format!("  {} {}", dash.theme.sign(worst, true), worst.text())).unwrap_or_default();
     let counts = format!("  {}, {}", Counted(group.flows, "flow"), super::bytes_of(group.payload));
-    let key = dash.mask.prose(&group.key).into_owned();
+    let key = dash.mask.prose(&group.key.to_string()).into_owned();
     pen.line(
         area,
         &[part(Role::Accent, sign), part(role, format!(" {key}")), part(Role::Muted, counts), part(role, found)],
@@ -283,8 +283,8 @@ fn peer(dash: &Dash, flow: &Light) -> String {
 /// What stands in each column of the set.
 fn cells(dash: &Dash, row: Row) -> Vec<Part> {
     let Row::Flow(at) = row else { return Vec::new() };
-    let Some(flow) = dash.snapshot.flows.get(at) else { return Vec::new() };
-    set(dash.columns).iter().map(|(column, _)| cell(dash, flow, at, *column)).collect()
+    let Some(flow) = dash.snapshot.flows.get(at as usize) else { return Vec::new() };
+    set(dash.columns).iter().map(|(column, _)| cell(dash, flow, at as usize, *column)).collect()
 }
 
 fn cell(dash: &Dash, flow: &Light, at: usize, column: Column) -> Part {

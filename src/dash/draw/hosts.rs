@@ -41,10 +41,10 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let (titles, body) = split_top(body, 1);
     pen.heading(head, &format!("HOSTS  {}", place_of(dash.cursor(), hosts.len())));
     let address = hosts.iter().map(|host| width(&dash.mask.ip(host.ip))).max().unwrap_or(0).max(8);
-    let with_mac = usize::from(area.width) >= address + 70;
+    let with_mac = usize::from(area.width) >= address + 72;
     let mac = |text: String| if with_mac { format!("{text:<19}") } else { String::new() };
     let title = format!(
-        "{:<address$}  {:<9} {}{:>9}{:>9}{:>10}{:>10}{:>12}",
+        "{:<address$}  {:<9} {}{:>9}{:>9}{:>10}{:>10}{:>14}",
         "HOST",
         "ROLE",
         mac("MAC".to_owned()),
@@ -52,16 +52,16 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         "VENDOR",
         "OUT",
         "IN",
-        "LAST"
+        "LAST SEEN"
     );
     pen.text(titles, Role::Muted, &title);
     for (n, place) in shown(body, dash.cursor(), hosts.len()) {
         let Some(host) = hosts.get(n) else { continue };
         let [out, into] = host.payload;
         let flows = host.flows.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
-        let last = Span(dash.snapshot.now.since(host.last)).to_string();
+        let last = format!("{} ago", Span(dash.snapshot.now.since(host.last)));
         let numbers = format!(
-            "{:>9}{:>9}{:>10}{:>10}{last:>12}",
+            "{:>9}{:>9}{:>10}{:>10}{last:>14}",
             Count(flows),
             Count(host.vendor),
             Bytes(out).to_string(),

@@ -26,26 +26,25 @@ use ratatui::layout::Rect;
 
 use super::command::Command;
 use super::snapshot::Phase;
-use super::state::{Dash, Hit, Hits, Mode, View};
+use super::state::{Dash, Drawn, Hit, Mode, Split, View};
 use super::theme::{Role, of_severity};
 use crate::event::{FindingRecord, Rfc3339, Severity};
 use crate::present::human::left_ellipsis;
-use crate::present::is_vendor;
 use crate::text::safe::safe;
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span};
 use crate::time::Timestamp;
-use pen::{Part, Pen, fit, part, rows, split_top, width, wrapped};
+use pen::{Part, Pen, fit, part, rows, split_left, split_top, width, wrapped};
 
 /// The least columns and lines that a screen needs.
 const LEAST: (u16, u16) = (60, 16);
 
-/// Draws the screen; gives what can be clicked.
-pub fn draw(dash: &Dash, buffer: &mut Buffer) -> Hits {
+/// Draws the screen.
+pub fn draw(dash: &Dash, buffer: &mut Buffer) -> Drawn {
     let area = buffer.area;
-    let mut pen = Pen { buffer, theme: dash.theme, hits: Hits::new() };
+    let mut pen = Pen { buffer, theme: dash.theme, drawn: Drawn::default() };
     if area.width < LEAST.0 || area.height < LEAST.1 {
         too_small(&mut pen, area);
-        return pen.hits;
+        return pen.drawn;
     }
     let (title_line, rest) = split_top(area, 1);
     let (tab_line, mut rest) = split_top(rest, 1);
@@ -56,12 +55,12 @@ pub fn draw(dash: &Dash, buffer: &mut Buffer) -> Hits {
         headline(&mut pen, line, dash);
         rest = below;
     }
-    let foot = 1 + u16::from(has_status(dash)) + u16::from(dash.replay && dash.snapshot.transport.is_some());
+    let foot = 1 + status_lines(dash) + u16::from(dash.replay && dash.snapshot.transport.is_some());
     let (body, foot) = split_top(rest, rest.height.saturating_sub(foot));
     view(&mut pen, body, dash);
     feet(&mut pen, foot, dash);
     overlay::overlay(&mut pen, body, dash);
-    pen.hits
+    pen.drawn
 }
 
 fn too_small(pen: &mut Pen<'_>, area: Rect) {
@@ -87,6 +86,7 @@ fn title(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         right.push(part(Role::Muted, format!("  {}", clock(snapshot.now))));
         right.push(part(Role::Text, format!("  {}", BitRate(rate))));
         right.push(part(Role::Muted, format!("  {}", Counted(snapshot.quality.frames, "frame"))));
+        right.push(worth(dash));
     }
     let wanted = width(&snapshot.source).min(40) + 14;
     while right.len() > 1 && columns(&right) + wanted > usize::from(area.width) {
@@ -98,6 +98,19 @@ fn title(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     pen.line(area, &left);
     let at = area.right().saturating_sub(u16::try_from(columns(&right)).unwrap_or(0) + 1);
     pen.line(Rect { x: at, width: area.right() - at, ..area }, &right);
+}
+
+/// What the capture is worth, in a word.
+fn worth(dash: &Dash) -> Part {
+    let quality = &dash.snapshot.quality;
+    let dropped = [quality.kernel_drops, quality.interface_drops, Some(quality.queue_drops)];
+    let dropped: u64 = dropped.into_iter().flatten().fold(0, u64::saturating_add);
+    let warning = |text: String| part(Role::Warning, format!("  {} {text}", dash.theme.sign(Severity::Warning, true)));
+    match dropped {
+        _ if dash.snapshot.poor => warning("poor capture".to_owned()),
+        0 => part(Role::Muted, format!("  {} sound capture", dash.theme.pick("✓", "+"))),
+        lost => warning(format!("{} lost", Count(lost))),
+    }
 }
 
 /// The mean payload rate since the snapshot before where it plays, else over the whole capture.
@@ -129,7 +142,10 @@ fn standing(dash: &Dash) -> (Role, String) {
         Phase::Playing => (Role::Ok, "▶ playing".to_owned()),
         Phase::Halted => (Role::Warning, "⏸ halted".to_owned()),
         Phase::Live(silent @ 5..) => (Role::Warning, format!("⏺ LIVE, no packet for {silent} s")),
-        Phase::Live(_) => (Role::Ok, "⏺ LIVE".to_owned()),
+        Phase::Live(_) => {
+            let since = dash.snapshot.quality.first.map(|first| format!(" {}", Span(dash.snapshot.now.since(first))));
+            (Role::Ok, format!("⏺ LIVE{}", since.unwrap_or_default()))
+        }
         Phase::Ended => (Role::Muted, "read to its end".to_owned()),
         Phase::Failed(_) => (Role::Error, "failed".to_owned()),
     }
@@ -202,7 +218,7 @@ fn no_fault(dash: &Dash) -> (Role, String) {
             let sign = dash.theme.sign(Severity::Warning, true);
             (Role::Warning, format!("{sign} This capture is too poor to judge by: see 7 Capture."))
         }
-        _ if !snapshot.flows.iter().any(|flow| is_vendor(flow.class)) => {
+        _ if !snapshot.vendor => {
             (Role::Muted, "· Nothing to judge so far: no traffic of the video system was seen.".to_owned())
         }
         Phase::Ended => (Role::Ok, format!("{ok} No fault was found in what this capture shows.")),
@@ -267,20 +283,21 @@ fn instead(dash: &Dash) -> Option<Vec<(Role, String)>> {
     Some(vec![(Role::Text, text)])
 }
 
-fn has_status(dash: &Dash) -> bool {
-    dash.message.is_some() || matches!(dash.mode, Mode::Filter(_) | Mode::Leave) || !dash.pressed_text().is_empty()
+/// How many lines there are to say what was said last, or to type in.
+fn status_lines(dash: &Dash) -> u16 {
+    match dash.mode {
+        Mode::Filter(_) => 2,
+        Mode::Leave => 1,
+        _ => u16::from(dash.message.is_some() || !dash.pressed_text().is_empty()),
+    }
 }
 
 fn feet(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
-    let (hints_line, mut above) = (
-        Rect { y: area.bottom().saturating_sub(1), height: 1, ..area },
-        Rect { height: area.height.saturating_sub(1), ..area },
-    );
+    let (above, hints_line) = split_top(area, area.height.saturating_sub(1));
+    let (above, status) = split_top(above, above.height.saturating_sub(status_lines(dash)));
     hints(pen, hints_line, dash);
-    if has_status(dash) && above.height > 0 {
-        let line = Rect { y: above.bottom() - 1, height: 1, ..above };
-        above.height -= 1;
-        overlay::status(pen, line, dash);
+    if status.height > 0 {
+        overlay::status(pen, status, dash);
     }
     if above.height > 0 {
         timeline(pen, Rect { height: 1, ..above }, dash);
@@ -301,7 +318,7 @@ fn timeline(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let bar = Rect { x: area.x + 1, width: room, ..area };
     let place = |since: u64| (u128::from(since) * u128::from(room.saturating_sub(1)) / u128::from(whole.max(1))) as u16;
     pen.text(bar, Role::Muted, &dash.theme.pick("─", "-").repeat(room.into()));
-    pen.text(Rect { width: place(at), ..bar }, Role::Accent, &dash.theme.pick("━", "=").repeat(room.into()));
+    pen.text(bar, Role::Accent, &dash.theme.pick("━", "=").repeat(place(at).into()));
     for (moment, severity) in &transport.marks {
         let x = bar.x + place(moment.since(transport.start).min(whole));
         pen.text(Rect { x, width: 1, ..bar }, of_severity(*severity, true), dash.theme.sign(*severity, true));
@@ -349,6 +366,7 @@ fn hint_word(dash: &Dash, command: Command) -> &'static str {
             }
         }
         (Command::Back, _) if dash.pane.is_some() && dash.shows_flows() => "close",
+        (Command::Next, _) if dash.seeks_faults() => "next fault",
         _ => command.hint(),
     }
 }
@@ -371,8 +389,9 @@ fn wanted(dash: &Dash) -> Vec<Command> {
     };
     wanted.splice(3..3, play);
     if dash.snapshot.findings.is_empty() {
-        let none = [C::Explain, C::NextPane, C::Next];
+        let none = [C::Explain, C::NextPane];
         wanted.retain(|c| !none.contains(c) || (*c == C::NextPane && dash.pane.is_some()));
+        wanted.retain(|c| *c != C::Next || !dash.seeks_faults());
         if dash.view == View::Findings {
             wanted.retain(|c| !matches!(c, C::Open | C::Carve));
             wanted.insert(0, C::Flows);
@@ -383,6 +402,33 @@ fn wanted(dash: &Dash) -> Vec<Command> {
         wanted.retain(|c| *c != C::Back);
     }
     wanted
+}
+
+/// A list and its detail side by side; what stands between them can be moved. `usual`: the list's share in
+/// thousandths.
+fn halves(pen: &mut Pen<'_>, area: Rect, dash: &Dash, usual: u16) -> (Rect, Rect) {
+    let (list, detail) = split_left(area, share(area.width, dash.share().unwrap_or(usual)), 1);
+    let rule = Rect { x: list.right(), width: 1, ..area };
+    for row in rows(rule) {
+        pen.text(row, Role::Muted, dash.theme.pick("│", "|"));
+    }
+    pen.hit(detail, Hit::Detail);
+    pen.hit(rule, Hit::Split(Split { area, beside: true }));
+    (list, detail)
+}
+
+/// A list with its detail beneath it, whose first line can be moved. `usual`: the list's lines.
+fn stacked(pen: &mut Pen<'_>, area: Rect, dash: &Dash, usual: u16) -> (Rect, Rect) {
+    let lines = dash.share().map_or(usual, |thousandths| share(area.height, thousandths));
+    let (list, detail) = split_top(area, lines.max(2));
+    pen.hit(detail, Hit::Detail);
+    pen.hit(split_top(detail, 1).0, Hit::Split(Split { area, beside: false }));
+    (list, detail)
+}
+
+/// So many thousandths of something.
+fn share(all: u16, thousandths: u16) -> u16 {
+    u16::try_from((u32::from(all) * u32::from(thousandths)).div_ceil(1000)).unwrap_or(all)
 }
 
 /// Payload up and down in short.

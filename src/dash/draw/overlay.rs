@@ -5,23 +5,25 @@
 //!  │ Enter       Open what is selected             │
 //!  │ /           Filter the flows                  │
 //!  └ any other key closes ─────────────────────────┘
-//!  /relay rate>1M█                  region: retrans>
+//!  /relay rat>1M█
+//!         ^^^ there is no key "rat"; did you mean rate?
 //! ```
 
 use ratatui::layout::Rect;
 
-use super::pen::{Part, Pen, part, rows, split_top, width};
+use super::pen::{Part, Pen, part, rows, split_top, width, wrapped};
 use crate::dash::command::{Command, Scope};
 use crate::dash::complete;
 use crate::dash::prompt::Prompt;
 use crate::dash::state::{Dash, Hit, Mode};
 use crate::dash::theme::Role;
+use crate::filter::Filter;
 
 /// Draws what lies over the view.
 pub fn overlay(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     match &dash.mode {
         Mode::Help(scroll) => {
-            let lines = help(dash);
+            let lines = help(dash, area.width.saturating_sub(4).min(76));
             framed(pen, area, "KEYS", &lines, *scroll, "j k scroll, any other key closes");
         }
         Mode::Text { title, lines, scroll } => {
@@ -39,13 +41,13 @@ pub fn overlay(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
 }
 
 /// The keys that are of use now, with what they do.
-fn help(dash: &Dash) -> Vec<Vec<Part>> {
+fn help(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
     let mut lines = Vec::new();
     let scopes = [
         (Scope::Flows, "IN THE LIST OF FLOWS"),
+        (Scope::Anywhere, "EVERYWHERE"),
         (Scope::Replay, "WHILE IT PLAYS"),
         (Scope::Live, "LIVE"),
-        (Scope::Anywhere, "EVERYWHERE"),
     ];
     for (scope, title) in scopes {
         let of_use = Command::ALL.iter().copied().filter(|c| c.scope() == scope && dash.holds(*c));
@@ -70,7 +72,15 @@ fn help(dash: &Dash) -> Vec<Vec<Part>> {
         pick("–", "-")
     );
     lines.push(vec![part(Role::Text, signs)]);
-    lines.push(vec![part(Role::Text, "Shift and the mouse select text as the terminal does.")]);
+    lines.push(Vec::new());
+    lines.push(vec![part(Role::Strong, "MOUSE")]);
+    for text in [
+        "A click selects; a second one opens. Titles of columns sort; tabs, keys and the timeline do what they say.",
+        "The wheel moves in what it is over; the rule between a list and its detail can be dragged.",
+        "Shift and the mouse select text as the terminal does.",
+    ] {
+        lines.extend(wrapped(Role::Text, text, columns));
+    }
     lines
 }
 
@@ -83,13 +93,10 @@ fn framed(pen: &mut Pen<'_>, area: Rect, title: &str, lines: &[Vec<Part>], scrol
     let place =
         Rect { x: area.x + (area.width - columns) / 2, y: area.y + (area.height - height) / 2, width: columns, height };
     pen.blank(place);
-    let room = usize::from(height.saturating_sub(2));
-    let scroll = scroll.min(lines.len().saturating_sub(room));
     let inner =
         Rect { x: place.x + 2, y: place.y + 1, width: columns.saturating_sub(4), height: height.saturating_sub(2) };
     edges(pen, place, title, foot);
-    let shown: Vec<Vec<Part>> = lines.iter().skip(scroll).take(room).cloned().collect();
-    pen.lines(inner, &shown);
+    pen.scrolled(inner, lines, scroll);
 }
 
 fn edges(pen: &mut Pen<'_>, place: Rect, title: &str, foot: &str) {
@@ -148,9 +155,14 @@ fn palette(pen: &mut Pen<'_>, area: Rect, dash: &Dash, prompt: &Prompt, at: usiz
     }
 }
 
+/// How many characters of a line that is typed there is room for before the cursor.
+fn typed_room(area: Rect, sign: &str) -> usize {
+    usize::from(area.width).saturating_sub(width(sign) + 2)
+}
+
 /// A line that is typed, with its cursor; gives the column behind it.
 fn typed(pen: &mut Pen<'_>, area: Rect, sign: &str, prompt: &Prompt) -> u16 {
-    let room = usize::from(area.width).saturating_sub(width(sign) + 2);
+    let room = typed_room(area, sign);
     let before: Vec<char> = prompt.before().chars().collect();
     let kept: String = before.iter().skip(before.len().saturating_sub(room)).collect();
     let x = pen.line(area, &[part(Role::Accent, sign), part(Role::Text, kept)]);
@@ -163,32 +175,52 @@ fn typed(pen: &mut Pen<'_>, area: Rect, sign: &str, prompt: &Prompt) -> u16 {
     pen.text(rest, Role::Text, &after)
 }
 
-/// The line above the last: what is typed, else what was said.
+/// The lines above the last: what is typed, with what is wrong about it or what may follow beneath; else what was said.
 pub fn status(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-    let behind = match &dash.mode {
+    match &dash.mode {
         Mode::Filter(prompt) => {
-            let x = typed(pen, inner, "/", prompt);
-            if dash.message.is_none() {
-                let words = complete::candidates(prompt.word());
-                let text = format!("  {}", words.join(" "));
-                let hint =
-                    if words.is_empty() { "  Enter keeps, Esc leaves, Tab completes, Up recalls" } else { &text };
-                pen.text(Rect { x, width: inner.right().saturating_sub(x), ..inner }, Role::Muted, hint);
-            }
-            x + 2
+            let (line, beneath) = split_top(inner, 1);
+            typed(pen, line, "/", prompt);
+            return under_filter(pen, beneath, dash, prompt);
         }
         Mode::Leave => {
             pen.text(inner, Role::Warning, "Packets are being taken. Leave? q or Enter leaves, any other key stays.");
             return;
         }
-        _ => {
-            let pressed = dash.pressed_text();
-            pen.text(inner, Role::Muted, &pressed) + u16::from(!pressed.is_empty())
-        }
-    };
+        _ => {}
+    }
+    let pressed = dash.pressed_text();
+    let behind = pen.text(inner, Role::Muted, &pressed) + u16::from(!pressed.is_empty());
     if let Some((role, text)) = &dash.message {
         let rest = Rect { x: behind, width: inner.right().saturating_sub(behind), ..inner };
         pen.text(rest, *role, &crate::text::safe::safe(&dash.mask.prose(text)).to_string());
     }
+}
+
+/// What is wrong about a filter that is typed, beneath the place; else what may follow.
+fn under_filter(pen: &mut Pen<'_>, area: Rect, dash: &Dash, prompt: &Prompt) {
+    let text = prompt.text();
+    let (Err(error), Some((role, said))) = (Filter::parse(&text), &dash.message) else {
+        let words = complete::candidates(prompt.word());
+        let keys = "Enter keeps, Esc leaves, Tab completes, Up recalls".to_owned();
+        let hint = if words.is_empty() { keys } else { words.join(" ") };
+        pen.text(area, Role::Muted, &format!(" {hint}"));
+        return;
+    };
+    // a long line is scrolled
+    let scrolled = prompt.before().chars().count().saturating_sub(typed_room(area, "/"));
+    let before = text.get(..error.span.start).unwrap_or_default().chars().skip(scrolled);
+    let at = 1 + width(&before.collect::<String>());
+    let wrong = text.get(error.span.start..error.span.end).map_or(1, width).max(1);
+    let said = crate::text::safe::safe(&dash.mask.prose(said)).to_string();
+    let carets = "^".repeat(wrong);
+    // to the left of the place where there is no room to the right of it
+    let room = usize::from(area.width).saturating_sub(at + wrong + 1);
+    let line = if width(&said) <= room || at < width(&said) + 2 {
+        format!("{:at$}{carets} {said}", "")
+    } else {
+        format!("{said:>before$} {carets}", before = at - 1)
+    };
+    pen.text(area, *role, &line);
 }

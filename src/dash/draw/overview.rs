@@ -23,7 +23,8 @@ use crate::dash::history::METHODS;
 use crate::dash::snapshot::Phase;
 use crate::dash::state::{Dash, Hit, View};
 use crate::dash::theme::Role;
-use crate::event::{AllowState, Class, FindingRecord, Severity};
+use crate::dash::ways::Way;
+use crate::event::{AllowState, FindingRecord, Severity, UplinkBy};
 use crate::present::human::clock;
 use crate::text::safe::safe;
 use crate::text::units::{BitRate, Count, Percent, Span};
@@ -59,7 +60,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
 /// How many lines the ways to view and the site may take together.
 const fn methods_height(room: u16) -> u16 {
     let half = room / 2;
-    if half > 9 { 9 } else { half }
+    if half > 13 { 13 } else { half }
 }
 
 /// The findings, with the selected one's advice; gives how many lines they took.
@@ -130,52 +131,13 @@ fn whole(dash: &Dash, finding: &FindingRecord, columns: u16) -> Vec<Vec<Part>> {
     lines
 }
 
-/// What flows of one way come to.
-#[derive(Default)]
-struct Way {
-    flows: u64,
-    first: Timestamp,
-    last: Timestamp,
-    rtt: Option<f64>,
-    sent_again: u64,
-    frames: u64,
-    held: u64,
-    payload: u64,
-}
-
-impl Way {
-    /// Its mean payload rate from its first packet to its last, in bits per second.
-    fn mean(&self) -> f64 {
-        let seconds = crate::time::seconds(self.last.since(self.first));
-        if seconds > 0.0 { self.payload as f64 * 8.0 / seconds } else { 0.0 }
-    }
-}
-
-fn way(dash: &Dash, class: Class) -> Way {
-    let mut way = Way::default();
-    for flow in dash.snapshot.flows.iter().filter(|flow| flow.class == class) {
-        way.first = if way.flows == 0 { flow.first } else { way.first.min(flow.first) };
-        way.last = way.last.max(flow.last);
-        way.flows += 1;
-        way.rtt = match (way.rtt, flow.rtt) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        way.sent_again = way.sent_again.saturating_add(flow.retransmissions.unwrap_or(0));
-        way.frames = flow.pkts.iter().fold(way.frames, |sum, n| sum.saturating_add(*n));
-        way.payload = flow.payload.iter().fold(way.payload, |sum, n| sum.saturating_add(*n));
-        way.held += u64::from(dash.snapshot.is_held(flow.id));
-    }
-    way
-}
-
 /// The ways to view; gives how many lines they took.
 fn methods(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
     let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
     let titles = format!("{:<10}{:>6}  {:>9}  {:<20}  {}", "METHOD", "FLOWS", "RATE", "LAST 60 S", "HEALTH");
     pen.text(inner, Role::Muted, &titles);
-    for (n, (place, class)) in rows(inner).skip(1).zip(METHODS).enumerate() {
-        let way = way(dash, class);
+    let ways = METHODS.into_iter().zip(&dash.snapshot.ways);
+    for (n, (place, (class, way))) in rows(inner).skip(1).zip(ways).enumerate() {
         let name = part(
             if way.flows > 0 { Role::Accent } else { Role::Muted },
             format!("{:<10}", format!("{} {}", dash.theme.class(class), class.name())),
@@ -191,7 +153,7 @@ fn methods(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
         let last = if dash.snapshot.phase == Phase::Ended { way.mean() } else { now };
         let rate = part(Role::Text, format!("{:>6}  {:>9}  ", Count(way.flows), BitRate(last).to_string()));
         let bars = part(Role::Accent, dash.theme.bars(&threes));
-        pen.line(place, &[name, rate, bars, part(Role::Text, "  "), health(dash, &way)]);
+        pen.line(place, &[name, rate, bars, part(Role::Text, "  "), health(dash, way)]);
     }
     (METHODS.len() as u16 + 1).min(area.height)
 }
@@ -253,19 +215,34 @@ fn site(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
     let columns = body.width;
     let assumed = if site.product_assumed { " (assumed)" } else { "" };
     lines.extend(labelled("product", 12, Role::Text, &format!("{}{assumed}", site.product), columns));
-    for recorder in recorders(dash).iter().take(3) {
+    let recorders = recorders(dash);
+    if recorders.is_empty() {
+        lines.extend(labelled("recorder", 12, Role::Muted, "none seen", columns));
+    }
+    for recorder in recorders.iter().take(3) {
         lines.extend(labelled("recorder", 12, Role::Text, recorder, columns));
     }
     lines.extend(labelled("allow-list", 12, Role::Text, &allow_list(dash), columns));
     let line = &site.bandwidth;
     if let Some(used) = line.used_bit_rate {
-        let uplink = line.uplink_bit_rate.map(|rate| format!(" of {}", BitRate(rate))).unwrap_or_default();
+        // what was seen is no uplink's rate
+        let uplink = line.uplink_bit_rate.filter(|_| line.uplink_by != Some(UplinkBy::Seen));
+        let uplink = uplink.map(|rate| format!(" of {}", BitRate(rate))).unwrap_or_default();
         lines.extend(labelled("sent out", 12, Role::Text, &format!("{}{uplink} at most", BitRate(used)), columns));
     }
     if let Some(session) = dash.snapshot.sessions.last() {
         let when: String = clock(session.start).chars().skip(11).collect();
         let story = format!("{when} {}", safe(&dash.mask.prose(&session.story)));
         lines.extend(labelled("last view", 12, Role::Text, &story, columns));
+    }
+    // what there is no room for is seen to be missing
+    let room = usize::from(body.height);
+    if let Some((_, last)) = lines
+        .get_mut(room.saturating_sub(1)..)
+        .filter(|rest| rest.len() > 1)
+        .and_then(|rest| rest.first_mut()?.last_mut())
+    {
+        last.push_str(" …");
     }
     1 + pen.lines(body, &lines)
 }

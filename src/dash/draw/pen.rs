@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::dash::state::{Hit, Hits};
+use crate::dash::state::{Drawn, Hit};
 use crate::dash::theme::{Role, Theme};
 
 /// Puts text into a buffer, and notes what can be clicked.
@@ -14,8 +14,8 @@ pub struct Pen<'b> {
     pub buffer: &'b mut Buffer,
     /// How it looks.
     pub theme: Theme,
-    /// What can be clicked.
-    pub hits: Hits,
+    /// What is told of it.
+    pub drawn: Drawn,
 }
 
 /// A text and what it is.
@@ -32,18 +32,23 @@ pub fn width(text: &str) -> usize {
 }
 
 impl Pen<'_> {
-    /// Writes parts into the first line of an area, cut at its edge. Gives the column behind them.
+    /// Writes parts into the first line of an area; what is cut at its edge ends with a sign of that. Gives the column
+    /// behind them.
     pub fn line(&mut self, area: Rect, parts: &[Part]) -> u16 {
         let (mut x, end) = (area.x, area.right());
         if area.height == 0 {
             return x;
         }
-        for (role, text) in parts {
+        for (n, (role, text)) in parts.iter().enumerate() {
             // nothing of what stood there before shows through
             let style = Style::reset().patch(self.theme.style(*role));
-            for c in text.chars() {
+            for (at, c) in text.char_indices() {
                 let columns = c.width().unwrap_or(0) as u16;
                 if x.saturating_add(columns) > end {
+                    let more = parts.get(n + 1..).unwrap_or_default().iter().map(|(_, text)| text.as_str());
+                    if text.get(at..).into_iter().chain(more).any(|rest| !rest.trim().is_empty()) {
+                        self.cut(area);
+                    }
                     return x;
                 }
                 if let Some(cell) = self.buffer.cell_mut((x, area.y)).filter(|_| columns > 0) {
@@ -54,6 +59,21 @@ impl Pen<'_> {
             }
         }
         x
+    }
+
+    /// Shows that a line goes on beyond the edge.
+    fn cut(&mut self, area: Rect) {
+        let sign = if self.theme.ascii { '.' } else { '…' };
+        if let Some(cell) = area.right().checked_sub(1).and_then(|x| self.buffer.cell_mut((x, area.y))) {
+            cell.set_char(sign);
+        }
+    }
+
+    /// Writes as many lines of a text as there is room for, scrolled as far as there is more of it.
+    pub fn scrolled(&mut self, area: Rect, lines: &[Vec<Part>], scroll: usize) {
+        let most = lines.len().saturating_sub(area.height.into());
+        self.drawn.scroll_most = most;
+        self.lines(area, lines.get(scroll.min(most)..).unwrap_or_default());
     }
 
     /// Writes one text.
@@ -86,7 +106,7 @@ impl Pen<'_> {
 
     /// An area that can be clicked.
     pub fn hit(&mut self, area: Rect, hit: Hit) {
-        self.hits.push((area, hit));
+        self.drawn.hits.push((area, hit));
     }
 
     /// Blanks an area.
@@ -95,7 +115,7 @@ impl Pen<'_> {
             self.text(row, Role::Text, &" ".repeat(row.width.into()));
             self.buffer.set_style(row, Style::reset());
         }
-        self.hits.retain(|(place, _)| place.intersection(area).is_empty());
+        self.drawn.hits.retain(|(place, _)| place.intersection(area).is_empty());
     }
 }
 

@@ -62,8 +62,8 @@ fn line(dash: &Dash, session: &SessionRecord) -> Vec<Part> {
         None => StepOutcome::Unclear,
     };
     let (sign, role) = dash.theme.outcome(outcome);
-    let end = |ip: Option<std::net::IpAddr>| ip.map_or("?".to_owned(), |ip| dash.mask.ip(ip));
-    let who = format!("{} to {}", end(session.recorder), end(session.client));
+    let end = |ip: Option<std::net::IpAddr>, unseen: &str| ip.map_or(unseen.to_owned(), |ip| dash.mask.ip(ip));
+    let who = format!("{} to {}", end(session.recorder, "a recorder"), end(session.client, "a viewer elsewhere"));
     let when = format!(" {}  {:>8}  {who}  ", time(session.start), Span(session.end.since(session.start)).to_string());
     let mut parts = vec![part(role, sign), part(Role::Text, when)];
     for step in &session.steps {
@@ -110,8 +110,6 @@ fn story(pen: &mut Pen<'_>, area: Rect, dash: &Dash, session: &SessionRecord) {
             body.width,
         ));
     }
-    let room = usize::from(body.height);
-    let scroll = dash.scroll.min(lines.len().saturating_sub(room));
-    let shown: Vec<_> = lines.into_iter().skip(scroll).collect();
-    pen.lines(body, &shown);
+    pen.hit(body, Hit::Detail);
+    pen.scrolled(body, &lines, dash.scroll);
 }
