@@ -78,8 +78,9 @@ pub(super) fn live(args: &LiveArgs) -> Result<Exit> {
 
 /// Who is told of what happens: lines on stdout, or a screen.
 trait Front: Sink<Error = io::Error> {
-    /// All that came is told, or a tenth of a second has passed. False: whoever watches has had enough.
-    fn turn(&mut self, monitor: &mut Monitor<'_>) -> io::Result<bool>;
+    /// All that came is told, or a tenth of a second has passed; `pressed`: there is more to do than is being
+    /// done. False: whoever watches has had enough.
+    fn turn(&mut self, monitor: &mut Monitor<'_>, pressed: bool) -> io::Result<bool>;
     /// What is to be said in the capture's files, since the last call.
     fn take_notes(&mut self) -> Vec<Note>;
     /// A line beside what is found.
@@ -224,7 +225,7 @@ impl<F: Front> Live<'_, '_, F> {
             }
             self.count();
             self.mind_signals();
-            if !self.front.turn(&mut self.monitor)? {
+            if !self.front.turn(&mut self.monitor, self.load.is_pressed())? {
                 self.stop();
             }
             let over = self.args.duration.is_some_and(|time| begun.elapsed() >= Duration::from_nanos(time.0));
@@ -344,7 +345,7 @@ impl<F: Front> Live<'_, '_, F> {
             self.monitor.lose(Losses { warnings: vec![line], ..losses(total(&self.counted)) });
         }
         self.monitor.finish(&mut self.front)?;
-        self.front.turn(&mut self.monitor)?;
+        self.front.turn(&mut self.monitor, false)?;
         if self.args.judge.fail_on.is_some_and(|least| self.monitor.worst().is_some_and(|worst| worst >= least)) {
             self.exit.note(Exit::Finding);
         }
@@ -409,6 +410,11 @@ impl Load {
         let goes_on = |(stage, begins, over): &&(Shed, f64, f64)| fill > if self.0 >= *stage { *over } else { *begins };
         self.0 = Load::STAGES.iter().rev().find(goes_on).map_or(Shed::Nothing, |(stage, ..)| *stage);
         self.0
+    }
+
+    /// Whether there is more to do than is being done.
+    fn is_pressed(&self) -> bool {
+        self.0 != Shed::Nothing
     }
 }
 

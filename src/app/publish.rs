@@ -20,6 +20,8 @@ pub(super) const REFRESH: Duration = Duration::from_millis(250);
 const SPARE: u32 = 4;
 /// The same where somebody waits for the end of it.
 pub(super) const SPARE_WAITED: u32 = 16;
+/// The same where frames wait, and some are passed over for want of time.
+const SPARE_PRESSED: u32 = 64;
 
 /// Publishes snapshots.
 pub(super) struct Publisher {
@@ -54,6 +56,11 @@ impl Publisher {
     /// Whether it is time for another where somebody waits for the end.
     pub(super) fn is_due_waited(&self) -> bool {
         self.is_due_after(SPARE_WAITED)
+    }
+
+    /// Whether it is time for another where there is more to do than is being done.
+    pub(super) fn is_due_pressed(&self) -> bool {
+        self.is_due_after(SPARE_PRESSED)
     }
 
     fn is_due_after(&self, spare: u32) -> bool {

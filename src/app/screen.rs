@@ -259,7 +259,9 @@ pub(super) fn run(
                 Happening::Suspend => screen = suspend(screen, mouse)?,
                 Happening::Resumed => {
                     drop(screen);
-                    screen = Screen::take(mouse)?;
+                    // the end of a terminal also has whom it belongs to go on
+                    let Ok(taken) = Screen::take(mouse) else { return Ok(true) };
+                    screen = taken;
                 }
                 Happening::Action(action) => match dash.update(action) {
                     None => {}

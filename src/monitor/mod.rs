@@ -21,6 +21,7 @@
 mod clock;
 mod findings;
 mod kept;
+mod open;
 mod sessions;
 pub mod settings;
 
@@ -46,6 +47,7 @@ use crate::time::{SECOND, Timestamp, seconds};
 use clock::{Clock, Step};
 use findings::{Findings, Round};
 use kept::System;
+use open::Open;
 use sessions::Sessions;
 pub use settings::Settings;
 
@@ -575,30 +577,6 @@ impl Judged<'_> {
             filter.matches(&record, &known).then_some(record.flow_id)
         };
         Some(analysis.in_order().into_iter().filter_map(record).collect())
-    }
-}
-
-/// Which flows are open; looked up once somebody asks.
-struct Open<'l> {
-    analysis: &'l Analysis,
-    naming: &'l Naming<'l>,
-    ids: std::cell::OnceCell<HashSet<u64, RandomState>>,
-}
-
-impl<'l> Open<'l> {
-    fn new(analysis: &'l Analysis, naming: &'l Naming<'l>) -> Self {
-        Open { analysis, naming, ids: std::cell::OnceCell::new() }
-    }
-
-    /// Whether any of these flows is open.
-    fn any(&self, flows: &[u64]) -> bool {
-        let find = || {
-            let open = self.analysis.places(|flow| !flow.ended());
-            let views = open.into_iter().filter_map(|at| self.analysis.view(at, self.naming));
-            views.filter(|view| !view.is_over()).map(|view| view.id()).collect()
-        };
-        let ids = self.ids.get_or_init(find);
-        flows.iter().any(|flow| ids.contains(flow))
     }
 }
 

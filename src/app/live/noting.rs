@@ -28,7 +28,7 @@ impl<W: Write> Noting<W> {
 }
 
 impl<W: Write> Front for Noting<W> {
-    fn turn(&mut self, _: &mut Monitor<'_>) -> io::Result<bool> {
+    fn turn(&mut self, _: &mut Monitor<'_>, _: bool) -> io::Result<bool> {
         if std::mem::take(&mut self.told) {
             self.ndjson.flush()?;
         }

@@ -40,7 +40,7 @@ pub(super) struct Watched {
 }
 
 impl Front for Watched {
-    fn turn(&mut self, monitor: &mut Monitor<'_>) -> io::Result<bool> {
+    fn turn(&mut self, monitor: &mut Monitor<'_>, pressed: bool) -> io::Result<bool> {
         if self.left.load(Ordering::Relaxed) {
             return Ok(false);
         }
@@ -48,7 +48,8 @@ impl Front for Watched {
         if let Some(wanted) = asked {
             self.publisher.wanted = wanted;
         }
-        if asked.is_some() || self.publisher.is_due() {
+        let is_due = if pressed { self.publisher.is_due_pressed() } else { asked.is_some() || self.publisher.is_due() };
+        if is_due {
             let silent = self.came.1.elapsed().as_secs();
             self.publisher.publish(monitor, None, Phase::Live(silent), |_| None);
             let frames = self.publisher.shown().stats.frames;
