@@ -1,7 +1,7 @@
 //! What the screen shows of a capture at one moment: made beside the engine, and never changed after.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -66,6 +66,19 @@ pub struct HostRow {
     pub last: Timestamp,
     /// JA4 of its hellos, the first few.
     pub ja4: Vec<String>,
+    /// How it is seen from outside, as STUN told it; the first few.
+    pub outside: Vec<Outside>,
+}
+
+/// How a UDP port of a host is seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// The port.
+    pub port: u16,
+    /// Who told it.
+    pub server: IpAddr,
+    /// The address and port outside.
+    pub told: SocketAddr,
 }
 
 /// A capture at one moment.

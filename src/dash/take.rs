@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use super::detail::Detail;
 use super::history::METHODS;
-use super::snapshot::{HostRow, Snapshot};
+use super::snapshot::{HostRow, Outside, Snapshot};
 use crate::classify::roles::Role;
 use crate::diagnose::Diagnosis;
 use crate::engine::analysis::Analysis;
@@ -24,6 +24,8 @@ use crate::time::Timestamp;
 const HOSTS_MAX: usize = 4096;
 /// How many JA4 of one host are listed.
 const JA4_MAX: usize = 3;
+/// How many of its ends outside one host keeps.
+const OUTSIDE_MAX: usize = 8;
 
 /// How many flows of the vendor without a name are named by what DNS told.
 const TOLD_MAX: usize = 1000;
@@ -119,6 +121,7 @@ fn hosts(look: &Look<'_>, flows: &[Light]) -> Vec<HostRow> {
                 vendor: 0,
                 last: Timestamp::default(),
                 ja4: Vec::new(),
+                outside: Vec::new(),
             });
             note(row, flow, side, other);
         }
@@ -144,6 +147,16 @@ fn hosts(look: &Look<'_>, flows: &[Light]) -> Vec<HostRow> {
     rows
 }
 
+/// Notes how a flow's originator is seen from outside.
+fn note_outside(row: &mut HostRow, flow: &Light) {
+    for told in flow.outside() {
+        let outside = Outside { port: flow.orig.1, server: flow.resp.0, told: *told };
+        if row.outside.len() < OUTSIDE_MAX && !row.outside.contains(&outside) {
+            row.outside.push(outside);
+        }
+    }
+}
+
 /// Notes that a host is side `side` of a flow.
 fn note(row: &mut HostRow, flow: &Light, side: usize, other: usize) {
     let payload = |at: usize| flow.payload.get(at).copied().unwrap_or(0);
@@ -161,5 +174,6 @@ fn note(row: &mut HostRow, flow: &Light, side: usize, other: usize) {
                 row.ja4.push(ja4.to_owned());
             }
         }
+        note_outside(row, flow);
     }
 }

@@ -9,7 +9,7 @@ use ratatui::style::{Color, Modifier};
 
 use super::detail::Detail;
 use super::history::{History, METHODS};
-use super::snapshot::{HostRow, Phase, Snapshot, Transport};
+use super::snapshot::{HostRow, Outside, Phase, Snapshot, Transport};
 use super::state::Dash;
 use super::theme::{Role, Theme};
 use super::update::{Action, Effect};
@@ -86,6 +86,13 @@ pub fn busy(count: u64) -> Snapshot {
         vendor: n as u64,
         last: at(600),
         ja4: vec!["t13d1516h2_8daaf6152771_e5627efa2ab1".to_owned()],
+        outside: [61_000, 61_001]
+            .map(|port| Outside {
+                port: 50_000,
+                server: IpAddr::from([198, 51, 100, (port % 250) as u8]),
+                told: (IpAddr::from([203, 0, 113, 9]), port).into(),
+            })
+            .to_vec(),
     });
     let findings = sample::findings();
     let mut snapshot = Snapshot {

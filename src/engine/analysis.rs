@@ -1,12 +1,12 @@
 //! What a whole capture has told, flow by flow.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Hosts;
 use super::front::Totals;
 use super::learn::{Counts, Learner};
-use super::learnt::{Dns, Http, Icmp, Media, NameAt, Ntp, Quic, Router, Spoken, Stun, Tls};
+use super::learnt::{Dns, Http, Icmp, Mapped, Media, NameAt, Ntp, Quic, Router, Spoken, Stun, Tls};
 use super::naming::{KnowledgeBase, Naming};
 use super::parts::Kind;
 use super::shard::Shard;
@@ -510,6 +510,12 @@ impl<'a> FlowView<'a> {
             let client = if self.flow.flipped() == (mapped.side == 1) { self.orig.0 } else { self.resp.0 };
             (client, mapped.told().ip())
         })
+    }
+
+    /// Where STUN told the originator that it is seen from outside.
+    pub(super) fn outside(&self) -> impl Iterator<Item = SocketAddr> {
+        let mapped = self.stun().map(|s| &s.mapped[..]).unwrap_or_default();
+        mapped.iter().filter(|mapped| self.flow.flipped() == (mapped.side == 1)).map(Mapped::told)
     }
 
     /// By what it is known.

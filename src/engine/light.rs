@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -103,6 +103,7 @@ struct Rare {
     proxy: Option<Arc<str>>,
     dns: Vec<Arc<str>>,
     ja4: Vec<Box<str>>,
+    outside: Vec<SocketAddr>,
     within: Vec<&'static str>,
     vlans: Vec<u16>,
     tunnels: Vec<&'static str>,
@@ -195,6 +196,11 @@ impl Light {
         [self.orig, self.resp].map(|(ip, port)| (ip, ports.then_some(port)))
     }
 
+    /// Where STUN over UDP told its originator that it is seen from outside.
+    pub fn outside(&self) -> &[SocketAddr] {
+        self.rare(|r| &r.outside[..]).unwrap_or_default()
+    }
+
     fn rare<'s, T>(&'s self, of: impl FnOnce(&'s Rare) -> T) -> Option<T> {
         self.rare.as_deref().map(of)
     }
@@ -238,6 +244,9 @@ fn rare(view: &FlowView<'_>, verdict: &Verdict<'_>, texts: &mut Texts) -> Option
         rare.within.extend((!list.is_empty()).then_some("dns"));
     }
     let media = view.media();
+    if view.flow.proto() == proto::UDP {
+        rare.outside = view.outside().collect();
+    }
     rare.within.extend(view.stun().map(|_| "stun"));
     rare.within.extend(view.sctp_record().map(|_| "sctp"));
     rare.within.extend(media.and_then(|_| view.rtp_record()).map(|_| "rtp"));

@@ -81,5 +81,8 @@ fn text(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
     if stats.shed_packets > 0 {
         add("passed over", Counted(stats.shed_packets, "packet").to_string());
     }
+    if stats.shed_frames > 0 {
+        add("only counted", Counted(stats.shed_frames, "frame").to_string());
+    }
     lines
 }

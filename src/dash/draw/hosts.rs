@@ -14,7 +14,7 @@ use ratatui::layout::Rect;
 
 use super::pen::{Pen, fit, labelled, part, split_top, wrapped};
 use super::{place_of, shown, width};
-use crate::dash::snapshot::HostRow;
+use crate::dash::snapshot::{HostRow, Outside};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::Role;
 use crate::event::Class;
@@ -22,6 +22,26 @@ use crate::text::units::{Bytes, Count, Span};
 
 /// How many names of a host are shown.
 const NAMES_MAX: usize = 40;
+
+/// How many of its outside ends are shown.
+const OUTSIDE_MAX: usize = 4;
+
+/// How a host's address is translated (RFC 4787 §4.1), in words.
+fn nat(host: &HostRow) -> &'static str {
+    let several = |a: &&Outside| host.outside.iter().any(|b| a.port == b.port && a.server != b.server);
+    let other = |a: &Outside| host.outside.iter().any(|b| a.port == b.port && a.told != b.told);
+    if host.outside.iter().any(|outside| outside.told.ip() == host.ip) {
+        return "none: it has its address outside, too";
+    }
+    let mut asked = host.outside.iter().filter(several).peekable();
+    if asked.peek().is_none() {
+        "of a kind not known: no port of it has asked two servers"
+    } else if asked.any(other) {
+        "another port for each server: peers learn of none that they could send to"
+    } else {
+        "one port whatever the server: peers can be told where to send"
+    }
+}
 
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
@@ -92,19 +112,54 @@ fn about(pen: &mut Pen<'_>, area: Rect, dash: &Dash, host: &HostRow) {
     let mine = || dash.snapshot.flows.iter().filter(|flow| flow.orig.0 == host.ip);
     let names: BTreeSet<&str> =
         mine().filter(|flow| flow.class != Class::Dns).filter_map(|flow| flow.name.as_deref()).take(2000).collect();
-    let told: Vec<String> = names.iter().take(NAMES_MAX).map(|name| dash.mask.name(name)).collect();
+    let goes: Vec<String> = names.iter().take(NAMES_MAX).map(|name| dash.mask.name(name)).collect();
     let more = names.len().saturating_sub(NAMES_MAX);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    if !told.is_empty() {
-        lines.extend(labelled("goes to", 12, Role::Text, &format!("{}{more}", told.join(" ")), body.width));
-    }
     let asks: BTreeSet<_> = mine().filter(|flow| flow.class == Class::Dns).map(|flow| flow.resp.0).take(2000).collect();
     let asks: Vec<String> = asks.into_iter().take(8).map(|ip| dash.mask.ip(ip)).collect();
     if !asks.is_empty() {
         lines.extend(labelled("asks DNS of", 12, Role::Text, &asks.join(" "), body.width));
     }
+    let end = |outside: &Outside| dash.mask.end(outside.told.ip(), Some(outside.told.port()));
+    let told: BTreeSet<String> = host.outside.iter().map(end).collect();
+    if !told.is_empty() {
+        let told = told.into_iter().take(OUTSIDE_MAX).collect::<Vec<_>>().join("  ");
+        lines.extend(labelled("outside", 12, Role::Text, &told, body.width));
+        lines.extend(labelled("NAT", 12, Role::Text, nat(host), body.width));
+    }
     for ja4 in &host.ja4 {
         lines.extend(labelled("ja4", 12, Role::Muted, ja4, body.width));
     }
+    if !names.is_empty() {
+        lines.extend(labelled("goes to", 12, Role::Text, &format!("{}{more}", goes.join(" ")), body.width));
+    }
     pen.lines(body, &lines);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dash::testing;
+
+    #[test]
+    fn the_kind_of_translation_is_told_by_what_two_servers_say() {
+        let outside = |port: u16, server: &str, told: &str| Outside {
+            port,
+            server: server.parse().unwrap(),
+            told: told.parse().unwrap(),
+        };
+        let first = outside(5000, "198.51.100.1", "203.0.113.9:61000");
+        let kinds = [
+            (vec![first], "not known"),
+            (vec![first, outside(5001, "198.51.100.2", "203.0.113.9:61001")], "not known"),
+            (vec![first, outside(5000, "198.51.100.2", "203.0.113.9:61000")], "one port"),
+            (vec![first, outside(5000, "198.51.100.2", "203.0.113.9:61001")], "another port"),
+            (vec![outside(5000, "198.51.100.1", "192.168.1.50:5000")], "none"),
+        ];
+        for (outside, kind) in kinds {
+            let mut host = testing::busy(9).hosts.remove(0);
+            (host.ip, host.outside) = ("192.168.1.50".parse().unwrap(), outside);
+            assert!(nat(&host).contains(kind), "{kind}: {}", nat(&host));
+        }
+    }
 }

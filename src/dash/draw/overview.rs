@@ -27,7 +27,7 @@ use crate::dash::ways::Way;
 use crate::event::{AllowState, FindingRecord, Severity, UplinkBy};
 use crate::present::human::clock;
 use crate::text::safe::safe;
-use crate::text::units::{BitRate, Count, Percent, Span};
+use crate::text::units::{BitRate, Count, Counted, Percent, Span};
 use crate::time::{SECOND, Timestamp};
 
 /// How many lines of one advice are shown.
@@ -199,7 +199,7 @@ fn recorders(dash: &Dash) -> Vec<String> {
             }
         }
         if recorder.response_sequence > 0 {
-            text.push_str(&format!(", {} responses", Count(recorder.response_sequence)));
+            text.push_str(&format!(", {}", Counted(recorder.response_sequence, "response")));
         }
         text
     });
