@@ -78,9 +78,8 @@ pub(super) fn live(args: &LiveArgs) -> Result<Exit> {
 
 /// Who is told of what happens: lines on stdout, or a screen.
 trait Front: Sink<Error = io::Error> {
-    /// All that came is told, or a tenth of a second has passed; `pressed`: there is more to do than is being
-    /// done. False: whoever watches has had enough.
-    fn turn(&mut self, monitor: &mut Monitor<'_>, pressed: bool) -> io::Result<bool>;
+    /// All that came is told, or a tenth of a second has passed. False: whoever watches has had enough.
+    fn turn(&mut self, monitor: &mut Monitor<'_>, load: &Load) -> io::Result<bool>;
     /// What is to be said in the capture's files, since the last call.
     fn take_notes(&mut self) -> Vec<Note>;
     /// A line beside what is found.
@@ -225,7 +224,7 @@ impl<F: Front> Live<'_, '_, F> {
             }
             self.count();
             self.mind_signals();
-            if !self.front.turn(&mut self.monitor, self.load.is_pressed())? {
+            if !self.front.turn(&mut self.monitor, &self.load)? {
                 self.stop();
             }
             let over = self.args.duration.is_some_and(|time| begun.elapsed() >= Duration::from_nanos(time.0));
@@ -345,7 +344,7 @@ impl<F: Front> Live<'_, '_, F> {
             self.monitor.lose(Losses { warnings: vec![line], ..losses(total(&self.counted)) });
         }
         self.monitor.finish(&mut self.front)?;
-        self.front.turn(&mut self.monitor, false)?;
+        self.front.turn(&mut self.monitor, &Load::default())?;
         if self.args.judge.fail_on.is_some_and(|least| self.monitor.worst().is_some_and(|worst| worst >= least)) {
             self.exit.note(Exit::Finding);
         }
@@ -397,7 +396,12 @@ fn losses(counters: Counters) -> Losses {
 
 /// How much more there is to do than is being done.
 #[derive(Debug, Default)]
-struct Load(Shed);
+struct Load {
+    /// What is passed over.
+    stage: Shed,
+    /// How full the queue is, 0 to 1.
+    fill: f64,
+}
 
 impl Load {
     /// How full the queue is, 0 to 1, where each stage begins and where it is over. More than half is for what comes while
@@ -407,14 +411,16 @@ impl Load {
 
     /// Takes how full the queue is; gives what is to be passed over.
     fn stage(&mut self, fill: f64) -> Shed {
-        let goes_on = |(stage, begins, over): &&(Shed, f64, f64)| fill > if self.0 >= *stage { *over } else { *begins };
-        self.0 = Load::STAGES.iter().rev().find(goes_on).map_or(Shed::Nothing, |(stage, ..)| *stage);
-        self.0
+        let goes_on =
+            |(stage, begins, over): &&(Shed, f64, f64)| fill > if self.stage >= *stage { *over } else { *begins };
+        self.stage = Load::STAGES.iter().rev().find(goes_on).map_or(Shed::Nothing, |(stage, ..)| *stage);
+        self.fill = fill;
+        self.stage
     }
 
     /// Whether there is more to do than is being done.
     fn is_pressed(&self) -> bool {
-        self.0 != Shed::Nothing
+        self.stage != Shed::Nothing
     }
 }
 

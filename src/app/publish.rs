@@ -105,6 +105,7 @@ impl Publisher {
         self.history.note(snapshot.now, snapshot.ways.each_ref().map(|way| way.payload));
         if matches!(phase, Phase::Playing | Phase::Live(_)) {
             snapshot.rates = rates(&self.shown, &snapshot);
+            snapshot.frame_rate = frame_rate(&self.shown, &snapshot);
         }
         snapshot.phase = phase;
         snapshot.source.clone_from(&self.shown.source);
@@ -121,6 +122,13 @@ impl Publisher {
         // nobody looks any more when it is being left
         let _ = self.teller.send(Happening::Action(Action::Publish(Arc::clone(&self.shown))));
     }
+}
+
+/// Frames a second from one snapshot to the next.
+fn frame_rate(before: &Snapshot, after: &Snapshot) -> Option<f64> {
+    let seconds = crate::time::seconds(after.now.since(before.now));
+    let frames = after.stats.frames.checked_sub(before.stats.frames)?;
+    (seconds > 0.0 && before.now != Timestamp::default()).then(|| frames as f64 / seconds)
 }
 
 /// The payload rate of each flow from one snapshot to the next, in bits per second. Flows stand in the order of their

@@ -106,6 +106,10 @@ pub struct Snapshot {
     pub quality: CaptureQuality,
     /// Counts.
     pub stats: Stats,
+    /// Frames a second since the snapshot before; none where nothing is playing.
+    pub frame_rate: Option<f64>,
+    /// How full the queue is from the capture to what is made of it, 0 to 1; live only.
+    pub queue: Option<f64>,
     /// Rates of the ways to view over time.
     pub history: Arc<History>,
     /// The hosts of the site, the busiest first.

@@ -104,6 +104,8 @@ pub fn busy(count: u64) -> Snapshot {
         sessions: vec![sample::session(), sample::session()],
         site: sample::site(),
         quality: sample::quality(),
+        frame_rate: Some(20_417.3),
+        queue: Some(0.031),
         history: Arc::new(history),
         detail: Some(Arc::new(Detail::of(&sample::relay()))),
         transport: Some(Transport {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::super::say;
-use super::Front;
+use super::{Front, Load};
 use crate::capture::recorder::Note;
 use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, State, Stats};
 use crate::monitor::{Monitor, Sink};
@@ -28,7 +28,7 @@ impl<W: Write> Noting<W> {
 }
 
 impl<W: Write> Front for Noting<W> {
-    fn turn(&mut self, _: &mut Monitor<'_>, _: bool) -> io::Result<bool> {
+    fn turn(&mut self, _: &mut Monitor<'_>, _: &Load) -> io::Result<bool> {
         if std::mem::take(&mut self.told) {
             self.ndjson.flush()?;
         }

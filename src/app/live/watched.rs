@@ -14,7 +14,7 @@ use super::super::say;
 use super::super::screen::{self, Happening, Teller, World};
 use super::super::settings::Settings;
 use super::noting::Noting;
-use super::{Front, LiveArgs};
+use super::{Front, LiveArgs, Load};
 use crate::capture::recorder::Note;
 use crate::dash::snapshot::{Phase, Snapshot};
 use crate::dash::state::Dash;
@@ -40,7 +40,7 @@ pub(super) struct Watched {
 }
 
 impl Front for Watched {
-    fn turn(&mut self, monitor: &mut Monitor<'_>, pressed: bool) -> io::Result<bool> {
+    fn turn(&mut self, monitor: &mut Monitor<'_>, load: &Load) -> io::Result<bool> {
         if self.left.load(Ordering::Relaxed) {
             return Ok(false);
         }
@@ -48,10 +48,16 @@ impl Front for Watched {
         if let Some(wanted) = asked {
             self.publisher.wanted = wanted;
         }
-        let is_due = if pressed { self.publisher.is_due_pressed() } else { asked.is_some() || self.publisher.is_due() };
+        let is_due = match load.is_pressed() {
+            true => self.publisher.is_due_pressed(),
+            false => asked.is_some() || self.publisher.is_due(),
+        };
         if is_due {
             let silent = self.came.1.elapsed().as_secs();
-            self.publisher.publish(monitor, None, Phase::Live(silent), |_| None);
+            self.publisher.publish(monitor, None, Phase::Live(silent), |snapshot| {
+                snapshot.queue = Some(load.fill);
+                None
+            });
             let frames = self.publisher.shown().stats.frames;
             if frames > self.came.0 {
                 self.came = (frames, clock());

@@ -49,6 +49,9 @@ fn text(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
         add("time", format!("{} to {} ({})", Rfc3339(first), Rfc3339(last), Span(last.since(first))));
     }
     add("read", format!("{}, {}", Counted(quality.frames, "frame"), Bytes(quality.bytes)));
+    if let Some(rate) = dash.snapshot.frame_rate {
+        add("comes", format!("{} a second", Counted(rate.round() as u64, "frame")));
+    }
     add("link", quality.link_types.join(" "));
     let lost = |n: Option<u64>| n.map_or("not told".to_owned(), |n| Count(n).to_string());
     add(
@@ -60,6 +63,9 @@ fn text(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
             Count(quality.queue_drops)
         ),
     );
+    if let Some(queue) = dash.snapshot.queue {
+        add("queue", format!("{} full", Percent(queue)));
+    }
     add("mirror copies", Percent(quality.duplicate_share).to_string());
     let one_sided = Percent(quality.one_sided_share);
     add("one direction", format!("{one_sided} of TCP flows with payload ({})", Count(quality.one_sided_flows)));
