@@ -18,10 +18,8 @@ use crate::time::Timestamp;
 pub(super) const REFRESH: Duration = Duration::from_millis(250);
 /// How many times longer than it takes to make a snapshot is waited before the next is made.
 const SPARE: u32 = 4;
-/// The same where somebody waits for the end of it.
+/// The same where somebody waits for the end of it, or frames wait and some are passed over for want of time.
 pub(super) const SPARE_WAITED: u32 = 16;
-/// The same where frames wait, and some are passed over for want of time.
-const SPARE_PRESSED: u32 = 64;
 
 /// Publishes snapshots.
 pub(super) struct Publisher {
@@ -53,14 +51,9 @@ impl Publisher {
         self.is_due_after(SPARE)
     }
 
-    /// Whether it is time for another where somebody waits for the end.
+    /// Whether it is time for another where somebody waits for the end, or frames wait.
     pub(super) fn is_due_waited(&self) -> bool {
         self.is_due_after(SPARE_WAITED)
-    }
-
-    /// Whether it is time for another where there is more to do than is being done.
-    pub(super) fn is_due_pressed(&self) -> bool {
-        self.is_due_after(SPARE_PRESSED)
     }
 
     fn is_due_after(&self, spare: u32) -> bool {

@@ -76,7 +76,7 @@ pub struct Outside {
     /// The port.
     pub port: u16,
     /// Who told it.
-    pub server: IpAddr,
+    pub server: SocketAddr,
     /// The address and port outside.
     pub told: SocketAddr,
 }

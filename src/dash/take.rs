@@ -10,6 +10,7 @@ use super::detail::Detail;
 use super::history::METHODS;
 use super::snapshot::{HostRow, Outside, Snapshot};
 use crate::classify::roles::Role;
+use crate::classify::site::is_public;
 use crate::diagnose::Diagnosis;
 use crate::engine::analysis::Analysis;
 use crate::engine::brief::Briefs;
@@ -26,6 +27,8 @@ const HOSTS_MAX: usize = 4096;
 const JA4_MAX: usize = 3;
 /// How many of its ends outside one host keeps.
 const OUTSIDE_MAX: usize = 8;
+/// The same, where it is more of a port that is known: what a second server says of it tells the kind of translation.
+const OUTSIDE_MOST: usize = 32;
 
 /// How many flows of the vendor without a name are named by what DNS told.
 const TOLD_MAX: usize = 1000;
@@ -149,9 +152,12 @@ fn hosts(look: &Look<'_>, flows: &[Light]) -> Vec<HostRow> {
 
 /// Notes how a flow's originator is seen from outside.
 fn note_outside(row: &mut HostRow, flow: &Light) {
-    for told in flow.outside() {
-        let outside = Outside { port: flow.orig.1, server: flow.resp.0, told: *told };
-        if row.outside.len() < OUTSIDE_MAX && !row.outside.contains(&outside) {
+    // who is asked from inside tells nothing of a translation
+    for told in flow.outside().iter().filter(|told| is_public(told.ip())) {
+        let outside = Outside { port: flow.orig.1, server: flow.resp.into(), told: *told };
+        let more = row.outside.iter().any(|known| known.port == outside.port);
+        let most = if more { OUTSIDE_MOST } else { OUTSIDE_MAX };
+        if row.outside.len() < most && !row.outside.contains(&outside) {
             row.outside.push(outside);
         }
     }

@@ -89,7 +89,7 @@ pub fn busy(count: u64) -> Snapshot {
         outside: [61_000, 61_001]
             .map(|port| Outside {
                 port: 50_000,
-                server: IpAddr::from([198, 51, 100, (port % 250) as u8]),
+                server: (IpAddr::from([198, 51, 100, (port % 250) as u8]), 3478).into(),
                 told: (IpAddr::from([203, 0, 113, 9]), port).into(),
             })
             .to_vec(),

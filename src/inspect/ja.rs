@@ -34,7 +34,9 @@ pub struct Prints {
 }
 
 /// How many outlines a [`Memo`] keeps before it begins anew.
-const OUTLINES: usize = 512;
+const OUTLINES: usize = 128;
+/// The longest outline that is kept, in bytes: those of programs are a fifth of it, and a hello may be of 64 kB.
+const OUTLINE_MOST: usize = 1024;
 
 /// Fingerprints of hellos by their outlines: most hellos of a site are one of few programs' own, and a fingerprint is
 /// dear.
@@ -52,6 +54,10 @@ impl Memo {
             return known.clone();
         }
         let prints = Prints { ja4: ja4(hello, transport).into(), ja3: ja3(hello).into() };
+        if self.outline.len() > OUTLINE_MOST {
+            self.outline = Vec::new();
+            return prints;
+        }
         if self.prints.len() >= OUTLINES {
             self.prints.clear();
         }
@@ -234,8 +240,12 @@ mod tests {
     }
 
     #[test]
-    fn few_outlines_are_remembered() {
+    fn few_outlines_are_remembered_and_no_long_one() {
         let mut memo = Memo::default();
+        let most: Vec<u16> = (0..20_000).collect();
+        let body = crate::inspect::tls::outlined_body(0, &most, false);
+        memo.prints(&ClientHello::parse(&body).unwrap(), Transport::Tcp);
+        assert!(memo.prints.is_empty() && memo.outline.capacity() == 0);
         for number in 0..2 * OUTLINES as u16 {
             let body = crate::inspect::tls::outlined_body(0, &[number], false);
             memo.prints(&ClientHello::parse(&body).unwrap(), Transport::Tcp);

@@ -148,7 +148,7 @@ pub(super) struct Sections {
     notes: Vec<(u64, Damage)>,
     noted: u64,
     bare: bool,
-    /// The analysis that wrote the frames at hand passed over the payload of bulk flows.
+    /// What the analysis that wrote the frames at hand passed over.
     shed: Shed,
     /// How many sections and interfaces there were.
     changes: u64,
@@ -198,7 +198,7 @@ impl Sections {
         self.bare
     }
 
-    /// Whether the analysis that wrote the frames of the last walk passed over the payload of bulk flows.
+    /// What the analysis that wrote the frames of the last walk passed over.
     pub(super) const fn shed(&self) -> Shed {
         self.shed
     }

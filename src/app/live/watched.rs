@@ -49,7 +49,7 @@ impl Front for Watched {
             self.publisher.wanted = wanted;
         }
         let is_due = match load.is_pressed() {
-            true => self.publisher.is_due_pressed(),
+            true => self.publisher.is_due_waited(),
             false => asked.is_some() || self.publisher.is_due(),
         };
         if is_due {

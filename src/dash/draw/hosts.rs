@@ -28,18 +28,21 @@ const OUTSIDE_MAX: usize = 4;
 
 /// How a host's address is translated (RFC 4787 §4.1), in words.
 fn nat(host: &HostRow) -> &'static str {
-    let several = |a: &&Outside| host.outside.iter().any(|b| a.port == b.port && a.server != b.server);
-    let other = |a: &Outside| host.outside.iter().any(|b| a.port == b.port && a.told != b.told);
+    let of_port = |port: u16| host.outside.iter().filter(move |outside| outside.port == port);
+    // one server that says this and then that: the binding was made anew, and nothing is told by it
+    let is_steady =
+        |a: &&Outside| of_port(a.port).all(|b| of_port(b.port).all(|c| b.server != c.server || b.told == c.told));
+    let several = |a: &&Outside| of_port(a.port).any(|b| a.server != b.server);
     if host.outside.iter().any(|outside| outside.told.ip() == host.ip) {
         return "none: it has its address outside, too";
     }
-    let mut asked = host.outside.iter().filter(several).peekable();
+    let mut asked = host.outside.iter().filter(several).filter(is_steady).peekable();
     if asked.peek().is_none() {
-        "of a kind not known: no port of it has asked two servers"
-    } else if asked.any(other) {
-        "another port for each server: peers learn of none that they could send to"
+        "of a kind not known: no port of it was told steadily by two servers"
+    } else if asked.any(|a| of_port(a.port).any(|b| a.told != b.told)) {
+        "another end for each server: peers learn of none that they could send to"
     } else {
-        "one port whatever the server: peers can be told where to send"
+        "one end whatever the server: peers can be told where to send"
     }
 }
 
@@ -148,17 +151,26 @@ mod tests {
             server: server.parse().unwrap(),
             told: told.parse().unwrap(),
         };
-        let first = outside(5000, "198.51.100.1", "203.0.113.9:61000");
+        let first = outside(5000, "198.51.100.1:3478", "203.0.113.9:61000");
         let kinds = [
             (vec![first], "not known"),
-            (vec![first, outside(5001, "198.51.100.2", "203.0.113.9:61001")], "not known"),
-            (vec![first, outside(5000, "198.51.100.2", "203.0.113.9:61000")], "one port"),
-            (vec![first, outside(5000, "198.51.100.2", "203.0.113.9:61001")], "another port"),
-            (vec![outside(5000, "198.51.100.1", "192.168.1.50:5000")], "none"),
+            (vec![first, outside(5001, "198.51.100.2:3478", "203.0.113.9:61001")], "not known"),
+            (vec![first, outside(5000, "198.51.100.2:3478", "203.0.113.9:61000")], "one end"),
+            (vec![first, outside(5000, "198.51.100.2:3478", "203.0.113.9:61001")], "another end"),
+            (vec![first, outside(5000, "198.51.100.1:3479", "203.0.113.9:61001")], "another end"),
+            (
+                vec![
+                    first,
+                    outside(5000, "198.51.100.2:3478", "203.0.113.9:61000"),
+                    outside(5000, "198.51.100.1:3478", "203.0.113.9:61002"),
+                ],
+                "not known",
+            ),
+            (vec![outside(5000, "198.51.100.1:3478", "203.0.113.77:5000")], "none"),
         ];
         for (outside, kind) in kinds {
             let mut host = testing::busy(9).hosts.remove(0);
-            (host.ip, host.outside) = ("192.168.1.50".parse().unwrap(), outside);
+            (host.ip, host.outside) = ("203.0.113.77".parse().unwrap(), outside);
             assert!(nat(&host).contains(kind), "{kind}: {}", nat(&host));
         }
     }
