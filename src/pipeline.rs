@@ -16,6 +16,7 @@ use crate::crew;
 use crate::engine::analysis::{Analysis, FlowView};
 use crate::engine::ceiling::Ceiling;
 use crate::engine::front::{Front, Place, Sink, Totals, Work};
+use crate::engine::hands::Hands;
 use crate::engine::naming::{KnowledgeBase, Naming};
 use crate::engine::shard::Shard;
 use crate::engine::{Config, Engine, run_work, shards};
@@ -24,7 +25,8 @@ use crate::source::{Chunk, Facts, Fill, Frame, Problem, Progress, Source};
 
 pub use index::{Index, each_frame_near};
 
-/// How many chunks may be under way for each thread: enough to smooth out uneven shards.
+/// How many chunks may be under way for each thread. They are read as early as may be: whoever takes a shard then finds
+/// work of several chunks for it, and none is without work while another reads, or while one shard has most of it.
 const CHUNKS_PER_THREAD: usize = 4;
 
 /// What a run came to.
@@ -44,10 +46,23 @@ pub struct Outcome {
     pub threads: usize,
 }
 
+/// So many threads.
+struct Crew(usize);
+
+impl Hands for Crew {
+    fn count(&self) -> usize {
+        self.0.max(1)
+    }
+
+    fn each<R: Send>(&self, parts: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
+        crew::map(self.0, (0..parts).collect(), work)
+    }
+}
+
 impl Outcome {
     /// Names all flows, as [`Analysis::name`] does, with as many threads as read them.
     pub fn name<'a>(&self, base: &'a KnowledgeBase) -> Naming<'a> {
-        self.analysis.name_by(base, |shards, work| crew::map(self.threads, (0..shards).collect(), work))
+        self.analysis.name_by(base, &Crew(self.threads))
     }
 
     /// Of frames that came from no file.
@@ -171,14 +186,15 @@ impl Default for Batch {
 struct Filling<'a> {
     work: &'a mut [Vec<Work>],
     datagrams: &'a mut Vec<Vec<u8>>,
+    /// Where a piece of work is made: whose it is shows when it is.
+    made: Work,
 }
 
 impl Sink for Filling<'_> {
     #[inline(always)]
     fn fill(&mut self, put: impl FnOnce(&mut Work) -> Option<usize>) {
-        let mut work = Work::nothing();
-        if let Some(list) = put(&mut work).and_then(|shard| self.work.get_mut(shard)) {
-            list.push(work);
+        if let Some(list) = put(&mut self.made).and_then(|shard| self.work.get_mut(shard)) {
+            list.push(self.made);
         }
     }
 
@@ -203,7 +219,7 @@ impl Reader<'_> {
         let Batch { chunk, work, datagrams } = batch;
         work.iter_mut().for_each(Vec::clear);
         datagrams.clear();
-        let mut filling = Filling { work, datagrams };
+        let mut filling = Filling { work, datagrams, made: Work::nothing() };
         let from = self.source.place();
         if stop.load(Ordering::Relaxed) || self.source.fill(chunk) == Fill::End {
             chunk.frames.clear();
@@ -244,6 +260,8 @@ struct State<'a> {
     under_way: usize,
     spare: Vec<Batch>,
     ended: bool,
+    /// How many threads wait for a change.
+    waiting: usize,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -267,6 +285,7 @@ fn run_many(
         under_way: 0,
         spare: Vec::new(),
         ended: false,
+        waiting: 0,
     };
     let shards = shards(config).into_iter().map(Mutex::new).collect();
     let shared = Shared { state: Mutex::new(state), changed: Condvar::new(), shards, stop, threads };
@@ -298,16 +317,16 @@ impl<'a> Shared<'a> {
         let mut state = lock(&self.state);
         loop {
             let may_read = state.reader.is_some() && !state.ended;
-            if may_read && state.under_way < self.threads {
+            if may_read && state.under_way < self.threads * CHUNKS_PER_THREAD {
                 state = self.read(state);
             } else if let Some(shard) = state.ready.pop_front() {
                 state = self.work_on(shard, state);
-            } else if may_read && state.under_way < self.threads * CHUNKS_PER_THREAD {
-                state = self.read(state);
             } else if state.ended && state.under_way == 0 {
                 return;
             } else {
+                state.waiting += 1;
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.waiting -= 1;
             }
         }
     }
@@ -334,7 +353,7 @@ impl<'a> Shared<'a> {
             }
         }
         self.done(&mut state, batch);
-        self.changed.notify_all();
+        self.tell(&state);
         state
     }
 
@@ -358,8 +377,16 @@ impl<'a> Shared<'a> {
         } else {
             state.ready.push_back(at);
         }
-        self.changed.notify_all();
+        self.tell(&state);
         state
+    }
+
+    /// Wakes who waits for a change. To wake nobody takes a call of the system as well, and there is a change for each
+    /// shard of each chunk.
+    fn tell(&self, state: &State<'_>) {
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 
     /// One holder of a batch is done with it; the last one gives it back.

@@ -146,6 +146,35 @@ struct Carried {
     frame: u64,
 }
 
+/// Addresses, in parts that were each put together alone.
+#[derive(Debug, Default)]
+pub struct Named {
+    /// Digests: of part `n` those that leave `n` when they are divided by the number of parts.
+    parts: Vec<HashSet<u64, RandomState>>,
+}
+
+impl Named {
+    /// Of all parts, in their order.
+    pub fn new(parts: Vec<HashSet<u64, RandomState>>) -> Named {
+        Named { parts }
+    }
+
+    /// One part of so many of these addresses.
+    pub fn part(addresses: impl Iterator<Item = IpAddr>, part: usize, parts: usize) -> HashSet<u64, RandomState> {
+        addresses.map(digest).filter(|digest| place(*digest, parts) == part).collect()
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        let digest = digest(address);
+        self.parts.get(place(digest, self.parts.len())).is_some_and(|part| part.contains(&digest))
+    }
+}
+
+/// The part that a digest belongs to.
+fn place(digest: u64, parts: usize) -> usize {
+    (digest % parts.max(1) as u64) as usize
+}
+
 /// What was learnt so far; order does not matter.
 #[derive(Debug)]
 pub struct Learnt {
@@ -154,8 +183,8 @@ pub struct Learnt {
     answers: Vec<Answer>,
     carried: Vec<Carried>,
     given: Vec<(Key, u32)>,
-    /// Digests of addresses under any name.
-    named: HashSet<u64, RandomState>,
+    /// The addresses that DNS told anybody a name for; which one does not matter.
+    pub named: Named,
     max: usize,
     /// Entries that had no room.
     pub dropped: u64,
@@ -170,7 +199,7 @@ impl Learnt {
             answers: Vec::new(),
             carried: Vec::new(),
             given: Vec::new(),
-            named: HashSet::default(),
+            named: Named::default(),
             max,
             dropped: 0,
         }
@@ -186,13 +215,6 @@ impl Learnt {
     pub fn carried(&mut self, server: IpAddr, name: u32, at: Timestamp, frame: u64) {
         let entry = Carried { server: key(server), name, flows: 1, first: at.0, last: at.0, frame };
         push(&mut self.carried, entry, self.max, &mut self.dropped);
-    }
-
-    /// DNS told somebody a name for `server`; which one does not matter.
-    pub fn named(&mut self, server: IpAddr) {
-        if self.named.len() < self.max {
-            self.named.insert(digest(server));
-        }
     }
 
     /// The user says that `name` is at `ip`.
@@ -299,8 +321,7 @@ pub struct NameIndex {
     carried: Vec<Carried>,
     neighbours: Groups,
     given: Vec<(Key, u32)>,
-    /// Digests of addresses under any name.
-    named: HashSet<u64, RandomState>,
+    named: Named,
     /// Entries that had no room.
     pub dropped: u64,
 }
@@ -332,7 +353,7 @@ impl NameIndex {
 
     /// Whether DNS told anybody any name for `server`.
     pub fn is_named(&self, server: IpAddr) -> bool {
-        self.named.contains(&digest(server))
+        self.named.contains(server)
     }
 
     /// The name that DNS told `client` for `server`: the newest still valid at `start`, else the first learnt later,

@@ -339,7 +339,7 @@ impl Layer {
 }
 
 /// Walks the headers of a frame of link type `link` into `packet`, whose `ts`, `frame`, `len` and `frames` the
-/// caller has set.
+/// caller has set; whatever else stands in it makes no difference.
 ///
 /// # Errors
 /// [`Undecoded`] where there is no IP packet in reach; `packet` is then half filled and of no use.
@@ -348,6 +348,8 @@ pub fn decode(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undeco
     if link == link::ETHERNET && straight::decode(bytes, packet) {
         return Ok(());
     }
+    let Packet { ts, frame, len, frames, .. } = *packet;
+    *packet = Packet { ts, frame, len, frames, ..Packet::default() };
     step_by_step(link, bytes, packet)
 }
 

@@ -3,14 +3,15 @@
 //! Most frames of most captures are such. They are read at fixed places; a frame that differs in anything is left to
 //! the way step by step, whose answer this one's always is (a property test holds the two together).
 
-use super::transport::tcp_fields;
-use super::{Addr, Packet, proto, tunnel};
+use super::transport::{Fields, tcp_fields};
+use super::{Addr, Packet, Tunnels, proto, tunnel};
 
 /// Bytes before IPv4's header, and with it.
 const LINK: usize = 14;
 const NETWORK: usize = LINK + 20;
 
-/// Reads a frame; false if it is not one of these, and `packet` is then as it was.
+/// Reads a frame into `packet`, of which only what the caller has set is kept; false if it is not one of these, and
+/// `packet` is then as it was.
 #[inline(always)]
 pub(super) fn decode(bytes: &[u8], packet: &mut Packet) -> bool {
     let Some((head, transport)) = bytes.split_first_chunk::<NETWORK>() else { return false };
@@ -57,59 +58,62 @@ pub(super) fn decode(bytes: &[u8], packet: &mut Packet) -> bool {
     let carried = usize::from(u16::from_be_bytes([l0, l1])).wrapping_sub(20);
     let Some(transport) = transport.get(..carried).filter(|_| f0 & 0x3f | f1 == 0) else { return false };
     let read = match protocol {
-        proto::TCP => tcp(transport, packet),
-        proto::UDP => udp(transport, packet),
-        _ => false,
+        proto::TCP => tcp(transport),
+        proto::UDP => udp(transport),
+        _ => None,
     };
-    if read {
-        packet.src = Addr::v4([s0, s1, s2, s3]);
-        packet.dst = Addr::v4([d0, d1, d2, d3]);
-        packet.ttl = ttl;
-        packet.proto = protocol;
-        packet.ip_id = u16::from_be_bytes([i0, i1]);
-        (packet.v6, packet.cut, packet.transport) = (false, false, true);
-    }
-    read
-}
-
-#[inline(always)]
-fn tcp(transport: &[u8], packet: &mut Packet) -> bool {
-    let Some(fixed) = transport.first_chunk::<20>() else { return false };
-    let [.., off, _, _, _, _, _, _, _] = *fixed;
-    let header = usize::from(off >> 4) << 2;
-    if header < 20 || header > transport.len() {
-        return false;
-    }
-    tcp_fields(fixed, packet);
-    packet.options_len = (header as u8).wrapping_sub(20);
-    payload(header, transport.len(), packet);
+    let Some((header, fields)) = read else { return false };
+    let payload = transport.len().wrapping_sub(header) as u32;
+    // one write of all fields: what stood there before need not be looked at
+    *packet = Packet {
+        ts: packet.ts,
+        frame: packet.frame,
+        len: packet.len,
+        frames: packet.frames,
+        src: Addr::v4([s0, s1, s2, s3]),
+        dst: Addr::v4([d0, d1, d2, d3]),
+        payload_start: NETWORK.wrapping_add(header) as u32,
+        payload_captured: payload,
+        payload_len: payload,
+        seq: fields.seq,
+        ack: fields.ack,
+        src_port: fields.src_port,
+        dst_port: fields.dst_port,
+        window: fields.window,
+        ip_id: u16::from_be_bytes([i0, i1]),
+        checksum: fields.checksum,
+        vlan: [0; 2],
+        tunnels: Tunnels::default(),
+        proto: protocol,
+        ttl,
+        tcp_flags: fields.flags,
+        options_len: if protocol == proto::TCP { (header as u8).wrapping_sub(20) } else { 0 },
+        v6: false,
+        cut: false,
+        transport: true,
+        fragment: None,
+    };
     true
 }
 
+/// The length of a TCP header and its fixed fields, if all of it is there.
 #[inline(always)]
-fn udp(transport: &[u8], packet: &mut Packet) -> bool {
-    let Some(&[s0, s1, d0, d1, l0, l1, c0, c1]) = transport.first_chunk::<8>() else { return false };
+fn tcp(transport: &[u8]) -> Option<(usize, Fields)> {
+    let (fields, header) = tcp_fields(transport.first_chunk::<20>()?);
+    (header >= 20 && header <= transport.len()).then_some((header, fields))
+}
+
+/// The same of UDP.
+#[inline(always)]
+fn udp(transport: &[u8]) -> Option<(usize, Fields)> {
+    let &[s0, s1, d0, d1, l0, l1, c0, c1] = transport.first_chunk::<8>()?;
     // a length of its own, where that differs, is the other way's to judge
-    if usize::from(u16::from_be_bytes([l0, l1])) != transport.len() {
-        return false;
-    }
-    let (from, to) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
+    let whole = usize::from(u16::from_be_bytes([l0, l1])) == transport.len();
+    let (src_port, dst_port) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
     // and so is a datagram that may carry a packet
-    if tunnel::has_port(from, to) {
-        return false;
-    }
-    (packet.src_port, packet.dst_port) = (from, to);
-    packet.checksum = u16::from_be_bytes([c0, c1]);
-    payload(8, transport.len(), packet);
-    true
-}
-
-/// The payload is what lies between a transport header of `header` bytes and `end`, counted from that header.
-#[inline(always)]
-fn payload(header: usize, end: usize, packet: &mut Packet) {
-    let len = end.wrapping_sub(header) as u32;
-    packet.payload_start = NETWORK.wrapping_add(header) as u32;
-    (packet.payload_captured, packet.payload_len) = (len, len);
+    let plain = whole && !tunnel::has_port(src_port, dst_port);
+    let checksum = u16::from_be_bytes([c0, c1]);
+    plain.then_some((8, Fields { src_port, dst_port, checksum, ..Fields::default() }))
 }
 
 #[cfg(test)]

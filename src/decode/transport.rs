@@ -47,7 +47,10 @@ fn within<'a>(bytes: &'a [u8], r: Reader<'a>, len: usize) -> (&'a [u8], Reader<'
 #[inline(always)]
 fn tcp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
     let Ok(fixed) = r.array::<20>() else { return cut_header(bytes, r, len, packet) };
-    let header = tcp_fields(fixed, packet);
+    let (fields, header) = tcp_fields(fixed);
+    (packet.src_port, packet.dst_port) = (fields.src_port, fields.dst_port);
+    (packet.seq, packet.ack, packet.tcp_flags) = (fields.seq, fields.ack, fields.flags);
+    (packet.window, packet.checksum) = (fields.window, fields.checksum);
     // a data offset under five words cannot be; take the fixed header as all there is
     let options = header.saturating_sub(20);
     if options > 0 {
@@ -58,18 +61,32 @@ fn tcp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Resu
     Ok(())
 }
 
-/// Reads the fixed part of a TCP header, and gives the length that it claims for the whole.
+/// What the fixed part of a TCP header says; of a UDP header what it has of that.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Fields {
+    pub src_port: u16,
+    pub dst_port: u16,
+    pub seq: u32,
+    pub ack: u32,
+    pub flags: u8,
+    pub window: u16,
+    pub checksum: u16,
+}
+
+/// Reads the fixed part of a TCP header, and the length that it claims for the whole.
 #[inline(always)]
-pub(super) fn tcp_fields(fixed: &[u8; 20], packet: &mut Packet) -> usize {
+pub(super) const fn tcp_fields(fixed: &[u8; 20]) -> (Fields, usize) {
     let &[s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, off, flags, w0, w1, c0, c1, _, _] = fixed;
-    packet.src_port = u16::from_be_bytes([s0, s1]);
-    packet.dst_port = u16::from_be_bytes([d0, d1]);
-    packet.seq = u32::from_be_bytes([q0, q1, q2, q3]);
-    packet.ack = u32::from_be_bytes([a0, a1, a2, a3]);
-    packet.tcp_flags = flags;
-    packet.window = u16::from_be_bytes([w0, w1]);
-    packet.checksum = u16::from_be_bytes([c0, c1]);
-    usize::from(off >> 4) << 2
+    let fields = Fields {
+        src_port: u16::from_be_bytes([s0, s1]),
+        dst_port: u16::from_be_bytes([d0, d1]),
+        seq: u32::from_be_bytes([q0, q1, q2, q3]),
+        ack: u32::from_be_bytes([a0, a1, a2, a3]),
+        flags,
+        window: u16::from_be_bytes([w0, w1]),
+        checksum: u16::from_be_bytes([c0, c1]),
+    };
+    (fields, ((off >> 4) as usize) << 2)
 }
 
 /// A header that is not there whole: its ports, and for TCP its sequence number, if they are.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Hosts;
 use super::front::Totals;
+use super::hands::{Alone, Hands};
 use super::learn::{Counts, Learner};
 use super::learnt::{Dns, Http, Icmp, Mapped, Media, NameAt, Ntp, Quic, Router, Spoken, Stun, Tls};
 use super::naming::{KnowledgeBase, Naming};
@@ -155,16 +156,12 @@ impl Analysis {
 
     /// Names all flows by all that was learnt, and by what the user gave.
     pub fn name<'a>(&self, base: &'a KnowledgeBase) -> Naming<'a> {
-        self.name_by(base, |shards, work| (0..shards).map(work).collect())
+        self.name_by(base, &Alone)
     }
 
-    /// The same, where `by` does the work of so many shards, in whatever order, and gives what came of each in theirs.
-    pub fn name_by<'a>(
-        &self,
-        base: &'a KnowledgeBase,
-        by: impl Fn(usize, &(dyn Fn(usize) -> Vec<u32> + Sync)) -> Vec<Vec<u32>>,
-    ) -> Naming<'a> {
-        Naming::new(self, base, by)
+    /// The same, with these hands.
+    pub fn name_by<'a>(&self, base: &'a KnowledgeBase, hands: &impl Hands) -> Naming<'a> {
+        Naming::new(self, base, hands)
     }
 
     /// Counts over all shards.

@@ -136,9 +136,12 @@ impl Front {
         let flows = &mut self.flows;
         let mut odd = None;
         sink.fill(|work| {
-            let packet = Packet { ts: frame.ts, frame: number, len: frame.len, frames: 1, ..Packet::default() };
-            *work = Work::Packet(packet, Keyed::NOTHING, Place::Frame(index));
-            let Work::Packet(packet, keyed, _) = work else { return None };
+            if !matches!(work, Work::Packet(..)) {
+                *work = Work::nothing();
+            }
+            let Work::Packet(packet, keyed, place) = work else { return None };
+            (packet.ts, packet.frame, packet.len, packet.frames) = (frame.ts, number, frame.len, 1);
+            *place = Place::Frame(index);
             let read = decode(frame.link.0, frame.bytes, packet);
             let icmp = matches!(packet.proto, proto::ICMP | proto::ICMP6);
             if read.is_err() || packet.fragment.is_some() || icmp || may_hold_several(frame.link.0) {

@@ -182,6 +182,16 @@ impl Learner {
         })
     }
 
+    /// The DNS answer of that number.
+    pub fn answer(&self, number: u32) -> Option<&Answer> {
+        self.answers.get(number)
+    }
+
+    /// Every address that DNS told a name for, some more than once.
+    pub fn addresses(&self) -> impl Iterator<Item = Addr> {
+        self.addresses.iter().copied()
+    }
+
     /// STUN of a flow, if there was any.
     pub fn stun_of(&mut self, flow: &Flow) -> Option<&mut Stun> {
         self.stun.get_mut(self.parts.get(flow.learnt, Kind::Stun))

@@ -25,6 +25,7 @@ pub mod ceiling;
 mod compact;
 mod datagrams;
 pub mod front;
+pub mod hands;
 mod held;
 mod hellos;
 mod hosts;
@@ -133,9 +134,9 @@ impl Engine {
             return;
         }
         let frame_at = |n: u32| chunk.frames.get(n as usize).and_then(|at| chunk.frame(at));
-        let [from, to] = [numbers.start, numbers.end].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-        for n in from..to {
-            if let Some(frame) = frame_at(n) {
+        let first = u32::try_from(numbers.start).unwrap_or(u32::MAX);
+        for (n, at) in (first..).zip(chunk.frames.get(numbers).unwrap_or_default()) {
+            if let Some(frame) = chunk.frame(at) {
                 self.front.frame(&frame, n, &mut self.group);
             }
             if self.group.used >= GROUP {

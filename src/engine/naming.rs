@@ -3,18 +3,19 @@
 //! What each shard has learnt of addresses and hosts is put together here, so a name that one shard saw names the
 //! flows of all, and one that was learnt late names flows that began before.
 
+mod gather;
+
 use std::net::IpAddr;
 
 use super::Hosts;
 use super::analysis::{Analysis, FlowView};
-use super::learnt::{NameAt, Tls};
+use super::hands::Hands;
 use super::parts::Kind;
 use super::shard::Shard;
 use crate::classify::catalogue::{Catalogue, CatalogueError};
 use crate::classify::decide::{Knowledge, name_of};
 use crate::classify::facts::is_literal;
-use crate::classify::host::HostMatch;
-use crate::classify::names::{Learnt, NameIndex, UNLISTED};
+use crate::classify::names::{NameIndex, UNLISTED};
 use crate::classify::roles::{RoleGather, Roles};
 use crate::classify::rules::Rules;
 use crate::classify::settings::SettingsError;
@@ -24,6 +25,8 @@ use crate::event::FindingRecord;
 use crate::filter::{Filter, Known};
 use crate::flow::rates::Thresholds;
 use crate::flow::{Flow, NONE};
+
+use gather::Gather;
 
 /// The most names, and answers, that are kept of one capture.
 const MAX_NAMES: usize = 4 << 20;
@@ -98,25 +101,14 @@ pub struct Naming<'a> {
 }
 
 impl<'a> Naming<'a> {
-    /// Puts together what the shards have learnt.
-    pub(super) fn new(
-        analysis: &Analysis,
-        base: &'a KnowledgeBase,
-        by: impl Fn(usize, &(dyn Fn(usize) -> Vec<u32> + Sync)) -> Vec<Vec<u32>>,
-    ) -> Self {
-        let mut gather = Gather::new(analysis, base);
-        for (shard, at) in analysis.shards.iter().zip(0u32..) {
-            gather.find_vendors(shard, at);
-        }
-        for (shard, at) in analysis.shards.iter().zip(0u32..) {
-            gather.take(shard, at);
-        }
-        let Gather { learnt, ids, vendors, .. } = gather;
+    /// Puts together what the shards have learnt, with these hands.
+    pub(super) fn new(analysis: &Analysis, base: &'a KnowledgeBase, hands: &impl Hands) -> Self {
+        let Gather { learnt, ids, vendors, .. } = Gather::all(analysis, base, hands);
         let names = learnt.freeze(&base.catalogue, &base.rules);
         let nobody = RoleGather::new().freeze(&base.site, &base.rules);
         let mut naming = Naming { base, names, roles: nobody, ids, vendors };
-        let speakers =
-            by(analysis.shards.len(), &|at| analysis.shards.get(at).map_or_else(Vec::new, |s| naming.speakers(s)));
+        let shards = analysis.shards.len();
+        let speakers = hands.each(shards, |at| naming.speakers(&analysis.shards, at));
         naming.roles = naming.find_roles(analysis, &speakers);
         naming
     }
@@ -137,9 +129,15 @@ impl<'a> Naming<'a> {
         self.has_vendors() && self.vendors.contains(&Addr::from_ip(ip))
     }
 
-    /// The flows of a shard that may have anything to say of who is what.
-    fn speakers(&self, shard: &Shard) -> Vec<u32> {
-        shard.table.flows().filter(|(_, flow)| self.may_speak(shard, flow)).map(|(number, _)| number).collect()
+    /// The flows of a shard that have something to say of who is what.
+    fn speakers(&self, shards: &[Shard], at: usize) -> Vec<u32> {
+        let (Some(shard), Ok(at)) = (shards.get(at), u32::try_from(at)) else { return Vec::new() };
+        let may_speak = shard.table.flows().filter(|(_, flow)| self.may_speak(shard, flow));
+        let speaks = may_speak.filter(|(_, flow)| {
+            let view = FlowView::new(shard, at, flow, self);
+            view.mapped().next().is_some() || self.may_tell_roles(&view)
+        });
+        speaks.map(|(number, _)| number).collect()
     }
 
     /// Who is what, by what every host did; `speakers` are those flows of each shard.
@@ -250,122 +248,8 @@ const fn is_telling(port: u16) -> bool {
     matches!(port, 853 | 554 | 8554 | 80 | 443 | 8887)
 }
 
-/// The number of a name among all names: [`UNLISTED`] unless the catalogue has something to say of it.
-fn number(name: &str, base: &KnowledgeBase, learnt: &mut Learnt) -> u32 {
-    let listed = base.catalogue.look_up(name) != HostMatch::NONE;
-    match listed {
-        true => learnt.names.intern(name).unwrap_or(UNLISTED),
-        false if is_literal(name) => LITERAL,
-        false => UNLISTED,
-    }
-}
-
-/// What is learnt, while it is put together.
-///
-/// Most names in most captures have nothing to do with the vendor. They are looked up once, and then kept out of
-/// the index: only names of the catalogue, and what else was said of the addresses under such names, can make a
-/// difference to a class. Where whole records are wanted, whose evidence lists every name, all are kept.
-struct Gather {
-    learnt: Learnt,
-    ids: Vec<Vec<u32>>,
-    /// Addresses under names of the catalogue.
-    vendors: Hosts,
-    everything: bool,
-}
-
-impl Gather {
-    fn new(analysis: &Analysis, base: &KnowledgeBase) -> Self {
-        let mut learnt = Learnt::new(MAX_NAMES);
-        for (ip, name) in &base.hosts {
-            learnt.given(*ip, name);
-        }
-        let mut ids_of =
-            |shard: &Shard| shard.learner.strings.iter().map(|name| number(name, base, &mut learnt)).collect();
-        let ids = analysis.shards.iter().map(&mut ids_of).collect();
-        Gather { learnt, ids, vendors: Hosts::default(), everything: analysis.shards.iter().any(|s| s.learner.records) }
-    }
-
-    /// First pass: the numbers of all names, and the addresses under names of the catalogue.
-    fn find_vendors(&mut self, shard: &Shard, at: u32) {
-        for (answer, servers) in shard.learner.told() {
-            if self.is_listed(at, answer.name) {
-                self.vendors.extend(servers.iter().copied());
-            }
-        }
-        for (number, name) in &shard.learner.carried {
-            if self.is_listed(at, *name)
-                && self.vendors.len() < MAX_NAMES
-                && let Some(flow) = shard.table.flow(*number)
-            {
-                self.vendors.insert(responder(shard, flow));
-            }
-        }
-    }
-
-    /// Second pass: what was said of the addresses that matter.
-    fn take(&mut self, shard: &Shard, at: u32) {
-        for (answer, servers) in shard.learner.told() {
-            for server in servers {
-                self.learnt.named(server.mapped_ip());
-                if let Some(name) = self.wanted(shard, at, answer.name, *server) {
-                    let client = answer.client.ip(answer.client_v6);
-                    self.learnt.answer(client, server.mapped_ip(), name, answer.ts, answer.ttl, answer.frame);
-                }
-            }
-        }
-        if self.vendors.is_empty() && !self.everything {
-            return;
-        }
-        for (number, name) in &shard.learner.carried {
-            let Some(flow) = shard.table.flow(*number) else { continue };
-            let Some(own) = own_name(shard, flow).filter(|at| at.name == *name) else { continue };
-            let server = responder(shard, flow);
-            if let Some(name) = self.wanted(shard, at, *name, server) {
-                self.learnt.carried(server.ip(flow.is_v6()), name, flow.first, own.frame);
-            }
-        }
-    }
-
-    fn slot(&mut self, at: u32, name: u32) -> Option<&mut u32> {
-        self.ids.get_mut(at as usize)?.get_mut(name as usize)
-    }
-
-    /// Whether the catalogue has something to say of a shard's string.
-    fn is_listed(&mut self, at: u32, name: u32) -> bool {
-        self.slot(at, name).is_some_and(|id| *id & NOT_LISTED == 0)
-    }
-
-    /// The number of a name that is worth keeping for an address.
-    fn wanted(&mut self, shard: &Shard, at: u32, name: u32, server: Addr) -> Option<u32> {
-        let listed = self.is_listed(at, name);
-        let id = self.slot(at, name).copied()?;
-        if listed || id < LITERAL {
-            return Some(id & !NOT_LISTED);
-        }
-        if !self.everything && !self.vendors.contains(&server) {
-            return None;
-        }
-        let id = self.learnt.names.intern(shard.learner.strings.get(name)).filter(|id| id & NOT_LISTED == 0)?;
-        if let Some(slot) = self.slot(at, name) {
-            *slot = id | NOT_LISTED;
-        }
-        Some(id)
-    }
-}
-
 /// The address of a flow's responder.
 fn responder(shard: &Shard, flow: &Flow) -> Addr {
     let [_, server] = flow.oriented(shard.table.sides(flow));
     server.addr
-}
-
-/// The name that a flow carries for its server's own address: none where a proxy was asked for another.
-fn own_name(shard: &Shard, flow: &Flow) -> Option<NameAt> {
-    let learner = &shard.learner;
-    let http = learner.http_of(flow);
-    if http.is_some_and(|h| h.authority.is_some()) {
-        return None;
-    }
-    let quic = || learner.quic_of(flow).and_then(|q| q.sni);
-    learner.tls_of(flow).and_then(Tls::sni).or_else(quic).or(http.and_then(|h| h.host))
 }

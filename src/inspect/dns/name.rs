@@ -23,21 +23,22 @@ pub const WIRE_MAX: usize = 255;
 pub struct Name<'a> {
     message: &'a [u8],
     at: usize,
+    /// How many bytes it takes where it stands, root included; 0 if it goes on elsewhere, or is too long for a name.
+    in_place: u8,
 }
 
 impl<'a> Name<'a> {
-    /// The name at byte `at` of `message`.
-    pub(super) const fn new(message: &'a [u8], at: usize) -> Self {
-        Name { message, at }
-    }
-
     /// Reads the name at `reader`, a cursor over the tail of `message` that ends `tail` bytes before its end.
     ///
     /// Only what stands in place is passed over; pointers are not followed yet.
     pub(super) fn read(message: &'a [u8], reader: &mut Reader<'a>, tail: usize) -> Result<Self> {
         let at = message.len().saturating_sub(reader.left()).saturating_sub(tail);
-        skip(reader)?;
-        Ok(Name::new(message, at))
+        let before = reader.left();
+        let in_place = match skip(reader)? {
+            Ends::Here => u8::try_from(before.saturating_sub(reader.left())).unwrap_or(0),
+            Ends::Elsewhere => 0,
+        };
+        Ok(Name { message, at, in_place })
     }
 
     /// The labels, outermost host first, without the root's empty one.
@@ -48,16 +49,8 @@ impl<'a> Name<'a> {
 
     /// The name's bytes as they stand on the wire, root included, if they stand in one place and are whole.
     pub fn in_place(&self) -> Option<&'a [u8]> {
-        let bytes = self.message.get(self.at..)?;
-        let mut reader = Reader::new(bytes);
-        loop {
-            match reader.u8().ok()? {
-                0 => break,
-                tag @ 1..=0x3f => reader.skip(usize::from(tag)).ok()?,
-                _ => return None,
-            }
-        }
-        bytes.get(..bytes.len().saturating_sub(reader.left())).filter(|name| name.len() <= WIRE_MAX)
+        let end = self.at.checked_add(usize::from(self.in_place))?;
+        self.message.get(self.at..end).filter(|name| !name.is_empty())
     }
 
     /// The name's bytes as they would stand on the wire without compression, as far as they can be read: in `buffer`
@@ -197,13 +190,23 @@ impl<'a> Iterator for Labels<'a> {
     }
 }
 
+/// Where a name ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// With its root, where it began.
+    Here,
+    /// Where a pointer leads to.
+    Elsewhere,
+}
+
 /// Passes over a name where it stands.
-pub(super) fn skip(reader: &mut Reader<'_>) -> Result<()> {
+#[inline]
+pub(super) fn skip(reader: &mut Reader<'_>) -> Result<Ends> {
     loop {
         match reader.u8()? {
-            0 => return Ok(()),
+            0 => return Ok(Ends::Here),
             tag @ 1..=0x3f => reader.skip(usize::from(tag))?,
-            0xc0.. => return reader.skip(1),
+            0xc0.. => return reader.skip(1).map(|()| Ends::Elsewhere),
             _ => return Err(Truncated),
         }
     }
@@ -242,8 +245,14 @@ pub(super) fn write_decimal(out: &mut impl Write, c: char) -> fmt::Result {
 mod tests {
     use super::*;
 
+    /// The name at byte `at`, whatever stands there.
+    fn name(message: &[u8], at: usize) -> Name<'_> {
+        let mut reader = Reader::new(message.get(at..).unwrap_or_default());
+        Name::read(message, &mut reader, 0).unwrap_or(Name { message, at, in_place: 0 })
+    }
+
     fn text(message: &[u8], at: usize) -> String {
-        Name::new(message, at).to_string()
+        name(message, at).to_string()
     }
 
     #[test]
@@ -256,10 +265,10 @@ mod tests {
     #[test]
     fn a_name_has_one_wire_form_however_it_was_packed() {
         let message = b"\x03com\0\x01a\xc0\x00\x01a\x03com\0";
-        let (packed, plain) = (Name::new(message, 5), Name::new(message, 9));
+        let (packed, plain) = (name(message, 5), name(message, 9));
         assert_eq!((packed.in_place(), plain.in_place()), (None, Some(&b"\x01a\x03com\0"[..])));
         assert_eq!(packed.wire(&mut [0; WIRE_MAX]), plain.wire(&mut [0; WIRE_MAX]));
-        assert_eq!(Name::new(b"\x03ab", 0).wire(&mut [0; WIRE_MAX]), b"\0");
+        assert_eq!(name(b"\x03ab", 0).wire(&mut [0; WIRE_MAX]), b"\0");
     }
 
     #[test]
@@ -267,7 +276,7 @@ mod tests {
         let plain: [&[u8]; 2] = [b"\x03www\x07Example\x03com\0", b"\x01a\0"];
         let other: [&[u8]; 4] = [b"\0", b"\x03a b\0", b"\x03ab", b"\x02\xc3\xa9\0"];
         for (wire, is_plain) in plain.map(|wire| (wire, true)).into_iter().chain(other.map(|wire| (wire, false))) {
-            let name = Name::new(wire, 0);
+            let name = name(wire, 0);
             let mut buffer = [0; WIRE_MAX];
             let plain = name.in_place().and_then(|wire| plain_text(wire, &mut buffer));
             assert_eq!(plain, is_plain.then(|| name.to_string()).as_deref(), "{name}");
@@ -290,7 +299,7 @@ mod tests {
         assert_eq!(text(b"\x03ab", 0), "<malformed>");
         assert_eq!(text(b"\x01a\x40", 0), "a.<malformed>");
         assert_eq!(text(b"", 7), "<malformed>");
-        assert!(!Name::new(b"\xc0\x02\xc0\x00", 0).is_whole());
+        assert!(!name(b"\xc0\x02\xc0\x00", 0).is_whole());
     }
 
     #[test]
@@ -302,9 +311,9 @@ mod tests {
         }
         wire.push(0);
         assert_eq!(wire.len(), 255);
-        assert!(Name::new(&wire, 0).is_whole());
+        assert!(name(&wire, 0).is_whole());
         let mut longer = b"\x01y".to_vec();
         longer.extend(&wire);
-        assert!(!Name::new(&longer, 0).is_whole());
+        assert!(!name(&longer, 0).is_whole());
     }
 }

@@ -87,6 +87,8 @@ struct Found<'a> {
     ech: Option<&'a [u8]>,
     esni: bool,
     alpn: Option<&'a [u8]>,
+    early_data: bool,
+    pre_shared_key: bool,
 }
 
 impl<'a> ClientHello<'a> {
@@ -252,8 +254,8 @@ impl<'a> ClientHello<'a> {
     }
 
     /// Whether a pre-shared key is offered (RFC 8446 §4.2.11): a TLS 1.3 resumption, mostly.
-    pub fn has_psk(&self) -> bool {
-        self.extension(extension::PRE_SHARED_KEY).is_some()
+    pub const fn has_psk(&self) -> bool {
+        self.found.pre_shared_key
     }
 
     /// Whether a session ticket is shown (RFC 5077): a TLS 1.2 resumption is wanted.
@@ -262,8 +264,8 @@ impl<'a> ClientHello<'a> {
     }
 
     /// Whether data may follow before the server has spoken (RFC 8446 §4.2.10).
-    pub fn has_early_data(&self) -> bool {
-        self.extension(extension::EARLY_DATA).is_some()
+    pub const fn has_early_data(&self) -> bool {
+        self.found.early_data
     }
 
     fn numbers(&self, kind: u16, width: Width) -> U16s<'a> {
@@ -285,6 +287,8 @@ pub struct ServerHello<'a> {
     /// The lengths inside do not fit: what overran was cut.
     pub truncated: bool,
     extensions: &'a [u8],
+    version: u16,
+    accepts_psk: bool,
 }
 
 impl<'a> ServerHello<'a> {
@@ -309,8 +313,19 @@ impl<'a> ServerHello<'a> {
         if !early_draft {
             r.skip(1)?;
         }
-        let (extensions, truncated, _) = trailing_extensions(&mut r);
-        Ok(Some(ServerHello { legacy_version, random, session_id, cipher, truncated, extensions }))
+        let (extensions, truncated, found) = trailing_extensions(&mut r);
+        let chosen = found.supported_versions.and_then(|bytes| Reader::new(bytes).u16().ok());
+        let (version, accepts_psk) = (chosen.unwrap_or(legacy_version), found.pre_shared_key);
+        Ok(Some(ServerHello {
+            legacy_version,
+            random,
+            session_id,
+            cipher,
+            truncated,
+            extensions,
+            version,
+            accepts_psk,
+        }))
     }
 
     /// The extensions, in order.
@@ -324,14 +339,13 @@ impl<'a> ServerHello<'a> {
     }
 
     /// The version agreed on: that of supported_versions, else the version field.
-    pub fn version(&self) -> u16 {
-        let chosen = self.extension(extension::SUPPORTED_VERSIONS).and_then(|b| Reader::new(b).u16().ok());
-        chosen.unwrap_or(self.legacy_version)
+    pub const fn version(&self) -> u16 {
+        self.version
     }
 
     /// Whether TLS 1.3, a draft of it or DTLS 1.3 was agreed on: all that follows is encrypted.
-    pub fn is_tls13(&self) -> bool {
-        matches!(self.version(), 0x0304 | 0x7f00..=0x7fff | 0xfefc)
+    pub const fn is_tls13(&self) -> bool {
+        matches!(self.version, 0x0304 | 0x7f00..=0x7fff | 0xfefc)
     }
 
     /// The application protocol chosen, as raw bytes.
@@ -341,8 +355,8 @@ impl<'a> ServerHello<'a> {
     }
 
     /// Whether the pre-shared key was accepted: a TLS 1.3 resumption.
-    pub fn has_psk(&self) -> bool {
-        self.extension(extension::PRE_SHARED_KEY).is_some()
+    pub const fn has_psk(&self) -> bool {
+        self.accepts_psk
     }
 
     /// Whether it says anything of an encrypted ClientHello: a HelloRetryRequest may, and has refused it otherwise
@@ -481,6 +495,8 @@ fn survey(extensions: &[u8]) -> (bool, Found<'_>) {
             extension::ALPN => found.alpn = found.alpn.or(Some(bytes)),
             extension::ECH => found.ech = found.ech.or(Some(bytes)),
             extension::ESNI => found.esni = true,
+            extension::EARLY_DATA => found.early_data = true,
+            extension::PRE_SHARED_KEY => found.pre_shared_key = true,
             _ => {}
         }
         if bytes.len() < usize::from(n) {
