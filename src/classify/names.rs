@@ -159,9 +159,16 @@ impl Named {
         Named { parts }
     }
 
-    /// One part of so many of these addresses.
-    pub fn part(addresses: impl Iterator<Item = IpAddr>, part: usize, parts: usize) -> HashSet<u64, RandomState> {
-        addresses.map(digest).filter(|digest| place(*digest, parts) == part).collect()
+    /// One part of so many of these addresses, of which there are `count` at most.
+    pub fn part(
+        addresses: impl Iterator<Item = IpAddr>,
+        count: usize,
+        part: usize,
+        parts: usize,
+    ) -> HashSet<u64, RandomState> {
+        let mut found = HashSet::with_capacity_and_hasher(count / parts.max(1), RandomState::default());
+        found.extend(addresses.map(digest).filter(|digest| place(*digest, parts) == part));
+        found
     }
 
     fn contains(&self, address: IpAddr) -> bool {

@@ -188,7 +188,7 @@ impl Learner {
     }
 
     /// Every address that DNS told a name for, some more than once.
-    pub fn addresses(&self) -> impl Iterator<Item = Addr> {
+    pub fn addresses(&self) -> impl ExactSizeIterator<Item = Addr> {
         self.addresses.iter().copied()
     }
 

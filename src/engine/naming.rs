@@ -88,6 +88,15 @@ fn thresholds(rules: &Rules) -> Thresholds {
     }
 }
 
+/// What one shard has to say of who is what.
+#[derive(Debug, Default)]
+struct Speech {
+    /// The flows that tell it.
+    flows: Vec<u32>,
+    /// Hosts, each with an address under which STUN has told it that it is seen.
+    mapped: Vec<(IpAddr, IpAddr)>,
+}
+
 /// All that naming a flow needs.
 #[derive(Debug)]
 pub struct Naming<'a> {
@@ -108,8 +117,8 @@ impl<'a> Naming<'a> {
         let nobody = RoleGather::new().freeze(&base.site, &base.rules);
         let mut naming = Naming { base, names, roles: nobody, ids, vendors };
         let shards = analysis.shards.len();
-        let speakers = hands.each(shards, |at| naming.speakers(&analysis.shards, at));
-        naming.roles = naming.find_roles(analysis, &speakers);
+        let speeches = hands.each(shards, |at| naming.listen(&analysis.shards, at));
+        naming.roles = naming.find_roles(analysis, &speeches);
         naming
     }
 
@@ -129,31 +138,32 @@ impl<'a> Naming<'a> {
         self.has_vendors() && self.vendors.contains(&Addr::from_ip(ip))
     }
 
-    /// The flows of a shard that have something to say of who is what.
-    fn speakers(&self, shards: &[Shard], at: usize) -> Vec<u32> {
-        let (Some(shard), Ok(at)) = (shards.get(at), u32::try_from(at)) else { return Vec::new() };
-        let may_speak = shard.table.flows().filter(|(_, flow)| self.may_speak(shard, flow));
-        let speaks = may_speak.filter(|(_, flow)| {
+    /// What the flows of a shard have to say of who is what.
+    fn listen(&self, shards: &[Shard], at: usize) -> Speech {
+        let mut speech = Speech::default();
+        let (Some(shard), Ok(at)) = (shards.get(at), u32::try_from(at)) else { return speech };
+        for (number, flow) in shard.table.flows().filter(|(_, flow)| self.may_speak(shard, flow)) {
             let view = FlowView::new(shard, at, flow, self);
-            view.mapped().next().is_some() || self.may_tell_roles(&view)
-        });
-        speaks.map(|(number, _)| number).collect()
+            let before = speech.mapped.last().copied();
+            speech.mapped.extend(view.mapped().filter(|pair| Some(*pair) != before));
+            if self.may_tell_roles(&view) {
+                speech.flows.push(number);
+            }
+        }
+        speech
     }
 
-    /// Who is what, by what every host did; `speakers` are those flows of each shard.
-    fn find_roles(&self, analysis: &Analysis, speakers: &[Vec<u32>]) -> Roles {
+    /// Who is what, by what every host did; `speeches` are what each shard has to say.
+    fn find_roles(&self, analysis: &Analysis, speeches: &[Speech]) -> Roles {
         let KnowledgeBase { catalogue, rules, site, .. } = self.base;
         let mut roles = RoleGather::new();
-        for ((shard, at), speakers) in analysis.shards.iter().zip(0u32..).zip(speakers) {
-            for flow in speakers.iter().filter_map(|number| shard.table.flow(*number)) {
-                let view = FlowView::new(shard, at, flow, self);
-                for (client, outside) in view.mapped() {
-                    roles.mapped(client, outside, site);
-                }
-                if self.may_tell_roles(&view) {
-                    let facts = view.facts();
-                    roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
-                }
+        for (client, outside) in speeches.iter().flat_map(|speech| &speech.mapped) {
+            roles.mapped(*client, *outside, site);
+        }
+        for ((shard, at), speech) in analysis.shards.iter().zip(0u32..).zip(speeches) {
+            for flow in speech.flows.iter().filter_map(|number| shard.table.flow(*number)) {
+                let facts = FlowView::new(shard, at, flow, self).facts();
+                roles.observe(&facts, name_of(&facts, catalogue, &self.names, rules), site);
             }
         }
         if roles.asked(&self.names, site) {

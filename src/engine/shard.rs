@@ -159,17 +159,17 @@ impl Shard {
     /// The capture has ended at `last`: reads what still waits, and sums up its flows while they are at hand.
     pub fn end(&mut self, last: Timestamp) -> FlowSums {
         self.advance(last);
-        self.finish();
-        FlowSums::of(self)
-    }
-
-    fn finish(&mut self) {
+        let mut sums = FlowSums::default();
         let Shard { table, learner, streams, piecewise, .. } = self;
         for number in 0..u32::try_from(table.len()).unwrap_or(u32::MAX) {
-            if let Some(flow) = table.flow_mut(number).filter(|f| f.streams != NONE) {
+            if let Some(flow) = table.flow_mut(number) {
                 end(flow, number, streams, piecewise, learner);
             }
+            if let Some(flow) = table.flow(number) {
+                sums.add(flow, table.tcp(flow));
+            }
         }
+        sums
     }
 
     /// Bytes of memory held, what single flows hold beside the tables included.

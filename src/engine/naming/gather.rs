@@ -161,7 +161,8 @@ fn kinds(shard: &Shard, base: &KnowledgeBase) -> Vec<u32> {
 fn named(shards: &[Shard], hands: &impl Hands) -> Named {
     let parts = hands.count();
     let servers = || shards.iter().flat_map(|shard| shard.learner.addresses()).map(|server| server.mapped_ip());
-    Named::new(hands.each(parts, |part| Named::part(servers(), part, parts)))
+    let count = shards.iter().map(|shard| shard.learner.addresses().len()).sum();
+    Named::new(hands.each(parts, |part| Named::part(servers(), count, part, parts)))
 }
 
 /// The name that a flow carries for its server's own address: none where a proxy was asked for another.
