@@ -166,7 +166,8 @@ impl Named {
         part: usize,
         parts: usize,
     ) -> HashSet<u64, RandomState> {
-        let mut found = HashSet::with_capacity_and_hasher(count / parts.max(1), RandomState::default());
+        let mut found =
+            HashSet::with_capacity_and_hasher(count.checked_div(parts).unwrap_or(0), RandomState::default());
         found.extend(addresses.map(digest).filter(|digest| place(*digest, parts) == part));
         found
     }
@@ -179,7 +180,7 @@ impl Named {
 
 /// The part that a digest belongs to.
 fn place(digest: u64, parts: usize) -> usize {
-    (digest % parts.max(1) as u64) as usize
+    digest.checked_rem(parts as u64).unwrap_or(0) as usize
 }
 
 /// What was learnt so far; order does not matter.

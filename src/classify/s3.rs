@@ -140,7 +140,9 @@ fn host<'a>(form: Form, bucket: &'a str, region: Option<&'a str>) -> S3Host<'a> 
 
 /// `name` without its last label, and that label.
 fn peel(name: &str) -> (&str, &str) {
-    name.rsplit_once('.').unwrap_or(("", name))
+    let dot = memchr::memrchr(b'.', name.as_bytes());
+    let parts = dot.and_then(|at| Some((name.get(..at)?, name.get(at.checked_add(1)?..)?)));
+    parts.unwrap_or(("", name))
 }
 
 /// What is left of `name` if its last label is `label`.

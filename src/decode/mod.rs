@@ -345,12 +345,30 @@ impl Layer {
 /// [`Undecoded`] where there is no IP packet in reach; `packet` is then half filled and of no use.
 #[inline]
 pub fn decode(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undecoded> {
+    decode_by_way(link, bytes, packet).map(drop)
+}
+
+/// How a packet was found in its frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// At fixed places: it is a whole datagram of TCP or UDP, and the frame holds nothing else.
+    Straight,
+    /// Layer by layer.
+    Stepwise,
+}
+
+/// As [`decode`], and tells how.
+///
+/// # Errors
+/// As [`decode`].
+#[inline]
+pub fn decode_by_way(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<Way, Undecoded> {
     if link == link::ETHERNET && straight::decode(bytes, packet) {
-        return Ok(());
+        return Ok(Way::Straight);
     }
     let Packet { ts, frame, len, frames, .. } = *packet;
     *packet = Packet { ts, frame, len, frames, ..Packet::default() };
-    step_by_step(link, bytes, packet)
+    step_by_step(link, bytes, packet).map(|()| Way::Stepwise)
 }
 
 /// Walks the headers of the further packets in a frame that holds several (an aggregate of 802.11), in order. Each is

@@ -7,7 +7,7 @@ use super::learnt::{Icmp, Seen};
 use super::neighbours::Neighbours;
 use super::shard::Quote;
 use crate::decode::fragment::Defragmenter;
-use crate::decode::{Packet, Undecoded, arp, decode, decode_further, may_hold_several, proto};
+use crate::decode::{Packet, Undecoded, Way, arp, decode, decode_by_way, decode_further, may_hold_several, proto};
 use crate::flow::key::{Keyed, shard_of};
 use crate::source::{Frame, FrameRef};
 use crate::time::Timestamp;
@@ -142,10 +142,9 @@ impl Front {
             let Work::Packet(packet, keyed, place) = work else { return None };
             (packet.ts, packet.frame, packet.len, packet.frames) = (frame.ts, number, frame.len, 1);
             *place = Place::Frame(index);
-            let read = decode(frame.link.0, frame.bytes, packet);
-            let icmp = matches!(packet.proto, proto::ICMP | proto::ICMP6);
-            if read.is_err() || packet.fragment.is_some() || icmp || may_hold_several(frame.link.0) {
-                odd = Some((*packet, read));
+            let read = decode_by_way(frame.link.0, frame.bytes, packet);
+            if read != Ok(Way::Straight) && is_odd(packet, read.is_ok(), frame) {
+                odd = Some((*packet, read.map(drop)));
                 return None;
             }
             *keyed = Keyed::of(packet, secret);
@@ -244,6 +243,13 @@ impl Front {
             sink.work(shard_of(quoted.src, quoted.dst), Work::Quote(Quote { quoted, icmp }));
         }
     }
+}
+
+/// Whether a frame is more, or something else, than one whole packet of one flow; `read`: it is a packet.
+#[inline]
+fn is_odd(packet: &Packet, read: bool, frame: &Frame<'_>) -> bool {
+    let icmp = matches!(packet.proto, proto::ICMP | proto::ICMP6);
+    !read || packet.fragment.is_some() || icmp || may_hold_several(frame.link.0)
 }
 
 fn put_together(secret: u64, packet: Packet, datagram: Vec<u8>, sink: &mut impl Sink) {

@@ -33,7 +33,7 @@ impl Syn {
     /// The connection that it began at `first`.
     fn whole(self, first: Timestamp) -> Tcp {
         let Syn { seq, window, offer } = self;
-        Tcp::begun(&Packet { ts: first, seq, window, tcp_flags: tcp_flag::SYN, ..Packet::default() }, offer)
+        Tcp::begun(first, seq, window, offer)
     }
 }
 
@@ -70,6 +70,20 @@ impl Connections {
         self.whole.insert(syn.whole(first))
     }
 
+    /// Whether a SYN of side 1 (`second`) or 0 opens another connection than this one.
+    #[inline]
+    pub fn is_reopened_by(&self, number: u32, second: bool, packet: &Packet) -> bool {
+        match self.whole.get(number) {
+            Some(tcp) => tcp.is_reopened_by(second, packet),
+            // of a lone SYN only its sender can think better
+            None => self.lone(number).is_some_and(|syn| !second && syn.seq != packet.seq && !packet.has(tcp_flag::ACK)),
+        }
+    }
+
+    fn lone(&self, number: u32) -> Option<&Syn> {
+        self.lone.get(number & !LONE).filter(|_| number & LONE != 0 && number != NONE)
+    }
+
     /// The connection, if more of it was seen than a lone SYN.
     #[inline(always)]
     pub fn whole(&self, number: u32) -> Option<&Tcp> {
@@ -87,7 +101,7 @@ impl Connections {
     pub fn get(&self, number: u32, first: Timestamp) -> Option<Cow<'_, Tcp>> {
         match self.whole.get(number) {
             Some(tcp) => Some(Cow::Borrowed(tcp)),
-            None => self.lone.get(number & !LONE).filter(|_| number != NONE).map(|syn| Cow::Owned(syn.whole(first))),
+            None => self.lone(number).map(|syn| Cow::Owned(syn.whole(first))),
         }
     }
 
@@ -128,6 +142,40 @@ impl Moved {
         match before & LONE {
             0 => self.whole.of(before),
             _ => self.lone.of(before & !LONE) | LONE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn syn(ts: u64, seq: u32, window: u16) -> Packet {
+        Packet { ts: Timestamp(ts), seq, window, tcp_flags: tcp_flag::SYN, transport: true, ..Packet::default() }
+    }
+
+    proptest! {
+        #[test]
+        fn a_lone_syn_is_the_connection_that_it_began(
+            (ts, seq, window) in (0u64..1 << 50, any::<u32>(), any::<u16>()),
+            options in prop::sample::select(vec![&b""[..], b"\x02\x04\x05\xb4", b"\x02\x04\x05\xb4\x03\x03\x07\x01"]),
+            (second, again, flags) in (any::<bool>(), any::<u32>(), prop::sample::select(vec![0u8, tcp_flag::ACK])),
+        ) {
+            let first = syn(ts, seq, window);
+            let mut whole = Tcp::default();
+            whole.segment(false, &first, options);
+            let mut connections = Connections::default();
+            let number = connections.open(&first, options);
+            prop_assert!(connections.whole(number).is_none());
+            let begun = connections.get(number, first.ts).unwrap();
+            prop_assert_eq!(format!("{begun:?}"), format!("{whole:?}"));
+            for seq in [again, seq] {
+                let next = Packet { seq, tcp_flags: tcp_flag::SYN | flags, ..syn(ts, seq, window) };
+                let reopens = connections.is_reopened_by(number, second, &next);
+                prop_assert_eq!(reopens, whole.is_reopened_by(second, &next));
+            }
         }
     }
 }

@@ -364,7 +364,7 @@ impl Table {
         let opens = packet.proto == proto::TCP && packet.tcp_flags & (tcp_flag::SYN | tcp_flag::RST) == tcp_flag::SYN;
         opens && {
             let second = forward != flow.is(flag::FIRST_FORWARD);
-            self.connection(flow).is_some_and(|tcp| tcp.is_reopened_by(second, packet))
+            self.tcp.is_reopened_by(flow.tcp, second, packet)
         }
     }
 

@@ -115,12 +115,19 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// A connection of which side 0 has sent `syn`, whose options are `offer`, and nothing else was seen.
-    pub(super) fn begun(syn: &Packet, offer: Offer) -> Tcp {
+    /// A connection of which side 0 has sent a SYN without payload at `ts`, with this sequence number, window and
+    /// options, and nothing else was seen: what [`Tcp::segment`] would have made of it.
+    pub(super) fn begun(ts: Timestamp, seq: u32, window: u16, offer: Offer) -> Tcp {
+        let (nxt, at) = (seq.wrapping_add(1), micros(ts));
         let mut tcp = Tcp::default();
-        tcp.segment(false, syn, &[]);
         let [first, _] = &mut tcp.half;
+        (first.isn, first.nxt, first.nxt_at) = (seq, nxt, at);
+        (first.timed, first.timed_at) = (nxt, at);
+        first.window = u32::from(window);
+        first.known = known::SYN | known::NXT | known::TIMING;
+        first.side = Side::SynSent;
         first.take(offer);
+        tcp.log.history.note(false, b's');
         tcp
     }
 

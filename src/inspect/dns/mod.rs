@@ -256,8 +256,12 @@ impl Records<'_> {
     #[inline]
     fn section(&mut self) -> Option<Section> {
         let [answers, authority, additional] = &mut self.left;
-        let sections = [(answers, Section::Answer), (authority, Section::Authority), (additional, Section::Additional)];
-        let (left, section) = sections.into_iter().find(|(left, _)| **left > 0)?;
+        let (left, section) = match (*answers, *authority, *additional) {
+            (0, 0, 0) => return None,
+            (0, 0, _) => (additional, Section::Additional),
+            (0, ..) => (authority, Section::Authority),
+            _ => (answers, Section::Answer),
+        };
         *left = left.saturating_sub(1);
         Some(section)
     }
