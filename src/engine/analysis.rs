@@ -361,7 +361,12 @@ impl<'a> FlowView<'a> {
 
     /// Whether both sides have closed it, or one has reset it.
     pub fn is_over(&self) -> bool {
-        self.tcp.is_some_and(Tcp::is_over)
+        self.tcp.map_or_else(|| self.is_refused(), Tcp::is_over)
+    }
+
+    /// Whether it was a SYN and its refusal.
+    fn is_refused(&self) -> bool {
+        self.shard.table.is_refused(self.flow)
     }
 
     /// What naming and classification go by.
@@ -375,7 +380,7 @@ impl<'a> FlowView<'a> {
         facts.cut = flow.cut();
         facts.established = match self.tcp {
             Some(tcp) => tcp.is_established(),
-            None => flow.pkts.iter().all(|n| *n > 0),
+            None => !self.is_refused() && flow.pkts.iter().all(|n| *n > 0),
         };
         facts.pkts = flow.oriented(flow.pkts);
         facts.bytes = flow.oriented(flow.bytes);

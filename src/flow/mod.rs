@@ -325,7 +325,7 @@ impl Table {
         count(flow, side, packet);
         let tcp = match packet.proto == proto::TCP && packet.transport {
             true if begins || duplicate => self.tcp.whole_mut(flow.tcp),
-            true => self.tcp.wake(&mut flow.tcp, flow.first),
+            true => self.tcp.wake(&mut flow.tcp, flow.first, second, packet),
             false => None,
         };
         let mut tracked = Tracked { number, second, duplicate, flow, tcp };
@@ -372,6 +372,7 @@ impl Table {
     fn timeout(&self, flow: &Flow) -> u64 {
         let t = &self.config.timeouts;
         match self.tcp.whole(flow.tcp) {
+            None if self.is_refused(flow) => t.tcp_closed,
             None if flow.tcp != NONE => t.tcp_opening,
             None => t.other,
             Some(tcp) if tcp.is_over() => t.tcp_closed,
@@ -474,7 +475,12 @@ impl Table {
         self.flows.get_mut(number)
     }
 
-    /// The TCP side of a flow of which more was seen than a SYN.
+    /// Whether nothing was seen of a flow but a SYN and its refusal.
+    pub fn is_refused(&self, flow: &Flow) -> bool {
+        self.tcp.is_refused(flow.tcp)
+    }
+
+    /// The TCP side of a flow of which more was seen than a SYN, or a SYN and its refusal.
     pub fn tcp(&self, flow: &Flow) -> Option<&Tcp> {
         self.tcp.whole(flow.tcp)
     }

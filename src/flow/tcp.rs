@@ -33,7 +33,7 @@ type Micros = u32;
 pub const TIMED_MOST: u64 = 2_000 * SECOND;
 
 #[inline(always)]
-const fn micros(ts: Timestamp) -> Micros {
+pub(super) const fn micros(ts: Timestamp) -> Micros {
     (ts.0 / 1000) as Micros
 }
 
