@@ -21,7 +21,6 @@ use std::ffi::OsString;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +44,7 @@ use crate::handover::pack::Pack;
 use crate::handover::{Attention, Read, can_be_read_again};
 use crate::measure::{self, Task};
 use crate::pipeline;
+use crate::platform;
 use crate::present::Format;
 use crate::present::color::Color;
 use crate::present::report::{self, Report, Telling};
@@ -423,8 +423,10 @@ fn bench(args: &BenchArgs) -> Result<Exit> {
 fn keep_inputs<'a>(output: Option<&Path>, read: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
     let Some(output) = output.and_then(|path| fs::canonicalize(path).ok()) else { return Ok(()) };
     for input in read.filter_map(|path| fs::canonicalize(path).ok()) {
-        let same = fs::metadata(&output).and_then(|o| Ok((o, fs::metadata(&input)?)));
-        let same = same.is_ok_and(|(o, i)| o.is_file() && (o.dev(), o.ino()) == (i.dev(), i.ino()));
+        let id = |path: &Path| {
+            fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| platform::file_id(path, &metadata))
+        };
+        let same = id(&output).is_some_and(|own| id(&input) == Some(own));
         if same || (input.is_dir() && output.is_file() && output.starts_with(&input)) {
             return Err(anyhow!("{}: is read as well, so it is not written: give -o another name", output.display()));
         }

@@ -10,10 +10,11 @@ use relayscope::capture::recorder::{Plan, Recorder, open_files};
 use relayscope::capture::{Batch, Interface};
 use relayscope::monitor::{Losses, Monitor};
 use relayscope::present::ndjson::Ndjson;
-use relayscope::source::{Chunk, Fill, Shed, Source};
-use relayscope::time::SECOND;
+use relayscope::source::{Chunk, Fill, Frame, LinkType, Shed, Source, Tally};
+use relayscope::time::{SECOND, Timestamp};
 use serde_json::Value;
 use support::knowledge::Knowledge;
+use support::tcp;
 
 fn capture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/first-view.pcapng")
@@ -36,7 +37,11 @@ fn batches(count: usize) -> Vec<Batch> {
 
 /// What a monitor tells of what `give` gives it.
 fn told(give: impl FnOnce(&mut Monitor<'_>, &mut Ndjson<Vec<u8>>)) -> Vec<Value> {
-    let knowledge = Knowledge::new();
+    told_by(&Knowledge::new(), give)
+}
+
+/// What a monitor tells that goes by this.
+fn told_by(knowledge: &Knowledge, give: impl FnOnce(&mut Monitor<'_>, &mut Ndjson<Vec<u8>>)) -> Vec<Value> {
     let mut monitor = knowledge.monitor();
     let mut sink = Ndjson::new(Vec::new());
     give(&mut monitor, &mut sink);
@@ -47,12 +52,20 @@ fn told(give: impl FnOnce(&mut Monitor<'_>, &mut Ndjson<Vec<u8>>)) -> Vec<Value>
 }
 
 fn of_live(batches: &[Batch]) -> Vec<Value> {
-    told(|monitor, sink| {
-        for batch in batches {
-            monitor.shed(batch.shed);
-            monitor.chunk(&batch.chunk, sink).unwrap();
-        }
-    })
+    told(|monitor, sink| take(batches, monitor, sink))
+}
+
+fn take(batches: &[Batch], monitor: &mut Monitor<'_>, sink: &mut Ndjson<Vec<u8>>) {
+    for batch in batches {
+        monitor.shed(batch.shed);
+        monitor.chunk(&batch.chunk, sink).unwrap();
+    }
+}
+
+/// The counters and names of the relay's flows.
+fn of_relay(told: &[Value]) -> Vec<[Value; 2]> {
+    let flows = told.iter().filter(|line| line["event_type"] == "flow" && line["class"] == "relay");
+    flows.map(|flow| [flow["flow"].clone(), flow["tls"]["sni"].clone()]).collect()
 }
 
 /// The lines that must be the same whenever the same packets are looked at.
@@ -133,12 +146,8 @@ fn strangers_are_passed_over_before_anything_of_the_system() {
     }
     let live = of_live(&batches);
     assert!(passed_over(&live)[0] > 0 && passed_over(&live)[1] == 0);
-    let of_system = |told: &[Value]| {
-        let flows = told.iter().filter(|line| line["event_type"] == "flow" && line["class"] == "relay");
-        flows.map(|flow| [flow["flow"].clone(), flow["tls"]["sni"].clone()]).collect::<Vec<_>>()
-    };
-    assert!(!of_system(&whole).is_empty());
-    assert_eq!(of_system(&live), of_system(&whole));
+    assert!(!of_relay(&whole).is_empty());
+    assert_eq!(of_relay(&live), of_relay(&whole));
     replays_the_same(&batches, &live);
 }
 
@@ -161,4 +170,102 @@ fn whatever_is_passed_over_all_frames_are_counted_and_a_replay_tells_the_same() 
     let claim = live.iter().rfind(lossy).expect("what was not analyzed is said as what was dropped is");
     assert!(claim["evidence"].to_string().contains("counted and not analyzed"), "{claim}");
     replays_the_same(&batches, &live);
+}
+
+#[test]
+fn what_a_device_counts_is_counted_as_what_it_gives() {
+    let mut batches = batches(40);
+    for batch in batches.iter_mut().skip(5).step_by(3) {
+        batch.shed = Shed::Everything;
+    }
+    let given = of_live(&batches);
+    let counted = told(|monitor, sink| {
+        for batch in &batches {
+            if batch.shed == Shed::Everything {
+                monitor.count(&batch.chunk.frames.iter().collect::<Tally>(), 1, sink).unwrap();
+            } else {
+                monitor.chunk(&batch.chunk, sink).unwrap();
+            }
+        }
+    });
+    assert!(passed_over(&given)[1] > 100);
+    let flows = |told: &[Value]| told.iter().filter(|line| line["event_type"] == "flow").cloned().collect::<Vec<_>>();
+    assert_eq!(flows(&counted), flows(&given));
+    for kind in ["stats", "capture_quality"] {
+        let [counted, given] = [&counted, &given].map(|told| last(told, kind));
+        for key in ["frames", "bytes", "shed_frames", "shed_packets", "cut_frames", "first", "last"] {
+            assert_eq!(counted[key], given[key], "{kind} {key}");
+        }
+    }
+}
+
+#[test]
+fn a_recorder_that_the_site_names_is_no_stranger() {
+    let mut knowledge = Knowledge::new();
+    knowledge.base.site.recorders.push("192.168.1.50".parse().unwrap());
+    let mut batches = batches(40);
+    let whole = told_by(&knowledge, |monitor, sink| take(&batches, monitor, sink));
+    // from the first frame on, before anything was judged
+    batches.iter_mut().for_each(|batch| batch.shed = Shed::Strangers);
+    let live = told_by(&knowledge, |monitor, sink| take(&batches, monitor, sink));
+    assert!(!of_relay(&whole).is_empty());
+    assert_eq!(of_relay(&live), of_relay(&whole));
+}
+
+#[test]
+fn what_has_nothing_to_inspect_is_not_passed_over() {
+    let (near, far) = (("10.0.0.1", 50_000), ("192.0.2.1", 80));
+    let asks =
+        |seq: u32, text: &str| tcp(near.1, far.1).flags(0x18).seq(seq).ack(1).payload(text).ipv4(near.0, far.0).frame();
+    let answers = || tcp(far.1, near.1).flags(0x10).seq(1).ack(33).ipv4(far.0, near.0).frame();
+    let begun = [
+        tcp(near.1, far.1).flags(2).seq(0).ipv4(near.0, far.0).frame(),
+        tcp(far.1, near.1).flags(0x12).seq(0).ack(1).ipv4(far.0, near.0).frame(),
+        asks(1, "GET / HTTP/1.1\r\n"),
+    ];
+    let goes_on = [answers(), asks(17, "Host: a.example\r\n"), answers(), answers()];
+    let fresh = tcp(50_001, 80).flags(2).seq(0).ipv4(near.0, far.0).frame();
+    let batch = |frames: &[Vec<u8>], from: u64, shed: Shed| {
+        let mut batch = Batch { shed, ..Batch::default() };
+        for (bytes, n) in frames.iter().zip(from..) {
+            let len = bytes.len() as u32;
+            let ts = Timestamp(1_700_000_000 * SECOND + n * 20_000_000);
+            assert!(batch.push(&Frame { ts, link: LinkType(1), len, bytes }, 0));
+        }
+        batch
+    };
+    let mut batches = vec![batch(&begun, 0, Shed::Nothing), batch(&goes_on, 3, Shed::Strangers)];
+    assert_eq!(passed_over(&of_live(&batches)), [1, 0], "one of four had anything to inspect");
+    batches.push(batch(&[fresh], 7, Shed::Strangers));
+    assert_eq!(passed_over(&of_live(&batches)), [2, 0], "and nothing is known of one that is not followed");
+}
+
+#[test]
+fn nobody_elses_words_pass_over_anything() {
+    let mut batches = batches(40);
+    batches.iter_mut().for_each(|batch| batch.shed = Shed::Everything);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kept.pcapng");
+    let plan = Plan { path: path.clone(), ..Plan::default() };
+    let interface = Interface { name: "eth1".to_owned(), link: 1, snaplen: 0, filter: None };
+    let mut recorder = Recorder::new(plan, &[interface], open_files());
+    batches.iter().for_each(|batch| recorder.batch(batch, &[]));
+    recorder.finish(batches.last().unwrap().chunk.frames.last().unwrap().ts);
+    let stages = |path: &Path| {
+        let (mut source, mut chunk) = (Source::open(&[path.to_owned()], 1 << 12), Chunk::default());
+        let (mut frames, mut stages) = (0, Vec::new());
+        while source.fill(&mut chunk) == Fill::More {
+            frames += chunk.frames.len();
+            stages.push(source.shed());
+        }
+        assert!(source.take_problems().next().is_none());
+        (frames, stages.contains(&Shed::Everything))
+    };
+    let all = batches.iter().map(|batch| batch.from.len()).sum::<usize>();
+    assert_eq!(stages(&path), (all, true));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let own = bytes.windows(11).position(|name| name == b"relayscope ").unwrap();
+    bytes[own..own + 11].copy_from_slice(b"dumpcapper ");
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(stages(&path), (all, false));
 }

@@ -1,7 +1,6 @@
 //! `interfaces` and `doctor`: what can be captured on, what is missing for it, and whether a port really mirrors.
 
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -132,12 +131,12 @@ fn one_interface(name: &str, args: &DoctorArgs, told: &mut Told<impl Write>) -> 
     let rules = rules(&mut base, None)?;
     let link = device.interface().link;
     let own = platform::hardware_address(&device.interface().name);
-    let allowed = Allowed { silent: vec![device.as_raw_fd()], ..Allowed::default() };
+    let allowed = Allowed { silent: device.descriptor().into_iter().collect(), ..Allowed::default() };
     confine(&allowed, told)?;
     writeln!(told.out, "  looking at {name} for {} s …", args.duration.0 / crate::time::SECOND)?;
     told.out.flush()?;
     let mut engine = Engine::new(&config(&base, false));
-    let (port, drops) = look(Feed::start(vec![Box::new(device)])?, args.duration.0, own, &mut engine);
+    let (port, drops) = look(Feed::start(vec![Box::new(device)], true)?, args.duration.0, own, &mut engine);
     for remark in port.remarks() {
         let text = remark.to_string();
         match remark.todo() {

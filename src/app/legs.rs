@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,6 +20,7 @@ use crate::event::CaptureQuality;
 use crate::exit::{Exit, Outcome};
 use crate::legs::compare;
 use crate::pipeline;
+use crate::platform;
 use crate::present;
 use crate::source::{CHUNK_BYTES, Problem, Source, progress};
 
@@ -57,7 +57,7 @@ pub(super) fn legs(args: &LegsArgs) -> Result<Exit> {
 
 /// Refuses one file, or standard input, as both captures.
 fn tell_apart(lan: &[PathBuf], wan: &[PathBuf]) -> Result<()> {
-    let file = |path: &PathBuf| fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    let file = |path: &PathBuf| fs::metadata(path).ok().map(|metadata| platform::file_id(path, &metadata));
     let inner: HashSet<_> = lan.iter().filter_map(file).collect();
     for path in wan {
         if path == Path::new("-") && lan.contains(path) {

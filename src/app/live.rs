@@ -8,7 +8,6 @@ mod signals;
 mod watched;
 
 use std::io::{self, BufWriter};
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use anyhow::{Context, Result, anyhow};
 use super::settings as user;
 use super::{OUTPUT_BUFFER, config, dash, early, find_folder, knowledge, rules, say};
 use crate::capture::device::{Device, OpenError, Pcap, Settings, Trouble};
-use crate::capture::feed::{Event, Feed};
+use crate::capture::feed::{COUNTED, Event, Feed};
 use crate::capture::port::Port;
 use crate::capture::recorder::{Note, Plan, Recorder, open_files};
 use crate::capture::ring::Span;
@@ -28,7 +27,7 @@ use crate::exit::{Exit, Outcome};
 use crate::monitor::{self, Losses, Monitor, Options, Sink};
 use crate::platform::{self, Allowed};
 use crate::present::ndjson::Ndjson;
-use crate::source::Shed;
+use crate::source::{Shed, Tally};
 use crate::text::units::Count;
 use crate::time::{SECOND, Timestamp};
 
@@ -58,6 +57,7 @@ pub(super) fn live(args: &LiveArgs) -> Result<Exit> {
     let signals = Signals::new()?;
     // what is to be read is read while that is allowed
     let settings = user::Settings::read(args.screen.config.as_deref())?;
+    platform::keep_to_one_core();
     confine(args, &devices)?;
     let devices = devices.into_iter().map(|device| Box::new(device) as Box<dyn Device>).collect();
     let intervals = monitor::Settings::embedded().context("the settings that come with the program")?;
@@ -68,12 +68,14 @@ pub(super) fn live(args: &LiveArgs) -> Result<Exit> {
         max_memory: Some(args.max_memory),
     };
     let monitor = Monitor::new(&config(&base, true), &base, &rules, options);
+    // what is kept, and what is counted, is needed frame by frame
+    let whole = args.write.is_some() || args.count.is_some();
     if !args.no_tui && dash::is_watched() {
-        let feed = Feed::start(devices)?;
+        let feed = Feed::start(devices, whole)?;
         return watched::watch(args, &settings, &rules, |front| run(args, feed, monitor, front, signals));
     }
     let out = Ndjson::new(BufWriter::with_capacity(OUTPUT_BUFFER, io::stdout().lock()));
-    run(args, Feed::start(devices)?, monitor, Noting::new(out), signals)
+    run(args, Feed::start(devices, whole)?, monitor, Noting::new(out), signals)
 }
 
 /// Who is told of what happens: lines on stdout, or a screen.
@@ -104,7 +106,7 @@ fn confine(args: &LiveArgs, devices: &[Pcap]) -> Result<()> {
         user: args.user.clone(),
         write: folder.iter().cloned().collect(),
         read: Vec::new(),
-        silent: devices.iter().map(AsRawFd::as_raw_fd).collect(),
+        silent: devices.iter().filter_map(Pcap::descriptor).collect(),
     };
     let confined = platform::confine(&allowed).map_err(|why| anyhow!(why))?;
     confined.undone.iter().for_each(|line| say(line));
@@ -139,7 +141,7 @@ struct Live<'a, 'm, F> {
     frames: u64,
     /// Up to when everything is known.
     now: Timestamp,
-    counted: Vec<Counters>,
+    counters: Vec<Counters>,
     /// What the ports look like, in the first seconds.
     ports: Option<Ports>,
     load: Load,
@@ -155,9 +157,11 @@ fn run<F: Front>(args: &LiveArgs, feed: Feed, mut monitor: Monitor<'_>, front: F
             Some(Writing::start(recorder, feed.spare()).context("no thread to write files")?)
         }
     };
+    // the ring is emptied first: that is for those who were started before
+    platform::stand_back();
     monitor.lose(losses(Counters::default()));
     let ports = (!args.common.quiet).then(|| Ports::new(feed.interfaces()));
-    let counted = vec![Counters::default(); feed.interfaces().len()];
+    let counters = vec![Counters::default(); feed.interfaces().len()];
     let mut live = Live {
         args,
         feed,
@@ -167,7 +171,7 @@ fn run<F: Front>(args: &LiveArgs, feed: Feed, mut monitor: Monitor<'_>, front: F
         signals,
         frames: 0,
         now: Timestamp(0),
-        counted,
+        counters,
         ports,
         load: Load::default(),
         stopped: None,
@@ -213,6 +217,7 @@ impl<F: Front> Live<'_, '_, F> {
         loop {
             match self.feed.next(NAP) {
                 Some(Event::Frames(batch)) => self.frames(batch)?,
+                Some(Event::Counted { device, tally }) => self.counted(device, &tally)?,
                 Some(Event::Quiet(until)) => self.quiet(until)?,
                 Some(Event::Link { device, up }) => self.link(device, up),
                 Some(Event::Lost { device, why }) => self.lost(device, &why),
@@ -251,6 +256,14 @@ impl<F: Front> Live<'_, '_, F> {
             None => self.feed.spare().put(batch),
         }
         Ok(())
+    }
+
+    /// Frames came that there was no time for.
+    fn counted(&mut self, device: usize, tally: &Tally) -> io::Result<()> {
+        self.frames += tally.frames;
+        self.now = self.now.max(tally.last);
+        let link = self.feed.interfaces().get(device).map_or(0, |interface| interface.link);
+        self.monitor.count(tally, link, &mut self.front)
     }
 
     /// Time has passed in which nothing came.
@@ -299,8 +312,8 @@ impl<F: Front> Live<'_, '_, F> {
     /// Passes on what the devices have counted, and what the files have to say.
     fn count(&mut self) {
         let counters = self.feed.counters();
-        if counters != self.counted {
-            let before = total(&self.counted);
+        if counters != self.counters {
+            let before = total(&self.counters);
             let all = total(&counters);
             if all.kernel_drops != before.kernel_drops || all.interface_drops != before.interface_drops {
                 self.monitor.lose(losses(all));
@@ -308,7 +321,7 @@ impl<F: Front> Live<'_, '_, F> {
             if let Some(files) = &self.files {
                 files.counters(counters.clone());
             }
-            self.counted = counters;
+            self.counters = counters;
         }
         if let Some(files) = &self.files {
             files.messages().for_each(|line| self.front.say(&line));
@@ -341,7 +354,7 @@ impl<F: Front> Live<'_, '_, F> {
         self.quiet(end.unwrap_or(self.now).max(self.now))?;
         if self.monitor.given_up() > 0 {
             let line = early::warning(self.monitor.given_up(), true);
-            self.monitor.lose(Losses { warnings: vec![line], ..losses(total(&self.counted)) });
+            self.monitor.lose(Losses { warnings: vec![line], ..losses(total(&self.counters)) });
         }
         self.monitor.finish(&mut self.front)?;
         self.front.turn(&mut self.monitor, &Load::default())?;
@@ -378,7 +391,7 @@ impl<F: Front> Live<'_, '_, F> {
             self.front.say(&line);
         }
         if !self.args.common.quiet {
-            let all = total(&self.counted);
+            let all = total(&self.counters);
             self.front.say(&format!(
                 "{} frames captured, {} dropped by the kernel, {} by the interface",
                 Count(self.frames),
@@ -407,7 +420,7 @@ impl Load {
     /// How full the queue is, 0 to 1, where each stage begins and where it is over. More than half is for what comes while
     /// all is judged.
     const STAGES: [(Shed, f64, f64); 3] =
-        [(Shed::Bulk, 0.2, 0.1), (Shed::Strangers, 0.3, 0.15), (Shed::Everything, 0.45, 0.25)];
+        [(Shed::Bulk, 0.2, 0.1), (Shed::Strangers, 0.3, 0.15), (Shed::Everything, COUNTED.0, COUNTED.1)];
 
     /// Takes how full the queue is; gives what is to be passed over.
     fn stage(&mut self, fill: f64) -> Shed {

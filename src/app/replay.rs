@@ -13,6 +13,7 @@ use crate::exit::{Exit, Outcome};
 use crate::monitor::{Losses, Monitor, Options, Settings};
 use crate::present::ndjson::Ndjson;
 use crate::source::{CHUNK_BYTES, Chunk, Fill, Problem, Source, progress};
+use crate::text::units::Count;
 use crate::time::Timestamp;
 
 /// The longest that nobody looks whether to stop.
@@ -75,6 +76,14 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
         monitor.advance(facts.ended(now), &mut sink)?;
         monitor.lose(Losses { kernel_drops, interface_drops, warnings, ..Losses::default() });
         monitor.finish(&mut sink)?;
+        let [packets, frames] = monitor.passed_over();
+        if !args.common.quiet && packets.saturating_add(frames) > 0 {
+            say(&format!(
+                "{} packets were not inspected and {} frames only counted, as when they were captured; `analyze` inspects all",
+                Count(packets),
+                Count(frames)
+            ));
+        }
         if args.judge.fail_on.is_some_and(|least| monitor.worst().is_some_and(|worst| worst >= least)) {
             exit.note(Exit::Finding);
         }

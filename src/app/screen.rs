@@ -24,6 +24,7 @@ use crate::dash::key::{Code, Key};
 use crate::dash::state::Dash;
 use crate::dash::theme::Role;
 use crate::dash::update::{Action, Effect};
+use crate::platform::{self, Signal};
 
 /// How many lines one turn of the wheel moves.
 const WHEEL: i32 = 3;
@@ -59,22 +60,20 @@ pub(super) fn happenings() -> Result<(Teller, Receiver<Happening>)> {
 }
 
 fn tell_signals(teller: Teller) -> Result<()> {
-    use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT])
-        .context("signals cannot be handled")?;
+    let listen = platform::signals().context("signals cannot be handled")?;
+    let tell = move |signal: Signal| {
+        let happening = match signal {
+            Signal::Suspend => Happening::Suspend,
+            Signal::Resumed => Happening::Resumed,
+            Signal::Stop => Happening::Stop,
+        };
+        teller.send(happening).is_ok()
+    };
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            for signal in &mut signals {
-                let happening = match signal {
-                    SIGTSTP => Happening::Suspend,
-                    SIGCONT => Happening::Resumed,
-                    _ => Happening::Stop,
-                };
-                if teller.send(happening).is_err() {
-                    return;
-                }
-            }
+            let mut tell = tell;
+            listen(&mut tell);
         })
         .context("no thread can be had for signals")?;
     Ok(())
@@ -83,18 +82,12 @@ fn tell_signals(teller: Teller) -> Result<()> {
 /// Tells when the terminal is gone. Who is not its session's leader gets no signal then, and reading keys does not end by
 /// itself.
 fn tell_hang_up(teller: Teller) -> Result<()> {
-    use std::os::fd::AsFd;
-
-    use nix::errno::Errno;
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     std::thread::Builder::new()
         .name("terminal".to_owned())
         .spawn(move || {
-            let input = io::stdin();
-            // nothing is asked for: only an end or an error is told
-            let mut ends = [PollFd::new(input.as_fd(), PollFlags::empty())];
-            while poll(&mut ends, PollTimeout::NONE) == Err(Errno::EINTR) {}
-            let _ = teller.send(Happening::Stop);
+            if platform::wait_for_hang_up() {
+                let _ = teller.send(Happening::Stop);
+            }
         })
         .context("no thread can be had for the terminal")?;
     Ok(())
@@ -216,7 +209,7 @@ fn give_back() {
 /// Stops the program, with the terminal as it was before, until it is told to go on.
 fn suspend(screen: Screen, mouse: bool) -> Result<Screen> {
     drop(screen);
-    signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP).context("it cannot be stopped")?;
+    platform::suspend().context("it cannot be stopped")?;
     Screen::take(mouse)
 }
 

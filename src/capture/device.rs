@@ -1,14 +1,12 @@
 //! A network device, by libpcap: its ring, its filter, its counters.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap::{Active, Capture, Packet, Precision};
 
 use super::{Counters, Interface, append, frame};
 use crate::platform::{self, LinkState};
-use crate::source::{CHUNK_BYTES, Chunk};
+use crate::source::{CHUNK_BYTES, Chunk, FrameRef, LinkType};
 use crate::time::{MILLISECOND, Timestamp};
 
 /// How long the kernel may hold frames back to hand over many at once, in milliseconds: little enough for a screen
@@ -18,14 +16,21 @@ const RETIRE_MS: i32 = 20;
 const SLACK: u64 = 30 * MILLISECOND;
 /// The most frames that are taken at a time: some of them, merged by the driver, may have 64 kB.
 const MOST_FRAMES: usize = 128;
+/// The most that are added to a chunk at a time, however short they are.
+const MOST_TAKEN: usize = 8_192;
 /// Bytes for which a frame is counted when it is decided how many to take.
 const USUAL_FRAME: usize = 2_048;
 
 /// What a read came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// Frames were added.
+    /// Frames were added, and no more waited.
     Frames,
+    /// Frames were added, and more wait. `behind`: so many have come since none waited that the ring may soon be full.
+    Some {
+        /// Reading should be quicker than it was.
+        behind: bool,
+    },
     /// None waits, and all until then were given.
     Quiet(Timestamp),
 }
@@ -45,11 +50,12 @@ pub enum Trouble {
 pub trait Device: Send {
     /// What is known of it.
     fn interface(&self) -> &Interface;
-    /// Adds frames to `chunk`, about a chunk's worth; waits up to `wait` if none is there.
+    /// Adds frames to `chunk`, about a chunk's worth, or only the index of them (`bare`); waits up to `wait` if none is
+    /// there.
     ///
     /// # Errors
     /// It gives none.
-    fn read(&mut self, chunk: &mut Chunk, wait: Duration) -> Result<Read, Trouble>;
+    fn read(&mut self, chunk: &mut Chunk, bare: bool, wait: Duration) -> Result<Read, Trouble>;
     /// What it has counted so far.
     fn counters(&mut self) -> Counters;
 }
@@ -138,7 +144,13 @@ pub struct Pcap {
     handle: Capture<Active>,
     counted: Counters,
     last: Option<pcap::Stat>,
+    /// Bytes of the ring, and how many were taken out since it was last empty.
+    ring: usize,
+    taken: usize,
 }
+
+/// A share of the ring that is taken out without its having been empty: who reads is behind then.
+const BEHIND: usize = 4;
 
 impl Pcap {
     /// Opens the device of that name, or number in the list of devices.
@@ -167,7 +179,12 @@ impl Pcap {
         let link = u16::try_from(handle.get_datalink().0).unwrap_or(u16::MAX);
         let index = platform::interface_index(&name);
         let interface = Interface { name, link, snaplen: settings.snaplen, filter: settings.filter.clone() };
-        Ok(Pcap { interface, index, handle, counted: Counters::default(), last: None })
+        Ok(Pcap { interface, index, handle, counted: Counters::default(), last: None, ring: settings.ring, taken: 0 })
+    }
+
+    /// The descriptor by which it is open, where there is one.
+    pub fn descriptor(&self) -> Option<i32> {
+        platform::descriptor(&self.handle)
     }
 
     /// Whether it gives no frames because it is down or gone.
@@ -184,25 +201,24 @@ impl Pcap {
         }
     }
 
-    fn take(&mut self, chunk: &mut Chunk) -> Result<usize, pcap::Error> {
+    /// Adds what waits; none if nothing did.
+    fn take(&mut self, chunk: &mut Chunk, bare: bool) -> Result<Option<Read>, pcap::Error> {
         let link = self.interface.link;
-        let mut taken = 0usize;
-        while chunk.buf.len() < CHUNK_BYTES {
+        let (before, mut bytes) = (chunk.frames.len(), 0);
+        while chunk.frames.len() - before < MOST_TAKEN && chunk.buf.len() < CHUNK_BYTES {
             let room = (CHUNK_BYTES - chunk.buf.len()) / USUAL_FRAME;
             let count = room.clamp(1, MOST_FRAMES);
-            let n = self.handle.dispatch(Some(count), |packet| push(chunk, link, &packet))?;
-            taken += n;
+            let n = self.handle.dispatch(Some(count), |packet| {
+                bytes += packet.header.caplen as usize;
+                push(chunk, link, bare, &packet);
+            })?;
             if n == 0 {
-                break;
+                self.taken = 0;
+                return Ok((chunk.frames.len() > before).then_some(Read::Frames));
             }
         }
-        Ok(taken)
-    }
-}
-
-impl AsRawFd for Pcap {
-    fn as_raw_fd(&self) -> RawFd {
-        self.handle.as_raw_fd()
+        self.taken = self.taken.saturating_add(bytes);
+        Ok(Some(Read::Some { behind: self.taken >= self.ring / BEHIND }))
     }
 }
 
@@ -211,19 +227,14 @@ impl Device for Pcap {
         &self.interface
     }
 
-    fn read(&mut self, chunk: &mut Chunk, wait: Duration) -> Result<Read, Trouble> {
-        let wait = PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX);
+    fn read(&mut self, chunk: &mut Chunk, bare: bool, wait: Duration) -> Result<Read, Trouble> {
         for attempt in 0..2 {
             // whatever had come by now is there to be read, but for what the kernel holds back
             let now = Timestamp(platform::now().0.saturating_sub(RETIRE_MS as u64 * MILLISECOND + SLACK));
-            match self.take(chunk) {
-                Ok(0) if attempt == 0 => {
-                    let mut waiting = [PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];
-                    // an interrupted wait is as good as one that is over
-                    let _ = poll(&mut waiting, wait);
-                }
-                Ok(0) => return self.trouble().map_or(Ok(Read::Quiet(now)), Err),
-                Ok(_) => return Ok(Read::Frames),
+            match self.take(chunk, bare) {
+                Ok(None) if attempt == 0 => platform::wait_for_frames(&self.handle, wait),
+                Ok(None) => return self.trouble().map_or(Ok(Read::Quiet(now)), Err),
+                Ok(Some(read)) => return Ok(read),
                 Err(error) => return Err(self.trouble().unwrap_or_else(|| Trouble::Failed(text(&error)))),
             }
         }
@@ -250,12 +261,18 @@ pub const ANY: &str = "any";
 /// What libpcap takes for no limit.
 const MAX_SNAPLEN: u32 = 262_144;
 
-fn push(chunk: &mut Chunk, link: u16, packet: &Packet<'_>) {
+fn push(chunk: &mut Chunk, link: u16, bare: bool, packet: &Packet<'_>) {
     let header = packet.header;
     let (seconds, fraction) = (header.ts.tv_sec, header.ts.tv_usec);
     let seconds = u64::try_from(seconds).unwrap_or(0);
     let nanos = u64::try_from(fraction).unwrap_or(0) * platform::NANOS_PER_FRACTION;
-    append(chunk, &frame(Timestamp::from_parts(seconds, nanos), link, header.len, packet.data));
+    let ts = Timestamp::from_parts(seconds, nanos);
+    if bare {
+        let len = header.len.max(header.caplen);
+        chunk.frames.push(FrameRef { ts, start: 0, caplen: header.caplen, len, link: LinkType(link) });
+    } else {
+        append(chunk, &frame(ts, link, header.len, packet.data));
+    }
 }
 
 /// The name of the device that is meant: by its name, or its number in the list.

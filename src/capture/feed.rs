@@ -10,16 +10,22 @@ use super::device::{Device, Read, Trouble};
 use super::merge::{HOLD, Merge};
 use super::{Batch, Counters, Interface};
 use crate::platform;
-use crate::source::CHUNK_BYTES;
-use crate::time::Timestamp;
+use crate::source::{CHUNK_BYTES, Tally};
+use crate::time::{SECOND, Timestamp};
 
 /// Bytes that may wait to be analyzed. Beyond that frames wait in the kernel's ring. Judging and letting go of what there
 /// is no room for take their time between two frames: some seconds, where there is a tenth of a core for it all.
 const QUEUE: usize = 256 << 20;
+/// How full the queue is, 0 to 1, from which on frames are only counted, if all of them need not be there; and below
+/// which they are taken again.
+pub const COUNTED: (f64, f64) = (0.45, 0.25);
+/// Seconds, in nanoseconds, that frames are counted together at the most: where there are several devices, they are out of
+/// their order by so much.
+const TOGETHER: u64 = SECOND;
 /// The most memory of a batch that is used again.
 const SPARE: usize = 4 * CHUNK_BYTES;
-/// How many such batches are kept: what fills a quarter of the queue.
-const SPARES: usize = 256;
+/// The most memory of all such batches together.
+const SPARES: usize = 32 << 20;
 /// How long a device waits for frames before it says that there are none.
 const WAIT: Duration = Duration::from_millis(100);
 /// How often a device that is down is looked at.
@@ -34,6 +40,13 @@ const LAST: Duration = Duration::from_secs(2);
 pub enum Event {
     /// Frames.
     Frames(Batch),
+    /// Frames that there was no time for.
+    Counted {
+        /// The place of their device among those that were opened.
+        device: usize,
+        /// How many, and when.
+        tally: Tally,
+    },
     /// No frame waits, and all until then were given.
     Quiet(Timestamp),
     /// A device gives none for now, or does so again.
@@ -58,6 +71,7 @@ pub enum Event {
 #[derive(Debug)]
 enum Message {
     Frames(Batch),
+    Counted(Tally),
     Quiet(Timestamp),
     Link(bool),
     Lost(Trouble),
@@ -69,7 +83,36 @@ struct Queue {
     messages: VecDeque<(usize, Message)>,
     bytes: usize,
     spare: Vec<Batch>,
+    /// Bytes that the spare batches could hold.
+    spared: usize,
     counters: Vec<Counters>,
+}
+
+impl Queue {
+    /// How full it is, 0 to 1.
+    fn fill(&self) -> f64 {
+        self.bytes as f64 / QUEUE as f64
+    }
+
+    /// A batch that holds nothing.
+    fn fresh(&mut self) -> Batch {
+        let Some(batch) = self.spare.pop() else { return Batch::roomy() };
+        self.spared -= batch.capacity();
+        batch
+    }
+
+    /// Counts frames of the device at that place, with those that it counted before.
+    fn count(&mut self, place: usize, tally: Tally) {
+        let counted = self.messages.iter_mut().rev().map_while(|(of, message)| match message {
+            Message::Counted(before) => Some((*of, before)),
+            _ => None,
+        });
+        let mut of_device = counted.filter(|(of, _)| *of == place).map(|(_, before)| before);
+        match of_device.next().filter(|before| tally.last.since(before.first) < TOGETHER) {
+            Some(before) => before.add(&tally),
+            None => self.messages.push_back((place, Message::Counted(tally))),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -91,8 +134,10 @@ impl Spare {
     /// Gives a batch back.
     pub fn put(&self, mut batch: Batch) {
         let mut queue = lock(&self.0.queue);
-        if batch.capacity() <= SPARE && queue.spare.len() < SPARES {
+        let bytes = batch.capacity();
+        if bytes <= SPARE && queue.spared.saturating_add(bytes) <= SPARES {
             batch.clear();
+            queue.spared += bytes;
             queue.spare.push(batch);
         }
     }
@@ -113,11 +158,12 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Sets the devices to work.
+    /// Sets the devices to work. `whole`: every frame must be there, and devices wait where there is no room; otherwise
+    /// they count frames then.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(devices: Vec<Box<dyn Device>>) -> std::io::Result<Feed> {
+    pub fn start(devices: Vec<Box<dyn Device>>, whole: bool) -> std::io::Result<Feed> {
         let shared = Arc::new(Shared::default());
         lock(&shared.queue).counters = vec![Counters::default(); devices.len()];
         let interfaces: Vec<_> = devices.iter().map(|device| device.interface().clone()).collect();
@@ -125,7 +171,8 @@ impl Feed {
         for (place, device) in devices.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
             let name = format!("capture {}", device.interface().name);
-            let worker = Worker { place, device, shared, down: false, counted: now() };
+            let worker =
+                Worker { place, device, shared, whole, bare: false, behind: false, down: false, counted: now() };
             threads.push(thread::Builder::new().name(name).spawn(move || worker.run())?);
         }
         let (merge, running) = (Merge::new(interfaces.len()), interfaces.len());
@@ -149,7 +196,7 @@ impl Feed {
 
     /// How full the queue is, 0 to 1.
     pub fn fill(&self) -> f64 {
-        lock(&self.shared.queue).bytes as f64 / QUEUE as f64
+        lock(&self.shared.queue).fill()
     }
 
     /// No more is wanted: what came until now is still given, then the end.
@@ -190,6 +237,7 @@ impl Feed {
                 self.merge.push(device, batch, now().duration_since(self.begun));
                 None
             }
+            Message::Counted(tally) => Some(Event::Counted { device, tally }),
             Message::Quiet(until) => {
                 self.merge.quiet(device, until);
                 let until = self.merge.until().filter(|until| self.quiet.is_none_or(|told| *until > told))?;
@@ -220,7 +268,7 @@ impl Feed {
     }
 
     fn fresh(&self) -> Batch {
-        lock(&self.shared.queue).spare.pop().unwrap_or_default()
+        lock(&self.shared.queue).fresh()
     }
 }
 
@@ -240,6 +288,11 @@ struct Worker {
     place: usize,
     device: Box<dyn Device>,
     shared: Arc<Shared>,
+    whole: bool,
+    /// Frames are only counted.
+    bare: bool,
+    /// More wait in the ring than it will hold for long.
+    behind: bool,
     down: bool,
     counted: Instant,
 }
@@ -267,22 +320,27 @@ impl Worker {
 
     /// Reads once; false if that was the last time.
     fn turn(&mut self, stopping: Option<(Timestamp, Instant)>) -> bool {
-        let mut batch = lock(&self.shared.queue).spare.pop().unwrap_or_default();
-        let read = self.device.read(&mut batch.chunk, WAIT);
+        let mut batch = self.fresh();
+        let read = self.device.read(&mut batch.chunk, self.bare, WAIT);
+        self.behind = read == Ok(Read::Some { behind: true });
         if self.down && read.is_ok() {
             self.down = false;
             self.say(Message::Link(true));
         }
         match read {
-            Ok(Read::Frames) => {
+            Ok(Read::Frames | Read::Some { .. }) => {
                 let goes_on = stopping.is_none_or(|(end, latest)| {
                     let kept = batch.chunk.frames.iter().take_while(|frame| frame.ts <= end).count();
                     let all = kept == batch.chunk.frames.len();
                     batch.chunk.frames.truncate(kept);
                     all && now() < latest
                 });
-                batch.from.resize(batch.chunk.frames.len(), self.place as u16);
-                self.give(batch);
+                if self.bare {
+                    self.give_counted(batch);
+                } else {
+                    batch.from.resize(batch.chunk.frames.len(), self.place as u16);
+                    self.give(batch);
+                }
                 goes_on
             }
             Ok(Read::Quiet(until)) => {
@@ -302,6 +360,22 @@ impl Worker {
                 false
             }
         }
+    }
+
+    /// A batch for what is read next, and whether that is only to be counted.
+    fn fresh(&mut self) -> Batch {
+        let mut queue = lock(&self.shared.queue);
+        let (from, below) = COUNTED;
+        let full = queue.fill() > if self.bare { below } else { from };
+        self.bare = !self.whole && (full || self.behind);
+        queue.fresh()
+    }
+
+    fn give_counted(&self, batch: Batch) {
+        let tally: Tally = batch.chunk.frames.iter().collect();
+        Spare(Arc::clone(&self.shared)).put(batch);
+        lock(&self.shared.queue).count(self.place, tally);
+        self.shared.came.notify_one();
     }
 
     fn count(&mut self) {

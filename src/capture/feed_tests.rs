@@ -25,12 +25,15 @@ impl Device for Played {
         &self.interface
     }
 
-    fn read(&mut self, chunk: &mut Chunk, _: Duration) -> Result<Read, Trouble> {
+    fn read(&mut self, chunk: &mut Chunk, bare: bool, _: Duration) -> Result<Read, Trouble> {
         match self.steps.pop_front() {
             Some(Step::Frames(times)) => {
                 self.given += times.len() as u64;
                 for ts in times {
                     append(chunk, &frame(Timestamp(ts), 1, 60, &[0; 60]));
+                }
+                if bare {
+                    chunk.buf.clear();
                 }
                 Ok(Read::Frames)
             }
@@ -58,6 +61,7 @@ fn told(mut feed: Feed) -> Vec<String> {
                 told.extend(batch.frames().map(|(frame, from)| format!("{} from {from}", frame.ts.0)));
                 feed.spare().put(batch);
             }
+            Event::Counted { device, tally } => told.push(format!("{} of {device} counted", tally.frames)),
             Event::Quiet(until) => told.push(format!("quiet until {}", until.0)),
             Event::Link { device, up } => told.push(format!("{device} {}", if up { "up" } else { "down" })),
             Event::Lost { device, why } => told.push(format!("{device} lost: {why:?}")),
@@ -78,7 +82,7 @@ fn an_interface_that_goes_down_comes_back() {
         Step::Trouble(Trouble::Down),
         Step::Frames(vec![9]),
     ];
-    let mut told = told(Feed::start(vec![played(steps)]).unwrap());
+    let mut told = told(Feed::start(vec![played(steps)], true).unwrap());
     told.retain(|line| !line.starts_with("quiet"));
     assert_eq!(told, ["1 from 0", "2 from 0", "0 down", "0 up", "9 from 0", "0 lost: Gone", "3 counted"]);
 }
@@ -87,7 +91,7 @@ fn an_interface_that_goes_down_comes_back() {
 fn one_adapter_goes_and_the_other_goes_on() {
     let gone = vec![Step::Frames(vec![1, 5]), Step::Trouble(Trouble::Failed("pulled".to_owned()))];
     let stays = vec![Step::Frames(vec![2, 6]), Step::Frames(vec![7, 8])];
-    let told = told(Feed::start(vec![played(gone), played(stays)]).unwrap());
+    let told = told(Feed::start(vec![played(gone), played(stays)], true).unwrap());
     let frames: Vec<_> = told.iter().filter(|line| line.contains("from")).collect();
     assert_eq!(frames.len(), 6);
     assert!(
@@ -99,7 +103,7 @@ fn one_adapter_goes_and_the_other_goes_on() {
 #[test]
 fn frames_and_silence_keep_their_order() {
     let steps = vec![Step::Quiet(5), Step::Frames(vec![6]), Step::Quiet(7), Step::Quiet(4)];
-    let told = told(Feed::start(vec![played(steps)]).unwrap());
+    let told = told(Feed::start(vec![played(steps)], true).unwrap());
     let place = |what: &str| told.iter().position(|line| line == what);
     assert!(place("6 from 0") < place("quiet until 7"), "{told:?}");
     assert_eq!(place("quiet until 4"), None, "time that was told is not taken back");
@@ -110,7 +114,36 @@ fn whoever_stops_taking_frees_the_devices() {
     // more than the queue has room for
     let mut steps = Vec::new();
     steps.resize_with(2_000, || Step::Frames(vec![1; 1_000]));
-    let mut feed = Feed::start(vec![played(steps)]).unwrap();
+    let mut feed = Feed::start(vec![played(steps)], true).unwrap();
     assert!(matches!(feed.next(Duration::from_secs(10)), Some(Event::Frames(_))));
     drop(feed);
+}
+
+#[test]
+fn what_there_is_no_room_for_is_counted_and_nothing_waits() {
+    // far more than the queue has room for, and nobody takes anything until all has come
+    let steps = (0..4_000u64).map(|n| Step::Frames(vec![n * 1_000_000; 1_000])).collect();
+    let mut feed = Feed::start(vec![played(steps)], false).unwrap();
+    while feed.counters().first().is_none_or(|counters| counters.received < 4_000_000) {
+        thread::yield_now();
+    }
+    let (mut frames, mut tally, mut pieces) = (0u64, Tally::default(), 0);
+    loop {
+        match feed.next(Duration::from_secs(10)).expect("it ends") {
+            Event::Frames(batch) => {
+                assert_eq!(tally.frames, 0, "room is only made by taking");
+                frames += batch.from.len() as u64;
+            }
+            Event::Counted { device: 0, tally: more } => {
+                tally.add(&more);
+                pieces += 1;
+            }
+            Event::End => break,
+            _ => {}
+        }
+    }
+    assert!(frames > 1_000_000 && tally.frames > 1_000_000, "{frames} {tally:?}");
+    assert_eq!((frames + tally.frames, tally.bytes), (4_000_000, tally.frames * 60));
+    assert_eq!((tally.first.0, tally.last.0), (frames * 1_000, 3_999 * 1_000_000));
+    assert_eq!(pieces, tally.last.since(tally.first) / SECOND + 1, "a second at a time");
 }

@@ -28,8 +28,11 @@ pub mod recorder;
 pub mod ring;
 pub mod writer;
 
-use crate::source::{Chunk, Frame, FrameRef, LinkType, Shed};
+use crate::source::{CHUNK_BYTES, Chunk, Frame, FrameRef, LinkType, Shed};
 use crate::time::Timestamp;
+
+/// Bytes of a frame that is longer than nearly all.
+const LONGEST: usize = 64 << 10;
 
 /// What is known of a device that frames come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,6 +92,13 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// An empty one with room for what is usually read at a time.
+    pub fn roomy() -> Batch {
+        let mut batch = Batch::default();
+        batch.chunk.buf.reserve_exact(CHUNK_BYTES + LONGEST);
+        batch
+    }
+
     /// Adds a frame that came from the device at that place. Gives false where there is no room: a batch holds 4 GiB.
     pub fn push(&mut self, frame: &Frame<'_>, from: u16) -> bool {
         let added = append(&mut self.chunk, frame);

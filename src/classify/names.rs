@@ -172,6 +172,10 @@ impl Named {
         found
     }
 
+    fn len(&self) -> usize {
+        self.parts.iter().map(HashSet::len).sum()
+    }
+
     fn contains(&self, address: IpAddr) -> bool {
         let digest = digest(address);
         self.parts.get(place(digest, self.parts.len())).is_some_and(|part| part.contains(&digest))
@@ -335,6 +339,24 @@ pub struct NameIndex {
 }
 
 impl NameIndex {
+    /// Bytes that its entries take, by how many there are.
+    pub fn held(&self) -> usize {
+        /// The place of an entry in a list, and what a table takes for a key.
+        const PLACE: usize = size_of::<u32>();
+        const KEY: usize = 24;
+        let each = |count: usize, size: usize| count.saturating_mul(size);
+        [
+            self.names.text.len(),
+            each(self.names.ends.len(), KEY + size_of::<HostMatch>()),
+            each(self.answers.len(), size_of::<Answer>() + 2 * PLACE),
+            each(self.carried.len(), size_of::<Carried>()),
+            each(self.groups.len().saturating_add(self.neighbours.len()), KEY + 2 * PLACE),
+            each(self.named.len(), KEY),
+        ]
+        .iter()
+        .sum()
+    }
+
     /// The name of that number.
     pub fn name(&self, id: u32) -> &str {
         self.names.name(id)

@@ -21,7 +21,7 @@ use super::neighbours::Claims;
 use super::resolvers::ResolverCase;
 use crate::classify::host::HostMatch;
 use crate::classify::words::{Flags, Sub, Subs};
-use crate::decode::{Addr, proto};
+use crate::decode::proto;
 use crate::event::Class;
 use crate::flow::Stamp;
 use crate::flow::course::Burst;
@@ -338,7 +338,7 @@ impl Analysis {
         };
         self.add_dns(naming, &mut cases);
         let involved = self.involved(naming, &cases);
-        cases.hosts = Arc::new(involved.iter().copied().map(Addr::from_ip).collect());
+        cases.hosts = Arc::new(involved.iter().copied().collect());
         if !involved.is_empty() {
             self.add_flows(naming, &involved, before, &mut cases);
             cases.resolvers = self.resolvers();

@@ -25,7 +25,7 @@ const FULL: usize = 12;
 const ROOMY: usize = 8;
 /// The same where more comes than there is time for: few flows go at a time then, which costs more for each, as nothing
 /// else is done meanwhile.
-const STRAINED: usize = 11;
+const STRAINED: usize = 10;
 /// How often flows are let go at once at the most; each time halves what is held or better.
 const ROUNDS: usize = 16;
 /// How long, in nanoseconds, all answers of DNS are kept where there is no room.
@@ -39,13 +39,15 @@ pub struct Ceiling {
     room: usize,
     /// Packets that had been passed over when it was last asked.
     shed: u64,
+    /// Bytes that are held beside the shards.
+    beside: usize,
 }
 
 impl Ceiling {
     /// Of so many bytes, [`LEAST`] at least.
     pub fn new(most: usize) -> Self {
         let most = most.max(LEAST);
-        Ceiling { most, room: part(most, ROOMY), shed: 0 }
+        Ceiling { most, room: part(most, ROOMY), shed: 0, beside: 0 }
     }
 
     /// Takes a frame of which so many bytes were captured. False: first it must be made sure that there is room
@@ -56,6 +58,14 @@ impl Ceiling {
         let left = self.room.checked_sub(cost);
         self.room = left.unwrap_or(self.room);
         left.is_some()
+    }
+
+    /// So many bytes are held beside the shards from now on, by what was made of what they hold. Half of the ceiling is
+    /// theirs all the same: less of them is what makes less of it.
+    pub fn set_beside(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.most / 2);
+        self.room = self.room.saturating_sub(bytes.saturating_sub(self.beside));
+        self.beside = bytes;
     }
 
     /// Gives back what was counted for packets that have been passed over since: they add nothing. Whether that is enough to
@@ -91,9 +101,10 @@ impl Engine {
         if ceiling.gives_back(self.analysis.shed()) {
             return Ok(false);
         }
+        let most = ceiling.most.saturating_sub(ceiling.beside);
         let mut held = self.held();
-        let full = held > part(ceiling.most, FULL);
-        let roomy = part(ceiling.most, if self.shed == Shed::Nothing { ROOMY } else { STRAINED });
+        let full = held > part(most, FULL);
+        let roomy = part(most, if self.shed == Shed::Nothing { ROOMY } else { STRAINED });
         for _ in 0..ROUNDS {
             if !full || held <= roomy || self.analysis.is_empty() {
                 break;
@@ -104,7 +115,7 @@ impl Engine {
             held = self.held();
         }
         // where nothing helps, it is at least not counted at every frame
-        ceiling.room = part(ceiling.most, FULL).saturating_sub(held).max(part(ceiling.most, 1));
+        ceiling.room = part(most, FULL).saturating_sub(held).max(part(most, 1));
         Ok(full)
     }
 
@@ -160,5 +171,18 @@ mod tests {
         let frames = (0..).take_while(|_| ceiling.takes(256)).count();
         assert_eq!(frames, part(LEAST, ROOMY) / (FRAME + TIMES * 256));
         assert!(!ceiling.takes(256) && !ceiling.takes(usize::MAX));
+    }
+
+    #[test]
+    fn what_is_held_beside_leaves_less_room() {
+        let frames = |beside: &[usize]| {
+            let mut ceiling = Ceiling::new(0);
+            beside.iter().for_each(|bytes| ceiling.set_beside(*bytes));
+            (0..).take_while(|_| ceiling.takes(256)).count() * (FRAME + TIMES * 256)
+        };
+        assert_eq!(frames(&[0]), part(LEAST, ROOMY));
+        assert_eq!(frames(&[1 << 20]), part(LEAST, ROOMY) - (1 << 20));
+        assert_eq!(frames(&[1 << 20, 2 << 20, 1 << 20]), part(LEAST, ROOMY) - (2 << 20));
+        assert_eq!(frames(&[usize::MAX]), part(LEAST, ROOMY) - LEAST / 2);
     }
 }

@@ -9,7 +9,7 @@ use super::shard::Quote;
 use crate::decode::fragment::Defragmenter;
 use crate::decode::{Packet, Undecoded, Way, arp, decode, decode_by_way, decode_further, may_hold_several, proto};
 use crate::flow::key::{Keyed, shard_of};
-use crate::source::{Frame, FrameRef};
+use crate::source::{Frame, Tally};
 use crate::time::Timestamp;
 
 /// Work for one shard.
@@ -159,10 +159,18 @@ impl Front {
         }
     }
 
-    /// Counts a frame, and looks no further.
-    pub fn count(&mut self, frame: &FrameRef) {
-        self.totals.count(frame.ts, frame.len, frame.caplen as usize);
-        self.totals.shed_frames = self.totals.shed_frames.wrapping_add(1);
+    /// Counts frames, and looks no further.
+    pub fn count(&mut self, tally: &Tally) {
+        if tally.frames == 0 {
+            return;
+        }
+        let totals = &mut self.totals;
+        totals.frames = totals.frames.wrapping_add(tally.frames);
+        totals.bytes = totals.bytes.wrapping_add(tally.bytes);
+        totals.cut_frames = totals.cut_frames.wrapping_add(tally.cut);
+        totals.first.get_or_insert(tally.first);
+        totals.last = totals.last.max(tally.last);
+        totals.shed_frames = totals.shed_frames.wrapping_add(tally.frames);
     }
 
     /// The packets of a frame that holds several, but for the first.

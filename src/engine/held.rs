@@ -2,11 +2,13 @@
 //!
 //! Counted by what is in them, so that it depends on the packets alone; with what an allocator adds to each piece.
 
+use super::case::{Case, Cases, DnsCase, HttpCase, TcpCase, TlsCase, TurnCase};
 use super::learn::Learner;
 use super::learnt::{
     CertificateDetail, Dns, DnsExchange, DnsList, Http, HttpExchange, HttpList, MediaDetail, Quic, Spoken,
     SpokenDetail, Stun, StunDetail, Tls, TlsDetail,
 };
+use crate::flow::course::Burst;
 
 /// What an allocator adds to a piece of memory, in bytes.
 const PIECE: usize = 16;
@@ -23,6 +25,32 @@ impl Learner {
         let messages = self.messages.iter().map(|(_, spoken)| of_message(spoken));
         tls.chain(http).chain(dns).chain(stun).chain(quic).chain(media).chain(messages).sum()
     }
+}
+
+impl Cases {
+    /// Bytes of memory that they hold.
+    pub fn held(&self) -> usize {
+        /// What a place in the index takes for each list that a flow is in, and how many these are.
+        const PLACES: usize = 6 * size_of::<usize>();
+        let flows: usize = self.flows.iter().map(of_case).sum();
+        let dns = |dns: &DnsCase| {
+            text(&dns.name)
+                .saturating_add(list::<std::net::IpAddr>(dns.addresses.len()))
+                .saturating_add(size_of_val(dns))
+        };
+        let asked: usize = self.dns.iter().map(dns).sum();
+        [flows, asked, self.flows.len().saturating_mul(PLACES)].iter().sum()
+    }
+}
+
+fn of_case(case: &Case) -> usize {
+    let words = [&case.region, &case.host].into_iter().flatten().map(|t| text(t)).sum::<usize>();
+    let bursts = |tcp: &TcpCase| tcp.bursts.iter().map(|bursts| list::<Burst>(bursts.len())).sum::<usize>();
+    let turns = |http: &HttpCase| list::<TurnCase>(http.turns.len());
+    let names = |tls: &TlsCase| [&tls.issuer, &tls.subject].into_iter().flatten().map(|t| text(t)).sum::<usize>();
+    let parts = [case.tcp.as_ref().map_or(0, bursts), case.http.as_ref().map_or(0, turns)];
+    let told = case.tls.as_ref().map_or(0, names).saturating_add(parts.iter().sum());
+    size_of_val(case).saturating_add(words).saturating_add(told)
 }
 
 /// Bytes of a box, if it is there.

@@ -1,5 +1,7 @@
 //! Sets of hosts that are asked about every flow: most flows are of others, and a few bits say so.
 
+use std::net::IpAddr;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
@@ -58,6 +60,12 @@ impl FromIterator<Addr> for Hosts {
         let mut all = Hosts::default();
         all.extend(hosts);
         all
+    }
+}
+
+impl FromIterator<IpAddr> for Hosts {
+    fn from_iter<T: IntoIterator<Item = IpAddr>>(hosts: T) -> Self {
+        hosts.into_iter().map(Addr::from_ip).collect()
     }
 }
 

@@ -50,7 +50,7 @@ use std::sync::Arc;
 
 use crate::classify::watch::Watch;
 use crate::flow::key::SHARDS;
-use crate::source::{Chunk, Frame, FrameRef, Shed};
+use crate::source::{Chunk, Frame, FrameRef, Shed, Tally};
 use crate::time::Timestamp;
 
 use analysis::{Analysis, FlowAt, FlowSums};
@@ -130,8 +130,7 @@ impl Engine {
     /// Takes the frames of a chunk that have these numbers.
     pub fn part(&mut self, chunk: &Chunk, numbers: Range<usize>) {
         if self.shed == Shed::Everything {
-            chunk.frames.get(numbers).into_iter().flatten().for_each(|frame| self.front.count(frame));
-            return;
+            return self.count(&chunk.frames.get(numbers).into_iter().flatten().collect());
         }
         let frame_at = |n: u32| chunk.frames.get(n as usize).and_then(|at| chunk.frame(at));
         let first = u32::try_from(numbers.start).unwrap_or(u32::MAX);
@@ -146,6 +145,11 @@ impl Engine {
         self.flush(frame_at);
     }
 
+    /// Counts frames of which nothing else is known.
+    pub fn count(&mut self, tally: &Tally) {
+        self.front.count(tally);
+    }
+
     /// How many frames were taken, and the flows of those since this was last asked.
     pub fn since(&mut self) -> (u64, Sketch) {
         (self.front.totals.frames, std::mem::take(&mut self.front.flows))
@@ -155,7 +159,8 @@ impl Engine {
     pub fn frame(&mut self, frame: Frame<'_>) {
         if self.shed == Shed::Everything {
             let caplen = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
-            return self.front.count(&FrameRef { ts: frame.ts, start: 0, caplen, len: frame.len, link: frame.link });
+            let at = FrameRef { ts: frame.ts, start: 0, caplen, len: frame.len, link: frame.link };
+            return self.count(&[at].iter().collect());
         }
         self.front.frame(&frame, 0, &mut self.group);
         self.flush(|_| Some(frame));

@@ -122,6 +122,12 @@ impl<'a> Naming<'a> {
         naming
     }
 
+    /// Bytes of memory that it holds.
+    pub fn held(&self) -> usize {
+        let numbers = self.ids.iter().map(|ids| ids.len().saturating_mul(size_of::<u32>())).sum::<usize>();
+        self.names.held().saturating_add(numbers)
+    }
+
     /// What it goes by.
     pub const fn base(&self) -> &'a KnowledgeBase {
         self.base

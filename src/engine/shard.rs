@@ -132,12 +132,17 @@ impl Shard {
         !asks && ![packet.src, packet.dst].iter().any(|end| self.minds.contains(end))
     }
 
-    /// Counts a packet that is not to be inspected: of its flow, if that is followed.
+    /// Counts a packet that is not to be inspected: of its flow, if that is followed. What would have had nothing to inspect
+    /// is not passed over then.
     fn pass_over(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) {
-        self.shed = self.shed.saturating_add(1);
+        let mut wanted = true;
         if self.table.lookup(packet).is_some() {
-            self.table.track(packet, keyed, bytes);
+            let tracked = self.table.track(packet, keyed, bytes);
+            wanted = packet.transport
+                && packet.payload_len > 0
+                && tracked.is_some_and(|tracked| !tracked.duplicate && tracked.flow.phase != phase::DONE);
         }
+        self.shed = self.shed.saturating_add(u64::from(wanted));
     }
 
     /// Takes an ICMP error about a flow of this shard.

@@ -20,20 +20,21 @@
 
 mod clock;
 mod findings;
+mod judged;
 mod kept;
 mod open;
 mod sessions;
 pub mod settings;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
 use crate::diagnose::rules::Rules;
 use crate::diagnose::scene::{Scene, nanos};
 use crate::diagnose::{self, Diagnosis, capture};
-use crate::engine::analysis::{Analysis, FlowAt};
+use crate::engine::analysis::Analysis;
 use crate::engine::case::Cases;
 use crate::engine::ceiling::Ceiling;
 use crate::engine::naming::{KnowledgeBase, Naming};
@@ -41,11 +42,12 @@ use crate::engine::{Config, Engine, Keep};
 use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, State, Stats};
 use crate::filter::{Filter, Known};
 use crate::flow::Flow;
-use crate::source::{Chunk, Frame, Shed};
+use crate::source::{Chunk, Frame, Shed, Tally};
 use crate::time::{SECOND, Timestamp, seconds};
 
 use clock::{Clock, Step};
 use findings::{Findings, Round};
+use judged::Judged;
 use kept::System;
 use open::Open;
 use sessions::Sessions;
@@ -110,17 +112,6 @@ pub struct Look<'m> {
     pub now: Timestamp,
 }
 
-/// What was made of all flows at a tick.
-#[derive(Debug)]
-struct Judged<'a> {
-    naming: Naming<'a>,
-    cases: Cases,
-    diagnosis: Diagnosis,
-    /// The site as a whole is told in the diagnosis: only who looks needs that.
-    sited: bool,
-    quality: CaptureQuality,
-}
-
 /// The engine as things happen.
 #[derive(Debug)]
 pub struct Monitor<'a> {
@@ -154,8 +145,11 @@ pub struct Monitor<'a> {
 impl<'a> Monitor<'a> {
     /// A monitor that has seen nothing. `config`: what the engine is asked for; whole records are kept anyway.
     pub fn new(config: &Config, base: &'a KnowledgeBase, rules: &'a Rules, options: Options<'a>) -> Self {
+        let mut engine = Engine::new(&Config { records: true, ..config.clone() });
+        // what the user says of the site holds before anything was judged
+        engine.mind(&Arc::new(base.site.recorders.iter().copied().collect()));
         Monitor {
-            engine: Engine::new(&Config { records: true, ..config.clone() }),
+            engine,
             base,
             rules,
             ceiling: options.max_memory.map(Ceiling::new),
@@ -213,6 +207,19 @@ impl<'a> Monitor<'a> {
             self.see(frame.ts, frame.link.0);
         }
         self.engine.part(chunk, from..chunk.frames.len());
+        Ok(())
+    }
+
+    /// Takes frames that were only counted, of that link type; tells what was to be told before the last of them.
+    ///
+    /// # Errors
+    /// What the sink gives.
+    pub fn count<S: Sink>(&mut self, tally: &Tally, link: u16, sink: &mut S) -> Result<(), S::Error> {
+        self.before(tally.first, sink)?;
+        self.engine.count(tally);
+        self.see(tally.first, link);
+        self.before(tally.last, sink)?;
+        self.see(tally.last, link);
         Ok(())
     }
 
@@ -409,6 +416,9 @@ impl<'a> Monitor<'a> {
         self.judge(now);
         if let Some(judged) = &self.judged {
             self.engine.mind(&judged.cases.hosts);
+            if let Some(ceiling) = &mut self.ceiling {
+                ceiling.set_beside(judged.held());
+            }
         }
         let interval = nanos(self.options.settings.interim_seconds);
         let due = |flow: &Flow| !flow.told() && (flow.ended() || is_interim(flow, before, now, interval));
@@ -558,25 +568,6 @@ impl<'a> Monitor<'a> {
             queue_drops,
             ..self.engine.analysis().stats()
         }
-    }
-}
-
-impl Judged<'_> {
-    /// What a filter may ask beside the records of flows.
-    fn known(&self, filter: Option<&Filter>) -> Known<'_> {
-        filter.map_or_else(Known::default, |filter| self.naming.known(filter, &self.diagnosis.findings))
-    }
-
-    /// The flows that pass a filter; without one, all do.
-    fn passing(&self, analysis: &Analysis, filter: Option<&Filter>) -> Option<HashSet<u64, RandomState>> {
-        let filter = filter?;
-        let known = self.known(Some(filter));
-        let record = |at: FlowAt| {
-            let view = analysis.view(at, &self.naming)?;
-            let record = view.record(&view.verdict(&view.facts()));
-            filter.matches(&record, &known).then_some(record.flow_id)
-        };
-        Some(analysis.in_order().into_iter().filter_map(record).collect())
     }
 }
 

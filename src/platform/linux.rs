@@ -70,6 +70,32 @@ pub fn hardware_address(name: &str) -> Option<[u8; 6]> {
     of_name.filter_map(|interface| interface.address?.as_link_addr()?.addr()).next()
 }
 
+/// Holds this process on the core at which it runs, if less than two are its own: whoever is stopped for having used up
+/// a share of a core is so core by core, and what is taken on one is not there for the other. Only threads that are
+/// started from now on are held too.
+pub fn keep_to_one_core() {
+    let mut core = rustix::thread::CpuSet::new();
+    core.set(rustix::thread::sched_getcpu());
+    if has_one_core() {
+        // where it is not to be had, all goes on as it did
+        let _ = rustix::thread::sched_setaffinity(None, &core);
+    }
+}
+
+/// Has this thread run when others of this process do not want to, if they have one core together.
+pub fn stand_back() {
+    /// Others get nine times as much.
+    const SHARE: i32 = 10;
+    if has_one_core() {
+        let _ = rustix::process::setpriority_process(None, SHARE);
+    }
+}
+
+/// Whether less than two cores are this process's own, by what it is bound to and by its group's share.
+fn has_one_core() -> bool {
+    std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1)
+}
+
 /// Whether files can be made in that folder.
 pub fn may_write(folder: &Path) -> bool {
     nix::unistd::access(folder, AccessFlags::W_OK).is_ok()

@@ -1,4 +1,4 @@
-//! What differs from system to system: links, clocks, privileges.
+//! What differs from system to system: links, clocks, privileges, files, signals.
 //!
 //! Linux is what this is tested on. For other systems each function says what it leaves undone.
 
@@ -6,11 +6,19 @@
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod other;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(target_os = "linux")]
 pub use linux::*;
 #[cfg(not(target_os = "linux"))]
 pub use other::*;
+#[cfg(unix)]
+pub use unix::*;
+#[cfg(windows)]
+pub use windows::*;
 
 use crate::time::Timestamp;
 
@@ -32,6 +40,17 @@ impl LinkState {
     pub const fn is_there(self) -> bool {
         matches!(self, LinkState::Up | LinkState::Down)
     }
+}
+
+/// What the system tells a process that has a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// It is to end.
+    Stop,
+    /// It is to stop for a while.
+    Suspend,
+    /// It goes on.
+    Resumed,
 }
 
 /// What was done to confine the process, a line each, and what could not be.

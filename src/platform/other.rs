@@ -1,4 +1,5 @@
-//! Systems other than Linux: macOS and the BSDs by libpcap over BPF devices. Nothing of this module is tested there.
+//! Systems other than Linux: macOS and the BSDs by libpcap over BPF devices, Windows by Npcap. Nothing of this module is
+//! tested there.
 
 use super::{Allowed, Confined, LinkState};
 
@@ -41,6 +42,12 @@ pub fn confine(_: &Allowed) -> Result<Confined, String> {
         ..Confined::default()
     })
 }
+
+/// Cores are the system's affair here.
+pub fn keep_to_one_core() {}
+
+/// So is what runs first.
+pub fn stand_back() {}
 
 /// The hardware address of an interface: not asked for here.
 pub fn hardware_address(_: &str) -> Option<[u8; 6]> {

@@ -5,12 +5,12 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::display_name;
 use super::{CaptureReader, Chunk, Facts, Fill, Problem, Progress, SourceError};
+use crate::platform;
 use crate::time::Timestamp;
 
 /// Bytes read at a time in search of a file's first frame.
@@ -255,7 +255,7 @@ fn once(inputs: &mut Vec<Input>, problems: &mut Vec<Problem>) {
     let mut seen = HashSet::new();
     inputs.retain(|input| {
         let Some(metadata) = input.size.and_then(|_| fs::metadata(&input.path).ok()) else { return true };
-        let fresh = seen.insert((metadata.dev(), metadata.ino()));
+        let fresh = seen.insert(platform::file_id(&input.path, &metadata));
         if !fresh {
             problems.push(Problem::Repeated { path: display_name(&input.path) });
         }

@@ -40,7 +40,7 @@ pub use error::{Class, Damage, Problem, SourceError, Warning};
 pub use input::{Place, Source};
 pub use progress::Progress;
 pub use reader::CaptureReader;
-pub use shed::Shed;
+pub use shed::{Shed, Tally};
 
 use crate::time::{SECOND, Timestamp};
 

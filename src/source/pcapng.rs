@@ -26,6 +26,12 @@ const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 /// The code of a comment among options (§3.5).
 const COMMENT: u16 = 1;
+/// What wrote a section (§4.1, shb_userappl).
+const APPLICATION: u16 = 4;
+/// Where the options of a section's header begin in its block.
+const SECTION_OPTIONS: usize = 24;
+/// Headers of sections are read whole up to so many bytes; what one says beyond is passed over.
+const SECTION_READ: u32 = 64 << 10;
 
 /// The magic that every pcapng file begins with, as bytes.
 pub(super) const MAGIC: [u8; 4] = SECTION.to_be_bytes();
@@ -150,6 +156,8 @@ pub(super) struct Sections {
     bare: bool,
     /// What the analysis that wrote the frames at hand passed over.
     shed: Shed,
+    /// An analysis wrote the section at hand, and may say what it passed over.
+    ours: bool,
     /// How many sections and interfaces there were.
     changes: u64,
 }
@@ -184,6 +192,7 @@ impl Sections {
             noted: 0,
             bare: true,
             shed: Shed::Nothing,
+            ours: false,
             changes: 0,
         }
     }
@@ -277,7 +286,7 @@ impl Sections {
             _ => {
                 let packet = self.packet(kind, fields).ok_or_else(short)?;
                 // options are rare
-                if kind == ENHANCED_PACKET && body.len() > packet.end() {
+                if self.ours && kind == ENHANCED_PACKET && body.len() > packet.end() {
                     self.remark(Fields { order: self.order, rest: body }, packet.end(), frames)?;
                 }
                 self.push(packet, body.len(), at, frames)?;
@@ -308,7 +317,7 @@ impl Sections {
 
     #[cold]
     fn section(&mut self, bytes: &[u8], facts: &mut Facts) -> Result<(), Stop> {
-        let Some(&[_, _, _, _, _, _, _, _, o0, o1, o2, o3, a0, a1, b0, b1]) = bytes.first_chunk::<16>() else {
+        let Some(&[_, _, _, _, l0, l1, l2, l3, o0, o1, o2, o3, a0, a1, b0, b1]) = bytes.first_chunk::<16>() else {
             return Err(if bytes.len() < 8 { Stop::NeedHeader } else { Stop::Need(28) });
         };
         let order = match u32::from_be_bytes([o0, o1, o2, o3]) {
@@ -320,6 +329,14 @@ impl Sections {
         if major != 1 {
             return Err(Stop::Bad(Damage::SectionVersion { major, minor }));
         }
+        let length = order.u32([l0, l1, l2, l3]).next_multiple_of(4);
+        if length <= SECTION_READ && bytes.len() < length as usize {
+            return Err(Stop::Need(u64::from(length)));
+        }
+        let options = bytes.get(SECTION_OPTIONS..(length as usize).saturating_sub(4)).unwrap_or_default();
+        self.ours = false;
+        Fields { order, rest: options }
+            .options(|code, value| self.ours |= code == APPLICATION && Shed::is_told_by(value));
         self.settle(facts, true);
         self.changes = self.changes.saturating_add(1);
         self.interfaces.clear();

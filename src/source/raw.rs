@@ -6,13 +6,12 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Damage, SourceError};
+use crate::platform;
 
 /// Unpacked bytes below which no ratio is judged: that much is read in seconds, and short captures of one repeated
 /// frame may pack very well.
@@ -105,7 +104,7 @@ struct From {
 
 impl Read for From {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.file.read_at(buf, self.offset).inspect(|&n| self.offset = self.offset.saturating_add(n as u64))
+        platform::read_at(&self.file, buf, self.offset).inspect(|&n| self.offset = self.offset.saturating_add(n as u64))
     }
 }
 
@@ -114,9 +113,9 @@ impl Raw {
     pub(super) fn open(path: &Path, name: &Arc<str>) -> Result<Raw, SourceError> {
         let fail = |error| SourceError::from_io(name, error);
         let file = if path.as_os_str() == "-" {
-            File::from(io::stdin().as_fd().try_clone_to_owned().map_err(fail)?)
+            platform::standard_input().map_err(fail)?
         } else {
-            if std::fs::metadata(path).map_err(fail)?.file_type().is_socket() {
+            if platform::is_socket(std::fs::metadata(path).map_err(fail)?.file_type()) {
                 return Err(SourceError::Socket { path: Arc::clone(name) });
             }
             File::open(path).map_err(fail)?
@@ -136,7 +135,7 @@ impl Raw {
         // Standard input may be a file that someone has read from before.
         let first = io::Seek::stream_position(&mut file)?;
         let mut magic = [0; 4];
-        let n = file.read_at(&mut magic, first)?;
+        let n = platform::read_at(&file, &mut magic, first)?;
         let taken = Arc::new(AtomicU64::new(0));
         let file = Arc::new(file);
         let bytes = match Codec::of(magic.get(..n).unwrap_or_default()) {
@@ -164,7 +163,7 @@ impl Raw {
         loop {
             let result = match &mut self.bytes {
                 Bytes::File { file, offset } => {
-                    file.read_at(buf, *offset).inspect(|&n| *offset = offset.saturating_add(n as u64))
+                    platform::read_at(file, buf, *offset).inspect(|&n| *offset = offset.saturating_add(n as u64))
                 }
                 Bytes::Pipe(pipe) => pipe.read(buf),
                 Bytes::Unpacked { reader, .. } => reader.read(buf),

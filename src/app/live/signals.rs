@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use signal_hook::consts::{SIGHUP, SIGUSR1};
 use signal_hook::flag;
 
 use super::super::stop_flag;
@@ -32,10 +31,11 @@ impl Signals {
             hangup: Arc::default(),
             headless: platform::is_headless(),
         };
-        flag::register(SIGUSR1, Arc::clone(&signals.rotate)).context("SIGUSR1 cannot be handled")?;
-        // who was started by nohup is not to hear it
-        if !is_ignored(SIGHUP) {
-            flag::register(SIGHUP, Arc::clone(&signals.hangup)).context("SIGHUP cannot be handled")?;
+        // who was started by nohup is not to hear that its terminal is gone
+        let hangs_up = platform::HANGS_UP.filter(|signal| !is_ignored(*signal));
+        for (signal, flag) in [(platform::ROTATES, &signals.rotate), (hangs_up, &signals.hangup)] {
+            let Some(signal) = signal else { continue };
+            flag::register(signal, Arc::clone(flag)).context("signals cannot be handled")?;
         }
         Ok(signals)
     }

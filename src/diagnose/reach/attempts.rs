@@ -47,7 +47,8 @@ fn is_refused(case: &Case) -> bool {
 pub(super) fn blocked<'a>(scene: &Scene<'a>, sinks: &BTreeSet<IpAddr>) -> Vec<Blocked<'a>> {
     let all = all(scene);
     let genuine = |attempts: &&Attempts<'a>| attempts.all.iter().all(|case| !sinks.contains(&case.resp.0));
-    all.iter().filter(genuine).filter_map(|attempts| attempts.judge(scene, &all)).collect()
+    let judged = all.iter().filter(genuine).filter_map(|attempts| attempts.judge(scene, &all));
+    judged.map(|blocked| blocked.in_doubt(scene)).collect()
 }
 
 fn all<'a>(scene: &Scene<'a>) -> Vec<Attempts<'a>> {
@@ -204,6 +205,16 @@ fn is_unreachable(icmp: Icmp) -> bool {
 }
 
 impl<'a> Blocked<'a> {
+    /// A hint as long as who tries IPv6 may still turn to IPv4, and get through.
+    fn in_doubt(mut self, scene: &Scene<'_>) -> Self {
+        let reach = &scene.rules.settings.reach;
+        let waited = scene.cases.last.since(self.attempts.first());
+        if self.attempts.client.is_ipv6() && waited < nanos(reach.fallback_within_seconds) {
+            self.confidence = self.confidence.min(reach.doubtful);
+        }
+        self
+    }
+
     /// The first attempt.
     pub fn lead(&self) -> &'a Case {
         self.attempts.all.first().copied().unwrap_or(self.lead)
