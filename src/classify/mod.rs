@@ -26,6 +26,7 @@ pub mod decide;
 pub mod explain;
 pub mod facts;
 pub mod host;
+pub mod named;
 pub mod names;
 pub mod roles;
 pub mod rules;

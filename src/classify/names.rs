@@ -7,11 +7,12 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashSet, HashTable};
+use hashbrown::HashTable;
 
 use super::buckets::{self, Groups, Lists};
 use super::catalogue::Catalogue;
 use super::host::HostMatch;
+use super::named::Named;
 use super::rules::{Rules, nanos};
 use crate::event::Class;
 use crate::time::Timestamp;
@@ -144,47 +145,6 @@ struct Carried {
     first: u64,
     last: u64,
     frame: u64,
-}
-
-/// Addresses, in parts that were each put together alone.
-#[derive(Debug, Default)]
-pub struct Named {
-    /// Digests: of part `n` those that leave `n` when they are divided by the number of parts.
-    parts: Vec<HashSet<u64, RandomState>>,
-}
-
-impl Named {
-    /// Of all parts, in their order.
-    pub fn new(parts: Vec<HashSet<u64, RandomState>>) -> Named {
-        Named { parts }
-    }
-
-    /// One part of so many of these addresses, of which there are `count` at most.
-    pub fn part(
-        addresses: impl Iterator<Item = IpAddr>,
-        count: usize,
-        part: usize,
-        parts: usize,
-    ) -> HashSet<u64, RandomState> {
-        let mut found =
-            HashSet::with_capacity_and_hasher(count.checked_div(parts).unwrap_or(0), RandomState::default());
-        found.extend(addresses.map(digest).filter(|digest| place(*digest, parts) == part));
-        found
-    }
-
-    fn len(&self) -> usize {
-        self.parts.iter().map(HashSet::len).sum()
-    }
-
-    fn contains(&self, address: IpAddr) -> bool {
-        let digest = digest(address);
-        self.parts.get(place(digest, self.parts.len())).is_some_and(|part| part.contains(&digest))
-    }
-}
-
-/// The part that a digest belongs to.
-fn place(digest: u64, parts: usize) -> usize {
-    digest.checked_rem(parts as u64).unwrap_or(0) as usize
 }
 
 /// What was learnt so far; order does not matter.

@@ -8,7 +8,8 @@
 
 use crate::classify::facts::is_literal;
 use crate::classify::host::HostMatch;
-use crate::classify::names::{Learnt, Named, UNLISTED};
+use crate::classify::named::Named;
+use crate::classify::names::{Learnt, UNLISTED};
 use crate::decode::Addr;
 use crate::engine::Hosts;
 use crate::engine::analysis::Analysis;
