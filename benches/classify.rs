@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use relayscope::classify::catalogue::Catalogue;
+use relayscope::classify::decide::outline::KnownEnds;
 use relayscope::classify::decide::{Knowledge, classify};
 use relayscope::classify::facts::{FlowFacts, Seen};
 use relayscope::classify::names::Learnt;
@@ -41,7 +42,8 @@ fn benches(c: &mut Criterion) {
     }
     let names = learnt.freeze(&catalogue, &rules);
     let roles = RoleGather::new().freeze(&Site::default(), &rules);
-    let knowledge = Knowledge { catalogue: &catalogue, rules: &rules, names: &names, roles: &roles };
+    let known = KnownEnds::of(&catalogue, &names, &roles);
+    let knowledge = Knowledge { catalogue: &catalogue, rules: &rules, names: &names, roles: &roles, known: &known };
     group.throughput(Throughput::Elements(flows.len() as u64));
     group.bench_function("classify", |b| {
         b.iter(|| flows.iter().map(|f| classify(f, &knowledge).confidence).sum::<f32>());

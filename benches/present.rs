@@ -14,7 +14,7 @@ use relayscope::present::ndjson::Ndjson;
 mod sample;
 
 // The samples are a file of the library's own tests, which names these by `crate`.
-use relayscope::{diagnose, engine, event, present, time};
+use relayscope::{diagnose, engine, event, present, short, time};
 
 fn records(c: &mut Criterion) {
     let flows: Vec<FlowRecord<'_>> = vec![sample::relay(), sample::dns()];

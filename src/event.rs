@@ -4,25 +4,32 @@
 //! (bytes, seconds, bits per second). What was not seen is absent, never `null`. A list holds its first entries
 //! and counts the rest in `NAME_omitted`.
 
+mod evidence;
 mod finding;
 mod legs;
 mod protocols;
 mod rfc3339;
 mod site;
+mod texts;
 pub(crate) mod word;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
+use smallvec::SmallVec;
+
+use crate::short::Short;
 use crate::time::Timestamp;
 
+pub use evidence::{Evidence, Said, What};
 pub use finding::*;
 pub use legs::*;
 pub use protocols::*;
 pub use rfc3339::Rfc3339;
 pub use site::*;
+pub use texts::Texts;
 
 /// The version of this schema.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -32,9 +39,22 @@ pub const LIST_MAX: usize = 4096;
 fn is_false(b: &bool) -> bool {
     !*b
 }
+/// An address as it is always told, with no detour where it is of IPv4: each flow has two.
+fn address<S: Serializer>(address: &IpAddr, serializer: S) -> Result<S::Ok, S::Error> {
+    match address {
+        IpAddr::V4(v4) => serializer.serialize_str(&Short::address(v4.octets())),
+        IpAddr::V6(_) => address.serialize(serializer),
+    }
+}
+fn is_blank(text: &str) -> bool {
+    text.is_empty()
+}
 fn is_zero<N: Copy + Into<u64>>(n: &N) -> bool {
     (*n).into() == 0
 }
+
+/// A few words out of closed vocabularies.
+pub type Words = SmallVec<[&'static str; 4]>;
 
 /// The classes a flow can have; the text of each is its name everywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -142,13 +162,17 @@ pub struct FlowRecord<'a> {
     pub flow_id: u64,
     /// Community id, version 1, seed 0.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub community_id: Option<String>,
+    pub community_id: Option<Short>,
     /// The originator.
+    #[serde(serialize_with = "address")]
+    #[cfg_attr(test, schemars(with = "IpAddr"))]
     pub src_ip: IpAddr,
     /// The originator's port, where the protocol has ports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub src_port: Option<u16>,
     /// The responder.
+    #[serde(serialize_with = "address")]
+    #[cfg_attr(test, schemars(with = "IpAddr"))]
     pub dest_ip: IpAddr,
     /// The responder's port.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,11 +195,11 @@ pub struct FlowRecord<'a> {
     /// What it is.
     pub class: Class,
     /// What it is, more closely.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub subclass: Vec<&'static str>,
+    #[serde(skip_serializing_if = "SmallVec::is_empty")]
+    pub subclass: Words,
     /// Oddities.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<&'static str>,
+    #[serde(skip_serializing_if = "SmallVec::is_empty")]
+    pub flags: Words,
     /// The relay's region label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<Cow<'a, str>>,
@@ -183,8 +207,8 @@ pub struct FlowRecord<'a> {
     #[cfg_attr(test, schemars(range(min = 0, max = 1)))]
     pub confidence: f64,
     /// Why it is that class.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<Evidence<'a>>,
+    #[serde(skip_serializing_if = "SmallVec::is_empty")]
+    pub evidence: SmallVec<[Evidence<'a>; 2]>,
     /// The explicit proxy that it went through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via_proxy: Option<ViaProxy<'a>>,
@@ -198,8 +222,8 @@ pub struct FlowRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quic: Option<QuicRecord<'a>>,
     /// DNS exchanges.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub dns: Vec<DnsRecord<'a>>,
+    #[serde(skip_serializing_if = "SmallVec::is_empty")]
+    pub dns: SmallVec<[DnsRecord<'a>; 1]>,
     /// DNS exchanges that the list has no room for.
     #[serde(skip_serializing_if = "is_zero")]
     pub dns_omitted: u64,
@@ -273,21 +297,8 @@ pub struct FlowCounts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conn_state: Option<&'static str>,
     /// What happened on it, in Zeek's letters.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub history: String,
-}
-
-/// One reason for a verdict.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Evidence<'a> {
-    /// `E1` (strongest) to `E7`.
-    pub tier: &'static str,
-    /// In words.
-    pub text: Cow<'a, str>,
-    /// The frame that shows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub frame: Option<u64>,
+    #[serde(skip_serializing_if = "is_blank")]
+    pub history: Short,
 }
 
 /// An explicit proxy.

@@ -29,6 +29,7 @@ pub mod pipeline;
 pub mod platform;
 pub mod present;
 pub mod redact;
+pub mod short;
 pub mod source;
 pub mod text;
 pub mod time;

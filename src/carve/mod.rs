@@ -137,7 +137,7 @@ pub fn comments(finding: &FindingRecord, first_frame: Option<u64>) -> HashMap<u6
 /// Whether two findings, of a capture and of what was carved out of it, are one.
 pub fn is_same(a: &FindingRecord, b: &FindingRecord) -> bool {
     let what = |f: &FindingRecord| (f.rule, f.kind, f.mode, f.host.clone(), f.is_claim());
-    let whose = |f: &FindingRecord| (f.community_id.clone(), f.flow_start);
+    let whose = |f: &FindingRecord| (f.community_id, f.flow_start);
     what(a) == what(b) && whose(a) == whose(b)
 }
 

@@ -32,6 +32,7 @@ pub mod roles;
 pub mod rules;
 pub mod s3;
 pub mod settings;
+mod sieve;
 pub mod site;
 pub mod verdict;
 pub mod watch;

@@ -14,6 +14,7 @@ use super::catalogue::Catalogue;
 use super::host::HostMatch;
 use super::named::Named;
 use super::rules::{Rules, nanos};
+use super::sieve::ByAddress;
 use crate::event::Class;
 use crate::time::Timestamp;
 
@@ -220,9 +221,9 @@ impl Learnt {
             answers,
             by_client,
             by_name,
-            groups,
+            groups: groups.into(),
             carried,
-            neighbours,
+            neighbours: neighbours.into(),
             given: self.given,
             named: self.named,
             dropped: self.dropped,
@@ -289,9 +290,11 @@ pub struct NameIndex {
     by_client: Vec<u32>,
     /// The places of the answers that told each name, by client.
     by_name: Lists,
-    groups: Groups,
+    /// Where the answers for each address stand.
+    groups: ByAddress<(u32, u32)>,
     carried: Vec<Carried>,
-    neighbours: Groups,
+    /// Where what flows to each address carried stands.
+    neighbours: ByAddress<(u32, u32)>,
     given: Vec<(Key, u32)>,
     named: Named,
     /// Entries that had no room.
@@ -330,15 +333,13 @@ impl NameIndex {
     /// Whether any entry is about `server`.
     pub fn knows(&self, server: IpAddr) -> bool {
         let key = key(server);
-        self.groups.contains_key(&key)
-            || self.neighbours.contains_key(&key)
-            || self.given.binary_search_by(|(ip, _)| ip.cmp(&key)).is_ok()
+        self.groups.has(key) || self.neighbours.has(key) || self.given.binary_search_by(|(ip, _)| ip.cmp(&key)).is_ok()
     }
 
     /// The digest of every address that any entry is about, some more than once.
     pub(super) fn known(&self) -> impl Iterator<Item = u64> {
-        let given = self.given.iter().map(|(ip, _)| ip);
-        self.groups.keys().chain(self.neighbours.keys()).chain(given).map(|ip| digest(address(*ip)))
+        let given = self.given.iter().map(|(ip, _)| *ip);
+        self.groups.keys().chain(self.neighbours.keys()).chain(given).map(|ip| digest(address(ip)))
     }
 
     /// Whether DNS told anybody any name for `server`.
@@ -356,7 +357,7 @@ impl NameIndex {
         end: Timestamp,
         rules: &Rules,
     ) -> Option<Found> {
-        let (from, to) = *self.groups.get(&key(server))?;
+        let (from, to) = *self.groups.get(key(server))?;
         let group = self.by_client.get(from as usize..to as usize)?;
         let client = key(client);
         let of = |i: &u32| self.answers.get(*i as usize).copied();
@@ -383,7 +384,7 @@ impl NameIndex {
         if let Some((_, name)) = self.given.get(at).filter(|(ip, _)| *ip == server) {
             return Some(Found { name: *name, host: self.host(*name)?, frame: None, later: false, shared: false });
         }
-        let (from, to) = *self.groups.get(&server)?;
+        let (from, to) = *self.groups.get(server)?;
         let group = self.answers.get(from as usize..to as usize)?;
         let split = group.partition_point(|a| a.at <= start.0);
         let before = group.get(..split)?.iter().rev().take(WALK).copied();
@@ -401,7 +402,7 @@ impl NameIndex {
     /// The name that other flows to `server` carried near `start`. `own`: the name this flow carries itself, which
     /// counts only if another flow carried it too.
     pub fn neighbour(&self, server: IpAddr, start: Timestamp, own: Option<u32>, rules: &Rules) -> Option<Found> {
-        let (from, to) = *self.neighbours.get(&key(server))?;
+        let (from, to) = *self.neighbours.get(key(server))?;
         let window = nanos(rules.learn.neighbour_seconds);
         let group = self.carried.get(from as usize..to as usize)?.iter().take(WALK);
         let near = group.filter(|c| {
@@ -427,7 +428,7 @@ impl NameIndex {
         if !valid {
             return false;
         }
-        let Some((from, to)) = self.groups.get(&key(server)) else { return true };
+        let Some((from, to)) = self.groups.get(key(server)) else { return true };
         // Beyond this many answers for one address nothing is claimed of it.
         let group = self.answers.get(*from as usize..*to as usize).unwrap_or_default();
         group.len() <= 4096 && group.iter().all(|a| a.name != name)

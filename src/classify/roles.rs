@@ -12,6 +12,7 @@ use super::facts::{FlowFacts, TCP, UDP};
 use super::host::HostMatch;
 use super::names::{Key, NameIndex, address, digest, key};
 use super::rules::{RolePoints, Rules};
+use super::sieve::ByAddress;
 use super::site::{Site, is_public};
 use super::words::Sub;
 use crate::event::Class;
@@ -237,12 +238,13 @@ impl RoleGather {
         }
         let speaks_for_recorder = |tally: &Tally| scores(tally, &rules.roles).0 >= rules.roles.recorder;
         let outer = self.outer.iter().filter(|(_, tally)| speaks_for_recorder(tally)).map(|(ip, _)| *ip);
-        let wan = self.wan.iter().copied().chain(outer).chain(site.wan.iter().map(|ip| key(*ip))).collect();
+        let wan = self.wan.iter().copied().chain(outer).chain(site.wan.iter().map(|ip| key(*ip)));
+        let wan: HashMap<Key, (), RandomState> = wan.map(|ip| (ip, ())).collect();
         let mut turned = self.turned;
         turned.sort_unstable();
         let path_style_user = if self.path_style.len() == 1 { self.path_style.into_iter().next() } else { None };
         let (first, dropped) = (self.first.unwrap_or(0), self.dropped);
-        Roles { site: site.clone(), hosts, wan, turned, path_style_user, first, dropped }
+        Roles { site: site.clone(), hosts: hosts.into(), wan: wan.into(), turned, path_style_user, first, dropped }
     }
 
     fn tally(&mut self, ip: IpAddr) -> Option<&mut Tally> {
@@ -398,8 +400,9 @@ pub enum Contact {
 pub struct Roles {
     /// What the user said.
     pub site: Site,
-    hosts: HashMap<Key, Known, RandomState>,
-    wan: HashSet<Key, RandomState>,
+    hosts: ByAddress<Known>,
+    /// The site's public addresses.
+    wan: ByAddress<()>,
     turned: Vec<u64>,
     path_style_user: Option<Key>,
     first: u64,
@@ -410,30 +413,30 @@ pub struct Roles {
 impl Roles {
     /// What `ip` is.
     pub fn role(&self, ip: IpAddr) -> Role {
-        self.hosts.get(&key(ip)).map_or(Role::None, |k| k.role)
+        self.hosts.get(key(ip)).map_or(Role::None, |k| k.role)
     }
 
     /// Every recorder, in the order of addresses, with its score.
     pub fn recorders(&self) -> Vec<(IpAddr, Role, f32)> {
         let mut list: Vec<_> = self.hosts.iter().filter(|(_, k)| k.role.is_recorder()).collect();
-        list.sort_unstable_by_key(|(ip, _)| **ip);
-        list.into_iter().map(|(ip, k)| (address(*ip), k.role, k.score)).collect()
+        list.sort_unstable_by_key(|(ip, _)| *ip);
+        list.into_iter().map(|(ip, k)| (address(ip), k.role, k.score)).collect()
     }
 
     /// Whether anything is known of `ip`.
     pub fn knows(&self, ip: IpAddr) -> bool {
-        self.hosts.contains_key(&key(ip))
+        self.hosts.has(key(ip))
     }
 
     /// The digest of every address of which anything is known.
     pub(super) fn known(&self) -> impl Iterator<Item = u64> {
         let proxies = self.site.proxies.iter().map(|proxy| digest(proxy.ip()));
-        self.hosts.keys().chain(&self.wan).map(|ip| digest(address(*ip))).chain(proxies)
+        self.hosts.keys().chain(self.wan.keys()).map(|ip| digest(address(ip))).chain(proxies)
     }
 
     /// Whether `ip` is one of the site's public addresses.
     pub fn is_wan(&self, ip: IpAddr) -> bool {
-        self.wan.contains(&key(ip))
+        self.wan.has(key(ip))
     }
 
     /// Whether a host of the site connected to the site's public address in the `window` nanoseconds before `at`.
@@ -445,7 +448,7 @@ impl Roles {
 
     /// Whether `ip` resolves names out of sight.
     pub fn encrypted_dns(&self, ip: IpAddr) -> bool {
-        self.hosts.get(&key(ip)).is_some_and(|k| k.encrypted_dns)
+        self.hosts.get(key(ip)).is_some_and(|k| k.encrypted_dns)
     }
 
     /// Whether `ip` alone uses path-style storage names.
@@ -455,12 +458,12 @@ impl Roles {
 
     /// Whether `ip` was ever in contact with the vendor's cloud.
     pub fn knows_vendor(&self, ip: IpAddr) -> bool {
-        self.hosts.get(&key(ip)).is_some_and(|k| !k.contacts.is_empty())
+        self.hosts.get(key(ip)).is_some_and(|k| !k.contacts.is_empty())
     }
 
     /// Whether `client` was in contact with the vendor's cloud in the `window` nanoseconds before `at`.
     pub fn contact(&self, client: IpAddr, at: Timestamp, window: u64) -> Contact {
-        let Some(known) = self.hosts.get(&key(client)) else { return Contact::Unseen };
+        let Some(known) = self.hosts.get(key(client)) else { return Contact::Unseen };
         let from = at.0.saturating_sub(window);
         let before = known.contacts.partition_point(|(start, _)| *start <= at.0);
         let last = before.checked_sub(1).and_then(|i| known.contacts.get(i));

@@ -1,11 +1,13 @@
 //! What classification answers: a class with its evidence, formatted only when asked.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write};
-use std::net::IpAddr;
+
+use smallvec::SmallVec;
 
 use super::words::{Flags, Subs};
-use crate::event::Class;
+use crate::event::{Class, Said};
+
+pub use crate::event::What;
 
 /// Kinds of evidence, strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,44 +37,6 @@ impl Tier {
     }
 }
 
-/// What was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum What<'a> {
-    Sni(&'a str),
-    QuicSni(&'a str),
-    HttpHost(&'a str),
-    Authority(&'a str, u16),
-    Certificate(&'a str),
-    Answer {
-        name: &'a str,
-        server: IpAddr,
-        later: bool,
-    },
-    OtherAnswer {
-        name: &'a str,
-        server: IpAddr,
-    },
-    Given {
-        name: &'a str,
-        server: IpAddr,
-    },
-    Neighbour {
-        name: &'a str,
-        server: IpAddr,
-    },
-    /// The grammar of a protocol.
-    Proof(&'static str),
-    /// A role and a port.
-    Port {
-        proto: u8,
-        port: u16,
-        role: &'static str,
-    },
-    /// Words of their own.
-    Note(&'static str),
-}
-
 /// One reason for a verdict, or against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evidence<'a> {
@@ -88,65 +52,31 @@ pub struct Evidence<'a> {
 
 impl<'a> Evidence<'a> {
     /// It in words.
-    pub fn text(&self) -> Cow<'a, str> {
-        match self.what {
-            What::Proof(text) | What::Note(text) if !self.against => Cow::Borrowed(text),
-            _ => {
-                let mut text = String::with_capacity(96);
-                let _ = write!(text, "{self}");
-                Cow::Owned(text)
-            }
-        }
-    }
-}
-
-impl fmt::Display for Evidence<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.against {
-            f.write_str("against it: ")?;
-        }
-        match self.what {
-            What::Sni(name) => write!(f, "TLS SNI {name}"),
-            What::QuicSni(name) => write!(f, "QUIC SNI {name}"),
-            What::HttpHost(name) => write!(f, "HTTP Host {name}"),
-            What::Authority(name, port) => write!(f, "asked of a proxy: {name}:{port}"),
-            What::Certificate(name) => write!(f, "server certificate for {name}"),
-            What::Answer { name, server, later: false } => write!(f, "DNS told this client that {name} is {server}"),
-            What::Answer { name, server, later: true } => {
-                write!(f, "DNS told this client later that {name} is {server}")
-            }
-            What::OtherAnswer { name, server } => write!(f, "DNS told another client that {name} is {server}"),
-            What::Given { name, server } => write!(f, "the user's hosts file says that {name} is {server}"),
-            What::Neighbour { name, server } => write!(f, "another flow to {server} carried {name}"),
-            What::Proof(text) | What::Note(text) => f.write_str(text),
-            What::Port { proto, port, role } => {
-                let proto = if proto == super::facts::UDP { "UDP" } else { "TCP" };
-                write!(f, "{proto} {port} {role}")
-            }
-        }
+    pub const fn said(&self) -> Said<'a> {
+        if self.against { Said::Against(self.what) } else { Said::For(self.what) }
     }
 }
 
 /// The most reasons a verdict lists.
 pub const EVIDENCE_MAX: usize = 8;
 
-/// A short list of reasons, strongest first, without allocation.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// A short list of reasons, strongest first; most verdicts have one or two.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reasons<'a> {
-    items: [Option<Evidence<'a>>; EVIDENCE_MAX],
+    items: SmallVec<[Evidence<'a>; 2]>,
 }
 
 impl<'a> Reasons<'a> {
     /// Adds a reason; beyond the most it is left out.
     pub(crate) fn push(&mut self, item: Evidence<'a>) {
-        if let Some(slot) = self.items.iter_mut().find(|i| i.is_none()) {
-            *slot = Some(item);
+        if self.items.len() < EVIDENCE_MAX {
+            self.items.push(item);
         }
     }
 
     /// The reasons.
     pub fn iter(&self) -> impl Iterator<Item = &Evidence<'a>> {
-        self.items.iter().flatten()
+        self.items.iter()
     }
 }
 

@@ -155,7 +155,7 @@ fn evidence(record: &FlowRecord<'_>) -> Vec<Line> {
     let mut lines = Lines::default();
     for reason in &record.evidence {
         let frame = reason.frame.map(|frame| format!("  [frame {}]", Count(frame))).unwrap_or_default();
-        lines.add(reason.tier, format!("{}{frame}", safe(&reason.text)));
+        lines.add(reason.tier, format!("{}{frame}", safe(&reason.text.to_string())));
     }
     lines.0
 }
@@ -176,7 +176,7 @@ fn tcp(record: &FlowRecord<'_>) -> Vec<Line> {
     lines.some("closed by", tcp.fin_by.map(who));
     lines.some("mss", tcp.mss);
     lines.add("not captured", format!("{} in {} gaps", Bytes(tcp.missed_bytes), Count(tcp.gaps)));
-    lines.add("history", &record.flow.history);
+    lines.add("history", record.flow.history);
     lines.0
 }
 
@@ -186,7 +186,7 @@ fn web(record: &FlowRecord<'_>) -> Vec<Line> {
         lines.some("sni", tls.sni.as_deref().map(safe_name));
         lines.some("version", tls.version.as_deref());
         lines.some("cipher", tls.cipher.as_deref());
-        lines.some("alpn", (!tls.alpn.is_empty()).then(|| safe(&tls.alpn.join(" ")).to_string()));
+        lines.some("alpn", (!tls.alpn.is_empty()).then(|| safe(&join(tls.alpn.iter())).to_string()));
         for ja4 in tls.ja4.iter().flat_map(|j| j.iter()) {
             lines.add("ja4", ja4);
         }
@@ -243,7 +243,7 @@ fn stun(record: &FlowRecord<'_>) -> Vec<Line> {
         );
         lines.add("exchange", format!("{}: {text}", safe(method)));
     }
-    lines.some("mapped", (!stun.mapped.is_empty()).then(|| stun.mapped.join(" ")));
+    lines.some("mapped", (!stun.mapped.is_empty()).then(|| join(stun.mapped.iter())));
     lines.some("user", stun.username.as_deref().map(safe));
     lines.some("software", stun.software.as_deref().map(safe));
     if let Some(ice) = &stun.ice {
@@ -251,8 +251,8 @@ fn stun(record: &FlowRecord<'_>) -> Vec<Line> {
         lines.add("nominated", if ice.nominated { "yes" } else { "no pair of addresses was agreed on" });
     }
     lines.some("turn", stun.turn.then_some("yes"));
-    lines.some("relayed", (!stun.relayed.is_empty()).then(|| stun.relayed.join(" ")));
-    lines.some("peers", (!stun.peers.is_empty()).then(|| stun.peers.join(" ")));
+    lines.some("relayed", (!stun.relayed.is_empty()).then(|| join(stun.relayed.iter())));
+    lines.some("peers", (!stun.peers.is_empty()).then(|| join(stun.peers.iter())));
     lines.count("channels", stun.channel_data);
     lines.0
 }

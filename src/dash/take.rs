@@ -95,7 +95,7 @@ pub fn take(look: &Look<'_>) -> Snapshot {
 /// Payload bytes of each of the ways to view: of all that is known, only what a history needs.
 pub fn carried(analysis: &Analysis, naming: &Naming<'_>) -> [u64; METHODS.len()] {
     let mut total = [0u64; METHODS.len()];
-    let mut briefs = Briefs::new(naming);
+    let mut briefs = Briefs::default();
     let shards = 0..u32::try_from(analysis.shards.len()).unwrap_or(0);
     for view in shards.flat_map(|shard| analysis.views_of(shard, naming)) {
         let class = briefs.of(&view).map_or_else(|| view.verdict(&view.facts()).class, |brief| brief.class);

@@ -23,6 +23,7 @@ use crate::flow::tcp::Tcp;
 use crate::flow::{Flow, NONE};
 use crate::inspect::haproxy::Ends;
 use crate::inspect::message::Protocol;
+use crate::short::Short;
 use crate::time::Timestamp;
 
 /// What a whole capture has told.
@@ -563,7 +564,7 @@ pub struct Identity {
 
 impl Identity {
     /// Its community id, version 1, seed 0.
-    pub fn community_id(&self) -> String {
+    pub fn community_id(&self) -> Short {
         let end = |ip, port: Option<u16>| (ip, port.unwrap_or(0));
         community_id(0, self.protocol, end(self.src_ip, self.src_port), end(self.dest_ip, self.dest_port))
     }

@@ -4,10 +4,9 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::analysis::{FlowView, is_one_sided};
-use super::naming::Naming;
 use super::parts::Kind;
 use crate::classify::decide::LOOKS_LIKE_VIDEO;
-use crate::classify::decide::outline::{KnownEnds, Outline, Sketch, mark, of_names, of_stun, when};
+use crate::classify::decide::outline::{Outline, Sketch, mark, of_names, of_stun, when};
 use crate::classify::words::Subs;
 use crate::event::Class;
 use crate::flow::NONE;
@@ -29,18 +28,12 @@ pub struct Brief {
 }
 
 /// The verdicts on the outlines met so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Briefs {
-    ends: KnownEnds,
     known: HashMap<Outline, Brief, RandomState>,
 }
 
 impl Briefs {
-    /// No outline met yet.
-    pub fn new(naming: &Naming<'_>) -> Self {
-        Briefs { ends: KnownEnds::of(&naming.knowledge()), known: HashMap::default() }
-    }
-
     /// The verdict on a flow in brief; `None` if it must be asked for itself, or has a class and a name to go with it.
     #[inline]
     pub fn of(&mut self, view: &FlowView<'_>) -> Option<Brief> {
@@ -49,7 +42,7 @@ impl Briefs {
         debug_assert_eq!(sketch, Sketch::of(&view.facts(), &knowledge));
         let sketch = sketch?;
         let named = sketch.marks & (mark::NAMED | mark::HIDDEN) != 0;
-        let brief = self.of_outline(sketch.outline(&knowledge, &self.ends)?, view);
+        let brief = self.of_outline(sketch.outline(&knowledge)?, view);
         (!named || brief.class == Class::Unknown).then_some(brief)
     }
 

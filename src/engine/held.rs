@@ -74,8 +74,8 @@ fn of_tls(tls: &Tls) -> usize {
     let small = boxed::<[u64; 4]>(tls.alert.is_some()).saturating_add(boxed::<[u64; 6]>(tls.flight.is_some()));
     let Some(detail) = &tls.detail else { return small };
     let prints = detail.ja4.iter().chain(&detail.ja3).map(|print| &**print);
-    let words: usize = detail.alpn.iter().map(|alpn| &**alpn).chain(prints).map(text).sum();
-    let own = boxed::<TlsDetail>(true).saturating_add(list::<Box<str>>(detail.alpn.capacity()));
+    let words: usize = prints.map(text).sum();
+    let own = boxed::<TlsDetail>(true).saturating_add(list::<u8>(detail.alpn.memory()));
     let certificate = detail.certificate.as_deref().map_or(0, of_certificate);
     [small, words, own, certificate].iter().sum()
 }
@@ -102,9 +102,7 @@ fn of_http(http: &Http) -> usize {
 fn of_dns(dns: &Dns) -> usize {
     let pending = if dns.pending.spilled() { list::<[u64; 4]>(dns.pending.capacity()) } else { 0 };
     let Some(record) = &dns.record else { return pending };
-    let told = |e: &DnsExchange| {
-        e.answers.iter().map(|t| text(t)).sum::<usize>().saturating_add(list::<Box<str>>(e.answers.capacity()))
-    };
+    let told = |e: &DnsExchange| list::<u8>(e.answers.memory());
     let exchanges: usize = record.list.iter().map(told).sum();
     let own = boxed::<DnsList>(true).saturating_add(list::<DnsExchange>(record.list.capacity()));
     [pending, exchanges, own].iter().sum()
@@ -112,7 +110,8 @@ fn of_dns(dns: &Dns) -> usize {
 
 fn of_stun(stun: &Stun) -> usize {
     let mapped = if stun.mapped.spilled() { list::<[u64; 4]>(stun.mapped.capacity()) } else { 0 };
-    let methods = stun.detail.as_ref().map_or(0, |detail| list::<[u64; 3]>(detail.methods.capacity()));
+    let spilled = stun.detail.as_ref().filter(|detail| detail.methods.spilled());
+    let methods = spilled.map_or(0, |detail| list::<[u32; 4]>(detail.methods.capacity()));
     [mapped, methods, boxed::<StunDetail>(stun.detail.is_some())].iter().sum()
 }
 

@@ -1,8 +1,7 @@
 //! How a TLS 1.3 connection usually begins: a segment that is the ClientHello, then one that begins with the
 //! ServerHello, and nothing more in the clear. Such connections need no streams.
 //!
-//! Anything else, at any time, is left to the streams, which then begin behind what was taken here. Where whole
-//! records are wanted the streams read everything.
+//! Anything else, at any time, is left to the streams, which then begin behind what was taken here.
 
 use super::learn::{Context, Learner, direction};
 use crate::flow::tcp::Tcp;

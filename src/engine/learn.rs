@@ -27,7 +27,7 @@ use super::parts::{Kind, Parts, part};
 use super::strings::Strings;
 use crate::classify::watch::Watch;
 use crate::decode::{Addr, Packet};
-use crate::event::LIST_MAX;
+use crate::event::{LIST_MAX, Texts};
 use crate::flow::Flow;
 use crate::flow::key::digest;
 use crate::flow::slab::Slab;
@@ -138,6 +138,8 @@ pub struct Learner {
     pub records: bool,
     memo: Memo,
     scratch: String,
+    /// The texts of the answers at hand.
+    told: Texts,
 }
 
 impl Learner {
@@ -166,6 +168,7 @@ impl Learner {
             records: config.records,
             memo: Memo::default(),
             scratch: String::new(),
+            told: Texts::default(),
         }
     }
 
@@ -327,7 +330,7 @@ impl Learner {
         tls.session = digest(hello.session_id) as u32;
         if let Some(detail) = tls.detail.as_mut().filter(|_| records && whole) {
             detail.random = digest(hello.random);
-            detail.alpn = hello.alpn().map(|p| String::from_utf8_lossy(p).into()).collect();
+            detail.alpn = hello.alpn().map(String::from_utf8_lossy).collect();
         }
         self.counts.dtls_flows = self.counts.dtls_flows.wrapping_add(u64::from(dtls));
         self.counts.tls_sni_flows = self.counts.tls_sni_flows.wrapping_add(u64::from(first_name.is_some() && !dtls));
@@ -365,6 +368,10 @@ impl Learner {
 
 fn push<T>(list: &mut Vec<T>, omitted: &mut u64, entry: impl FnOnce() -> T) {
     if list.len() < LIST_MAX {
+        // most lists stay at one
+        if list.is_empty() {
+            list.reserve_exact(1);
+        }
         list.push(entry());
     } else {
         *omitted = omitted.saturating_add(1);

@@ -13,7 +13,7 @@ pub use dns::{Answer, Asked, Dns, DnsExchange, DnsList, PendingQuery, Speed};
 
 use super::learn::ech::Ech;
 use crate::decode::Addr;
-use crate::event::MethodCounts;
+use crate::event::{MethodCounts, Texts};
 use crate::inspect::message::Protocol;
 use crate::inspect::rtp::Source;
 use crate::inspect::tls::{Alert, walk::Walk};
@@ -171,7 +171,7 @@ pub struct TlsDetail {
     /// The host of the server's certificate, where the client has asked for no name.
     pub host: Option<NameAt>,
     /// Application protocols offered.
-    pub alpn: Vec<Box<str>>,
+    pub alpn: Texts,
     /// JA4 of every ClientHello that differs from those before.
     pub ja4: SmallVec<[Arc<str>; 1]>,
     /// JA3 of them.
@@ -365,7 +365,7 @@ pub struct Stun {
 #[derive(Clone, Debug, Default)]
 pub struct StunDetail {
     /// Exchanges by method number.
-    pub methods: Vec<(u16, MethodCounts)>,
+    pub methods: SmallVec<[(u16, MethodCounts); 1]>,
     /// The first user name.
     pub username: Option<u32>,
     /// The first software.

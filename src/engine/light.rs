@@ -14,6 +14,7 @@ use crate::decode::proto;
 use crate::event::Class;
 use crate::filter::Asked;
 use crate::flow::key::community_id;
+use crate::short::Short;
 use crate::time::{Timestamp, seconds};
 
 /// Texts, each kept once.
@@ -323,7 +324,7 @@ impl Asked for Light {
         self.rare(|r| r.ja4.iter()).into_iter().flatten().map(|j| &**j)
     }
 
-    fn community_id(&self) -> Option<String> {
+    fn community_id(&self) -> Option<Short> {
         Some(community_id(0, self.proto, self.orig, self.resp))
     }
 

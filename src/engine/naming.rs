@@ -13,6 +13,7 @@ use super::hands::Hands;
 use super::parts::Kind;
 use super::shard::Shard;
 use crate::classify::catalogue::{Catalogue, CatalogueError};
+use crate::classify::decide::outline::KnownEnds;
 use crate::classify::decide::{Knowledge, name_of};
 use crate::classify::facts::is_literal;
 use crate::classify::names::{NameIndex, UNLISTED};
@@ -103,6 +104,7 @@ pub struct Naming<'a> {
     pub(super) base: &'a KnowledgeBase,
     pub(super) names: NameIndex,
     roles: Roles,
+    known: KnownEnds,
     /// For each shard: the numbers of its strings among all names.
     ids: Vec<Vec<u32>>,
     /// Addresses under names of the catalogue.
@@ -115,10 +117,11 @@ impl<'a> Naming<'a> {
         let Gather { learnt, ids, vendors, .. } = Gather::all(analysis, base, hands);
         let names = learnt.freeze(&base.catalogue, &base.rules);
         let nobody = RoleGather::new().freeze(&base.site, &base.rules);
-        let mut naming = Naming { base, names, roles: nobody, ids, vendors };
+        let mut naming = Naming { base, names, roles: nobody, known: KnownEnds::default(), ids, vendors };
         let shards = analysis.shards.len();
         let speeches = hands.each(shards, |at| naming.listen(&analysis.shards, at));
         naming.roles = naming.find_roles(analysis, &speeches);
+        naming.known = KnownEnds::of(&base.catalogue, &naming.names, &naming.roles);
         naming
     }
 
@@ -224,7 +227,8 @@ impl<'a> Naming<'a> {
 
     /// What classification goes by.
     pub fn knowledge(&self) -> Knowledge<'_> {
-        Knowledge { catalogue: &self.base.catalogue, rules: &self.base.rules, names: &self.names, roles: &self.roles }
+        let Naming { base: KnowledgeBase { catalogue, rules, .. }, names, roles, known, .. } = self;
+        Knowledge { catalogue, rules, names, roles, known }
     }
 
     /// What the user says of the site.

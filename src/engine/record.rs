@@ -4,6 +4,8 @@ mod media;
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::analysis::{FlowView, Identity, is_one_sided};
 use super::learnt::{
     CertificateDetail, Dns, DnsExchange, Http, Mapped, Ntp, Quic, SpokenDetail, Stun, StunDetail, Tls,
@@ -12,13 +14,13 @@ use crate::classify::verdict::Verdict;
 use crate::classify::words::{Sub, Subs};
 use crate::decode::proto;
 use crate::event::{
-    DnsRecord, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, IceRecord, MessageRecord, Methods,
-    NtpRecord, Proxied, QuicRecord, SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord, ViaProxy,
+    DnsRecord, End, Ends, Evidence, Fingerprints, FlowCounts, FlowRecord, HttpRecord, IceRecord, MessageRecord,
+    Methods, NtpRecord, Proxied, QuicRecord, SCHEMA_VERSION, StunRecord, TcpRecord, TlsRecord, ViaProxy,
 };
 use crate::flow::NONE;
 use crate::flow::tcp::Tcp;
 use crate::flow::trouble::Trouble;
-use crate::inspect::haproxy::Ends;
+use crate::inspect::haproxy;
 use crate::inspect::message::Protocol;
 use crate::inspect::{dns, quic, stun, tls};
 use crate::time::{seconds, signed_seconds};
@@ -46,11 +48,11 @@ impl<'a> FlowView<'a> {
             app_proto: self.app_proto(verdict.subclass),
             flow: self.flow_counts(),
             class: verdict.class,
-            subclass: verdict.subclass.names().collect(),
-            flags: verdict.flags.names().collect(),
+            subclass: few(verdict.subclass.names()),
+            flags: few(verdict.flags.names()),
             region: verdict.region.clone(),
             confidence: verdict.confidence_f64(),
-            evidence: verdict.evidence.iter().map(evidence).collect(),
+            evidence: few(verdict.evidence.iter().map(evidence)),
             via_proxy: verdict.via_proxy.map(|asked| self.via_proxy(asked.host.name, asked.port)),
             proxied: self.proxied(),
             tls: self.tls().map(|t| self.tls_record(t)),
@@ -67,6 +69,17 @@ impl<'a> FlowView<'a> {
             rtp: self.rtp_record(),
             tcp: self.connection().map(|t| self.tcp_record(&t)),
         }
+    }
+
+    /// Looks at the places that a record of this flow is made of and that are far apart, and gives a number that depends on
+    /// them: waits for memory overlap where many flows' places are looked at one right after the other.
+    pub fn touch(&self) -> u64 {
+        let met = u64::from(self.naming.names.knows(self.resp.0));
+        let tcp = self.tcp.map_or(0, |tcp| u64::from(tcp.mss().contains(&0)));
+        let tls = self.tls().and_then(|tls| tls.detail.as_deref()).map_or(0, |detail| detail.random);
+        let dns = self.dns().and_then(|dns| dns.record.as_deref()).and_then(|kept| kept.list.first());
+        let stun = self.stun().and_then(|stun| stun.detail.as_deref()).is_some_and(|detail| detail.nominated);
+        met ^ tcp ^ tls ^ dns.map_or(0, |first| u64::from(first.id)) ^ u64::from(stun)
     }
 
     /// The record of a flow that is let go of before its end.
@@ -121,7 +134,7 @@ impl<'a> FlowView<'a> {
     fn encrypted_dns(&self, subclass: Subs) -> Option<&'static str> {
         let tls = self.tls().filter(|tls| !tls.dtls)?;
         let web = |alpn: &str| matches!(alpn, "h2" | "h3") || alpn.starts_with("h3-");
-        let over_web = || tls.detail.as_ref().is_some_and(|d| d.alpn.iter().any(|alpn| web(alpn)));
+        let over_web = || tls.detail.as_ref().is_some_and(|d| d.alpn.iter().any(web));
         [Sub::Dot, Sub::Doq, Sub::Doh]
             .into_iter()
             .find(|sub| subclass.has(*sub) && (*sub != Sub::Doh || over_web()))
@@ -175,7 +188,7 @@ impl<'a> FlowView<'a> {
     }
 
     fn proxied(&self) -> Option<Proxied> {
-        let Ends { source, destination } = self.passed_on()?;
+        let haproxy::Ends { source, destination } = self.passed_on()?;
         Some(Proxied {
             src_ip: source.ip(),
             src_port: source.port(),
@@ -190,7 +203,7 @@ impl<'a> FlowView<'a> {
         TlsRecord {
             sni: known.sni().map(|at| Cow::Borrowed(self.text(at.name))),
             version: (version != 0).then(|| tls::version_name(version)),
-            alpn: detail.map(|d| d.alpn.iter().map(|p| Cow::Borrowed(&**p)).collect()).unwrap_or_default(),
+            alpn: detail.map(|d| Cow::Borrowed(&d.alpn)).unwrap_or_default(),
             ja4: detail.and_then(|d| Fingerprints::of(&d.ja4)),
             ja3: detail.and_then(|d| Fingerprints::of(&d.ja3)),
             cipher: (known.version != 0).then(|| tls::cipher_name(known.cipher)),
@@ -211,17 +224,17 @@ impl<'a> FlowView<'a> {
         }
     }
 
-    fn dns_records(&self, known: &'a Dns) -> Vec<DnsRecord<'a>> {
+    fn dns_records(&self, known: &'a Dns) -> SmallVec<[DnsRecord<'a>; 1]> {
         let record = |e: &'a DnsExchange| DnsRecord {
             id: e.id,
             qname: e.qname.map(|name| Cow::Borrowed(self.text(name))),
             qtype: e.qtype.map(dns::qtype_name),
             rcode: e.rcode.map(dns::rcode_name),
-            answers: e.answers.iter().map(|a| Cow::Borrowed(&**a)).collect(),
+            answers: Cow::Borrowed(&e.answers),
             ttl: e.ttl,
             rtt: e.rtt.map(seconds),
         };
-        known.record.iter().flat_map(|kept| &kept.list).map(record).collect()
+        few(known.record.iter().flat_map(|kept| &kept.list).map(record))
     }
 
     fn stun_record(&self, known: &Stun) -> StunRecord<'a> {
@@ -235,7 +248,7 @@ impl<'a> FlowView<'a> {
             mapped: addresses(&known.mapped),
             username: detail.and_then(|d| d.username).map(|name| Cow::Borrowed(self.text(name))),
             software: detail.and_then(|d| d.software).map(|name| Cow::Borrowed(self.text(name))),
-            methods: Methods(methods.iter().map(|(number, counts)| (method(*number), *counts)).collect()),
+            methods: Methods(few(methods.iter().map(|(number, counts)| (method(*number), *counts)))),
             turn: known.turn || known.channel_data > 0,
             relayed: detail.map(|d| addresses(&d.relayed)).unwrap_or_default(),
             peers: detail.map(|d| addresses(&d.peers)).unwrap_or_default(),
@@ -271,9 +284,16 @@ impl<'a> FlowView<'a> {
     }
 }
 
+/// A short list, item by item: most have one or two, and making room for many beforehand costs more than they do.
+fn few<A: smallvec::Array>(items: impl Iterator<Item = A::Item>) -> SmallVec<A> {
+    let mut list = SmallVec::new();
+    items.for_each(|item| list.push(item));
+    list
+}
+
 /// Addresses as they are told; one told to both sides once.
-fn addresses(known: &[Mapped]) -> Vec<String> {
-    let mut told: Vec<String> = known.iter().map(|mapped| mapped.told().to_string()).collect();
+fn addresses(known: &[Mapped]) -> Ends {
+    let mut told: Ends = few(known.iter().map(|mapped| End(mapped.told())));
     told.dedup();
     told
 }
@@ -289,7 +309,7 @@ fn certificate(known: &CertificateDetail) -> TlsRecord<'_> {
         fingerprint: Some(Cow::Borrowed(&leaf.fingerprint)),
         notbefore: date(leaf.not_before),
         notafter: date(leaf.not_after),
-        san: leaf.names.iter().map(|name| Cow::Borrowed(&**name)).collect(),
+        san: Cow::Borrowed(&leaf.names),
         chain_length: Some(known.chain),
         self_signed: leaf.self_issued,
         ..TlsRecord::default()
@@ -311,7 +331,7 @@ fn ntp_record(known: &Ntp) -> NtpRecord<'_> {
 }
 
 fn evidence<'a>(item: &crate::classify::verdict::Evidence<'a>) -> Evidence<'a> {
-    Evidence { tier: item.tier.name(), text: item.text(), frame: item.frame }
+    Evidence { tier: item.tier.name(), text: item.said(), frame: item.frame }
 }
 
 fn http_records(known: &Http) -> Vec<HttpRecord<'_>> {

@@ -217,7 +217,7 @@ fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
                 return records_from(cx, payload, learner);
             }
             let Some(known) = learner.tls_of(cx.flow) else { return };
-            streams.open_after_hello(cx.flow, tcp.begins(), known);
+            streams.open_after_hello(cx.flow, tcp.begins(), known, known.watched || learner.records);
             cx.flow.phase = 0;
         }
         phase::ASKED => {
@@ -225,7 +225,7 @@ fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
             cx.flow.phase = 0;
         }
         _ if cx.flow.streams == NONE => {
-            if !learner.records && hellos::first(cx, tcp, payload, learner) {
+            if hellos::first(cx, tcp, payload, learner) {
                 cx.flow.phase = phase::ANSWER;
                 learner.walk(cx, payload);
                 return;

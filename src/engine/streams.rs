@@ -171,8 +171,9 @@ impl StreamTable {
     }
 
     /// Begins to read a connection whose originator's ClientHello, of which `known` tells, was a segment taken alone.
-    pub fn open_after_hello(&mut self, flow: &mut Flow, begins: [Option<u32>; 2], known: &Tls) {
-        let (taken, named, watched) = (known.alone, known.name != 0, known.watched);
+    /// `certificates`: those of either side are wanted in any case.
+    pub fn open_after_hello(&mut self, flow: &mut Flow, begins: [Option<u32>; 2], known: &Tls, certificates: bool) {
+        let (taken, named) = (known.alone, known.name != 0);
         let client = usize::from(flow.flipped());
         let moved = |(side, begin): (usize, Option<u32>)| match begin {
             Some(seq) if side == client => Some(seq.wrapping_add(u32::from(taken))),
@@ -182,7 +183,7 @@ impl StreamTable {
         self.open(flow, [(0, first), (1, other)].map(moved));
         if let Some(streams) = self.streams.get_mut(flow.streams) {
             let mut tls = TlsStream::after_client_hello(taken, named);
-            if watched {
+            if certificates {
                 tls.want_certificates();
             }
             streams.inspector = Inspector::Tls(tls);

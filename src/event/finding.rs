@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::word::words;
 use super::{LegSide, is_zero};
+use crate::short::Short;
 use crate::time::Timestamp;
 
 words! {
@@ -254,7 +255,7 @@ pub struct FindingRecord {
     pub proto: Option<Cow<'static, str>>,
     /// The leading flow's community id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub community_id: Option<String>,
+    pub community_id: Option<Short>,
     /// The host that it is about, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,

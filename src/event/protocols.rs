@@ -1,11 +1,60 @@
 //! What single protocols showed on a flow: the parts of a [`super::FlowRecord`].
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use smallvec::SmallVec;
 
-use super::{is_false, is_zero};
+use super::{Texts, is_false, is_zero};
+use crate::short::Short;
+
+fn is_empty(list: &Texts) -> bool {
+    list.is_empty()
+}
+
+fn no_names(list: &[String]) -> bool {
+    list.is_empty()
+}
+
+/// An address and port, told as `addr:port` or `[addr]:port`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End(pub SocketAddr);
+
+/// Ends, most often one.
+pub type Ends = SmallVec<[End; 1]>;
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for End {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let SocketAddr::V4(end) = self.0 else { return serializer.collect_str(&self.0) };
+        let mut text = Short::address(end.ip().octets());
+        text.push(b":");
+        text.push_number(end.port());
+        serializer.serialize_str(&text)
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for End {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "End".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        String::json_schema(generator)
+    }
+}
 
 /// What TLS or DTLS showed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -18,8 +67,8 @@ pub struct TlsRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Cow<'static, str>>,
     /// The application protocols offered.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub alpn: Vec<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "is_empty")]
+    pub alpn: Cow<'a, Texts>,
     /// JA4 of the ClientHello.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ja4: Option<Fingerprints<'a>>,
@@ -48,8 +97,8 @@ pub struct TlsRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notafter: Option<String>,
     /// The host names and addresses that it is for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub san: Vec<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "no_names")]
+    pub san: Cow<'a, [String]>,
     /// How many certificates came, itself and those that vouch for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chain_length: Option<usize>,
@@ -138,8 +187,8 @@ pub struct DnsRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rcode: Option<Cow<'static, str>>,
     /// The text of each answer record's data.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub answers: Vec<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "is_empty")]
+    pub answers: Cow<'a, Texts>,
     /// The smallest TTL of the answers, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u32>,
@@ -204,8 +253,8 @@ pub struct MessageRecord<'a> {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StunRecord<'a> {
     /// The mapped addresses told, `addr:port` or `[addr]:port`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub mapped: Vec<String>,
+    #[serde(skip_serializing_if = "SmallVec::is_empty")]
+    pub mapped: Ends,
     /// The ICE user name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<Cow<'a, str>>,
@@ -218,11 +267,11 @@ pub struct StunRecord<'a> {
     #[serde(skip_serializing_if = "is_false")]
     pub turn: bool,
     /// The addresses that a TURN server relays from.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub relayed: Vec<String>,
+    #[serde(skip_serializing_if = "SmallVec::is_empty")]
+    pub relayed: Ends,
     /// The peers that it relays to.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub peers: Vec<String>,
+    #[serde(skip_serializing_if = "SmallVec::is_empty")]
+    pub peers: Ends,
     /// Messages of TURN's channels.
     #[serde(skip_serializing_if = "is_zero")]
     pub channel_data: u64,
@@ -329,7 +378,7 @@ pub struct RtpStream {
 
 /// STUN exchanges by method name.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Methods(pub Vec<(Cow<'static, str>, MethodCounts)>);
+pub struct Methods(pub SmallVec<[(Cow<'static, str>, MethodCounts); 1]>);
 
 impl Serialize for Methods {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -2,13 +2,12 @@
 
 use serde::ser::{Serialize, Serializer};
 
+use crate::short::{Short, eight_digits};
 use crate::time::{SECOND, Timestamp};
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = Rfc3339(*self).text();
-        // Digits and ASCII marks only.
-        serializer.serialize_str(std::str::from_utf8(&text).unwrap_or_default())
+        serializer.serialize_str(&Rfc3339(*self).text())
     }
 }
 
@@ -18,38 +17,29 @@ pub struct Rfc3339(pub Timestamp);
 impl Rfc3339 {
     /// The text, by hand: a record has two of them, and formatting would cost more than all its other fields.
     /// The greatest timestamp falls in the year 2554, so four digits are enough.
-    fn text(&self) -> [u8; 30] {
+    fn text(&self) -> Short {
         let seconds = self.0.0 / SECOND;
         let (days, rest) = ((seconds / 86_400) as u32, (seconds % 86_400) as u32);
         let (year, month, day) = civil(days);
         let mut text = *b"0000-00-00T00:00:00.000000000Z";
         let nanos = (self.0.0 % SECOND) as u32;
-        let pairs = [
-            (0, year / 100),
-            (2, year),
-            (5, month),
-            (8, day),
-            (11, rest / 3600),
-            (14, rest / 60 % 60),
-            (17, rest % 60),
-            (20, nanos / 10_000_000),
-            (22, nanos / 100_000),
-            (24, nanos / 1000),
-            (26, nanos / 10),
-        ];
-        for (at, number) in pairs {
-            let number = number % 100;
-            text[at] = b'0' + (number / 10) as u8;
-            text[at + 1] = b'0' + (number % 10) as u8;
-        }
+        let date = eight_digits(year * 10_000 + month * 100 + day);
+        let time = eight_digits(rest / 3600 * 10_000 + rest / 60 % 60 * 100 + rest % 60);
+        text[..4].copy_from_slice(&date[..4]);
+        text[5..7].copy_from_slice(&date[4..6]);
+        text[8..10].copy_from_slice(&date[6..]);
+        text[11..13].copy_from_slice(&time[2..4]);
+        text[14..16].copy_from_slice(&time[4..6]);
+        text[17..19].copy_from_slice(&time[6..]);
+        text[20..28].copy_from_slice(&eight_digits(nanos / 10));
         text[28] = b'0' + (nanos % 10) as u8;
-        text
+        Short::of(text)
     }
 }
 
 impl std::fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(std::str::from_utf8(&self.text()).unwrap_or_default())
+        f.pad(&self.text())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::event::{Class, FlowRecord};
+use crate::short::Short;
 
 /// A flow, as far as a filter asks. Names and texts are as they were on the wire.
 pub trait Asked {
@@ -48,7 +49,7 @@ pub trait Asked {
     /// JA4 of its hellos.
     fn ja4(&self) -> impl Iterator<Item = &str>;
     /// Its community id.
-    fn community_id(&self) -> Option<String>;
+    fn community_id(&self) -> Option<Short>;
     /// How the connection stood, in Zeek's words.
     fn conn_state(&self) -> Option<&str>;
     /// The capture began within it.
@@ -122,7 +123,7 @@ impl Asked for FlowRecord<'_> {
     }
 
     fn dns_names(&self) -> impl Iterator<Item = &str> {
-        self.dns.iter().flat_map(|d| d.qname.as_deref().into_iter().chain(d.answers.iter().map(|a| &**a)))
+        self.dns.iter().flat_map(|d| d.qname.as_deref().into_iter().chain(d.answers.iter()))
     }
 
     fn protocols(&self) -> impl Iterator<Item = &str> {
@@ -152,8 +153,8 @@ impl Asked for FlowRecord<'_> {
         self.tls.as_ref().and_then(|t| t.ja4.as_ref()).into_iter().flat_map(|j| j.iter())
     }
 
-    fn community_id(&self) -> Option<String> {
-        self.community_id.clone()
+    fn community_id(&self) -> Option<Short> {
+        self.community_id
     }
 
     fn conn_state(&self) -> Option<&str> {

@@ -71,7 +71,7 @@ fn text(key: TextKey, pattern: &Pattern, flow: &impl Asked, known: &Known<'_>) -
         TextKey::Subclass => flow.subclasses().any(|s| pattern.is(s)),
         TextKey::Ja4 => flow.ja4().any(|j| pattern.is(j)),
         TextKey::Community => flow.community_id().is_some_and(|id| match pattern {
-            Pattern::Glob(text) | Pattern::Literal(text) => *text == id,
+            Pattern::Glob(text) | Pattern::Literal(text) => *text == *id,
             Pattern::Regex(_) => pattern.is(&id),
         }),
         TextKey::Role => flow.ends().iter().any(|(host, _)| known.is_role(*host, pattern)),

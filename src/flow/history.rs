@@ -4,6 +4,8 @@
 //! the first packet seen) and 1 here; which of them is the originator may be learnt later, so case is given at
 //! the end.
 
+use crate::short::Short;
+
 /// What one side of a connection has been seen to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Side {
@@ -144,13 +146,15 @@ impl History {
     }
 
     /// The history in text. `flipped`: side 1 is the originator; `guessed`: not by its SYN, which Zeek marks with `^`.
-    pub fn text(&self, flipped: bool, guessed: bool) -> String {
-        let mark = guessed.then_some('^');
-        let letters = self.entries().map(|(letter, second)| {
-            let orig = second == flipped;
-            char::from(if orig { letter.to_ascii_uppercase() } else { letter })
-        });
-        mark.into_iter().chain(letters).collect()
+    pub fn text(&self, flipped: bool, guessed: bool) -> Short {
+        let mut text = Short::default();
+        if guessed {
+            text.push(b"^");
+        }
+        for (letter, second) in self.entries() {
+            text.push(&[if second == flipped { letter.to_ascii_uppercase() } else { letter }]);
+        }
+        text
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use data_encoding::BASE64;
-use sha1::{Digest, Sha1};
+use sha1::block_api::compress;
 
 use crate::decode::{Addr, Packet, proto};
+use crate::short::Short;
 
 /// How many logical shards the flows are spread over, whatever the number of threads.
 ///
@@ -146,7 +146,7 @@ pub struct Endpoint {
 }
 
 /// The community id, version 1 (Corelight's specification), of a flow.
-pub fn community_id(seed: u16, proto: u8, src: (IpAddr, u16), dst: (IpAddr, u16)) -> String {
+pub fn community_id(seed: u16, proto: u8, src: (IpAddr, u16), dst: (IpAddr, u16)) -> Short {
     let ports = matches!(proto, proto::TCP | proto::UDP | proto::SCTP | proto::ICMP | proto::ICMP6);
     // ICMP types without a counterpart are one-way: they keep the order of the wire
     let one_way = match proto {
@@ -155,22 +155,74 @@ pub fn community_id(seed: u16, proto: u8, src: (IpAddr, u16), dst: (IpAddr, u16)
         _ => false,
     };
     let (low, high) = if one_way || src <= dst { (src, dst) } else { (dst, src) };
-    let mut hash = Sha1::new();
-    hash.update(seed.to_be_bytes());
+    let mut message = Block::default();
+    message.add(seed.to_be_bytes());
     for (ip, _) in [low, high] {
         match ip {
-            IpAddr::V4(v4) => hash.update(v4.octets()),
-            IpAddr::V6(v6) => hash.update(v6.octets()),
+            IpAddr::V4(v4) => message.add(v4.octets()),
+            IpAddr::V6(v6) => message.add(v6.octets()),
         }
     }
-    hash.update([proto, 0]);
+    message.add([proto, 0]);
     if ports {
-        hash.update(low.1.to_be_bytes());
-        hash.update(high.1.to_be_bytes());
+        message.add(low.1.to_be_bytes());
+        message.add(high.1.to_be_bytes());
     }
-    let mut text = String::from("1:");
-    BASE64.encode_append(&hash.finalize(), &mut text);
-    text
+    let mut text = *b"1:AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    if let Some((_, digits)) = text.split_first_chunk_mut::<2>() {
+        base64(&message.sha1(), digits);
+    }
+    Short::of(text)
+}
+
+/// A message to be hashed: with its end it fits into one block of SHA-1, so that nothing need be put together.
+struct Block {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Block { bytes: [0; 64], len: 0 }
+    }
+}
+
+impl Block {
+    #[inline(always)]
+    fn add<const N: usize>(&mut self, bytes: [u8; N]) {
+        if let Some(room) = self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            *room = bytes;
+            self.len = self.len.saturating_add(N);
+        }
+    }
+
+    /// Its digest, of messages up to 55 bytes (FIPS 180-4 §5.1.1, §6.1).
+    fn sha1(mut self) -> [u8; 20] {
+        let bits = (self.len as u64).saturating_mul(8);
+        self.add([0x80]);
+        if let Some(end) = self.bytes.last_chunk_mut() {
+            *end = bits.to_be_bytes();
+        }
+        let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+        compress(&mut state, &[self.bytes]);
+        let mut digest = [0; 20];
+        for (slot, word) in digest.as_chunks_mut().0.iter_mut().zip(state) {
+            *slot = word.to_be_bytes();
+        }
+        digest
+    }
+}
+
+/// Writes `bytes` in base64 over `digits`, but for what fills up the last four, which stands there (RFC 4648 §4).
+fn base64(bytes: &[u8], digits: &mut [u8]) {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (three, four) in bytes.chunks(3).zip(digits.chunks_mut(4)) {
+        let [a, b, c] = [0, 1, 2].map(|n| three.get(n).copied().unwrap_or(0));
+        let bits = u32::from_be_bytes([0, a, b, c]);
+        for (digit, shift) in four.iter_mut().take(three.len().saturating_add(1)).zip([18, 12, 6, 0]) {
+            *digit = ALPHABET.get((bits >> shift & 63) as usize).copied().unwrap_or(b'=');
+        }
+    }
 }
 
 #[cfg(test)]

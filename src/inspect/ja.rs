@@ -70,8 +70,8 @@ impl Memo {
 fn outline(out: &mut Vec<u8>, hello: &ClientHello<'_>, transport: Transport) {
     out.clear();
     out.push(transport as u8);
-    out.extend(hello.highest_version().to_be_bytes());
-    out.extend(hello.legacy_version.to_be_bytes());
+    out.extend_from_slice(&hello.highest_version().to_be_bytes());
+    out.extend_from_slice(&hello.legacy_version.to_be_bytes());
     add_list(out, hello.cipher_suites());
     add_list(out, hello.extensions().map(|e| e.kind));
     add_list(out, hello.groups());
@@ -82,10 +82,11 @@ fn outline(out: &mut Vec<u8>, hello: &ClientHello<'_>, transport: Transport) {
 
 /// Adds the numbers that are not GREASE, and an end: a number that is.
 fn add_list(out: &mut Vec<u8>, numbers: impl Iterator<Item = u16>) {
-    const END: u16 = 0x0a0a;
-    for number in numbers.filter(|&n| !is_grease(n)).chain([END]) {
-        out.extend(number.to_be_bytes());
+    const END: [u8; 2] = [0x0a; 2];
+    for number in numbers.filter(|&n| !is_grease(n)) {
+        out.extend_from_slice(&number.to_be_bytes());
     }
+    out.extend_from_slice(&END);
 }
 
 /// The extensions that have a place of their own in JA4: server_name and ALPN.

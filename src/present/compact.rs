@@ -3,7 +3,7 @@
 //! A record of a flow is some hundred small pieces, and there may be millions of records: here each piece is one copy. A
 //! property test holds the text equal to serde_json's.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Write as _};
 
 use serde::de::value::Error;
 use serde::ser::{
@@ -11,6 +11,7 @@ use serde::ser::{
     SerializeTupleStruct, Serializer,
 };
 
+use crate::short::eight_digits;
 use crate::text::safe::is_unsafe;
 
 /// Appends `value` as JSON on one line; characters that act on a terminal are written as `\u` escapes.
@@ -52,38 +53,150 @@ impl<'o> Parts<'o> {
     }
 }
 
+/// The most bytes that a short piece has.
+const SHORT: usize = 32;
+
 /// Appends `text`, quoted.
 #[inline]
 fn quoted(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    if is_plain(text.as_bytes()) {
+    if !quoted_short(out, text.as_bytes()) {
+        out.push(b'"');
+        unquoted(out, text);
+        out.push(b'"');
+    }
+}
+
+/// Appends `text`, quoted, if it is short and nothing in it is to be escaped, as most texts are. It is copied in two
+/// halves of a fixed size, which overlap: no call, and no loop.
+#[inline(never)]
+fn quoted_short(out: &mut Vec<u8>, text: &[u8]) -> bool {
+    #[inline(always)]
+    fn halves<const N: usize>(room: &mut [u8], text: &[u8]) -> Option<[[u8; N]; 2]> {
+        let halves = [*text.first_chunk()?, *text.last_chunk()?];
+        *room.first_chunk_mut()? = halves[0];
+        *room.get_mut(text.len() - N..)?.first_chunk_mut()? = halves[1];
+        Some(halves)
+    }
+    let begin = out.len();
+    if text.len() > SHORT {
+        return false;
+    }
+    // both quotes, and the text between them
+    out.extend_from_slice(&[b'"'; SHORT + 2]);
+    let room = out.get_mut(begin + 1..).unwrap_or_default();
+    let plain = match text.len() {
+        16.. => halves::<16>(room, text).is_some_and(|halves| is_plain(halves.as_flattened())),
+        8.. => halves::<8>(room, text).is_some_and(|halves| is_plain(halves.as_flattened())),
+        4.. => halves::<4>(room, text).is_some_and(|halves| is_plain(halves.as_flattened())),
+        2.. => halves::<2>(room, text).is_some_and(|halves| is_plain(halves.as_flattened())),
+        1 => halves::<1>(room, text).is_some_and(|halves| is_plain(halves.as_flattened())),
+        0 => true,
+    };
+    out.truncate(begin + if plain { text.len() + 2 } else { 0 });
+    plain
+}
+
+/// Appends `text` as it stands between quotes.
+fn unquoted(out: &mut Vec<u8>, text: &str) {
+    let (pieces, rest) = text.as_bytes().as_chunks::<SHORT>();
+    if pieces.iter().all(|piece| is_plain(piece)) && is_plain(rest) {
         out.extend_from_slice(text.as_bytes());
     } else {
         escaped(out, text);
     }
-    out.push(b'"');
 }
 
-/// Whether text is ASCII and nothing in it is to be escaped; eight bytes at a time, since most texts are short.
+/// Appends a number in decimal; most are small.
 #[inline]
-fn is_plain(text: &[u8]) -> bool {
+fn whole(out: &mut Vec<u8>, number: u64) {
+    match number {
+        0..10 => out.push(b'0' + number as u8),
+        10..EIGHT => up_to_eight(out, number as u32),
+        _ => more_than_eight(out, number),
+    }
+}
+
+/// The first number with more than eight digits.
+const EIGHT: u64 = 100_000_000;
+
+/// Appends a number of at most eight digits that is not zero.
+#[inline(never)]
+fn up_to_eight(out: &mut Vec<u8>, number: u32) {
+    // the zeros in front are its first bytes
+    let digits = u64::from_le_bytes(eight_digits(number));
+    let zeros = (digits ^ u64::from_le_bytes([b'0'; 8])).trailing_zeros() / 8;
+    out.extend_from_slice(&(digits >> (8 * zeros)).to_le_bytes());
+    out.truncate(out.len() - zeros as usize);
+}
+
+#[inline(never)]
+fn more_than_eight(out: &mut Vec<u8>, number: u64) {
+    whole(out, number / EIGHT);
+    out.extend_from_slice(&eight_digits((number % EIGHT) as u32));
+}
+
+fn signed(out: &mut Vec<u8>, number: i64) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    whole(out, number.unsigned_abs());
+}
+
+/// Appends a fraction in decimal, with as many digits as tell it from all others; what cannot be told of it is `null`.
+fn fraction(out: &mut Vec<u8>, value: f64) {
+    const NANO: u64 = 1_000_000_000;
+    // Most are seconds or shares. No two numbers of up to fifteen digits are one fraction: where so many tell it, no
+    // fewer do.
+    let nanos = (value * NANO as f64 + 0.5) as u64;
+    if (1e-5..1e6).contains(&value) && nanos as f64 / NANO as f64 == value {
+        whole(out, nanos / NANO);
+        let below = nanos % NANO;
+        out.extend_from_slice(&[b'.', b'0' + (below / EIGHT) as u8]);
+        // the zeros at the end are its last bytes
+        let digits = eight_digits((below % EIGHT) as u32);
+        let zeros = (u64::from_le_bytes(digits) ^ u64::from_le_bytes([b'0'; 8])).leading_zeros() / 8;
+        out.extend_from_slice(&digits);
+        return out.truncate(out.len() - zeros as usize);
+    }
+    any_fraction(out, value, value.is_finite());
+}
+
+fn any_fraction(out: &mut Vec<u8>, value: impl zmij::Float, finite: bool) {
+    let mut buffer = zmij::Buffer::new();
+    out.extend_from_slice(if finite { buffer.format_finite(value) } else { "null" }.as_bytes());
+}
+
+/// What stands between two quotes, as it comes.
+struct Within<'o> {
+    out: &'o mut Vec<u8>,
+}
+
+impl fmt::Write for Within<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        unquoted(self.out, text);
+        Ok(())
+    }
+}
+
+/// Whether bytes are ASCII and none of them is to be escaped; eight bytes at a time.
+#[inline(always)]
+fn is_plain(bytes: &[u8]) -> bool {
     const fn each(byte: u8) -> u64 {
         u64::from_ne_bytes([byte; 8])
     }
     // Each term has the high bit of a byte set where that byte is special. A borrow or a carry into the next byte comes
     // from a special one alone.
     let special = |word: u64| {
-        let control = word.wrapping_sub(each(0x20));
-        let quote = (word ^ each(b'"')).wrapping_sub(each(1));
+        // below the blank, or a quote, which is two above it
+        let low = (word ^ each(2)).wrapping_sub(each(b'!'));
         let backslash = (word ^ each(b'\\')).wrapping_sub(each(1));
         let delete = word.wrapping_add(each(1));
-        word | control | quote | backslash | delete
+        word | low | backslash | delete
     };
-    let (words, rest) = text.as_chunks();
-    let mut last = [b' '; 8];
-    last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
-    let all = words.iter().chain([&last]).fold(0, |any, word| any | special(u64::from_ne_bytes(*word)));
-    all & each(0x80) == 0
+    let (words, rest) = bytes.as_chunks();
+    let any = words.iter().fold(0, |any, word| any | special(u64::from_ne_bytes(*word)));
+    let last = rest.iter().fold(each(b' '), |last, byte| last << 8 | u64::from(*byte));
+    (any | special(last)) & each(0x80) == 0
 }
 
 #[cold]
@@ -109,26 +222,14 @@ fn escaped(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Numbers as they are written by a function of their own.
-macro_rules! whole_numbers {
-    ($($name:ident: $type:ty),*) => {
-        $(#[inline]
+/// Numbers of many widths are written alike.
+macro_rules! numbers {
+    ($($wide:ident: $($name:ident of $type:ty),*;)*) => {
+        $($(#[inline]
         fn $name(self, value: $type) -> Result<(), Error> {
-            self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+            $wide(self.out, value.into());
             Ok(())
-        })*
-    };
-}
-
-/// What cannot be told of a number is `null`.
-macro_rules! fractions {
-    ($($name:ident: $type:ty),*) => {
-        $(fn $name(self, value: $type) -> Result<(), Error> {
-            let mut buffer = zmij::Buffer::new();
-            let text = if value.is_finite() { buffer.format_finite(value) } else { "null" };
-            self.out.extend_from_slice(text.as_bytes());
-            Ok(())
-        })*
+        })*)*
     };
 }
 
@@ -143,11 +244,17 @@ impl<'o> Serializer for Compact<'o> {
     type SerializeStruct = Parts<'o>;
     type SerializeStructVariant = Impossible<(), Error>;
 
-    whole_numbers! {
-        serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
-        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64
+    numbers! {
+        whole: serialize_u8 of u8, serialize_u16 of u16, serialize_u32 of u32, serialize_u64 of u64;
+        signed: serialize_i8 of i8, serialize_i16 of i16, serialize_i32 of i32, serialize_i64 of i64;
+        fraction: serialize_f64 of f64;
     }
-    fractions! { serialize_f32: f32, serialize_f64: f64 }
+
+    fn serialize_f32(self, value: f32) -> Result<(), Error> {
+        // fewer digits tell it from all others of its width
+        any_fraction(self.out, value, value.is_finite());
+        Ok(())
+    }
 
     fn serialize_bool(self, value: bool) -> Result<(), Error> {
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
@@ -165,7 +272,10 @@ impl<'o> Serializer for Compact<'o> {
     }
 
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Error> {
-        self.serialize_str(&value.to_string())
+        self.out.push(b'"');
+        write!(Within { out: &mut *self.out }, "{value}").map_err(Error::custom)?;
+        self.out.push(b'"');
+        Ok(())
     }
 
     fn serialize_bytes(self, _: &[u8]) -> Result<(), Error> {
@@ -297,14 +407,19 @@ impl SerializeStruct for Parts<'_> {
     type Ok = ();
     type Error = Error;
 
-    // so that the name of a field is written as the constant that it is
+    // so that all of what stands before a value is one constant
     #[inline(always)]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
-        let begin: &[u8] = if std::mem::take(&mut self.first) { b"\"" } else { b",\"" };
-        self.out.extend_from_slice(begin);
-        // the name of a field is a word
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
+        const MOST: usize = 32;
+        // the name of a field is a word, and none is longer
+        let mut name = [0; MOST + 4];
+        let from = usize::from(std::mem::take(&mut self.first));
+        let mut end = 0;
+        for part in [b",\"", key.as_bytes(), b"\":"] {
+            name[end..end + part.len()].copy_from_slice(part);
+            end += part.len();
+        }
+        self.out.extend_from_slice(&name[from..end]);
         value.serialize(Compact { out: self.out })
     }
 
@@ -378,9 +493,16 @@ mod tests {
         }
 
         #[test]
-        fn fractions_are_those_of_serde_json(values: Vec<f64>, small: Vec<f32>) {
-            let (own, reference) = both(&(&values, &small));
+        fn numbers_are_those_of_serde_json(fractions: Vec<f64>, small: Vec<f32>, whole: Vec<(u64, u32)>) {
+            let (own, reference) = both(&(&fractions, &small));
             prop_assert_eq!(own, reference);
+            // of every length, and as seconds of so many nanoseconds
+            for (number, by) in whole {
+                let number = number >> (by % 64);
+                let seconds = [number as f64 / 1e9, (number / 1000 * 1000) as f64 / 1e9, -(number as f64)];
+                let (own, reference) = both(&(number, number as i64, -(number as i64 >> 1), seconds));
+                prop_assert_eq!(own, reference);
+            }
         }
     }
 

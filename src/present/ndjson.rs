@@ -22,6 +22,12 @@ pub struct Ndjson<W> {
 pub(super) struct Lines(Vec<u8>);
 
 impl Lines {
+    /// Forgets all records, and keeps the room that they took.
+    pub fn clear(&mut self) {
+        self.0.clear();
+        self.0.shrink_to(MOST);
+    }
+
     /// The next record.
     pub fn add<T: Serialize>(&mut self, record: &T) -> io::Result<()> {
         append(&mut self.0, record).map_err(io::Error::other)?;
@@ -32,6 +38,8 @@ impl Lines {
 
 /// How much room for a record is kept for the next.
 const ROOM: usize = 64 << 10;
+/// The same for many records.
+const MOST: usize = 4 << 20;
 
 impl<W: Write> Sink for Ndjson<W> {
     type Error = io::Error;

@@ -1,9 +1,14 @@
 //! Hand-made records for tests and benches.
 
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId, Rules};
 use crate::engine::analysis::Identity;
 use crate::event::*;
+use crate::short::Short;
 use crate::time::Timestamp;
 
 /// A relay flow that uploads video, with every kind of detail that a TLS flow has.
@@ -25,18 +30,20 @@ pub fn relay() -> FlowRecord<'static> {
             payload_toserver: 35_000_000,
             payload_toclient: 100_000,
             conn_state: Some("S1"),
-            history: "ShADad".into(),
+            history: Short::of(*b"ShADad"),
             ..FlowCounts::default()
         },
         class: Class::Relay,
-        subclass: vec!["video-up"],
+        subclass: ["video-up"].into_iter().collect(),
         region: Some("us-west".into()),
         confidence: 0.97,
-        evidence: vec![Evidence { tier: "E1", text: "SNI rec1.us-west.u5fgb.com".into(), frame: Some(17) }],
+        evidence: [Evidence { tier: "E1", text: Said::Text("SNI rec1.us-west.u5fgb.com".into()), frame: Some(17) }]
+            .into_iter()
+            .collect(),
         tls: Some(TlsRecord {
             sni: Some("rec1.us-west.u5fgb.com".into()),
             version: Some("TLSv1.3".into()),
-            alpn: vec!["http/1.1".into()],
+            alpn: Cow::Owned(["http/1.1"].into_iter().collect()),
             ja4: Fingerprints::of(&["t13d1516h2_8daaf6152771_e5627efa2ab1"]),
             ja3: Fingerprints::of(&["cd08e31494f9531f560d64c695473da9"]),
             cipher: Some("TLS_AES_128_GCM_SHA256".into()),
@@ -60,17 +67,19 @@ pub fn dns() -> FlowRecord<'static> {
         dest_ip: "192.168.1.1".parse().unwrap(),
         dest_port: Some(53),
         class: Class::Dns,
-        subclass: vec!["udp53"],
+        subclass: ["udp53"].into_iter().collect(),
         confidence: 0.95,
-        dns: vec![DnsRecord {
+        dns: [DnsRecord {
             id: 7,
             qname: Some("rec1.us-west.u5fgb.com".into()),
             qtype: Some("A".into()),
             rcode: Some("NOERROR".into()),
-            answers: vec!["203.0.113.7".into()],
+            answers: Cow::Owned(["203.0.113.7"].into_iter().collect()),
             ttl: Some(60),
             rtt: Some(0.012),
-        }],
+        }]
+        .into_iter()
+        .collect(),
         ..flow(2, "UDP")
     }
 }
@@ -82,8 +91,8 @@ pub fn unknown() -> FlowRecord<'static> {
         src_port: Some(1234),
         dest_ip: "2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap(),
         dest_port: Some(8443),
-        subclass: vec!["midstream", "no-name"],
-        flags: vec!["unusual-port"],
+        subclass: ["midstream", "no-name"].into_iter().collect(),
+        flags: ["unusual-port"].into_iter().collect(),
         flow: FlowCounts { midstream: true, one_sided: true, conn_state: Some("OTH"), ..FlowCounts::default() },
         ..flow(3, "TCP")
     }
@@ -95,7 +104,7 @@ pub fn flow(flow_id: u64, proto: &'static str) -> FlowRecord<'static> {
         schema_version: SCHEMA_VERSION,
         event_type: "flow",
         flow_id,
-        community_id: Some("1:LQU9qZlK+B5F3KDmev6m5PMibrg=".into()),
+        community_id: Some(Short::of(*b"1:LQU9qZlK+B5F3KDmev6m5PMibrg=")),
         src_ip: "0.0.0.0".parse().unwrap(),
         src_port: None,
         dest_ip: "0.0.0.0".parse().unwrap(),
@@ -106,16 +115,16 @@ pub fn flow(flow_id: u64, proto: &'static str) -> FlowRecord<'static> {
         app_proto: None,
         flow: FlowCounts::default(),
         class: Class::Unknown,
-        subclass: Vec::new(),
-        flags: Vec::new(),
+        subclass: Words::new(),
+        flags: Words::new(),
         region: None,
         confidence: 0.0,
-        evidence: Vec::new(),
+        evidence: SmallVec::new(),
         via_proxy: None,
         proxied: None,
         tls: None,
         quic: None,
-        dns: Vec::new(),
+        dns: SmallVec::new(),
         dns_omitted: 0,
         http: Vec::new(),
         http_omitted: 0,

@@ -1,15 +1,17 @@
 //! Records with pseudonyms in them.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::Redactor;
 use crate::decode::proto;
 use crate::diagnose::Diagnosis;
 use crate::event::{
-    CaptureQuality, FindingRecord, FlowRecord, HttpRecord, MessageRecord, SessionRecord, SiteRecord, TlsRecord,
+    CaptureQuality, End, FindingRecord, FlowRecord, HttpRecord, MessageRecord, Said, SessionRecord, SiteRecord,
+    TlsRecord,
 };
 use crate::flow::key::community_id;
+use crate::short::Short;
 
 /// What stands for a text that may hold anything.
 const HIDDEN: &str = "…";
@@ -60,15 +62,12 @@ impl Redactor {
         *text = Cow::Owned(tell(text));
     }
 
-    fn end(&self, text: &mut String) {
-        *text = match text.parse::<SocketAddr>() {
-            Ok(end) => SocketAddr::new(self.ip(end.ip()), end.port()).to_string(),
-            Err(_) => HIDDEN.to_owned(),
-        };
+    fn end(&self, End(end): &mut End) {
+        end.set_ip(self.ip(end.ip()));
     }
 
     /// The community id of a flow whose ends are these now.
-    fn community(&self, id: &mut Option<String>, name: &str, src: (IpAddr, Option<u16>), dst: (IpAddr, Option<u16>)) {
+    fn community(&self, id: &mut Option<Short>, name: &str, src: (IpAddr, Option<u16>), dst: (IpAddr, Option<u16>)) {
         if self.what.ips {
             let number =
                 [proto::TCP, proto::UDP, proto::SCTP].into_iter().find(|number| proto::name(*number) == Some(name));
@@ -87,7 +86,9 @@ impl Redactor {
         (flow.src_ip, flow.dest_ip) = (self.ip(flow.src_ip), self.ip(flow.dest_ip));
         let ends = ((flow.src_ip, flow.src_port), (flow.dest_ip, flow.dest_port));
         self.community(&mut flow.community_id, &flow.proto, ends.0, ends.1);
-        flow.evidence.iter_mut().for_each(|line| self.cow(&mut line.text, |text| self.text(text)));
+        for line in &mut flow.evidence {
+            line.text = Said::Text(Cow::Owned(self.text(&line.text.to_string())));
+        }
         if let Some(region) = &mut flow.region {
             *region = Cow::Owned(self.region(region));
         }
@@ -107,7 +108,7 @@ impl Redactor {
         }
         for dns in &mut flow.dns {
             dns.qname.iter_mut().for_each(|name| self.cow(name, |name| self.host(name)));
-            dns.answers.iter_mut().for_each(|answer| self.cow(answer, |answer| self.answer(answer)));
+            dns.answers = Cow::Owned(dns.answers.iter().map(|answer| self.answer(answer)).collect());
         }
         flow.http.iter_mut().for_each(|http| self.http(http));
         flow.rtsp.iter_mut().chain(&mut flow.sip).for_each(|message| self.message(message));
@@ -122,7 +123,7 @@ impl Redactor {
 
     fn tls(&self, tls: &mut TlsRecord<'_>) {
         tls.sni.iter_mut().for_each(|name| self.cow(name, |name| self.host(name)));
-        tls.san.iter_mut().for_each(|name| self.cow(name, |name| self.host(name)));
+        tls.san = tls.san.iter().map(|name| self.host(name)).collect();
         if self.what.names {
             tls.subject.iter_mut().chain(&mut tls.issuerdn).for_each(|text| self.cow(text, |text| self.owner(text)));
             (tls.serial, tls.fingerprint) = (None, None);

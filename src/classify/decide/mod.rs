@@ -22,6 +22,7 @@ use super::verdict::{Evidence, Tier, Verdict, What};
 use super::words::{Flag, Flags, Sub, Subs};
 use crate::event::Class;
 use case::{Case, Opinion};
+use outline::KnownEnds;
 pub use unknown::LOOKS_LIKE_VIDEO;
 
 /// Everything known beside the flow itself.
@@ -35,6 +36,8 @@ pub struct Knowledge<'k> {
     pub names: &'k NameIndex,
     /// Who is what.
     pub roles: &'k Roles,
+    /// Every address of which any of these knows anything.
+    pub known: &'k KnownEnds,
 }
 
 /// What the flow's name says, by the flow itself or by DNS to its client: the first pass's question, asked before

@@ -5,13 +5,15 @@
 
 use std::net::IpAddr;
 
+use super::super::catalogue::Catalogue;
 use super::super::facts::{FlowFacts, Seen, StunFacts, is_literal};
 use super::super::host::HostMatch;
-use super::super::names::{UNLISTED, digest};
+use super::super::names::{NameIndex, UNLISTED, digest};
+use super::super::roles::Roles;
+use super::super::sieve::Sieve;
 use super::Knowledge;
 use super::local::CONTERA_VIDEO;
 use super::unknown::LOOKS_LIKE_VIDEO;
-use crate::flow::key::fold;
 
 /// What a flow showed, a bit each.
 #[allow(missing_docs)]
@@ -120,15 +122,12 @@ impl Sketch {
 
     /// The outline; `None` if anything is known of an end. A flow that looks like video has none either.
     #[inline]
-    pub fn outline(&self, know: &Knowledge<'_>, known: &KnownEnds) -> Option<Outline> {
+    pub fn outline(&self, know: &Knowledge<'_>) -> Option<Outline> {
         let (orig, (resp, port)) = (self.orig, self.resp);
-        if self.marks & mark::VIDEO != 0 || known.has(orig, know) {
+        if self.marks & mark::VIDEO != 0 || is_known(orig, know) || is_met(resp, know) {
             return None;
         }
-        let resolver = known.may_have(resp) && know.catalogue.resolver_addresses.contains(&resp.to_canonical());
-        if known.may_have(resp) && is_met(resp, know) {
-            return None;
-        }
+        let resolver = is_resolver(resp, know);
         let ((orig_inside, orig_public), (resp_inside, resp_public)) =
             (know.roles.site.place(orig), know.roles.site.place(resp));
         let marks = self.marks
@@ -165,59 +164,50 @@ fn is_plain(seen: &Seen<'_>, know: &Knowledge<'_>) -> bool {
     unlisted && !is_literal(seen.name)
 }
 
-/// Every address of which anything is known. A bit for each: nearly all that are not known are told by theirs.
-#[derive(Clone, Debug)]
-pub struct KnownEnds {
-    bits: Vec<u64>,
-}
+/// Every address of which anything is known, or nearly.
+#[derive(Clone, Debug, Default)]
+pub struct KnownEnds(Sieve);
 
 impl KnownEnds {
     /// All ends that are known.
-    pub fn of(know: &Knowledge<'_>) -> KnownEnds {
+    pub fn of(catalogue: &Catalogue, names: &NameIndex, roles: &Roles) -> KnownEnds {
         let digests = || {
-            let resolvers = know.catalogue.resolver_addresses.iter().map(|ip| digest(*ip));
-            know.roles.known().chain(know.names.known()).chain(resolvers)
+            let resolvers = catalogue.resolver_addresses.iter().map(|ip| digest(*ip));
+            roles.known().chain(names.known()).chain(resolvers)
         };
-        // one bit in 16 set, or fewer, up to a size that stays near the core
-        let words = digests().count().div_ceil(4).next_power_of_two().clamp(64, 1 << 15);
-        let mut known = KnownEnds { bits: vec![0; words] };
-        for digest in digests() {
-            let (at, bit) = known.place(digest);
-            known.bits.iter_mut().skip(at).take(1).for_each(|word| *word |= bit);
-        }
-        known
+        KnownEnds(Sieve::of(digests().count(), digests()))
     }
 
+    /// Whether an address may be among them.
     #[inline(always)]
-    fn place(&self, digest: u64) -> (usize, u64) {
-        let hash = fold(digest ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93);
-        ((hash >> 6) as usize & self.bits.len().wrapping_sub(1), 1 << (hash & 63))
-    }
-
-    #[inline(always)]
-    fn may_have(&self, ip: IpAddr) -> bool {
-        let (at, bit) = self.place(digest(ip));
-        self.bits.get(at).is_some_and(|word| word & bit != 0)
-    }
-
-    #[inline(always)]
-    fn has(&self, ip: IpAddr, know: &Knowledge<'_>) -> bool {
-        self.may_have(ip) && is_known(ip, know)
+    pub(super) fn may_have(&self, ip: IpAddr) -> bool {
+        self.0.may_have(digest(ip))
     }
 }
 
 /// Whether anything is known of an address.
+#[inline]
 pub(super) fn is_known(ip: IpAddr, know: &Knowledge<'_>) -> bool {
-    is_met(ip, know) || know.catalogue.resolver_addresses.contains(&ip.to_canonical())
+    is_met(ip, know) || is_resolver(ip, know)
+}
+
+/// Whether an address is a public resolver's.
+#[inline]
+fn is_resolver(ip: IpAddr, know: &Knowledge<'_>) -> bool {
+    know.known.may_have(ip) && know.catalogue.resolver_addresses.contains(&ip.to_canonical())
 }
 
 /// Whether anything is known of an address beyond its being a public resolver's.
+#[inline]
 fn is_met(ip: IpAddr, know: &Knowledge<'_>) -> bool {
     let roles = know.roles;
-    roles.knows(ip)
-        || roles.is_wan(ip)
-        || know.names.knows(ip)
-        || roles.site.proxies.iter().any(|proxy| proxy.ip() == ip)
+    let met = || {
+        roles.knows(ip)
+            || roles.is_wan(ip)
+            || know.names.knows(ip)
+            || roles.site.proxies.iter().any(|proxy| proxy.ip() == ip)
+    };
+    know.known.may_have(ip) && met()
 }
 
 /// All that any rule asks of a flow of whose ends and name nothing is known: flows with one outline have one class,

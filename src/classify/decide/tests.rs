@@ -28,6 +28,7 @@ struct World {
     rules: Rules,
     names: NameIndex,
     roles: Roles,
+    known: KnownEnds,
 }
 
 impl World {
@@ -71,11 +72,13 @@ impl World {
             gather.observe_rest(f, name_of(f, &catalogue, &names, &rules), &site);
         }
         let roles = gather.freeze(&site, &rules);
-        World { catalogue, rules, names, roles }
+        let known = KnownEnds::of(&catalogue, &names, &roles);
+        World { catalogue, rules, names, roles, known }
     }
 
     fn knowledge(&self) -> Knowledge<'_> {
-        Knowledge { catalogue: &self.catalogue, rules: &self.rules, names: &self.names, roles: &self.roles }
+        let World { catalogue, rules, names, roles, known } = self;
+        Knowledge { catalogue, rules, names, roles, known }
     }
 
     fn judge<'a>(&'a self, facts: &FlowFacts<'a>) -> Verdict<'a> {
@@ -134,7 +137,7 @@ fn golden_hosts_by_sni() {
         assert_eq!((words(&v).as_str(), flags(&v).as_str()), (sub, flag), "{name}");
         assert_eq!(v.region.as_deref().unwrap_or_default(), region, "{name}");
         assert!((v.confidence - confidence).abs() < 1e-6, "{name}: {}", v.confidence);
-        assert!(v.evidence.iter().next().unwrap().to_string().ends_with(name));
+        assert!(v.evidence.iter().next().unwrap().said().to_string().ends_with(name));
     }
     let mut f = flow(TCP, REC, CLOUD, 443, 100);
     f.sni = seen("my.bucket.s3.eu-west-1.amazonaws.com");
@@ -164,7 +167,7 @@ fn what_dns_says_names_a_flow_without_a_name() {
     assert!((odd.confidence - 0.75).abs() < 1e-6);
     let later = w.judge(&flow(TCP, REC, CLOUD, 443, 50));
     assert_eq!(later.class, Class::Relay, "a name learnt later still names the flow");
-    assert!(later.evidence.iter().next().unwrap().to_string().contains("later"));
+    assert!(later.evidence.iter().next().unwrap().said().to_string().contains("later"));
 
     let mut f = flow(TCP, REC, CLOUD, 443, 100);
     f.sni = seen("a.us-west.u5fgb.com");
@@ -204,7 +207,7 @@ fn a_proxys_address_says_nothing_of_what_lies_behind() {
     f.authority = Some(Authority { host, port: 443 });
     let v = w.judge(&f);
     assert_eq!((v.class, flags(&v).as_str(), v.via_proxy), (Class::Relay, "", f.authority));
-    assert_eq!(v.evidence.iter().next().unwrap().to_string(), "asked of a proxy: a.us-east.u5fgb.com:443");
+    assert_eq!(v.evidence.iter().next().unwrap().said().to_string(), "asked of a proxy: a.us-east.u5fgb.com:443");
 }
 
 #[test]
@@ -448,7 +451,7 @@ proptest! {
         let v = w.judge(&f);
         prop_assert!((0.0..=0.99).contains(&v.confidence));
         prop_assert_eq!(&v, &w.judge(&f));
-        for e in v.evidence.iter() { let _ = e.to_string(); }
+        for e in v.evidence.iter() { let _ = e.said().to_string(); }
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! What DNS messages tell: exchanges, and which names have which addresses.
 
-use std::fmt::Write;
-
 use super::{Answer, Context, Dns, DnsExchange, DnsList, Kind, Learner, PendingQuery, part, push};
 use crate::decode::{Addr, Packet};
 use crate::engine::strings;
@@ -105,22 +103,32 @@ impl Learner {
         if !self.records {
             return;
         }
-        let qname = asked_for.map(|name| self.keep_name(&name));
+        let mut answered = DnsExchange { rcode: Some(message.rcode()), ..self.told_by(message) };
         let Some(dns) = self.dns_list(cx.flow) else { return };
-        let place = query.and_then(|q| dns.list.get_mut(q.record as usize));
-        if let Some(exchange) = place {
-            answer(exchange, message);
-            exchange.rtt = query.map(|q| cx.packet.ts.since(q.ts));
-        } else if qname.is_some() {
-            push(&mut dns.list, &mut dns.omitted, || {
-                let mut alone = DnsExchange { id: message.id, qname, qtype, ..DnsExchange::default() };
-                answer(&mut alone, message);
-                alone
-            });
+        if let Some((query, exchange)) = query.and_then(|q| Some((q, dns.list.get_mut(q.record as usize)?))) {
+            let rtt = Some(cx.packet.ts.since(query.ts));
+            *exchange = DnsExchange { id: exchange.id, qname: exchange.qname, qtype: exchange.qtype, rtt, ..answered };
+        } else if let Some(name) = asked_for {
+            (answered.id, answered.qname, answered.qtype) = (message.id, Some(self.keep_name(&name)), qtype);
+            let Some(dns) = self.dns_list(cx.flow) else { return };
+            push(&mut dns.list, &mut dns.omitted, || answered);
         } else {
             self.unsolicited(cx, message);
         }
         self.other_questions(cx, message);
+    }
+
+    /// What the records of a response say.
+    fn told_by(&mut self, message: &dns::Message<'_>) -> DnsExchange {
+        self.told.clear();
+        let mut ttl = None;
+        for record in message.answers() {
+            ttl = ttl.into_iter().chain([record.ttl]).min();
+            if self.told.len() < LIST_MAX {
+                self.told.push_by(|text| record.data().write_to(text));
+            }
+        }
+        DnsExchange { answers: self.told.clone(), ttl, ..DnsExchange::default() }
     }
 
     /// A response with more questions than one (multicast DNS) answers each.
@@ -142,14 +150,14 @@ impl Learner {
     fn unsolicited(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
         for record in message.answers().take(MAX_OWNERS) {
             let qname = Some(self.keep_name(&record.name));
-            let data: Box<str> = record.data().to_string().into();
+            let data = record.data().to_string();
             let Some(dns) = self.dns_list(cx.flow) else { return };
             if let Some(same) =
                 dns.list.iter_mut().rev().take(MAX_OWNERS).find(|e| e.id == message.id && e.qname == qname)
             {
-                let again = same.answers.iter().rev().take(MAX_OWNERS).any(|answer| *answer == data);
+                let again = same.answers.iter().rev().take(MAX_OWNERS).any(|answer| answer == data);
                 if !again && same.answers.len() < LIST_MAX {
-                    same.answers.push(data);
+                    same.answers.push(&data);
                 }
                 continue;
             }
@@ -157,7 +165,7 @@ impl Learner {
                 id: message.id,
                 qname,
                 rcode: Some(message.rcode()),
-                answers: vec![data],
+                answers: [data].iter().collect(),
                 ttl: Some(record.ttl),
                 ..DnsExchange::default()
             });
@@ -202,19 +210,6 @@ impl Learner {
             self.answers.insert(answer);
         }
     }
-}
-
-/// Fills in what a response says.
-fn answer(exchange: &mut DnsExchange, message: &dns::Message<'_>) {
-    exchange.rcode = Some(message.rcode());
-    let mut text = String::with_capacity(64);
-    let told = |record: dns::Record<'_>| {
-        text.clear();
-        let _ = write!(text, "{}", record.data());
-        Box::from(text.as_str())
-    };
-    exchange.answers = message.answers().take(LIST_MAX).map(told).collect();
-    exchange.ttl = message.answers().map(|r| r.ttl).min();
 }
 
 /// A digest of a name as it stands on the wire.

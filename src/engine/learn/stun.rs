@@ -87,7 +87,7 @@ fn note_ice(detail: &mut StunDetail, side: usize, details: &stun::Details<'_>) {
 }
 
 /// Counts a STUN message under its method.
-fn count_method(methods: &mut Vec<(u16, MethodCounts)>, message: &stun::Message<'_>) {
+fn count_method(methods: &mut SmallVec<[(u16, MethodCounts); 1]>, message: &stun::Message<'_>) {
     let method = message.method();
     if methods.iter().all(|(m, _)| *m != method) && methods.len() < MAX_STUN {
         methods.push((method, MethodCounts::default()));

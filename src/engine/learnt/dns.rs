@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::Seen;
 use crate::decode::Addr;
+use crate::event::Texts;
 use crate::time::Timestamp;
 
 /// DNS of one flow.
@@ -85,7 +86,7 @@ pub struct DnsExchange {
     pub qname: Option<u32>,
     pub qtype: Option<u16>,
     pub rcode: Option<u16>,
-    pub answers: Vec<Box<str>>,
+    pub answers: Texts,
     pub ttl: Option<u32>,
     pub rtt: Option<u64>,
 }

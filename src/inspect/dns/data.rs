@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::name::{Name, write_decimal};
+use crate::short::Short;
 use crate::wire::{Reader, Result, Truncated};
 
 /// The type numbers whose data is understood.
@@ -238,12 +239,22 @@ fn arrays<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = &[u8; N]> {
     std::iter::from_fn(move || reader.array::<N>().ok())
 }
 
+impl Data<'_> {
+    /// Writes its text; of what most answers are, with no detour.
+    pub fn write_to(&self, out: &mut impl Write) -> fmt::Result {
+        match self {
+            Data::A(address) => out.write_str(&Short::address(address.octets())),
+            Data::Cname(name) | Data::Ns(name) | Data::Ptr(name) => name.write_to(out),
+            other => write!(out, "{other}"),
+        }
+    }
+}
+
 impl fmt::Display for Data<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Data::A(address) => write_v4(f, *address),
+            Data::A(_) | Data::Cname(_) | Data::Ns(_) | Data::Ptr(_) => self.write_to(f),
             Data::Aaaa(address) => fmt::Display::fmt(address, f),
-            Data::Cname(name) | Data::Ns(name) | Data::Ptr(name) => fmt::Display::fmt(name, f),
             Data::Mx { preference, exchange } => write!(f, "{preference} {exchange}"),
             Data::Txt(txt) => write!(f, "{txt}"),
             Data::Srv { priority, weight, port, target } => write!(f, "{priority} {weight} {port} {target}"),
@@ -252,15 +263,6 @@ impl fmt::Display for Data<'_> {
             Data::Other(_, bytes) => write_hex(f, bytes),
         }
     }
-}
-
-/// Writes an IPv4 address, which most answers are: the library's way costs ten times as much.
-fn write_v4(f: &mut fmt::Formatter<'_>, address: Ipv4Addr) -> fmt::Result {
-    for (at, octet) in address.octets().into_iter().enumerate() {
-        f.write_str(if at == 0 { "" } else { "." })?;
-        f.write_str(itoa::Buffer::new().format(octet))?;
-    }
-    Ok(())
 }
 
 impl fmt::Display for Soa<'_> {

@@ -215,7 +215,7 @@ pub(super) fn skip(reader: &mut Reader<'_>) -> Result<Ends> {
 /// Writes one label's text.
 fn write_label(out: &mut impl Write, label: &[u8]) -> fmt::Result {
     // nearly every label is plain
-    if label.iter().all(u8::is_ascii_graphic)
+    if label.iter().fold(true, |all, byte| all & byte.is_ascii_graphic())
         && let Ok(text) = std::str::from_utf8(label)
     {
         return out.write_str(text);

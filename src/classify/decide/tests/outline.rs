@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::classify::decide::outline::{KnownEnds, Sketch};
+use crate::classify::decide::outline::Sketch;
 
 const ENDS: [&str; 8] = [
     "192.168.1.77",
@@ -74,10 +74,9 @@ proptest! {
         let answers = [("192.168.1.77", "52.1.1.1", "a.us-west.u5fgb.com", 90), ("192.168.1.9", "93.184.216.34", "www.example.com", 95)];
         let world = World::new(site, &answers, &all[..3]);
         let know = world.knowledge();
-        let ends = KnownEnds::of(&know);
         let mut known = HashMap::new();
         for f in &all {
-            let Some(outline) = Sketch::of(f, &know).and_then(|sketch| sketch.outline(&know, &ends)) else { continue };
+            let Some(outline) = Sketch::of(f, &know).and_then(|sketch| sketch.outline(&know)) else { continue };
             let verdict = ask_every_rule(f, &know);
             prop_assert!(verdict.region.is_none() && verdict.via_proxy.is_none());
             let said = (verdict.class, verdict.subclass, verdict.confidence);

@@ -1,0 +1,116 @@
+//! What is asked of many addresses and has an answer for few: a bit an address says of nearly all others at once that
+//! there is none, and the table, which is far from the core, need not be asked.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::names::Key;
+use crate::flow::key::fold;
+
+/// The most words of bits: what stays near the core.
+const MOST: usize = 1 << 15;
+
+/// Which numbers may be in a set: none that is in it is missing.
+#[derive(Clone, Debug, Default)]
+pub struct Sieve {
+    bits: Vec<u64>,
+}
+
+impl Sieve {
+    /// Of so many numbers, or fewer: one bit in 16 is set while there is room.
+    pub fn of(count: usize, numbers: impl Iterator<Item = u64>) -> Sieve {
+        let words = count.div_ceil(4).next_power_of_two().clamp(64, MOST);
+        let mut sieve = Sieve { bits: vec![0; words] };
+        for number in numbers {
+            let (at, bit) = sieve.place(number);
+            sieve.bits.get_mut(at).into_iter().for_each(|word| *word |= bit);
+        }
+        sieve
+    }
+
+    /// Whether a number may be in it.
+    #[inline(always)]
+    pub fn may_have(&self, number: u64) -> bool {
+        let (at, bit) = self.place(number);
+        self.bits.get(at).is_some_and(|word| word & bit != 0)
+    }
+
+    #[inline(always)]
+    fn place(&self, number: u64) -> (usize, u64) {
+        let hash = fold(number ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93);
+        ((hash >> 6) as usize & self.bits.len().wrapping_sub(1), 1 << (hash & 63))
+    }
+}
+
+/// A table by address that is not changed any more.
+#[derive(Debug)]
+pub(super) struct ByAddress<V> {
+    table: HashMap<Key, V, RandomState>,
+    sieve: Sieve,
+}
+
+impl<V> From<HashMap<Key, V, RandomState>> for ByAddress<V> {
+    fn from(table: HashMap<Key, V, RandomState>) -> Self {
+        let sieve = Sieve::of(table.len(), table.keys().map(|key| number(*key)));
+        ByAddress { table, sieve }
+    }
+}
+
+/// A number for an address; those of IPv4 have each their own.
+#[inline(always)]
+fn number(key: Key) -> u64 {
+    key as u64 ^ ((key >> 64) as u64).rotate_left(32)
+}
+
+impl<V> ByAddress<V> {
+    /// How many addresses it has something for.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// What it has for an address.
+    #[inline]
+    pub fn get(&self, key: Key) -> Option<&V> {
+        if self.sieve.may_have(number(key)) { self.table.get(&key) } else { None }
+    }
+
+    /// Whether it has anything for an address.
+    #[inline]
+    pub fn has(&self, key: Key) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// All that it has, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
+        self.table.iter().map(|(key, value)| (*key, value))
+    }
+
+    /// Every address that it has anything for, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = Key> {
+        self.table.keys().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_is_missing(keys in prop::collection::hash_map(any::<u128>(), any::<u8>(), 0..300), others: Vec<u128>) {
+            let table: ByAddress<u8> = keys.iter().map(|(key, value)| (*key, *value)).collect::<HashMap<_, _, _>>().into();
+            prop_assert!(keys.iter().all(|(key, value)| table.get(*key) == Some(value)));
+            prop_assert!(others.iter().all(|key| table.has(*key) == keys.contains_key(key)));
+            prop_assert_eq!(table.keys().count(), keys.len());
+        }
+    }
+
+    #[test]
+    fn most_others_are_told_by_their_bits() {
+        let sieve = Sieve::of(1000, 0..1000);
+        assert!((0..1000).all(|n| sieve.may_have(n)) && (1000..2000).filter(|n| sieve.may_have(*n)).count() < 150);
+        assert!(!Sieve::default().may_have(7));
+    }
+}

@@ -1,0 +1,118 @@
+//! Why a flow is what it is: reasons, put into words only where they are told.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::ser::{Serialize, Serializer};
+
+/// UDP's number as a protocol over IP.
+const UDP: u8 = 17;
+
+/// One reason for a verdict.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Evidence<'a> {
+    /// `E1` (strongest) to `E7`.
+    pub tier: &'static str,
+    /// In words.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub text: Said<'a>,
+    /// The frame that shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame: Option<u64>,
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum What<'a> {
+    Sni(&'a str),
+    QuicSni(&'a str),
+    HttpHost(&'a str),
+    Authority(&'a str, u16),
+    Certificate(&'a str),
+    Answer {
+        name: &'a str,
+        server: IpAddr,
+        later: bool,
+    },
+    OtherAnswer {
+        name: &'a str,
+        server: IpAddr,
+    },
+    Given {
+        name: &'a str,
+        server: IpAddr,
+    },
+    Neighbour {
+        name: &'a str,
+        server: IpAddr,
+    },
+    /// The grammar of a protocol.
+    Proof(&'static str),
+    /// A role and a port.
+    Port {
+        proto: u8,
+        port: u16,
+        role: &'static str,
+    },
+    /// Words of their own.
+    Note(&'static str),
+}
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut of = |words: &str, name: &str| f.write_str(words).and_then(|()| f.write_str(name));
+        match *self {
+            What::Sni(name) => of("TLS SNI ", name),
+            What::QuicSni(name) => of("QUIC SNI ", name),
+            What::HttpHost(name) => of("HTTP Host ", name),
+            What::Authority(name, port) => write!(f, "asked of a proxy: {name}:{port}"),
+            What::Certificate(name) => of("server certificate for ", name),
+            What::Answer { name, server, later: false } => write!(f, "DNS told this client that {name} is {server}"),
+            What::Answer { name, server, later: true } => {
+                write!(f, "DNS told this client later that {name} is {server}")
+            }
+            What::OtherAnswer { name, server } => write!(f, "DNS told another client that {name} is {server}"),
+            What::Given { name, server } => write!(f, "the user's hosts file says that {name} is {server}"),
+            What::Neighbour { name, server } => write!(f, "another flow to {server} carried {name}"),
+            What::Proof(text) | What::Note(text) => f.write_str(text),
+            What::Port { proto, port, role } => {
+                let proto = if proto == UDP { "UDP" } else { "TCP" };
+                write!(f, "{proto} {port} {role}")
+            }
+        }
+    }
+}
+
+/// A reason in words.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said<'a> {
+    /// What was found.
+    For(What<'a>),
+    /// What was found and speaks against the verdict.
+    Against(What<'a>),
+    /// Other words in its place.
+    Text(Cow<'a, str>),
+}
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Said::For(what) => what.fmt(f),
+            Said::Against(what) => f.write_str("against it: ").and_then(|()| what.fmt(f)),
+            Said::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Serialize for Said<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Said::For(What::Proof(text) | What::Note(text)) => serializer.serialize_str(text),
+            Said::Text(text) => serializer.serialize_str(text),
+            said => serializer.collect_str(said),
+        }
+    }
+}
