@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("flow", &["decode", "short", "time", "wire"]),
     ("inspect", &["flow", "decode", "short", "time", "wire"]),
     ("classify", &["event", "inspect", "flow", "decode", "time", "wire"]),
-    ("filter", &["text", "event", "time"]),
+    ("filter", &["text", "event", "short", "time"]),
     // A frame and a chunk of frames are what the engine is fed; how they are read is not its concern.
     (
         "engine",
@@ -77,6 +77,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "classify",
             "flow::key",
             "decode",
+            "short",
             "time",
             "wire",
         ],
@@ -101,6 +102,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "text",
             "event",
             "classify",
+            "short",
             "time",
         ],
     ),
