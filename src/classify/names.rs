@@ -307,11 +307,13 @@ impl NameIndex {
         /// The place of an entry in a list, and what a table takes for a key.
         const PLACE: usize = size_of::<u32>();
         const KEY: usize = 24;
+        const NAME: usize = KEY.saturating_add(size_of::<HostMatch>());
+        const ANSWER: usize = size_of::<Answer>().saturating_add(2 * PLACE);
         let each = |count: usize, size: usize| count.saturating_mul(size);
         [
             self.names.text.len(),
-            each(self.names.ends.len(), KEY + size_of::<HostMatch>()),
-            each(self.answers.len(), size_of::<Answer>() + 2 * PLACE),
+            each(self.names.ends.len(), NAME),
+            each(self.answers.len(), ANSWER),
             each(self.carried.len(), size_of::<Carried>()),
             each(self.groups.len().saturating_add(self.neighbours.len()), KEY + 2 * PLACE),
             each(self.named.len(), KEY),
