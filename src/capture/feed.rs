@@ -374,6 +374,10 @@ impl Worker {
     fn give_counted(&self, batch: Batch) {
         let tally: Tally = batch.chunk.frames.iter().collect();
         Spare(Arc::clone(&self.shared)).put(batch);
+        // where there was none there is no time of one either
+        if tally.frames == 0 {
+            return;
+        }
         lock(&self.shared.queue).count(self.place, tally);
         self.shared.came.notify_one();
     }

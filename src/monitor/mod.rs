@@ -215,6 +215,9 @@ impl<'a> Monitor<'a> {
     /// # Errors
     /// What the sink gives.
     pub fn count<S: Sink>(&mut self, tally: &Tally, link: u16, sink: &mut S) -> Result<(), S::Error> {
+        if tally.frames == 0 {
+            return Ok(());
+        }
         self.before(tally.first, sink)?;
         self.engine.count(tally);
         self.see(tally.first, link);

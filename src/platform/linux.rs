@@ -74,9 +74,9 @@ pub fn hardware_address(name: &str) -> Option<[u8; 6]> {
 /// a share of a core is so core by core, and what is taken on one is not there for the other. Only threads that are
 /// started from now on are held too.
 pub fn keep_to_one_core() {
-    let mut core = rustix::thread::CpuSet::new();
-    core.set(rustix::thread::sched_getcpu());
     if has_one_core() {
+        let mut core = rustix::thread::CpuSet::new();
+        core.set(rustix::thread::sched_getcpu());
         // where it is not to be had, all goes on as it did
         let _ = rustix::thread::sched_setaffinity(None, &core);
     }

@@ -329,11 +329,12 @@ impl Sections {
         if major != 1 {
             return Err(Stop::Bad(Damage::SectionVersion { major, minor }));
         }
-        let length = order.u32([l0, l1, l2, l3]).next_multiple_of(4);
-        if length <= SECTION_READ && bytes.len() < length as usize {
-            return Err(Stop::Need(u64::from(length)));
+        let length = u64::from(order.u32([l0, l1, l2, l3])).next_multiple_of(4);
+        if length <= u64::from(SECTION_READ) && (bytes.len() as u64) < length {
+            return Err(Stop::Need(length));
         }
-        let options = bytes.get(SECTION_OPTIONS..(length as usize).saturating_sub(4)).unwrap_or_default();
+        let end = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(4);
+        let options = bytes.get(SECTION_OPTIONS..end).unwrap_or_default();
         self.ours = false;
         Fields { order, rest: options }
             .options(|code, value| self.ours |= code == APPLICATION && Shed::is_told_by(value));
