@@ -183,6 +183,8 @@ fn what_a_device_counts_is_counted_as_what_it_gives() {
         for batch in &batches {
             if batch.shed == Shed::Everything {
                 monitor.count(&batch.chunk.frames.iter().collect::<Tally>(), 1, sink).unwrap();
+                // a device that stops has counted nothing more: that has no time
+                monitor.count(&Tally::default(), 1, sink).unwrap();
             } else {
                 monitor.chunk(&batch.chunk, sink).unwrap();
             }
