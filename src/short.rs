@@ -148,20 +148,31 @@ impl Serialize for Short {
     }
 }
 
+/// Gives a type the schema of another, as which it is written.
 #[cfg(test)]
-impl schemars::JsonSchema for Short {
-    fn inline_schema() -> bool {
-        true
-    }
+macro_rules! schema_of {
+    ($type:ident is $written:ty) => {
+        impl schemars::JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
 
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Short".into()
-    }
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
 
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        String::json_schema(generator)
-    }
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                <$written>::json_schema(generator)
+            }
+        }
+    };
 }
+
+#[cfg(test)]
+pub(crate) use schema_of;
+
+#[cfg(test)]
+schema_of!(Short is String);
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ const QUEUE: usize = 256 << 20;
 /// which they are taken again.
 pub const COUNTED: (f64, f64) = (0.45, 0.25);
 /// Seconds, in nanoseconds, that frames are counted together at the most: where there are several devices, they are out of
-/// their order by so much.
+/// their order by so much, and frames of another that wait to be merged come after what was counted meanwhile.
 const TOGETHER: u64 = SECOND;
 /// The most memory of a batch that is used again.
 const SPARE: usize = 4 * CHUNK_BYTES;

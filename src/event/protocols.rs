@@ -42,19 +42,7 @@ impl Serialize for End {
 }
 
 #[cfg(test)]
-impl schemars::JsonSchema for End {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "End".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        String::json_schema(generator)
-    }
-}
+crate::short::schema_of!(End is String);
 
 /// What TLS or DTLS showed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -81,19 +81,7 @@ impl Serialize for Texts {
 }
 
 #[cfg(test)]
-impl schemars::JsonSchema for Texts {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Texts".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Vec::<String>::json_schema(generator)
-    }
-}
+crate::short::schema_of!(Texts is Vec<String>);
 
 #[cfg(test)]
 mod tests {
