@@ -77,14 +77,14 @@ fn told(analysis: &Analysis) -> Vec<Told> {
     for shard in &analysis.shards {
         for (_, flow) in shard.table.flows() {
             let name = |n: Option<u32>| n.map_or(String::new(), |n| shard.learner.strings.get(n).to_owned());
-            let tcp = shard.table.tcp(flow);
+            let (tcp, counted) = (shard.table.tcp(flow), shard.table.counted(flow));
             let troubles = || tcp.and_then(|t| t.log.troubles()).into_iter().flatten();
             let mut told = Told {
                 ports: flow.oriented(shard.table.sides(flow).map(|e| e.port)),
                 midstream: flow.midstream(),
-                pkts: flow.pkts.iter().sum(),
-                payload: flow.oriented(flow.payload),
-                duplicates: flow.duplicates,
+                pkts: counted.pkts.iter().sum(),
+                payload: flow.oriented(counted.payload),
+                duplicates: counted.duplicates,
                 retransmissions: troubles().map(|t| t.retransmissions).sum(),
                 missed: troubles().map(|t| t.missed).sum(),
                 exchanges: [counts.http_requests, counts.http_responses],
@@ -116,11 +116,12 @@ fn only(frames: &[Shot]) -> Told {
 
 /// Every frame is in a flow or among those not decoded; the engine holds none back at the end.
 fn assert_balanced(analysis: &Analysis, frames: usize) {
-    let in_flows: u64 = analysis.shards.iter().flat_map(|s| s.table.flows()).flat_map(|(_, f)| f.pkts).sum();
+    let counted = || analysis.shards.iter().flat_map(|s| s.table.flows().map(|(_, flow)| s.table.counted(flow)));
+    let in_flows: u64 = counted().flat_map(|flow| flow.pkts).sum();
     let undecoded: u64 = analysis.totals.undecoded.iter().sum();
     assert_eq!(analysis.totals.frames, frames as u64);
     assert_eq!(in_flows + undecoded, frames as u64);
-    let bytes: u64 = analysis.shards.iter().flat_map(|s| s.table.flows()).flat_map(|(_, f)| f.bytes).sum();
+    let bytes: u64 = counted().flat_map(|flow| flow.bytes).sum();
     assert!(bytes <= analysis.totals.bytes);
 }
 

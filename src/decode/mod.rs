@@ -179,6 +179,12 @@ impl Addr {
         self.low
     }
 
+    /// Whether it is an IPv4 address in its mapped form.
+    #[inline(always)]
+    pub const fn is_mapped(self) -> bool {
+        self.high == 0 && self.low >> 32 == 0xffff
+    }
+
     const fn bits(self) -> u128 {
         (self.high as u128) << 64 | self.low as u128
     }

@@ -19,8 +19,8 @@ use crate::event::{CaptureQuality, FindingRecord, Stats};
 use crate::filter::{Filter, Known};
 use crate::flow::key::{community_id, fold};
 use crate::flow::slab::Slab;
-use crate::flow::tcp::Tcp;
-use crate::flow::{Flow, NONE};
+use crate::flow::tcp::{Begun, Tcp};
+use crate::flow::{Counted, Flow, NONE};
 use crate::inspect::haproxy::Ends;
 use crate::inspect::message::Protocol;
 use crate::short::Short;
@@ -105,7 +105,7 @@ impl Analysis {
         let mut places = Vec::new();
         for (shard, at) in self.shards.iter().zip(0u32..) {
             let flows = shard.table.flows().filter(|(_, flow)| is(flow));
-            places.extend(flows.map(|(number, f)| FlowAt { first_frame: f.first_frame, shard: at, number }));
+            places.extend(flows.map(|(number, f)| FlowAt { first_frame: f.first_frame(), shard: at, number }));
         }
         // one ascending run a shard, which a merging sort makes use of
         places.sort();
@@ -149,9 +149,11 @@ impl Analysis {
     /// after it.
     pub fn told_name(&self, client: IpAddr, server: IpAddr, start: Timestamp) -> Option<&str> {
         let (client, server) = (Addr::from_ip(client), Addr::from_ip(server));
-        let all = self.shards.iter().flat_map(|s| s.learner.told().map(move |(a, servers)| (s, a, servers)));
-        let mine = all.filter(|(_, a, servers)| a.client == client && servers.contains(&server));
-        let (shard, answer, _) = mine.min_by_key(|(_, a, _)| (a.ts > start, a.ts.0.abs_diff(start.0), a.frame))?;
+        let mine = self.shards.iter().flat_map(|shard| {
+            let told = shard.learner.told().filter(|(answer, _)| answer.client == client);
+            told.filter_map(move |(answer, mut servers)| servers.any(|told| told == server).then_some((shard, answer)))
+        });
+        let (shard, answer) = mine.min_by_key(|(_, a)| (a.ts > start, a.ts.0.abs_diff(start.0), a.frame))?;
         Some(shard.learner.strings.get(answer.name))
     }
 
@@ -283,7 +285,7 @@ impl FlowSums {
     /// Those of all flows of a shard.
     pub(super) fn of(shard: &Shard) -> FlowSums {
         let mut sums = FlowSums::default();
-        shard.table.flows().for_each(|(_, flow)| sums.add(flow, shard.table.tcp(flow)));
+        shard.table.flows().for_each(|(_, flow)| sums.add(flow, shard.table.counted(flow), shard.table.tcp(flow)));
         sums
     }
 
@@ -295,9 +297,9 @@ impl FlowSums {
         self.payload = self.payload.saturating_add(other.payload);
     }
 
-    pub(super) fn add(&mut self, flow: &Flow, tcp: Option<&Tcp>) {
-        let [a, b] = flow.payload;
-        self.duplicates = self.duplicates.saturating_add(u64::from(flow.duplicates));
+    pub(super) fn add(&mut self, flow: &Flow, counts: Counted, tcp: Option<&Tcp>) {
+        let [a, b] = counts.payload;
+        self.duplicates = self.duplicates.saturating_add(u64::from(counts.duplicates));
         self.payload = self.payload.saturating_add(a).saturating_add(b);
         let Some(tcp) = tcp else { return };
         if flow.troubled() {
@@ -306,7 +308,7 @@ impl FlowSums {
         }
         if a != 0 || b != 0 {
             self.tcp_with_payload = self.tcp_with_payload.saturating_add(1);
-            self.one_sided = self.one_sided.saturating_add(u64::from(is_one_sided(flow, Some(tcp))));
+            self.one_sided = self.one_sided.saturating_add(u64::from(is_one_sided(counts.pkts, Some(tcp))));
         }
     }
 }
@@ -316,11 +318,9 @@ fn share(part: u64, whole: u64) -> f64 {
 }
 
 /// Whether one direction of a flow was not captured though it was there: TCP shows it by what it acknowledges.
-pub(super) fn is_one_sided(flow: &Flow, tcp: Option<&Tcp>) -> bool {
+pub(super) fn is_one_sided(pkts: [u64; 2], tcp: Option<&Tcp>) -> bool {
     use crate::flow::history::Side;
-    let [a, b] = flow.pkts;
-    let silent = a == 0 || b == 0;
-    silent
+    pkts.contains(&0)
         && tcp.is_some_and(|t| t.half.iter().any(|h| !matches!(h.side, Side::Inactive | Side::SynSent | Side::Reset)))
 }
 
@@ -360,6 +360,16 @@ impl<'a> FlowView<'a> {
         self.shard.table.connection(self.flow)
     }
 
+    /// All that was counted of it.
+    pub fn counted(&self) -> Counted {
+        self.shard.table.counted(self.flow)
+    }
+
+    /// How it began, and what came of it.
+    pub(super) fn begun(&self) -> Begun {
+        self.shard.table.begun(self.flow)
+    }
+
     /// Whether both sides have closed it, or one has reset it.
     pub fn is_over(&self) -> bool {
         self.tcp.map_or_else(|| self.is_refused(), Tcp::is_over)
@@ -372,22 +382,22 @@ impl<'a> FlowView<'a> {
 
     /// What naming and classification go by.
     pub fn facts(&self) -> FlowFacts<'a> {
-        let flow = self.flow;
+        let (flow, counts) = (self.flow, self.counted());
         let mut facts = FlowFacts::new(flow.proto(), self.orig, self.resp, flow.first);
         facts.end = flow.last;
-        facts.first_frame = flow.first_frame;
+        facts.first_frame = flow.first_frame();
         facts.midstream = flow.midstream();
-        facts.one_sided = is_one_sided(flow, self.tcp);
+        facts.one_sided = is_one_sided(counts.pkts, self.tcp);
         facts.cut = flow.cut();
         facts.established = match self.tcp {
             Some(tcp) => tcp.is_established(),
-            None => !self.is_refused() && flow.pkts.iter().all(|n| *n > 0),
+            None => !self.is_refused() && counts.pkts.iter().all(|n| *n > 0),
         };
-        facts.pkts = flow.oriented(flow.pkts);
-        facts.bytes = flow.oriented(flow.bytes);
-        facts.payload = flow.oriented(flow.payload);
+        facts.pkts = flow.oriented(counts.pkts);
+        facts.bytes = flow.oriented(counts.bytes);
+        facts.payload = flow.oriented(counts.payload);
         if let Some(tcp) = self.tcp {
-            let rates = tcp.rates(flow.begun(), &self.naming.base.thresholds);
+            let rates = tcp.rates(self.begun(), &self.naming.base.thresholds);
             facts.rates = Rates {
                 video_windows: flow.oriented(rates.video).map(u32::from),
                 bursts: flow.oriented(rates.bursts).map(u32::from),
@@ -541,7 +551,7 @@ impl<'a> FlowView<'a> {
     /// know only doubles keep it whole.
     pub fn id(&self) -> u64 {
         let port = u64::from(self.orig.1) << 16 | u64::from(self.resp.1);
-        let mixed = fold(self.flow.first_frame ^ 0x9e37_79b9_7f4a_7c15, self.flow.first.0 ^ 0xd6e8_feb8_6659_fd93);
+        let mixed = fold(self.flow.first_frame() ^ 0x9e37_79b9_7f4a_7c15, self.flow.first.0 ^ 0xd6e8_feb8_6659_fd93);
         fold(mixed ^ 0xa076_1d64_78bd_642f, port ^ 0xe703_7ed1_a0b4_28db) >> 11
     }
 }

@@ -63,9 +63,9 @@ impl FlowView<'_> {
     /// What [`Sketch::of`] makes of this flow's facts, without making those.
     fn sketch(&self) -> Option<Sketch> {
         let (flow, tcp) = (self.flow, self.tcp);
-        let silent = flow.pkts.contains(&0);
+        let pkts = self.counted().pkts;
         let marks = when(flow.midstream(), mark::MIDSTREAM)
-            | when(silent && is_one_sided(flow, tcp), mark::ONE_SIDED)
+            | when(is_one_sided(pkts, tcp), mark::ONE_SIDED)
             | when(flow.cut(), mark::CUT)
             | when(self.looks_like_video(), mark::VIDEO);
         let marks = if flow.learnt == NONE { marks } else { marks | self.marks_learnt()? };
@@ -76,7 +76,7 @@ impl FlowView<'_> {
     fn looks_like_video(&self) -> bool {
         let flow = self.flow;
         let Some(tcp) = self.tcp.filter(|_| flow.last.since(flow.first) >= WINDOW) else { return false };
-        let rates = tcp.rates(flow.begun(), &self.naming.base.thresholds);
+        let rates = tcp.rates(self.begun(), &self.naming.base.thresholds);
         rates.video.iter().any(|windows| u32::from(*windows) >= LOOKS_LIKE_VIDEO)
     }
 

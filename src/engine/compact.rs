@@ -38,7 +38,7 @@ impl Analysis {
         for shard in &mut self.shards {
             let gone = shard.table.flows().filter(|(_, flow)| !(keep.flow)(flow));
             for (_, flow) in gone {
-                sums.add(flow, shard.table.tcp(flow));
+                sums.add(flow, shard.table.counted(flow), shard.table.tcp(flow));
                 *count = count.saturating_add(1);
             }
             shard.compact(keep);
@@ -116,21 +116,18 @@ impl Learner {
         };
         let mut room = keep.room.min(MAX_ANSWERS / 2);
         let mut marks = Marks::of(&self.answers);
-        let all: Vec<(u32, u16)> = self.answers.iter().filter(kept).map(|(n, a)| (n, a.count)).collect();
+        let all: Vec<(u32, usize)> =
+            self.answers.iter().filter(kept).map(|(n, a)| (n, self.addresses.of(a).count())).collect();
         for (number, count) in all.into_iter().rev() {
-            let Some(left) = room.checked_sub(usize::from(count)) else { break };
+            let Some(left) = room.checked_sub(count) else { break };
             room = left;
             marks.mark(number);
         }
         self.answers.compact(|number| marks.has(number));
-        let mut addresses = Vec::new();
+        let before = std::mem::take(&mut self.addresses);
         for (_, answer) in self.answers.iter_mut() {
-            let first = answer.first as usize;
-            let own = self.addresses.get(first..first.saturating_add(usize::from(answer.count))).unwrap_or_default();
-            answer.first = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-            addresses.extend_from_slice(own);
+            self.addresses.move_in(answer, &before);
         }
-        self.addresses = addresses;
     }
 
     fn compact_names(&mut self) {
@@ -197,7 +194,7 @@ fn names_of_http(http: &mut Http, take: &mut impl FnMut(&mut u32)) {
 }
 
 fn names_of_dns(dns: &mut Dns, take: &mut impl FnMut(&mut u32)) {
-    let exchanges = dns.record.iter_mut().flat_map(|record| &mut record.list);
+    let exchanges = dns.record_mut().into_iter().flat_map(|record| &mut record.list);
     exchanges.flat_map(|exchange| &mut exchange.qname).for_each(take);
 }
 

@@ -5,8 +5,8 @@
 use super::case::{Case, Cases, DnsCase, HttpCase, TcpCase, TlsCase, TurnCase};
 use super::learn::Learner;
 use super::learnt::{
-    CertificateDetail, Dns, DnsExchange, DnsList, Http, HttpExchange, HttpList, MediaDetail, Quic, Spoken,
-    SpokenDetail, Stun, StunDetail, Tls, TlsDetail,
+    CertificateDetail, Dns, DnsExchange, Exchanges, Http, HttpExchange, HttpList, MediaDetail, PendingQuery, Quic,
+    Spoken, SpokenDetail, Stun, StunDetail, Tls, TlsDetail,
 };
 use crate::flow::course::Burst;
 
@@ -100,12 +100,11 @@ fn of_http(http: &Http) -> usize {
 }
 
 fn of_dns(dns: &Dns) -> usize {
-    let pending = if dns.pending.spilled() { list::<[u64; 4]>(dns.pending.capacity()) } else { 0 };
-    let Some(record) = &dns.record else { return pending };
+    let (Some(pending), Some(record)) = (dns.boxed(), dns.record()) else { return 0 };
     let told = |e: &DnsExchange| list::<u8>(e.answers.memory());
     let exchanges: usize = record.list.iter().map(told).sum();
-    let own = boxed::<DnsList>(true).saturating_add(list::<DnsExchange>(record.list.capacity()));
-    [pending, exchanges, own].iter().sum()
+    let own = boxed::<Exchanges>(true).saturating_add(list::<DnsExchange>(record.list.capacity()));
+    [list::<PendingQuery>(pending), exchanges, own].iter().sum()
 }
 
 fn of_stun(stun: &Stun) -> usize {

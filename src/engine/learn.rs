@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use super::Config;
 use super::learnt::{
-    Answer, Asked, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, Ntp, PendingQuery, Quic, Router, Seen, Spoken,
-    Stun, Tls,
+    Addresses, Answer, Asked, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, Ntp, PendingQuery, Quic, Router,
+    Seen, Spoken, Stun, Tls,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::Strings;
@@ -120,8 +120,8 @@ pub struct Learner {
     pub strings: Strings,
     /// Every DNS answer that gave addresses.
     pub(super) answers: Slab<Answer>,
-    /// Their addresses, one answer's after the other's; IPv4 in its mapped form.
-    pub(super) addresses: Vec<Addr>,
+    /// Their addresses.
+    pub(super) addresses: Addresses,
     /// The connections that load balancers said they pass on.
     pub proxied: Slab<haproxy::Ends>,
     /// RTSP, SIP, SSDP, WS-Discovery and HTTP/2.
@@ -158,7 +158,7 @@ impl Learner {
             carried: Vec::new(),
             strings: Strings::new(config.secret),
             answers: Slab::default(),
-            addresses: Vec::new(),
+            addresses: Addresses::default(),
             proxied: Slab::default(),
             messages: Slab::default(),
             routers: Slab::default(),
@@ -178,11 +178,8 @@ impl Learner {
     }
 
     /// Every DNS answer that gave addresses, with them.
-    pub fn told(&self) -> impl Iterator<Item = (&Answer, &[Addr])> {
-        self.answers.iter().map(|(_, answer)| {
-            let first = answer.first as usize;
-            (answer, self.addresses.get(first..first.saturating_add(usize::from(answer.count))).unwrap_or_default())
-        })
+    pub fn told(&self) -> impl Iterator<Item = (&Answer, impl Iterator<Item = Addr>)> {
+        self.answers.iter().map(|(_, answer)| (answer, self.addresses.of(answer)))
     }
 
     /// The DNS answer of that number.
@@ -190,9 +187,9 @@ impl Learner {
         self.answers.get(number)
     }
 
-    /// Every address that DNS told a name for, some more than once.
-    pub fn addresses(&self) -> impl ExactSizeIterator<Item = Addr> {
-        self.addresses.iter().copied()
+    /// How many addresses DNS told a name for, those told again counted each time.
+    pub fn addresses(&self) -> usize {
+        self.addresses.len()
     }
 
     /// STUN of a flow, if there was any.
@@ -241,7 +238,7 @@ impl Learner {
             self.quic.memory(),
             self.strings.memory(),
             self.answers.memory(),
-            self.addresses.capacity().saturating_mul(size_of::<Addr>()),
+            self.addresses.memory(),
             self.carried.capacity().saturating_mul(8),
             self.proxied.memory(),
             self.messages.memory(),

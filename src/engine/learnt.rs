@@ -2,6 +2,7 @@
 //!
 //! Small, since there may be millions: names are numbers, lists exist only where records are wanted.
 
+mod addresses;
 mod dns;
 
 use std::net::SocketAddr;
@@ -9,7 +10,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-pub use dns::{Answer, Asked, Dns, DnsExchange, DnsList, PendingQuery, Speed};
+pub use addresses::Addresses;
+pub use dns::{Answer, Asked, Dns, DnsExchange, DnsList, Exchanges, PendingQuery, Speed};
 
 use super::learn::ech::Ech;
 use crate::decode::Addr;

@@ -68,7 +68,7 @@ impl FlowView<'_> {
     fn leg(&self, number: u32, naming: &Naming<'_>) -> Option<LegFlow> {
         let trace = self.shard.traces.as_ref()?.get(number).cloned().unwrap_or_default();
         let [first, other] = trace.sides;
-        let asked = self.dns().and_then(|dns| dns.record.as_ref()).map(|kept| &kept.list[..]).unwrap_or_default();
+        let asked = self.dns().and_then(|dns| dns.record()).map(|kept| &kept.list[..]).unwrap_or_default();
         let question = |qname: Option<u32>, qtype: Option<u16>| Some((self.text(qname?).to_ascii_lowercase(), qtype?));
         Some(LegFlow {
             case: self.case(naming),

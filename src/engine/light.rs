@@ -113,16 +113,16 @@ struct Rare {
 impl Light {
     /// Of a flow that is what `verdict` says.
     pub fn of(view: &FlowView<'_>, verdict: &Verdict<'_>, texts: &mut Texts) -> Light {
-        let flow = view.flow;
+        let (flow, counts) = (view.flow, view.counted());
         let protocol = flow.proto();
-        let payload = flow.oriented(flow.payload);
+        let payload = flow.oriented(counts.payload);
         let rare = rare(view, verdict, texts);
         let region = verdict.region.as_deref().map(|region| texts.keep(region));
         let tcp = view.connection();
         let troubles = tcp.as_ref().map(|t| t.log.troubles());
         Light {
             id: view.id(),
-            first_frame: flow.first_frame,
+            first_frame: flow.first_frame(),
             first: flow.first,
             last: flow.last,
             orig: view.orig,
@@ -136,15 +136,15 @@ impl Light {
             confidence: verdict.confidence_f64(),
             region,
             name: rare.as_ref().and_then(Rare::name).cloned(),
-            pkts: flow.oriented(flow.pkts),
-            bytes: flow.oriented(flow.bytes),
+            pkts: flow.oriented(counts.pkts),
+            bytes: flow.oriented(counts.bytes),
             payload,
-            duplicates: flow.duplicates,
+            duplicates: counts.duplicates,
             conn_state: tcp.as_ref().map(|t| t.conn_state(flow.flipped(), payload != [0, 0])),
             rtt: tcp.as_ref().and_then(|t| t.rtt.min()),
             retransmissions: troubles.map(|t| t.iter().copied().flatten().map(|t| u64::from(t.retransmissions)).sum()),
             midstream: flow.midstream(),
-            one_sided: is_one_sided(flow, view.tcp),
+            one_sided: is_one_sided(counts.pkts, view.tcp),
             ended: flow.ended(),
             rare: rare.map(Box::new),
         }
@@ -217,7 +217,7 @@ impl Rare {
 
 fn rare(view: &FlowView<'_>, verdict: &Verdict<'_>, texts: &mut Texts) -> Option<Rare> {
     let mut rare = Rare {
-        vlans: view.flow.vlan.into_iter().filter(|id| *id != 0).collect(),
+        vlans: view.flow.vlan().into_iter().filter(|id| *id != 0).collect(),
         tunnels: view.shard.table.tunnels(view.flow).names().collect(),
         ..Rare::default()
     };
@@ -237,7 +237,7 @@ fn rare(view: &FlowView<'_>, verdict: &Verdict<'_>, texts: &mut Texts) -> Option
     }
     let asked = verdict.via_proxy.map(|asked| view.via_proxy(asked.host.name, asked.port));
     rare.proxy = asked.map(|asked| texts.keep(&asked.authority));
-    if let Some(list) = view.dns().and_then(|dns| dns.record.as_ref()).map(|kept| &kept.list) {
+    if let Some(list) = view.dns().and_then(|dns| dns.record()).map(|kept| &kept.list) {
         for exchange in list {
             rare.dns.extend(exchange.qname.map(|name| texts.keep(view.text(name))));
             rare.dns.extend(exchange.answers.iter().map(|answer| texts.keep(answer)));

@@ -43,7 +43,7 @@ impl<'a> FlowView<'a> {
             dest_ip,
             dest_port,
             proto,
-            vlan: self.flow.vlan.into_iter().filter(|id| *id != 0).collect(),
+            vlan: self.flow.vlan().into_iter().filter(|id| *id != 0).collect(),
             tunnel: self.shard.table.tunnels(self.flow).names().collect(),
             app_proto: self.app_proto(verdict.subclass),
             flow: self.flow_counts(),
@@ -58,7 +58,7 @@ impl<'a> FlowView<'a> {
             tls: self.tls().map(|t| self.tls_record(t)),
             quic: self.quic().map(|q| self.quic_record(q)),
             dns: dns.map(|d| self.dns_records(d)).unwrap_or_default(),
-            dns_omitted: dns.and_then(|d| d.record.as_ref()).map_or(0, |kept| kept.omitted),
+            dns_omitted: dns.and_then(Dns::record).map_or(0, |kept| kept.omitted),
             http: http.map(http_records).unwrap_or_default(),
             http_omitted: http.and_then(|h| h.record.as_ref()).map_or(0, |kept| kept.omitted),
             rtsp: self.message_record(Protocol::Rtsp),
@@ -77,7 +77,7 @@ impl<'a> FlowView<'a> {
         let met = u64::from(self.naming.names.knows(self.resp.0));
         let tcp = self.tcp.map_or(0, |tcp| u64::from(tcp.mss().contains(&0)));
         let tls = self.tls().and_then(|tls| tls.detail.as_deref()).map_or(0, |detail| detail.random);
-        let dns = self.dns().and_then(|dns| dns.record.as_deref()).and_then(|kept| kept.list.first());
+        let dns = self.dns().and_then(Dns::record).and_then(|kept| kept.list.first());
         let stun = self.stun().and_then(|stun| stun.detail.as_deref()).is_some_and(|detail| detail.nominated);
         met ^ tcp ^ tls ^ dns.map_or(0, |first| u64::from(first.id)) ^ u64::from(stun)
     }
@@ -156,10 +156,10 @@ impl<'a> FlowView<'a> {
     }
 
     fn flow_counts(&self) -> FlowCounts {
-        let flow = self.flow;
-        let [pkts_toserver, pkts_toclient] = flow.oriented(flow.pkts);
-        let [bytes_toserver, bytes_toclient] = flow.oriented(flow.bytes);
-        let [payload_toserver, payload_toclient] = flow.oriented(flow.payload);
+        let (flow, counts) = (self.flow, self.counted());
+        let [pkts_toserver, pkts_toclient] = flow.oriented(counts.pkts);
+        let [bytes_toserver, bytes_toclient] = flow.oriented(counts.bytes);
+        let [payload_toserver, payload_toclient] = flow.oriented(counts.payload);
         let any_payload = payload_toserver != 0 || payload_toclient != 0;
         let tcp = self.connection();
         FlowCounts {
@@ -172,9 +172,9 @@ impl<'a> FlowView<'a> {
             bytes_toclient,
             payload_toserver,
             payload_toclient,
-            duplicates: u64::from(flow.duplicates),
+            duplicates: u64::from(counts.duplicates),
             midstream: flow.midstream(),
-            one_sided: is_one_sided(flow, self.tcp),
+            one_sided: is_one_sided(counts.pkts, self.tcp),
             interim: false,
             evicted: false,
             conn_state: tcp.as_ref().map(|t| t.conn_state(flow.flipped(), any_payload)),
@@ -234,7 +234,7 @@ impl<'a> FlowView<'a> {
             ttl: e.ttl,
             rtt: e.rtt.map(seconds),
         };
-        few(known.record.iter().flat_map(|kept| &kept.list).map(record))
+        few(known.record().into_iter().flat_map(|kept| &kept.list).map(record))
     }
 
     fn stun_record(&self, known: &Stun) -> StunRecord<'a> {

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::analysis::{Analysis, ends};
-use super::learnt::{Seen, Speed};
+use super::learnt::{Dns, Seen, Speed};
 
 /// How many pairs of client and resolver are told; past that, those that began late are not.
 const MAX_PAIRS: usize = 1 << 16;
@@ -45,7 +45,7 @@ impl Analysis {
         let mut pairs: HashMap<(IpAddr, IpAddr), ResolverCase, RandomState> = HashMap::default();
         for shard in &self.shards {
             for (_, flow) in shard.table.flows() {
-                let Some(speed) = shard.learner.dns_of(flow).map(|dns| &dns.speed).filter(|s| s.answers > 0) else {
+                let Some(speed) = shard.learner.dns_of(flow).map(Dns::speed).filter(|s| s.answers > 0) else {
                     continue;
                 };
                 let [(client, _), (resolver, port)] = ends(shard, flow);
@@ -53,7 +53,7 @@ impl Analysis {
                     continue;
                 }
                 let fresh = || ResolverCase { client, resolver, first: speed.first, answers: 0, times: Vec::new() };
-                pairs.entry((client, resolver)).or_insert_with(fresh).add(speed);
+                pairs.entry((client, resolver)).or_insert_with(fresh).add(&speed);
             }
         }
         let mut all: Vec<ResolverCase> = pairs.into_values().collect();

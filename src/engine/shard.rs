@@ -171,9 +171,10 @@ impl Shard {
                 end(flow, number, streams, piecewise, learner);
             }
             if let Some(flow) = table.flow(number) {
-                sums.add(flow, table.tcp(flow));
+                sums.add(flow, table.counted(flow), table.tcp(flow));
             }
         }
+        table.close();
         sums
     }
 
@@ -192,8 +193,7 @@ impl Shard {
 
 /// Whether a packet is one of many that bring nothing new: its flow has told what it is, and its side has sent much.
 fn is_bulk(tracked: &Tracked<'_>, packet: &Packet) -> bool {
-    let sent = tracked.flow.payload.get(usize::from(tracked.second)).copied().unwrap_or(0);
-    packet.payload_len > 0 && tracked.flow.learnt != NONE && sent >= BULK
+    packet.payload_len > 0 && tracked.flow.learnt != NONE && tracked.sent() >= BULK
 }
 
 /// Takes a segment with payload. What comes with a SYN follows it in sequence (TCP fast open, RFC 7413).
@@ -278,7 +278,7 @@ pub(super) fn end(
     if flow.streams == NONE {
         return;
     }
-    let last = Packet { ts: flow.last, frame: flow.first_frame, ..Packet::default() };
+    let last = Packet { ts: flow.last, frame: flow.first_frame(), ..Packet::default() };
     if flow.proto() == proto::UDP {
         piecewise.close(flow, number, &last, learner);
     } else {

@@ -64,7 +64,7 @@ pub fn wanted(analysis: &Analysis, naming: &Naming<'_>, ids: &HashSet<u64>) -> V
     let views = analysis.in_order().into_iter().filter_map(|at| analysis.view(at, naming));
     let of_view = |view: crate::engine::analysis::FlowView<'_>| {
         let end = |(ip, port)| (Addr::from_ip(ip), port);
-        let (first, last, first_frame) = (view.flow.first, view.flow.last, view.flow.first_frame);
+        let (first, last, first_frame) = (view.flow.first, view.flow.last, view.flow.first_frame());
         let ends = [end(view.orig), end(view.resp)];
         Wanted { flow_id: view.id(), proto: view.flow.proto(), ends, first_frame, first, last }
     };

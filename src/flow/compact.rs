@@ -1,5 +1,6 @@
 //! Letting go of flows: what is kept moves together, and has other numbers then.
 
+use super::counts::Besides;
 use super::index::Index;
 use super::slab::{Marks, Renumbered};
 use super::{Flow, NONE, Table};
@@ -10,15 +11,16 @@ impl Table {
     pub fn compact(&mut self, keep: impl Fn(u32, &Flow) -> bool) -> Renumbered {
         let kept: Vec<bool> = self.flows.iter().map(|(number, flow)| keep(number, flow)).collect();
         let is_kept = |number: u32| kept.get(number as usize).copied().unwrap_or(false);
-        let mut v6 = Marks::of(&self.v6);
+        let Besides(besides) = &mut self.besides;
+        let mut beside = Marks::of(besides);
         let staying = || self.flows.iter().filter(|(number, _)| is_kept(*number)).map(|(_, flow)| flow);
-        staying().for_each(|flow| v6.mark(flow.v6));
+        staying().for_each(|flow| beside.mark(flow.beside));
         let tcp = self.tcp.compact(staying().map(|flow| flow.tcp));
-        let v6 = self.v6.compact(|number| v6.has(number));
+        let beside = besides.compact(|number| beside.has(number));
         let numbers = self.flows.compact(is_kept);
         for (_, flow) in self.flows.iter_mut() {
             flow.tcp = tcp.of(flow.tcp);
-            flow.v6 = v6.of(flow.v6);
+            flow.beside = beside.of(flow.beside);
         }
         self.refile();
         numbers

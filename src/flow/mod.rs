@@ -20,8 +20,10 @@
 
 mod compact;
 mod connections;
+mod counts;
 pub mod course;
 pub mod duplicate;
+mod entry;
 pub mod history;
 pub mod index;
 pub mod key;
@@ -43,7 +45,9 @@ use crate::decode::{Addr, Packet, Tunnels, proto, tcp_flag};
 use crate::time::{SECOND, Timestamp};
 
 use connections::Connections;
+use counts::Besides;
 use duplicate::Duplicates;
+use entry::flag;
 use index::Index;
 use key::{Endpoint, FlowKey, Keyed};
 use opening::opening_flags;
@@ -81,170 +85,11 @@ pub struct Config {
     pub rates: rates::Thresholds,
 }
 
-/// What is noted of a flow as a whole.
-#[allow(missing_docs)]
-pub mod flag {
-    pub const FIRST_FORWARD: u16 = 1 << 0;
-    pub const FLIPPED: u16 = 1 << 1;
-    pub const GUESSED: u16 = 1 << 2;
-    pub const MIDSTREAM: u16 = 1 << 3;
-    pub const CUT: u16 = 1 << 4;
-    pub const ENDED: u16 = 1 << 5;
-    pub const TOLD: u16 = 1 << 6;
-    pub const TROUBLED: u16 = 1 << 7;
-    pub const GIVEN_UP: u16 = 1 << 8;
-}
+pub use counts::Counted;
+pub use entry::{Flow, INSPECTED, Stamp};
 
 /// No number: the flow has no such part.
 pub const NONE: u32 = u32::MAX;
-
-/// The [`Flow::phase`] of a flow of which nothing more is to be inspected.
-pub const INSPECTED: u8 = u8::MAX;
-
-/// One flow's record. Pairs are by side: 0 sent the first packet seen.
-#[derive(Clone, Debug)]
-pub struct Flow {
-    key: FlowKey,
-    /// First packet.
-    pub first: Timestamp,
-    /// Last packet.
-    pub last: Timestamp,
-    /// The first packet's frame number.
-    pub first_frame: u64,
-    /// Frames.
-    pub pkts: [u64; 2],
-    /// Frame bytes on the wire.
-    pub bytes: [u64; 2],
-    /// Bytes above the transport header, mirror copies left out.
-    pub payload: [u64; 2],
-    /// Frames that were mirror copies.
-    pub duplicates: u32,
-    /// Number of its [`Tcp`], or [`NONE`].
-    tcp: u32,
-    /// Number of its IPv6 addresses, or [`NONE`].
-    v6: u32,
-    /// Number of what its payload has told; the inspecting layer's, [`NONE`] at first.
-    pub learnt: u32,
-    /// Number of its streams while they are read; the inspecting layer's, [`NONE`] at first.
-    pub streams: u32,
-    /// VLAN ids, the outermost and the innermost; 0 is none.
-    pub vlan: [u16; 2],
-    /// Number of the [`TunnelRows`] that its first packet came through; 0 is none.
-    tunnels: u16,
-    flags: u16,
-    /// The first packet's time to live, by side; 0 is not seen.
-    pub ttl: [u8; 2],
-    /// How far inspection has come; the inspecting layer's, 0 at first.
-    pub phase: u8,
-    /// How often inspection has found nothing; the inspecting layer's, 0 at first.
-    pub tries: u8,
-}
-
-impl Flow {
-    #[inline(always)]
-    const fn is(&self, flag: u16) -> bool {
-        self.flags & flag != 0
-    }
-
-    /// IP protocol number.
-    pub const fn proto(&self) -> u8 {
-        self.key.proto()
-    }
-
-    /// The ports, lower endpoint's first.
-    pub const fn ports(&self) -> (u16, u16) {
-        self.key.ports()
-    }
-
-    /// Whether the endpoints are IPv6.
-    pub const fn is_v6(&self) -> bool {
-        self.key.is_v6()
-    }
-
-    /// Whether side 1 is the originator.
-    #[inline(always)]
-    pub const fn flipped(&self) -> bool {
-        self.is(flag::FLIPPED)
-    }
-
-    /// The capture began within the flow.
-    pub const fn midstream(&self) -> bool {
-        self.is(flag::MIDSTREAM)
-    }
-
-    /// Who is the originator was not shown by a SYN but guessed.
-    pub const fn guessed(&self) -> bool {
-        self.is(flag::GUESSED)
-    }
-
-    /// Some packet of it was cut by the capture.
-    pub const fn cut(&self) -> bool {
-        self.is(flag::CUT)
-    }
-
-    /// Something went wrong with its TCP data.
-    pub const fn troubled(&self) -> bool {
-        self.is(flag::TROUBLED)
-    }
-
-    /// It ended before the capture did.
-    pub const fn ended(&self) -> bool {
-        self.is(flag::ENDED)
-    }
-
-    /// Its last record was told.
-    pub const fn told(&self) -> bool {
-        self.is(flag::TOLD)
-    }
-
-    /// Its state in short. An ICMP error about it is not in it.
-    pub const fn stamp(&self) -> Stamp {
-        // what is told of it is not what happened to it
-        let flags = self.flags & !(flag::TOLD | flag::GIVEN_UP);
-        Stamp { pkts: self.pkts, learnt: self.learnt, streams: self.streams, flags }
-    }
-
-    /// Its last record is told now.
-    pub fn tell(&mut self) {
-        self.flags |= flag::TOLD;
-    }
-
-    /// It is to be let go of, for want of room.
-    pub const fn given_up(&self) -> bool {
-        self.is(flag::GIVEN_UP)
-    }
-
-    /// Is to be let go of.
-    pub fn give_up(&mut self) {
-        self.flags |= flag::GIVEN_UP;
-    }
-
-    /// What was taken for the originator is the responder.
-    pub fn flip(&mut self) {
-        self.flags ^= flag::FLIPPED;
-    }
-
-    /// How it began, and what came of it.
-    pub const fn begun(&self) -> Begun {
-        Begun { at: self.first, frame: self.first_frame, payload: self.payload }
-    }
-
-    /// A pair by side, put in order originator, responder.
-    pub const fn oriented<T: Copy>(&self, pair: [T; 2]) -> [T; 2] {
-        let [a, b] = pair;
-        if self.flipped() { [b, a] } else { [a, b] }
-    }
-}
-
-/// A flow's state in short: as long as it is the same, no packet of the flow has come, and its payload has told nothing
-/// more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stamp {
-    pkts: [u64; 2],
-    learnt: u32,
-    streams: u32,
-    flags: u16,
-}
 
 /// The flow that a packet belongs to.
 #[derive(Debug)]
@@ -255,6 +100,7 @@ pub struct Tracked<'t> {
     pub second: bool,
     /// It is a mirror's copy of a packet seen before: counted, and of no further meaning.
     pub duplicate: bool,
+    besides: &'t Besides,
     /// The flow.
     pub flow: &'t mut Flow,
     /// Its TCP side.
@@ -268,7 +114,7 @@ pub struct Table {
     config: Config,
     index: Index,
     flows: Slab<Flow>,
-    v6: Slab<[Addr; 2]>,
+    besides: Besides,
     tcp: Connections,
     wheel: Wheel,
     tunnels: TunnelRows,
@@ -284,7 +130,7 @@ impl Table {
             config,
             index: Index::default(),
             flows: Slab::default(),
-            v6: Slab::default(),
+            besides: Besides::default(),
             tcp: Connections::default(),
             wheel: Wheel::default(),
             tunnels: TunnelRows::default(),
@@ -304,34 +150,32 @@ impl Table {
     pub fn track(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) -> Option<Tracked<'_>> {
         let Keyed { key, hash, forward } = keyed;
         let found = self.find(key, hash, packet, forward);
-        let number = match found {
-            Some((number, flow)) if !self.is_another(flow, packet, forward) => number,
+        let (number, begins) = match found {
+            Some((number, flow)) if !self.is_another(flow, packet, forward) => (number, false),
             Some((number, _)) => {
                 self.end(number, hash);
-                self.open(keyed, packet, bytes)
+                (self.open(keyed, packet, bytes), true)
             }
-            None => self.open(keyed, packet, bytes),
+            None => (self.open(keyed, packet, bytes), true),
         };
         let copy = self.duplicates.is_copy(packet, packet.payload(bytes));
         let flow = self.flows.get_mut(number)?;
         // the first packet of a flow is no copy of another's
-        let begins = flow.pkts == [0; 2];
         let duplicate = copy && !begins;
         let second = forward != flow.is(flag::FIRST_FORWARD);
         let side = usize::from(second);
         if packet.ts.since(flow.last) > TIMED_MOST {
             stop_timing(&mut self.tcp, flow.tcp);
         }
-        count(flow, side, packet);
+        note(flow, side, packet);
+        self.besides.count(flow, side, packet, duplicate);
         let tcp = match packet.proto == proto::TCP && packet.transport {
             true if begins || duplicate => self.tcp.whole_mut(flow.tcp),
             true => self.tcp.wake(&mut flow.tcp, flow.first, second, packet),
             false => None,
         };
-        let mut tracked = Tracked { number, second, duplicate, flow, tcp };
-        if duplicate {
-            tracked.flow.duplicates = tracked.flow.duplicates.saturating_add(packet.frames);
-        } else {
+        let mut tracked = Tracked { number, second, duplicate, besides: &self.besides, flow, tcp };
+        if !duplicate {
             tracked.take(packet, packet.options(bytes), &self.config.rates);
         }
         Some(tracked)
@@ -350,7 +194,7 @@ impl Table {
 
     /// The addresses of an IPv6 flow, lower endpoint's first.
     fn v6_pair(&self, flow: &Flow) -> Option<[Addr; 2]> {
-        self.v6.get(flow.v6).copied()
+        flow.is_v6().then(|| self.besides.0.get(flow.beside).map(|beside| beside.pair))?
     }
 
     /// Whether the packet is the first of another flow between the same endpoints: after a silence, or by its SYN.
@@ -392,28 +236,14 @@ impl Table {
     fn open(&mut self, keyed: Keyed, packet: &Packet, bytes: &[u8]) -> u32 {
         let Keyed { key, hash, forward } = keyed;
         let is_tcp = packet.proto == proto::TCP && packet.transport;
-        let tcp = if is_tcp { self.tcp.open(packet, packet.options(bytes)) } else { NONE };
-        let v6 = if packet.v6 { self.v6.insert(pair(packet, forward)) } else { NONE };
-        let flow = Flow {
-            key,
-            first: packet.ts,
-            last: packet.ts,
-            first_frame: packet.frame,
-            pkts: [0; 2],
-            bytes: [0; 2],
-            payload: [0; 2],
-            duplicates: 0,
-            tcp,
-            v6,
-            learnt: NONE,
-            streams: NONE,
-            phase: 0,
-            tries: 0,
-            vlan: packet.vlan,
-            tunnels: self.tunnels.number(packet.tunnels),
-            flags: opening_flags(packet, forward),
-            ttl: [packet.ttl, 0],
-        };
+        let way = self.tunnels.way(packet.vlan, packet.tunnels);
+        let mut flow = Flow::begun(key, packet, opening_flags(packet, forward), way);
+        if is_tcp {
+            flow.tcp = self.tcp.open(packet, packet.options(bytes));
+        }
+        if packet.v6 {
+            flow.beside = self.besides.insert(pair(packet, forward));
+        }
         let due = packet.ts.after(self.timeout(&flow));
         let number = self.flows.insert(flow);
         self.index.insert(hash, number);
@@ -421,9 +251,19 @@ impl Table {
         number
     }
 
+    /// All that was counted of a flow.
+    pub fn counted(&self, flow: &Flow) -> Counted {
+        self.besides.counted(flow)
+    }
+
+    /// How a flow began, and what came of it.
+    pub fn begun(&self, flow: &Flow) -> Begun {
+        Begun { at: flow.first, frame: flow.first_frame(), payload: self.besides.payload(flow) }
+    }
+
     /// What the first packet of a flow came through.
     pub fn tunnels(&self, flow: &Flow) -> Tunnels {
-        self.tunnels.get(flow.tunnels)
+        self.tunnels.get(flow.way)
     }
 
     /// Moves packet time on: `ended` is told each flow that has been silent for too long.
@@ -490,6 +330,12 @@ impl Table {
         self.tcp.get(flow.tcp, flow.first)
     }
 
+    /// No packet is to come any more: lets go of what only finds and ends flows.
+    pub fn close(&mut self) {
+        self.index.close();
+        self.wheel.clear();
+    }
+
     /// The flow that a packet with these headers would belong to, as things stand.
     pub fn lookup(&self, packet: &Packet) -> Option<u32> {
         let Keyed { key, hash, forward } = Keyed::of(packet, self.secret);
@@ -535,30 +381,38 @@ impl Table {
     /// Bytes of memory that the table holds, by the traffic alone: what is remembered of the last moment's packets is
     /// small, and how much room that takes depends on the secret.
     pub fn memory(&self) -> usize {
-        [self.index.memory(), self.flows.memory(), self.v6.memory(), self.tcp.memory(), self.wheel.memory()]
+        [self.index.memory(), self.flows.memory(), self.besides.0.memory(), self.tcp.memory(), self.wheel.memory()]
             .iter()
             .sum()
     }
 }
 
 impl Tracked<'_> {
+    /// Bytes of payload that its side has sent, with its own.
+    pub fn sent(&self) -> u64 {
+        let [a, b] = self.besides.payload(self.flow);
+        if self.second { b } else { a }
+    }
+
     /// Takes a packet that is no copy into account; `options` are its TCP options.
     #[inline(always)]
     fn take(&mut self, packet: &Packet, options: &[u8], rates: &rates::Thresholds) {
-        let Tracked { second, flow, tcp, .. } = self;
-        let side = usize::from(*second);
-        let before = flow.payload;
-        if let Some(payload) = flow.payload.get_mut(side) {
-            *payload = payload.wrapping_add(u64::from(packet.payload_len));
-        }
+        let Tracked { second, flow, tcp, besides, .. } = self;
         let Some(tcp) = tcp else { return };
         let new = tcp.segment(*second, packet, options);
         if tcp.log.troubles().is_some() {
             flow.flags |= flag::TROUBLED;
         }
         if packet.payload_len > 0 && new {
-            let begun = Begun { payload: before, ..flow.begun() };
-            tcp.data(side, packet, begun, rates);
+            let side = usize::from(*second);
+            let before = || {
+                let mut payload = besides.payload(flow);
+                if let Some(sum) = payload.get_mut(side) {
+                    *sum = sum.wrapping_sub(u64::from(packet.payload_len));
+                }
+                Begun { at: flow.first, frame: flow.first_frame(), payload }
+            };
+            tcp.data(side, packet, before, rates);
         }
     }
 }
@@ -578,12 +432,8 @@ fn pair(packet: &Packet, forward: bool) -> [Addr; 2] {
 }
 
 #[inline(always)]
-fn count(flow: &mut Flow, side: usize, packet: &Packet) {
+fn note(flow: &mut Flow, side: usize, packet: &Packet) {
     flow.last = flow.last.max(packet.ts);
-    if let (Some(pkts), Some(bytes)) = (flow.pkts.get_mut(side), flow.bytes.get_mut(side)) {
-        *pkts = pkts.wrapping_add(u64::from(packet.frames));
-        *bytes = bytes.wrapping_add(u64::from(packet.len));
-    }
     if let Some(ttl) = flow.ttl.get_mut(side).filter(|t| **t == 0) {
         *ttl = packet.ttl;
     }

@@ -12,10 +12,21 @@ const CELLS: usize = 32 * PER_OCTAVE;
 pub struct Rtt {
     /// The smallest sample of each direction's data, by who sent it; 0 is none.
     min: [u32; 2],
-    count: u32,
-    /// The first samples, packed.
-    first: [u16; FEW],
-    cells: Option<Box<[u16; CELLS]>>,
+    samples: Samples,
+}
+
+#[derive(Debug, Clone)]
+enum Samples {
+    /// So many, one by one, packed.
+    Few(u8, [u16; FEW]),
+    /// More than these: how many are in each cell.
+    Many(Box<[u16; CELLS]>),
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Samples::Few(0, [0; FEW])
+    }
 }
 
 /// A sample in 16 bits, to one part in a thousand: a factor, and a power of two by which it is multiplied. The order
@@ -50,7 +61,7 @@ fn middle(cell: usize) -> f64 {
 impl Rtt {
     /// Bytes of memory held beside its own.
     pub fn held(&self) -> usize {
-        if self.cells.is_some() { size_of::<[u16; CELLS]>() } else { 0 }
+        if let Samples::Many(cells) = &self.samples { size_of_val(&**cells) } else { 0 }
     }
 
     /// Takes the time, in microseconds, from a segment of `sender` (0 or 1) to its acknowledgement.
@@ -68,18 +79,20 @@ impl Rtt {
     }
 
     fn keep(&mut self, micros: u32) {
-        if let Some(slot) = self.first.get_mut(self.count as usize) {
-            *slot = pack(micros);
-        } else {
-            let first = &self.first;
-            let cells = self.cells.get_or_insert_with(|| {
-                let mut cells = Box::new([0u16; CELLS]);
-                first.iter().for_each(|&m| bump(&mut cells, unpack(m)));
-                cells
-            });
-            bump(cells, micros);
+        match &mut self.samples {
+            Samples::Few(count, first) => {
+                if let Some(slot) = first.get_mut(usize::from(*count)) {
+                    *slot = pack(micros);
+                    *count = count.saturating_add(1);
+                } else {
+                    let mut cells = Box::new([0u16; CELLS]);
+                    first.iter().for_each(|&m| bump(&mut cells, unpack(m)));
+                    bump(&mut cells, micros);
+                    self.samples = Samples::Many(cells);
+                }
+            }
+            Samples::Many(cells) => bump(cells, micros),
         }
-        self.count = self.count.saturating_add(1);
     }
 
     /// The smallest round trip of the whole path, in seconds.
@@ -96,32 +109,35 @@ impl Rtt {
     /// The 25th percentile: it stays low where a queue builds up and drains, and is high where one stands. In seconds,
     /// and as exact as the 95th; `None` while there are but a few samples.
     pub fn p25(&self) -> Option<f64> {
-        self.cells.as_ref().and_then(|_| self.percentile(25))
+        self.of_many(25)
     }
 
     /// The median, as [`Rtt::p25`].
     pub fn p50(&self) -> Option<f64> {
-        self.cells.as_ref().and_then(|_| self.percentile(50))
+        self.of_many(50)
+    }
+
+    fn of_many(&self, percent: u64) -> Option<f64> {
+        if matches!(self.samples, Samples::Many(_)) { self.percentile(percent) } else { None }
     }
 
     fn percentile(&self, percent: u64) -> Option<f64> {
-        if self.count == 0 {
-            return None;
-        }
-        if let Some(cells) = &self.cells {
-            let total: u64 = cells.iter().map(|&c| u64::from(c)).sum();
-            let wanted = total.saturating_mul(percent).div_ceil(100);
-            let mut seen = 0u64;
-            let found = cells.iter().position(|&c| {
-                seen = seen.saturating_add(u64::from(c));
-                seen >= wanted
-            });
-            return found.map(|at| middle(at) / 1e6);
-        }
-        let mut samples = self.first;
-        let samples = samples.get_mut(..self.count as usize)?;
-        samples.sort_unstable();
-        samples.last().map(|&m| f64::from(unpack(m)) / 1e6)
+        let cells = match &self.samples {
+            Samples::Many(cells) => cells,
+            // a high one of so few is the highest
+            Samples::Few(count, first) => {
+                let highest = first.get(..usize::from(*count))?.iter().max()?;
+                return Some(f64::from(unpack(*highest)) / 1e6);
+            }
+        };
+        let total: u64 = cells.iter().map(|&c| u64::from(c)).sum();
+        let wanted = total.saturating_mul(percent).div_ceil(100);
+        let mut seen = 0u64;
+        let found = cells.iter().position(|&c| {
+            seen = seen.saturating_add(u64::from(c));
+            seen >= wanted
+        });
+        found.map(|at| middle(at) / 1e6)
     }
 
     /// The smallest round trip of the whole path, in microseconds, once both sides' parts of it are known.

@@ -177,11 +177,15 @@ impl Tcp {
         self.half.iter_mut().for_each(|half| half.known &= !known::TIMING);
     }
 
-    /// Takes new payload of side `sender` into the course of a flow that began as `begun` says.
+    /// Takes new payload of side `sender` into the course of a flow that began as `begun` says, which is asked only until
+    /// there is a course.
     #[inline(always)]
-    pub fn data(&mut self, sender: usize, packet: &Packet, begun: Begun, by: &Thresholds) {
-        if self.course.is_none() && self.has_course(packet.ts, begun) {
-            self.begin_course(begun);
+    pub fn data(&mut self, sender: usize, packet: &Packet, begun: impl FnOnce() -> Begun, by: &Thresholds) {
+        if self.course.is_none() {
+            let begun = begun();
+            if self.has_course(packet.ts, begun) {
+                self.begin_course(begun);
+            }
         }
         if let Some(course) = &mut self.course {
             course.rates.add(sender, packet.payload_len, packet.ts, by);

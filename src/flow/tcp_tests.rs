@@ -377,10 +377,10 @@ fn where_a_side_stands_still_is_known() {
 fn only_a_reset_of_what_was_established_is_kept() {
     let mut w = Wire::default();
     w.send(false, SYN, 100, 0, 0).send(true, RST | ACK, 0, 101, 0);
-    assert_eq!(w.0.log.reset, None);
+    assert_eq!(w.0.log.reset(), None);
     let mut w = Wire::handshake();
     w.send(true, RST, 501, 0, 0).send(false, RST, 101, 0, 0);
-    assert!(w.0.log.reset.as_deref().unwrap().second);
+    assert!(w.0.log.reset().unwrap().second);
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn payload_is_told_in_bursts_once_it_pauses() {
     let mut data = |tcp: &mut Tcp, second: bool, millis: u64, bytes: u32| {
         let packet = Packet { ts: Timestamp(millis * MILLISECOND), payload_len: bytes, ..Packet::default() };
         let begun = Begun { at: Timestamp(0), frame: 1, payload };
-        tcp.data(usize::from(second), &packet, begun, &Thresholds::default());
+        tcp.data(usize::from(second), &packet, || begun, &Thresholds::default());
         payload[usize::from(second)] += u64::from(bytes);
     };
     data(&mut w.0, false, 20, 300);

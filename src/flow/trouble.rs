@@ -149,43 +149,53 @@ pub(super) enum Filled {
 pub struct Log {
     /// What happened, in letters.
     pub history: History,
+    incidents: Option<Box<Incidents>>,
+}
+
+/// What happens on few connections.
+#[derive(Clone, Debug, Default)]
+struct Incidents {
     /// What went wrong with each side's data, once something has.
     trouble: Option<Box<[Trouble; 2]>>,
     /// The first RST, if the connection had been established.
-    pub reset: Option<Box<Reset>>,
+    reset: Option<Reset>,
 }
 
 impl Log {
     /// Bytes of memory held beside its own.
     pub fn held(&self) -> usize {
+        let Some(incidents) = &self.incidents else { return 0 };
         let still = |trouble: &Trouble| if trouble.standstill.is_some() { size_of::<Standstill>() } else { 0 };
-        let trouble = self
-            .trouble
-            .as_deref()
-            .map_or(0, |both| both.iter().map(still).sum::<usize>().saturating_add(size_of::<[Trouble; 2]>()));
-        trouble.saturating_add(if self.reset.is_some() { size_of::<Reset>() } else { 0 })
+        let of_both = |both: &[Trouble; 2]| both.iter().map(still).sum::<usize>().saturating_add(size_of_val(both));
+        size_of::<Incidents>().saturating_add(incidents.trouble.as_deref().map_or(0, of_both))
     }
 
     /// What went wrong with the data of either side, if anything did.
+    #[inline(always)]
     pub fn troubles(&self) -> Option<&[Trouble; 2]> {
-        self.trouble.as_deref()
+        self.incidents.as_ref()?.trouble.as_deref()
+    }
+
+    /// The first RST, if the connection had been established.
+    pub fn reset(&self) -> Option<&Reset> {
+        self.incidents.as_ref()?.reset.as_ref()
     }
 
     #[inline(always)]
     pub(super) fn known(&mut self, second: bool) -> Option<&mut Trouble> {
-        self.trouble.as_mut()?.get_mut(usize::from(second))
+        self.incidents.as_mut()?.trouble.as_mut()?.get_mut(usize::from(second))
     }
 
     /// Keeps the first RST.
     #[cold]
     pub(super) fn note_reset(&mut self, second: bool, packet: &Packet) {
         let Packet { ts, frame, ttl, .. } = *packet;
-        self.reset.get_or_insert_with(|| Box::new(Reset { ts, frame, ttl, second }));
+        self.incidents.get_or_insert_default().reset.get_or_insert(Reset { ts, frame, ttl, second });
     }
 
     #[cold]
     pub(super) fn note_trouble(&mut self, second: bool, note: impl FnOnce(&mut Trouble)) {
-        let [first, other] = &mut **self.trouble.get_or_insert_default();
+        let [first, other] = &mut **self.incidents.get_or_insert_default().trouble.get_or_insert_default();
         note(if second { other } else { first });
     }
 }

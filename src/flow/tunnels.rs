@@ -5,19 +5,44 @@ use crate::decode::Tunnels;
 /// How many different rows are kept; flows that came through others do not say it.
 const MAX_ROWS: usize = 255;
 
+/// How a flow's first packet came: two VLAN ids of 12 bits (IEEE 802.1Q §9.6), and the number of a row of tunnels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way(u32);
+
+const VLAN_BITS: u32 = 12;
+const VLAN: u16 = (1 << VLAN_BITS) - 1;
+
+impl Way {
+    /// VLAN ids, the outermost and the innermost; 0 is none.
+    pub const fn vlan(self) -> [u16; 2] {
+        [self.0 as u16 & VLAN, (self.0 >> VLAN_BITS) as u16 & VLAN]
+    }
+
+    const fn row(self) -> u8 {
+        (self.0 >> (2 * VLAN_BITS)) as u8
+    }
+}
+
 /// Rows of tunnels.
 #[derive(Clone, Debug, Default)]
 pub struct TunnelRows(Vec<Tunnels>);
 
 impl TunnelRows {
+    /// How a packet with these VLAN ids came through that row.
+    #[inline(always)]
+    pub fn way(&mut self, vlan: [u16; 2], row: Tunnels) -> Way {
+        let [outer, inner] = vlan.map(|id| u32::from(id & VLAN));
+        Way(outer | inner << VLAN_BITS | u32::from(self.number(row)) << (2 * VLAN_BITS))
+    }
+
     /// The number of a row, from 1; 0 for none.
     #[inline(always)]
-    pub fn number(&mut self, row: Tunnels) -> u16 {
+    fn number(&mut self, row: Tunnels) -> u8 {
         if row.is_empty() { 0 } else { self.find(row) }
     }
 
     #[cold]
-    fn find(&mut self, row: Tunnels) -> u16 {
+    fn find(&mut self, row: Tunnels) -> u8 {
         let TunnelRows(rows) = self;
         let at = rows.iter().position(|known| *known == row).unwrap_or(rows.len());
         if at >= MAX_ROWS {
@@ -26,12 +51,12 @@ impl TunnelRows {
         if at == rows.len() {
             rows.push(row);
         }
-        u16::try_from(at.saturating_add(1)).unwrap_or(0)
+        u8::try_from(at.saturating_add(1)).unwrap_or(0)
     }
 
-    /// The row of that number.
-    pub fn get(&self, number: u16) -> Tunnels {
-        let at = usize::from(number).checked_sub(1);
+    /// The tunnels of a way.
+    pub fn get(&self, way: Way) -> Tunnels {
+        let at = usize::from(way.row()).checked_sub(1);
         at.and_then(|at| self.0.get(at)).copied().unwrap_or_default()
     }
 }
@@ -52,10 +77,12 @@ mod tests {
             row
         };
         let mut rows = TunnelRows::default();
-        assert_eq!(rows.number(Tunnels::default()), 0);
+        assert_eq!(rows.way([0; 2], Tunnels::default()), Way::default());
         for n in (0..300).chain(0..255) {
-            let number = rows.number(row(n));
-            assert_eq!(rows.get(number), if n < MAX_ROWS { row(n) } else { Tunnels::default() });
+            let vlan = [n as u16 * 13, 4095 - n as u16];
+            let way = rows.way(vlan, row(n));
+            assert_eq!(way.vlan(), vlan);
+            assert_eq!(rows.get(way), if n < MAX_ROWS { row(n) } else { Tunnels::default() });
         }
     }
 }

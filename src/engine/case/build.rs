@@ -37,7 +37,7 @@ impl Analysis {
                 if views.len() >= MAX_CASES {
                     cases.omitted = cases.omitted.saturating_add(1);
                 } else {
-                    views.push(((view.flow.first_frame, view.id()), view));
+                    views.push(((view.flow.first_frame(), view.id()), view));
                 }
             }
         }
@@ -107,7 +107,7 @@ impl FlowView<'_> {
         let flow = self.flow;
         let mut case = Case {
             identity: self.identity(),
-            first_frame: flow.first_frame,
+            first_frame: flow.first_frame(),
             last: flow.last,
             class: Class::Unknown,
             subs: Subs::NONE,
@@ -130,9 +130,9 @@ impl FlowView<'_> {
             pkts: facts.pkts,
             bytes: facts.bytes,
             payload: facts.payload,
-            duplicates: u64::from(flow.duplicates),
+            duplicates: u64::from(self.counted().duplicates),
             ttl: flow.oriented(flow.ttl),
-            vlan: flow.vlan,
+            vlan: flow.vlan(),
             icmp: None,
             tcp: self.connection().map(|tcp| self.tcp_case(&tcp)),
             tls: self.tls_case(),
@@ -163,7 +163,7 @@ impl FlowView<'_> {
 
     fn tcp_case(&self, tcp: &Tcp) -> TcpCase {
         let flow = self.flow;
-        let begun = flow.begun();
+        let begun = self.begun();
         let [first, other] = [0, 1].map(|side| tcp.bursts(side, begun));
         let by = |side: u8| self.direction(side == 1);
         let [begins, other_begins] = tcp.begins();
@@ -172,14 +172,14 @@ impl FlowView<'_> {
         });
         let rates = tcp.rates(begun, &self.naming.base.thresholds);
         TcpCase {
-            state: tcp.conn_state(flow.flipped(), flow.payload != [0, 0]),
+            state: tcp.conn_state(flow.flipped(), begun.payload != [0, 0]),
             rtt_min: tcp.rtt.min(),
             rtt_p25: tcp.rtt.p25(),
             rtt_p50: tcp.rtt.p50(),
             rtt_p95: tcp.rtt.p95(),
             fin_by: tcp.fin_by.map(by),
             rst_by: tcp.rst_by.map(by),
-            reset: tcp.log.reset.as_deref().map(|reset| ResetCase {
+            reset: tcp.log.reset().map(|reset| ResetCase {
                 seen: Seen { ts: reset.ts, frame: reset.frame },
                 by: self.direction(reset.second),
                 ttl: reset.ttl,

@@ -1,15 +1,13 @@
 //! What DNS messages tell: exchanges, and which names have which addresses.
 
 use super::{Answer, Context, Dns, DnsExchange, DnsList, Kind, Learner, PendingQuery, part, push};
-use crate::decode::{Addr, Packet};
+use crate::decode::Addr;
 use crate::engine::strings;
 use crate::event::LIST_MAX;
 use crate::flow::key::digest;
 use crate::flow::{Flow, NONE};
 use crate::inspect::dns;
 
-/// How many queries of one flow may wait for their responses.
-const MAX_PENDING: usize = 64;
 /// How many addresses one shard keeps of all DNS answers: names are a help, not a promise.
 pub const MAX_ANSWERS: usize = 1 << 17;
 /// How many owners of an unsolicited answer's addresses get a record of their own.
@@ -18,7 +16,7 @@ const MAX_OWNERS: usize = 64;
 impl Learner {
     pub(super) fn dns(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
         let frame = cx.packet.frame;
-        let make = || Dns { frame, ..Dns::default() };
+        let make = || Dns::new(frame);
         let (_, fresh) = part(&mut self.parts, &mut cx.flow.learnt, Kind::Dns, &mut self.dns, make);
         self.counts.dns_flows = self.counts.dns_flows.wrapping_add(u64::from(fresh));
         if message.is_response() {
@@ -30,7 +28,7 @@ impl Learner {
 
     /// A message that asks or answers as DNS does, and of which nothing but that is kept.
     pub(super) fn netbios_name(&mut self, cx: &mut Context<'_>) {
-        let make = || Dns { frame: cx.packet.frame, ..Dns::default() };
+        let make = || Dns::new(cx.packet.frame);
         part(&mut self.parts, &mut cx.flow.learnt, Kind::Dns, &mut self.dns, make);
     }
 
@@ -50,7 +48,7 @@ impl Learner {
 
     /// The list of a flow's exchanges, which only records need.
     fn dns_list(&mut self, flow: &Flow) -> Option<&mut DnsList> {
-        Some(self.known_dns(flow)?.record.get_or_insert_default())
+        Some(self.known_dns(flow)?.recorded())
     }
 
     fn dns_query(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
@@ -60,14 +58,13 @@ impl Learner {
             let qname = name_digest(&question.name);
             let name = if records { self.keep_name(&question.name) } else { strings::OMITTED };
             let Some(dns) = self.known_dns(cx.flow) else { return };
-            let again = dns.pending.iter().any(|p| (p.id, p.qname, p.qtype) == (message.id, qname, question.qtype));
-            if again {
+            let mut query = PendingQuery { ts, record: NONE, qname, id: message.id, qtype: question.qtype };
+            if dns.waits_for(&query) {
                 continue;
             }
-            let mut record = NONE;
             if records {
-                let DnsList { list, omitted } = &mut **dns.record.get_or_insert_default();
-                record = u32::try_from(list.len()).unwrap_or(NONE);
+                let DnsList { list, omitted } = dns.recorded();
+                query.record = u32::try_from(list.len()).unwrap_or(NONE);
                 push(list, omitted, || DnsExchange {
                     id: message.id,
                     qname: Some(name),
@@ -75,10 +72,7 @@ impl Learner {
                     ..DnsExchange::default()
                 });
             }
-            if dns.pending.len() >= MAX_PENDING {
-                dns.pending.remove(0);
-            }
-            dns.pending.push(PendingQuery { ts, record, qname, id: message.id, qtype: question.qtype });
+            dns.ask(query);
         }
     }
 
@@ -91,11 +85,7 @@ impl Learner {
         // a response repeats the question that it answers (RFC 5452 §4.2); without one only the id tells, and what
         // multicast DNS sends has none (RFC 6762 §18.1)
         let answers = |p: &PendingQuery| question.map_or(message.id != 0, |q| q == (p.qname, p.qtype));
-        let asked = dns.pending.iter().position(|p| p.id == message.id && answers(p));
-        let query = asked.map(|at| dns.pending.remove(at));
-        if let Some(query) = query {
-            dns.speed.note(cx.seen(), query.ts);
-        }
+        let query = dns.answer(cx.seen(), |p| p.id == message.id && answers(p));
         self.counts.dns_exchanges = self.counts.dns_exchanges.wrapping_add(u64::from(query.is_some()));
         if let Some(name) = &asked_for {
             self.note_answered(cx, message, name);
@@ -190,21 +180,12 @@ impl Learner {
                 Some(answer) => answer.name,
                 None => self.keep_name(&asked_for.unwrap_or(record.name)),
             };
-            let first = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
-            self.addresses.push(address);
-            match answer.as_mut().filter(|a| a.name == name) {
-                Some(same) => {
-                    same.count = same.count.saturating_add(1);
-                    same.ttl = same.ttl.min(record.ttl);
-                }
-                None => {
-                    let Packet { dst, v6, ts, frame, .. } = *cx.packet;
-                    let next = Answer { client: dst, client_v6: v6, ts, frame, name, ttl: record.ttl, first, count: 1 };
-                    if let Some(answer) = answer.replace(next) {
-                        self.answers.insert(answer);
-                    }
-                }
+            if let Some(other) = answer.take_if(|answer| answer.name != name) {
+                self.answers.insert(other);
             }
+            let answer = answer.get_or_insert_with(|| Answer::new(cx.packet, name, self.addresses.end()));
+            answer.ttl = answer.ttl.min(record.ttl);
+            self.addresses.push(answer, address);
         }
         if let Some(answer) = answer {
             self.answers.insert(answer);

@@ -5,21 +5,142 @@ use std::net::IpAddr;
 use smallvec::SmallVec;
 
 use super::Seen;
-use crate::decode::Addr;
+use crate::decode::{Addr, Packet};
 use crate::event::Texts;
+use crate::flow::NONE;
 use crate::time::Timestamp;
 
-/// DNS of one flow.
-#[derive(Clone, Debug, Default)]
+/// DNS of one flow. Most flows are one query and its response, and take no more room than these need.
+#[derive(Clone, Debug)]
 pub struct Dns {
     /// The first message's frame.
     pub frame: u64,
-    /// Queries that wait for their response.
-    pub pending: SmallVec<[PendingQuery; 1]>,
-    /// How soon responses came.
-    pub speed: Speed,
+    /// The one query, as long as there is no more.
+    one: One,
+    /// All there was, where that is more, or a record is wanted.
+    all: Option<Box<Exchanges>>,
+}
+
+/// How far one query has come.
+#[derive(Clone, Copy, Debug)]
+enum One {
+    /// None was seen.
+    Unseen,
+    /// It waits: the parts of a [`PendingQuery`] that has no place in a list, which take less room one by one.
+    Waits { ts: Timestamp, qname: u32, id: u16, qtype: u16 },
+    /// It was answered, so many microseconds later.
+    Answered { first: Seen, micros: u32 },
+}
+
+/// Queries and their responses.
+#[derive(Clone, Debug, Default)]
+pub struct Exchanges {
+    /// Queries that wait for their response, the oldest first.
+    pending: SmallVec<[PendingQuery; 1]>,
+    speed: Speed,
     /// What only a record needs.
-    pub record: Option<Box<DnsList>>,
+    record: DnsList,
+}
+
+/// How many queries of one flow may wait for their responses; the oldest is let go of for another.
+const MAX_PENDING: usize = 64;
+
+impl Dns {
+    /// Of a flow whose first message came in `frame`.
+    pub const fn new(frame: u64) -> Self {
+        Dns { frame, one: One::Unseen, all: None }
+    }
+
+    /// Whether the same query waits already.
+    pub fn waits_for(&self, query: &PendingQuery) -> bool {
+        let same = |p: &PendingQuery| (p.id, p.qname, p.qtype) == (query.id, query.qname, query.qtype);
+        match (&self.all, &self.one) {
+            (Some(all), _) => all.pending.iter().any(same),
+            (None, one) => one.pending().as_ref().is_some_and(same),
+        }
+    }
+
+    /// Takes a query.
+    pub fn ask(&mut self, query: PendingQuery) {
+        if self.all.is_none() && matches!(self.one, One::Unseen) {
+            let PendingQuery { ts, qname, id, qtype, .. } = query;
+            self.one = One::Waits { ts, qname, id, qtype };
+            return;
+        }
+        let pending = &mut self.all().pending;
+        if pending.len() >= MAX_PENDING {
+            pending.remove(0);
+        }
+        pending.push(query);
+    }
+
+    /// Takes a response that was seen so, and gives the oldest query that it `answers`.
+    pub fn answer(&mut self, seen: Seen, answers: impl Fn(&PendingQuery) -> bool) -> Option<PendingQuery> {
+        if let Some(all) = &mut self.all {
+            let at = all.pending.iter().position(answers)?;
+            let query = all.pending.remove(at);
+            all.speed.note(seen, query.ts);
+            return Some(query);
+        }
+        let query = self.one.pending().filter(answers)?;
+        self.one = One::Answered { first: seen, micros: took(seen, query.ts) };
+        Some(query)
+    }
+
+    /// Room for whatever comes.
+    fn all(&mut self) -> &mut Exchanges {
+        let one = self.one;
+        self.all.get_or_insert_with(|| {
+            let mut all = Box::<Exchanges>::default();
+            all.speed = one.speed();
+            all.pending.extend(one.pending());
+            all
+        })
+    }
+
+    /// How soon responses came.
+    pub fn speed(&self) -> Speed {
+        self.all.as_ref().map_or_else(|| self.one.speed(), |all| all.speed)
+    }
+
+    /// What only a record needs.
+    pub fn record(&self) -> Option<&DnsList> {
+        self.all.as_ref().map(|all| &all.record)
+    }
+
+    /// The same, to change.
+    pub fn record_mut(&mut self) -> Option<&mut DnsList> {
+        self.all.as_mut().map(|all| &mut all.record)
+    }
+
+    /// What only a record needs, kept from now on.
+    pub fn recorded(&mut self) -> &mut DnsList {
+        &mut self.all().record
+    }
+
+    /// Where there is a box: how many queries have room outside it.
+    pub fn boxed(&self) -> Option<usize> {
+        self.all.as_ref().map(|all| if all.pending.spilled() { all.pending.capacity() } else { 0 })
+    }
+}
+
+impl One {
+    fn pending(&self) -> Option<PendingQuery> {
+        let One::Waits { ts, qname, id, qtype } = *self else { return None };
+        Some(PendingQuery { ts, record: NONE, qname, id, qtype })
+    }
+
+    fn speed(&self) -> Speed {
+        match *self {
+            One::Answered { first, micros } => Speed { first, times: [micros, 0, 0, 0], answers: 1 },
+            One::Unseen | One::Waits { .. } => Speed::default(),
+        }
+    }
+}
+
+/// How long a response took to a query that was sent at `asked`, in microseconds.
+fn took(seen: Seen, asked: Timestamp) -> u32 {
+    u32::try_from(seen.ts.since(asked) / 1000).unwrap_or(u32::MAX)
 }
 
 /// How many response times of one flow are kept one by one.
@@ -43,7 +164,7 @@ impl Speed {
             self.first = seen;
         }
         if let Some(slot) = self.times.get_mut(self.answers as usize) {
-            *slot = u32::try_from(seen.ts.since(asked) / 1000).unwrap_or(u32::MAX);
+            *slot = took(seen, asked);
         }
         self.answers = self.answers.saturating_add(1);
     }
@@ -105,11 +226,21 @@ pub struct Answer {
     /// For how long it holds, in seconds: the shortest of its records.
     pub ttl: u32,
     /// Where its addresses begin among all that were told.
-    pub(in crate::engine) first: u32,
+    pub(super) first: u32,
     /// How many there are.
-    pub(in crate::engine) count: u16,
+    pub(super) count: u16,
+    /// Some of them are not IPv4.
+    pub(super) wide: bool,
     /// The client's address is IPv6.
     pub client_v6: bool,
+}
+
+impl Answer {
+    /// Came in `packet`, for the name of that number; its addresses are to begin at `first`.
+    pub const fn new(packet: &Packet, name: u32, first: u32) -> Self {
+        let Packet { dst, v6, ts, frame, .. } = *packet;
+        Answer { client: dst, ts, frame, name, ttl: u32::MAX, first, count: 0, wide: false, client_v6: v6 }
+    }
 }
 
 /// A DNS query for a name that is watched, and what came of it.
@@ -141,4 +272,42 @@ pub struct Asked {
     pub addresses: SmallVec<[IpAddr; 2]>,
     /// The shortest lifetime told, in seconds.
     pub ttl: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever comes, a flow knows the same as one that had room for all from the first.
+        #[test]
+        fn one_query_is_known_as_many_are(steps in prop::collection::vec((any::<bool>(), 0u16..3, 0u16..2), 0..12)) {
+            let (mut small, mut large) = (Dns::new(1), Dns::new(1));
+            large.recorded();
+            for (n, (asks, id, qtype)) in (1u64..).zip(steps) {
+                let ts = Timestamp(n * 1_000_000);
+                if asks {
+                    let query = PendingQuery { ts, record: 0, qname: 7, id, qtype };
+                    prop_assert_eq!(small.waits_for(&query), large.waits_for(&query));
+                    [&mut small, &mut large].into_iter().for_each(|dns| dns.ask(query));
+                } else {
+                    let answers = |p: &PendingQuery| (p.id, p.qtype) == (id, qtype);
+                    let [a, b] = [&mut small, &mut large].map(|dns| dns.answer(Seen { ts, frame: n }, answers));
+                    prop_assert_eq!(a.map(|query| query.ts), b.map(|query| query.ts));
+                }
+                let [a, b] = [&small, &large].map(Dns::speed);
+                prop_assert_eq!((a.first, a.times(), a.answers), (b.first, b.times(), b.answers));
+            }
+        }
+    }
+
+    #[test]
+    fn a_flow_of_one_query_takes_little() {
+        assert!(size_of::<Dns>() <= 40);
+        let mut dns = Dns::new(1);
+        dns.ask(PendingQuery { ts: Timestamp(5), record: 0, qname: 7, id: 1, qtype: 1 });
+        assert!(dns.answer(Seen { ts: Timestamp(9), frame: 2 }, |p| p.id == 1).is_some() && dns.boxed().is_none());
+    }
 }

@@ -91,14 +91,14 @@ impl<'a> Gather<'a> {
         let told = shard.learner.told().filter(|(answer, _)| self.is_listed(at, answer.name));
         let carried = shard.learner.carried.iter().filter(|(_, name)| self.is_listed(at, *name));
         let servers = carried.filter_map(|(number, _)| Some(responder(shard, shard.table.flow(*number)?)));
-        told.flat_map(|(_, servers)| servers.iter().copied()).chain(servers).collect()
+        told.flat_map(|(_, servers)| servers).chain(servers).collect()
     }
 
     /// The addresses that DNS told with a name worth keeping for them, each with the number of its answer.
     fn told(&self, at: usize) -> Vec<(u32, Addr)> {
         let Some(shard) = self.shards.get(at) else { return Vec::new() };
         let each = shard.learner.told().zip(0u32..);
-        let pairs = each.flat_map(|((answer, servers), n)| servers.iter().map(move |server| (n, answer.name, *server)));
+        let pairs = each.flat_map(|((answer, servers), n)| servers.map(move |server| (n, answer.name, server)));
         pairs.filter(|(_, name, server)| self.is_wanted(at, *name, server)).map(|(n, _, server)| (n, server)).collect()
     }
 
@@ -161,8 +161,9 @@ fn kinds(shard: &Shard, base: &KnowledgeBase) -> Vec<u32> {
 /// Every address that DNS told a name for. Each part of them is found by a hand of its own.
 fn named(shards: &[Shard], hands: &impl Hands) -> Named {
     let parts = hands.count();
-    let servers = || shards.iter().flat_map(|shard| shard.learner.addresses()).map(|server| server.mapped_ip());
-    let count = shards.iter().map(|shard| shard.learner.addresses().len()).sum();
+    let told = || shards.iter().flat_map(|shard| shard.learner.told()).flat_map(|(_, servers)| servers);
+    let servers = || told().map(|server| server.mapped_ip());
+    let count = shards.iter().map(|shard| shard.learner.addresses()).sum();
     Named::new(hands.each(parts, |part| Named::part(servers(), count, part, parts)))
 }
 

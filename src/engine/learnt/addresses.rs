@@ -1,0 +1,102 @@
+//! The addresses that DNS answers told, one answer's after the other's. Most are IPv4 and take four bytes.
+
+use super::Answer;
+use crate::decode::Addr;
+
+/// The addresses of a shard's answers.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    words: Vec<u32>,
+    count: usize,
+}
+
+/// Words that an address takes in an answer that has others than IPv4.
+const WIDE: usize = 4;
+
+impl Addresses {
+    /// Where the next one will begin.
+    pub fn end(&self) -> u32 {
+        u32::try_from(self.words.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Adds one to `answer`, which is the last that any was added to.
+    pub fn push(&mut self, answer: &mut Answer, address: Addr) {
+        if !answer.wide && !address.is_mapped() {
+            self.widen(answer);
+        }
+        match answer.wide {
+            true => self.words.extend(words(address)),
+            false => self.words.push(address.low32()),
+        }
+        answer.count = answer.count.saturating_add(1);
+        self.count = self.count.saturating_add(1);
+    }
+
+    #[cold]
+    fn widen(&mut self, answer: &mut Answer) {
+        let narrow = self.words.split_off((answer.first as usize).min(self.words.len()));
+        self.words.extend(narrow.into_iter().flat_map(|word| words(Addr::v4(word.to_be_bytes()))));
+        answer.wide = true;
+    }
+
+    /// Takes over those of an answer from where they were `before`.
+    pub fn move_in(&mut self, answer: &mut Answer, before: &Addresses) {
+        let moved = before.of(answer);
+        (answer.first, answer.count, answer.wide) = (self.end(), 0, false);
+        moved.for_each(|address| self.push(answer, address));
+    }
+
+    /// Those of an answer.
+    pub fn of(&self, answer: &Answer) -> impl Iterator<Item = Addr> + '_ {
+        let each = if answer.wide { WIDE } else { 1 };
+        let (first, length) = (answer.first as usize, usize::from(answer.count).saturating_mul(each));
+        let own = self.words.get(first..first.saturating_add(length)).unwrap_or_default();
+        own.chunks_exact(each).map(|words| match *words {
+            [a, b, c, d] => {
+                let bits = [a, b, c, d].iter().fold(0, |bits, word| bits << 32 | u128::from(*word));
+                Addr::v6(bits.to_be_bytes())
+            }
+            [word, ..] => Addr::v4(word.to_be_bytes()),
+            [] => Addr::default(),
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Bytes of memory held.
+    pub fn memory(&self) -> usize {
+        self.words.capacity().saturating_mul(size_of::<u32>())
+    }
+}
+
+fn words(address: Addr) -> [u32; WIDE] {
+    let (high, low) = (address.high64(), address.low64());
+    [(high >> 32) as u32, high as u32, (low >> 32) as u32, low as u32]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Packet;
+
+    #[test]
+    fn each_answer_has_its_own_whatever_their_family() {
+        let (v4, v6) = (|n| Addr::v4([10, 0, 0, n]), |n| Addr::v6([0xfd, n, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, n]));
+        let told = [vec![v4(1), v4(2)], vec![v6(1)], vec![v4(3), v6(2), v4(4)], vec![], vec![v6(3), v4(5)]];
+        let mut addresses = Addresses::default();
+        let add = |addresses: &mut Addresses, told: &Vec<Addr>| {
+            let mut answer = Answer::new(&Packet::default(), 1, addresses.end());
+            told.iter().for_each(|address| addresses.push(&mut answer, *address));
+            answer
+        };
+        let answers: Vec<Answer> = told.iter().map(|told| add(&mut addresses, told)).collect();
+        for (answer, told) in answers.iter().zip(&told) {
+            assert_eq!(&addresses.of(answer).collect::<Vec<_>>(), told);
+        }
+        assert_eq!((addresses.len(), addresses.end()), (8, 2 + 4 + 12 + 8));
+        assert!(size_of::<Answer>() <= 48);
+    }
+}

@@ -1,0 +1,183 @@
+//! What is counted of a flow, in few bytes, as there may be millions and nearly all are small.
+//!
+//! Of a side's sums 31 bits stand in the flow itself. What is beyond them is carried to a [`Beside`], which has all that few
+//! flows have.
+
+use super::NONE;
+use super::entry::Flow;
+use super::slab::Slab;
+use crate::decode::{Addr, Packet};
+
+/// How many bits of a sum stand in the flow itself.
+const OWN_BITS: u32 = 31;
+/// The most of a sum that does.
+const OWN: u32 = (1 << OWN_BITS) - 1;
+
+/// Sums of one side, without what was carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub pkts: u32,
+    bytes: u32,
+    payload: u32,
+}
+
+/// How often a sum was more than stands in the flow: 2^47 of each can be told, 140 terabytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Carried {
+    pkts: u16,
+    bytes: u16,
+    payload: u16,
+}
+
+/// What few flows have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beside {
+    /// The addresses of an IPv6 flow, lower endpoint's first.
+    pub pair: [Addr; 2],
+    carried: [Carried; 2],
+    duplicates: u32,
+}
+
+/// All that was counted of a flow. Pairs are by side: 0 sent the first packet seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Frames.
+    pub pkts: [u64; 2],
+    /// Frame bytes on the wire.
+    pub bytes: [u64; 2],
+    /// Bytes above the transport header, mirror copies left out.
+    pub payload: [u64; 2],
+    /// Frames that were mirror copies.
+    pub duplicates: u32,
+}
+
+impl Count {
+    /// The sums with a packet of so much new payload.
+    #[inline(always)]
+    fn with(&self, packet: &Packet, payload: u32) -> [u64; 3] {
+        let sum = |sum: u32, more: u32| u64::from(sum).wrapping_add(u64::from(more));
+        [sum(self.pkts, packet.frames), sum(self.bytes, packet.len), sum(self.payload, payload)]
+    }
+
+    /// What of these sums stands in the flow.
+    #[inline(always)]
+    fn own(sums: [u64; 3]) -> Count {
+        let [pkts, bytes, payload] = sums.map(|sum| sum as u32 & OWN);
+        Count { pkts, bytes, payload }
+    }
+}
+
+/// What stands beside flows, each known by its number.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Besides(pub Slab<Beside>);
+
+impl Besides {
+    /// The number of a new one, with these addresses.
+    pub fn insert(&mut self, pair: [Addr; 2]) -> u32 {
+        self.0.insert(Beside { pair, ..Beside::default() })
+    }
+
+    /// Counts a packet of a side; `duplicate`: it is a mirror's copy.
+    #[inline(always)]
+    pub fn count(&mut self, flow: &mut Flow, side: usize, packet: &Packet, duplicate: bool) {
+        let Some(count) = flow.counts.get_mut(side) else { return };
+        let sums = count.with(packet, packet.payload_len);
+        if duplicate || sums.iter().fold(0, |all, sum| all | sum) > u64::from(OWN) {
+            self.note(flow, side, packet, duplicate);
+        } else {
+            *count = Count::own(sums);
+        }
+    }
+
+    /// Counts a copy, or what does not stand in the flow.
+    #[cold]
+    fn note(&mut self, flow: &mut Flow, side: usize, packet: &Packet, duplicate: bool) {
+        let Besides(all) = self;
+        if all.get(flow.beside).is_none() {
+            flow.beside = all.insert(Beside::default());
+        }
+        let (Some(beside), Some(count)) = (all.get_mut(flow.beside), flow.counts.get_mut(side)) else { return };
+        let (payload, copies) = if duplicate { (0, packet.frames) } else { (packet.payload_len, 0) };
+        beside.duplicates = beside.duplicates.saturating_add(copies);
+        let sums = count.with(packet, payload);
+        *count = Count::own(sums);
+        if let Some(carried) = beside.carried.get_mut(side) {
+            let [pkts, bytes, payload] = sums.map(|sum| (sum >> OWN_BITS) as u16);
+            carried.pkts = carried.pkts.wrapping_add(pkts);
+            carried.bytes = carried.bytes.wrapping_add(bytes);
+            carried.payload = carried.payload.wrapping_add(payload);
+        }
+    }
+
+    /// The payload of both sides.
+    #[inline(always)]
+    pub fn payload(&self, flow: &Flow) -> [u64; 2] {
+        if flow.beside == NONE { flow.counts.map(|count| u64::from(count.payload)) } else { self.counted(flow).payload }
+    }
+
+    /// All that was counted.
+    pub fn counted(&self, flow: &Flow) -> Counted {
+        let Beside { carried, duplicates, .. } = self.0.get(flow.beside).copied().unwrap_or_default();
+        Counted {
+            pkts: pair(flow, carried, |count, carried| (count.pkts, carried.pkts)),
+            bytes: pair(flow, carried, |count, carried| (count.bytes, carried.bytes)),
+            payload: pair(flow, carried, |count, carried| (count.payload, carried.payload)),
+            duplicates,
+        }
+    }
+}
+
+/// One of the sums, of both sides.
+#[inline(always)]
+fn pair(flow: &Flow, carried: [Carried; 2], of: impl Fn(Count, Carried) -> (u32, u16)) -> [u64; 2] {
+    let sum = |(own, carried): (u32, u16)| u64::from(own) | u64::from(carried) << OWN_BITS;
+    let ([a, b], [of_a, of_b]) = (flow.counts, carried);
+    [sum(of(a, of_a)), sum(of(b, of_b))]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::flow::{key::FlowKey, tunnels::Way};
+
+    fn flow() -> Flow {
+        let packet = Packet::default();
+        Flow::begun(FlowKey::of(&packet, 1).0, &packet, 0, Way::default())
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_exact(
+            packets in prop::collection::vec(
+                (any::<bool>(), any::<bool>(), 1u32..100, prop_oneof![any::<u32>(), 0u32..2000], 0u32..2000), 0..40
+            ),
+            begun in prop::sample::select(vec![0u32, 0x7fff_ff00, 0x7fff_ffff]),
+        ) {
+            let (mut flow, mut besides, mut sums) = (flow(), Besides::default(), Counted::default());
+            for side in 0..2 {
+                let packet = Packet { frames: begun, len: begun, payload_len: begun, ..Packet::default() };
+                besides.count(&mut flow, side, &packet, false);
+                (sums.pkts[side], sums.bytes[side], sums.payload[side]) = (begun.into(), begun.into(), begun.into());
+            }
+            prop_assert!(flow.beside == NONE);
+            for (second, duplicate, frames, len, payload_len) in packets {
+                let side = usize::from(second);
+                let packet = Packet { frames, len, payload_len, ..Packet::default() };
+                besides.count(&mut flow, side, &packet, duplicate);
+                sums.pkts[side] += u64::from(frames);
+                sums.bytes[side] += u64::from(len);
+                sums.payload[side] += if duplicate { 0 } else { u64::from(payload_len) };
+                sums.duplicates += if duplicate { frames } else { 0 };
+                prop_assert_eq!(besides.counted(&flow), sums);
+                prop_assert_eq!(besides.payload(&flow), sums.payload);
+            }
+        }
+    }
+
+    #[test]
+    fn a_flow_takes_little() {
+        assert!((size_of::<Flow>(), size_of::<Beside>()) <= (88, 48));
+    }
+}
