@@ -10,32 +10,54 @@ use super::names::digest;
 /// Addresses, in parts that were each put together alone.
 #[derive(Debug, Default)]
 pub struct Named {
-    /// Digests: of part `n` those that leave `n` when they are divided by the number of parts.
-    parts: Vec<HashSet<u64, RandomState>>,
+    /// Of part `n` those whose digest leaves `n` when it is divided by the number of parts.
+    parts: Vec<Part>,
+}
+
+/// Some of the addresses, by their digests.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Those of IPv4 are numbers of 32 bits.
+    small: HashSet<u32, RandomState>,
+    large: HashSet<u64, RandomState>,
+}
+
+impl Part {
+    fn insert(&mut self, digest: u64) {
+        match u32::try_from(digest) {
+            Ok(small) => _ = self.small.insert(small),
+            Err(_) => _ = self.large.insert(digest),
+        }
+    }
+
+    fn contains(&self, digest: u64) -> bool {
+        u32::try_from(digest).map_or_else(|_| self.large.contains(&digest), |small| self.small.contains(&small))
+    }
+
+    fn len(&self) -> usize {
+        self.small.len().saturating_add(self.large.len())
+    }
 }
 
 impl Named {
     /// Of all parts, in their order.
-    pub fn new(parts: Vec<HashSet<u64, RandomState>>) -> Named {
+    pub fn new(parts: Vec<Part>) -> Named {
         Named { parts }
     }
 
-    /// One part of so many of these addresses, of which there are `count` at most.
-    pub fn part(
-        addresses: impl Iterator<Item = IpAddr>,
-        count: usize,
-        part: usize,
-        parts: usize,
-    ) -> HashSet<u64, RandomState> {
-        let mut found =
-            HashSet::with_capacity_and_hasher(count.checked_div(parts).unwrap_or(0), RandomState::default());
-        found.extend(addresses.map(digest).filter(|digest| place(*digest, parts) == part));
+    /// One part of so many of these addresses, of which `count` were told, with those told again.
+    pub fn part(addresses: impl Iterator<Item = IpAddr>, count: usize, part: usize, parts: usize) -> Part {
+        let mut found = Part::default();
+        // a table of so many places: more, for the few that stay empty, would mean twice as many
+        let count = count.checked_div(parts).unwrap_or(0);
+        found.small.reserve(count.saturating_sub(count / 8));
+        addresses.map(digest).filter(|digest| place(*digest, parts) == part).for_each(|digest| found.insert(digest));
         found
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.parts.iter().map(HashSet::len).sum()
+        self.parts.iter().map(Part::len).sum()
     }
 
     /// Whether there is none.
@@ -46,7 +68,7 @@ impl Named {
     /// Whether an address is among them.
     pub fn contains(&self, address: IpAddr) -> bool {
         let digest = digest(address);
-        self.parts.get(place(digest, self.parts.len())).is_some_and(|part| part.contains(&digest))
+        self.parts.get(place(digest, self.parts.len())).is_some_and(|part| part.contains(digest))
     }
 }
 

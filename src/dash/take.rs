@@ -100,7 +100,7 @@ pub fn carried(analysis: &Analysis, naming: &Naming<'_>) -> [u64; METHODS.len()]
     for view in shards.flat_map(|shard| analysis.views_of(shard, naming)) {
         let class = briefs.of(&view).map_or_else(|| view.verdict(&view.facts()).class, |brief| brief.class);
         if let Some(sum) = METHODS.iter().position(|m| *m == class).and_then(|at| total.get_mut(at)) {
-            *sum = view.counted().payload.iter().fold(*sum, |sum, n| sum.saturating_add(*n));
+            *sum = view.payload().iter().fold(*sum, |sum, n| sum.saturating_add(*n));
         }
     }
     total

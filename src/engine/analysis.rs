@@ -7,7 +7,8 @@ use super::Hosts;
 use super::front::Totals;
 use super::hands::{Alone, Hands};
 use super::learn::{Counts, Learner};
-use super::learnt::{Dns, Http, Icmp, Mapped, Media, NameAt, Ntp, Quic, Router, Spoken, Stun, Tls};
+use super::learnt::tls as mark;
+use super::learnt::{Dns, Http, Icmp, Media, NameAt, Ntp, Quic, Router, Spoken, Stun, Tls};
 use super::naming::{KnowledgeBase, Naming};
 use super::parts::Kind;
 use super::shard::Shard;
@@ -20,7 +21,7 @@ use crate::filter::{Filter, Known};
 use crate::flow::key::{community_id, fold};
 use crate::flow::slab::Slab;
 use crate::flow::tcp::{Begun, Tcp};
-use crate::flow::{Counted, Flow, NONE};
+use crate::flow::{Counted, Flow, NONE, Table};
 use crate::inspect::haproxy::Ends;
 use crate::inspect::message::Protocol;
 use crate::short::Short;
@@ -285,7 +286,7 @@ impl FlowSums {
     /// Those of all flows of a shard.
     pub(super) fn of(shard: &Shard) -> FlowSums {
         let mut sums = FlowSums::default();
-        shard.table.flows().for_each(|(_, flow)| sums.add(flow, shard.table.counted(flow), shard.table.tcp(flow)));
+        shard.table.flows().for_each(|(_, flow)| sums.add(&shard.table, flow));
         sums
     }
 
@@ -297,18 +298,18 @@ impl FlowSums {
         self.payload = self.payload.saturating_add(other.payload);
     }
 
-    pub(super) fn add(&mut self, flow: &Flow, counts: Counted, tcp: Option<&Tcp>) {
-        let [a, b] = counts.payload;
-        self.duplicates = self.duplicates.saturating_add(u64::from(counts.duplicates));
+    pub(super) fn add(&mut self, table: &Table, flow: &Flow) {
+        let [a, b] = table.payload(flow);
+        self.duplicates = self.duplicates.saturating_add(u64::from(table.duplicates(flow)));
         self.payload = self.payload.saturating_add(a).saturating_add(b);
-        let Some(tcp) = tcp else { return };
+        let Some(tcp) = table.tcp(flow) else { return };
         if flow.troubled() {
             let missed: u64 = tcp.log.troubles().iter().copied().flatten().map(|t| t.missed).sum();
             self.missed = self.missed.saturating_add(missed);
         }
         if a != 0 || b != 0 {
             self.tcp_with_payload = self.tcp_with_payload.saturating_add(1);
-            self.one_sided = self.one_sided.saturating_add(u64::from(is_one_sided(counts.pkts, Some(tcp))));
+            self.one_sided = self.one_sided.saturating_add(u64::from(is_one_sided(table.pkts(flow), Some(tcp))));
         }
     }
 }
@@ -363,6 +364,11 @@ impl<'a> FlowView<'a> {
     /// All that was counted of it.
     pub fn counted(&self) -> Counted {
         self.shard.table.counted(self.flow)
+    }
+
+    /// Bytes of payload, by side.
+    pub fn payload(&self) -> [u64; 2] {
+        self.shard.table.payload(self.flow)
     }
 
     /// How it began, and what came of it.
@@ -437,7 +443,7 @@ impl<'a> FlowView<'a> {
     /// Whether DNS is spoken in TLS or QUIC: the client offers it, or the port is kept for it (RFC 7858 §3.1, RFC 9250
     /// §4.1.1).
     pub(super) fn offers_dns(&self, tls: &Tls) -> bool {
-        (tls.dns || self.resp.1 == 853) && !tls.dtls && tls.hello_frame != 0
+        (tls.has(mark::DNS) || self.resp.1 == 853) && !tls.has(mark::DTLS) && tls.hello_frame != 0
     }
 
     pub(super) fn stun_facts(&self) -> Option<StunFacts> {
@@ -518,8 +524,7 @@ impl<'a> FlowView<'a> {
 
     /// The outside addresses that STUN told this flow's ends, each with who was told.
     pub(super) fn mapped(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
-        let mapped = self.stun().map(|s| &s.mapped[..]).unwrap_or_default();
-        mapped.iter().map(|mapped| {
+        self.stun().into_iter().flat_map(|stun| stun.mapped.iter()).map(|mapped| {
             let client = if self.flow.flipped() == (mapped.side == 1) { self.orig.0 } else { self.resp.0 };
             (client, mapped.told().ip())
         })
@@ -527,8 +532,8 @@ impl<'a> FlowView<'a> {
 
     /// Where STUN told the originator that it is seen from outside.
     pub(super) fn outside(&self) -> impl Iterator<Item = SocketAddr> {
-        let mapped = self.stun().map(|s| &s.mapped[..]).unwrap_or_default();
-        mapped.iter().filter(|mapped| self.flow.flipped() == (mapped.side == 1)).map(Mapped::told)
+        let mapped = self.stun().into_iter().flat_map(|stun| stun.mapped.iter());
+        mapped.filter(|mapped| self.flow.flipped() == (mapped.side == 1)).map(|mapped| mapped.told())
     }
 
     /// By what it is known.

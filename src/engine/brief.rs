@@ -63,7 +63,7 @@ impl FlowView<'_> {
     /// What [`Sketch::of`] makes of this flow's facts, without making those.
     fn sketch(&self) -> Option<Sketch> {
         let (flow, tcp) = (self.flow, self.tcp);
-        let pkts = self.counted().pkts;
+        let pkts = self.shard.table.pkts(flow);
         let marks = when(flow.midstream(), mark::MIDSTREAM)
             | when(is_one_sided(pkts, tcp), mark::ONE_SIDED)
             | when(flow.cut(), mark::CUT)

@@ -38,7 +38,7 @@ impl Analysis {
         for shard in &mut self.shards {
             let gone = shard.table.flows().filter(|(_, flow)| !(keep.flow)(flow));
             for (_, flow) in gone {
-                sums.add(flow, shard.table.counted(flow), shard.table.tcp(flow));
+                sums.add(&shard.table, flow);
                 *count = count.saturating_add(1);
             }
             shard.compact(keep);

@@ -5,8 +5,8 @@
 use super::case::{Case, Cases, DnsCase, HttpCase, TcpCase, TlsCase, TurnCase};
 use super::learn::Learner;
 use super::learnt::{
-    CertificateDetail, Dns, DnsExchange, Exchanges, Http, HttpExchange, HttpList, MediaDetail, PendingQuery, Quic,
-    Spoken, SpokenDetail, Stun, StunDetail, Tls, TlsDetail,
+    CertificateDetail, Dns, DnsExchange, Exchanges, Http, HttpExchange, HttpList, Mapped, MediaDetail, PendingQuery,
+    Quic, Spoken, SpokenDetail, Stun, StunDetail, Tls, TlsDetail,
 };
 use crate::flow::course::Burst;
 
@@ -108,7 +108,8 @@ fn of_dns(dns: &Dns) -> usize {
 }
 
 fn of_stun(stun: &Stun) -> usize {
-    let mapped = if stun.mapped.spilled() { list::<[u64; 4]>(stun.mapped.capacity()) } else { 0 };
+    let own = |room| boxed::<Vec<Mapped>>(true).saturating_add(list::<Mapped>(room));
+    let mapped = stun.mapped.boxed().map_or(0, own);
     let spilled = stun.detail.as_ref().filter(|detail| detail.methods.spilled());
     let methods = spilled.map_or(0, |detail| list::<[u32; 4]>(detail.methods.capacity()));
     [mapped, methods, boxed::<StunDetail>(stun.detail.is_some())].iter().sum()

@@ -19,14 +19,15 @@ pub use dns::MAX_ANSWERS;
 use std::sync::Arc;
 
 use super::Config;
+use super::learnt::tls as mark;
 use super::learnt::{
     Addresses, Answer, Asked, Dns, DnsExchange, DnsList, Http, Icmp, Media, NameAt, Ntp, PendingQuery, Quic, Router,
-    Seen, Spoken, Stun, Tls,
+    Seen, Spoken, Stun, Tls, Told,
 };
 use super::parts::{Kind, Parts, part};
 use super::strings::Strings;
 use crate::classify::watch::Watch;
-use crate::decode::{Addr, Packet};
+use crate::decode::Packet;
 use crate::event::{LIST_MAX, Texts};
 use crate::flow::Flow;
 use crate::flow::key::digest;
@@ -178,7 +179,7 @@ impl Learner {
     }
 
     /// Every DNS answer that gave addresses, with them.
-    pub fn told(&self) -> impl Iterator<Item = (&Answer, impl Iterator<Item = Addr>)> {
+    pub fn told(&self) -> impl Iterator<Item = (&Answer, Told<'_>)> {
         self.answers.iter().map(|(_, answer)| (answer, self.addresses.of(answer)))
     }
 
@@ -189,7 +190,7 @@ impl Learner {
 
     /// How many addresses DNS told a name for, those told again counted each time.
     pub fn addresses(&self) -> usize {
-        self.addresses.len()
+        self.addresses.count()
     }
 
     /// STUN of a flow, if there was any.
@@ -252,7 +253,7 @@ impl Learner {
     /// Whether half of the room for names, addresses or watched queries is taken.
     pub fn is_crowded(&self) -> bool {
         self.strings.is_crowded()
-            || self.addresses.len() > dns::MAX_ANSWERS / 2
+            || self.addresses.count() > dns::MAX_ANSWERS / 2
             || self.asked.len() > asked::MAX_ASKED / 2
     }
 
@@ -319,10 +320,10 @@ impl Learner {
             return;
         }
         tls.hello_frame = seen.frame;
-        tls.watched = watched;
+        tls.mark(mark::WATCHED, watched);
         tls.offered = hello.highest_version();
-        tls.dtls = dtls;
-        tls.dns = hello.offers_dns();
+        tls.mark(mark::DTLS, dtls);
+        tls.mark(mark::DNS, hello.offers_dns());
         tls.segments = segments;
         tls.session = digest(hello.session_id) as u32;
         if let Some(detail) = tls.detail.as_mut().filter(|_| records && whole) {
@@ -352,7 +353,7 @@ impl Learner {
         tls.version = hello.version();
         tls.cipher = hello.cipher;
         let taken_up = tls.session != 0 && tls.session == digest(hello.session_id) as u32;
-        tls.resumed = if hello.is_tls13() { hello.has_psk() } else { taken_up };
+        tls.mark(mark::RESUMED, if hello.is_tls13() { hello.has_psk() } else { taken_up });
     }
 
     fn alert(&mut self, cx: &mut Context<'_>, alert: tls::Alert) {

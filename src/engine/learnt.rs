@@ -4,21 +4,22 @@
 
 mod addresses;
 mod dns;
+mod stun;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-pub use addresses::Addresses;
+pub use addresses::{Addresses, Told};
 pub use dns::{Answer, Asked, Dns, DnsExchange, DnsList, Exchanges, PendingQuery, Speed};
+pub use stun::{Mapped, MappedList, Stun, StunDetail};
 
 use super::learn::ech::Ech;
 use crate::decode::Addr;
-use crate::event::{MethodCounts, Texts};
+use crate::event::Texts;
 use crate::inspect::message::Protocol;
 use crate::inspect::rtp::Source;
-use crate::inspect::tls::{Alert, walk::Walk};
+use crate::inspect::tls::{Alert, walk::Walks};
 use crate::inspect::x509::Certificate;
 use crate::time::Timestamp;
 
@@ -60,23 +61,29 @@ pub struct Tls {
     /// The first fatal alert in the clear.
     pub alert: Option<Box<AlertSeen>>,
     /// Where each side's next record begins.
-    pub walks: [Walk; 2],
+    pub walks: Walks,
     /// What was exchanged behind the handshake.
     pub flight: Option<Box<Flight>>,
-    /// It is DTLS.
-    pub dtls: bool,
+    /// What else is known of it; [`tls`] has the bits.
+    pub marks: u8,
     /// An encrypted ClientHello inside the ClientHello, or a decoy of one.
     pub ech: Ech,
-    /// The ClientHello offers to speak DNS.
-    pub dns: bool,
-    /// The session was resumed.
-    pub resumed: bool,
-    /// The name asked for is watched.
-    pub watched: bool,
     /// Segments that the first ClientHello came in.
     pub segments: u16,
     /// Bytes of the segment that was the first ClientHello, where no stream was needed for it.
     pub alone: u16,
+}
+
+/// The marks of a [`Tls`].
+#[allow(missing_docs)]
+pub mod tls {
+    pub const DTLS: u8 = 1 << 0;
+    /// The ClientHello offers to speak DNS.
+    pub const DNS: u8 = 1 << 1;
+    /// The session was resumed.
+    pub const RESUMED: u8 = 1 << 2;
+    /// The name asked for is watched.
+    pub const WATCHED: u8 = 1 << 3;
 }
 
 /// An alert in the clear.
@@ -145,6 +152,17 @@ impl Flight {
 }
 
 impl Tls {
+    /// Whether it has that mark.
+    #[inline(always)]
+    pub const fn has(&self, mark: u8) -> bool {
+        self.marks & mark != 0
+    }
+
+    /// Sets or takes away that mark.
+    pub const fn mark(&mut self, mark: u8, set: bool) {
+        self.marks = if set { self.marks | mark } else { self.marks & !mark };
+    }
+
     /// Keeps an alert of side 1 (`second`) or 0, if it is fatal and the first.
     pub fn note_alert(&mut self, alert: Alert, second: bool, seen: Seen) {
         if alert.is_fatal() && self.alert.is_none() {
@@ -161,7 +179,7 @@ impl Tls {
     /// Whether the server's certificate may still come in the clear.
     pub fn awaits_certificate(&self) -> bool {
         let tls13 = matches!(self.version, 0x0304 | 0x7f00..=0x7fff | 0xfefc);
-        !tls13 && !self.resumed && self.detail.as_ref().is_none_or(|d| d.certificate.is_none())
+        !tls13 && !self.has(tls::RESUMED) && self.detail.as_ref().is_none_or(|d| d.certificate.is_none())
     }
 }
 
@@ -338,70 +356,6 @@ pub struct SpokenDetail {
     pub uri: Option<Box<str>>,
     pub status: Option<u16>,
     pub user_agent: Option<Box<str>>,
-}
-
-/// STUN of one flow.
-#[derive(Clone, Debug, Default)]
-pub struct Stun {
-    /// The first message's frame.
-    pub frame: u64,
-    /// Binding requests, by side.
-    pub requests: [u32; 2],
-    /// Success responses, by side.
-    pub success: [u32; 2],
-    /// When each side last sent a message.
-    pub last: [Timestamp; 2],
-    /// ChannelData messages.
-    pub channel_data: u32,
-    /// Messages had the attributes of ICE.
-    pub ice: bool,
-    /// TURN methods were spoken.
-    pub turn: bool,
-    /// Mapped addresses told.
-    pub mapped: SmallVec<[Mapped; 1]>,
-    /// What only a record needs.
-    pub detail: Option<Box<StunDetail>>,
-}
-
-/// What only a record needs of STUN.
-#[derive(Clone, Debug, Default)]
-pub struct StunDetail {
-    /// Exchanges by method number.
-    pub methods: SmallVec<[(u16, MethodCounts); 1]>,
-    /// The first user name.
-    pub username: Option<u32>,
-    /// The first software.
-    pub software: Option<u32>,
-    /// Addresses that a TURN server relays from.
-    pub relayed: SmallVec<[Mapped; 1]>,
-    /// Peers that it relays to.
-    pub peers: SmallVec<[Mapped; 1]>,
-    /// Whether each side says that it controls (ICE), its newest word.
-    pub controls: [Option<bool>; 2],
-    /// A pair of candidates was nominated.
-    pub nominated: bool,
-}
-
-/// A mapped address that a server told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mapped {
-    addr: Addr,
-    port: u16,
-    v6: bool,
-    /// The side that was told.
-    pub side: u8,
-}
-
-impl Mapped {
-    /// `told` to that side.
-    pub fn new(told: SocketAddr, side: u8) -> Self {
-        Mapped { addr: Addr::from_ip(told.ip()), port: told.port(), v6: told.is_ipv6(), side }
-    }
-
-    /// The address and port told.
-    pub fn told(&self) -> SocketAddr {
-        SocketAddr::new(self.addr.ip(self.v6), self.port)
-    }
 }
 
 /// What a router said of its outside address, the last of several.

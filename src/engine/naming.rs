@@ -159,6 +159,7 @@ impl<'a> Naming<'a> {
                 speech.flows.push(number);
             }
         }
+        speech.mapped.shrink_to_fit();
         speech
     }
 

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use super::analysis::{FlowView, Identity, is_one_sided};
+use super::learnt::tls as mark;
 use super::learnt::{
     CertificateDetail, Dns, DnsExchange, Http, Mapped, Ntp, Quic, SpokenDetail, Stun, StunDetail, Tls,
 };
@@ -104,7 +105,7 @@ impl<'a> FlowView<'a> {
             return Some("quic");
         }
         if let Some(tls) = self.tls() {
-            return Some(if tls.dtls { "dtls" } else { "tls" });
+            return Some(if tls.has(mark::DTLS) { "dtls" } else { "tls" });
         }
         if let Some(http) = self.http().and_then(|http| http.record.as_ref()).filter(|kept| !kept.list.is_empty()) {
             let upgrades = http.list.iter().filter_map(|e| e.upgrade.as_deref());
@@ -132,7 +133,7 @@ impl<'a> FlowView<'a> {
     /// Which way of DNS in TLS or QUIC it is, where a hello was seen. Over HTTPS it looks like any HTTP/2 or HTTP/3 but
     /// for the server's name.
     fn encrypted_dns(&self, subclass: Subs) -> Option<&'static str> {
-        let tls = self.tls().filter(|tls| !tls.dtls)?;
+        let tls = self.tls().filter(|tls| !tls.has(mark::DTLS))?;
         let web = |alpn: &str| matches!(alpn, "h2" | "h3") || alpn.starts_with("h3-");
         let over_web = || tls.detail.as_ref().is_some_and(|d| d.alpn.iter().any(web));
         [Sub::Dot, Sub::Doq, Sub::Doh]
@@ -207,7 +208,7 @@ impl<'a> FlowView<'a> {
             ja4: detail.and_then(|d| Fingerprints::of(&d.ja4)),
             ja3: detail.and_then(|d| Fingerprints::of(&d.ja3)),
             cipher: (known.version != 0).then(|| tls::cipher_name(known.cipher)),
-            resumed: known.resumed,
+            resumed: known.has(mark::RESUMED),
             ech: known.ech.name(),
             alert: known.alert.as_ref().map(|alert| tls::Alert { level: 2, description: alert.description }.name()),
             sni_segments: (known.segments > 1).then_some(u32::from(known.segments)),
@@ -245,13 +246,13 @@ impl<'a> FlowView<'a> {
         let detail = known.detail.as_deref();
         let methods = detail.map(|d| &d.methods[..]).unwrap_or_default();
         StunRecord {
-            mapped: addresses(&known.mapped),
+            mapped: addresses(known.mapped.iter()),
             username: detail.and_then(|d| d.username).map(|name| Cow::Borrowed(self.text(name))),
             software: detail.and_then(|d| d.software).map(|name| Cow::Borrowed(self.text(name))),
             methods: Methods(few(methods.iter().map(|(number, counts)| (method(*number), *counts)))),
             turn: known.turn || known.channel_data > 0,
-            relayed: detail.map(|d| addresses(&d.relayed)).unwrap_or_default(),
-            peers: detail.map(|d| addresses(&d.peers)).unwrap_or_default(),
+            relayed: detail.map(|d| addresses(d.relayed.iter().copied())).unwrap_or_default(),
+            peers: detail.map(|d| addresses(d.peers.iter().copied())).unwrap_or_default(),
             channel_data: u64::from(known.channel_data),
             ice: detail.and_then(|d| self.ice_record(known.ice, d)),
         }
@@ -275,8 +276,8 @@ impl<'a> FlowView<'a> {
             out_of_order: sum(|t| u64::from(t.out_of_order)),
             zero_windows: sum(|t| u64::from(t.zero_windows)),
             window_full: sum(|t| u64::from(t.window_full)),
-            rst_by: tcp.rst_by.map(side),
-            fin_by: tcp.fin_by.map(side),
+            rst_by: tcp.log.rst_by.map(side),
+            fin_by: tcp.log.fin_by.map(side),
             mss: tcp.mss().into_iter().filter(|mss| *mss != 0).min(),
             gaps: sum(|t| u64::from(t.gaps)),
             missed_bytes: sum(|t| t.missed),
@@ -292,8 +293,8 @@ fn few<A: smallvec::Array>(items: impl Iterator<Item = A::Item>) -> SmallVec<A> 
 }
 
 /// Addresses as they are told; one told to both sides once.
-fn addresses(known: &[Mapped]) -> Ends {
-    let mut told: Ends = few(known.iter().map(|mapped| End(mapped.told())));
+fn addresses(known: impl Iterator<Item = Mapped>) -> Ends {
+    let mut told: Ends = few(known.map(|mapped| End(mapped.told())));
     told.dedup();
     told
 }

@@ -7,6 +7,7 @@ use super::datagrams::{Piecewise, datagram};
 use super::hellos;
 use super::learn::{Context, Learner};
 use super::learnt::Icmp;
+use super::learnt::tls as mark;
 use super::media;
 use super::requests::{self, First};
 use super::streams::StreamTable;
@@ -171,7 +172,7 @@ impl Shard {
                 end(flow, number, streams, piecewise, learner);
             }
             if let Some(flow) = table.flow(number) {
-                sums.add(flow, table.counted(flow), table.tcp(flow));
+                sums.add(table, flow);
             }
         }
         table.close();
@@ -217,7 +218,7 @@ fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
                 return records_from(cx, payload, learner);
             }
             let Some(known) = learner.tls_of(cx.flow) else { return };
-            streams.open_after_hello(cx.flow, tcp.begins(), known, known.watched || learner.records);
+            streams.open_after_hello(cx.flow, tcp.begins(), known, known.has(mark::WATCHED) || learner.records);
             cx.flow.phase = 0;
         }
         phase::ASKED => {

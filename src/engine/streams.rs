@@ -2,6 +2,7 @@
 
 use super::learn::{Context, Learner, direction};
 use super::learnt::Tls;
+use super::learnt::tls as mark;
 use crate::decode::Packet;
 use crate::flow::stream::{Limits, Shown, Stream, Taken};
 use crate::flow::{Flow, NONE, slab::Slab};
@@ -136,7 +137,7 @@ impl StreamTable {
         let (seq, wire_len) = (cx.packet.seq, cx.packet.payload_len);
         streams.show(cx, learner, |stream, reader| stream.segment(seq, payload, wire_len, &limits, reader));
         if let Inspector::Tls(tls) = &mut streams.inspector
-            && learner.tls_of(cx.flow).is_some_and(|known| known.watched)
+            && learner.tls_of(cx.flow).is_some_and(|known| known.has(mark::WATCHED))
         {
             tls.want_certificates();
         }

@@ -5,7 +5,7 @@
 //! touches no memory but the end of the text.
 
 use crate::flow::key::fold;
-use crate::flow::slab::{Marks, Renumbered};
+use crate::flow::slab::{Marks, Renumbered, lacking};
 
 /// The most text one shard keeps, in bytes. Past it a text becomes [`OMITTED`].
 const MAX_TEXT: usize = 16 << 20;
@@ -78,6 +78,12 @@ impl Strings {
             return OMITTED;
         }
         let number = u32::try_from(self.ends.len()).unwrap_or(OMITTED);
+        if let Some(more) = lacking(self.text.len(), self.text.capacity(), text.len()) {
+            self.text.reserve_exact(more);
+        }
+        if let Some(more) = lacking(self.ends.len(), self.ends.capacity(), 1) {
+            self.ends.reserve_exact(more);
+        }
         self.text.push_str(text);
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
         if let Some(slot) = self.recent.get_mut(at) {

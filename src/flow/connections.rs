@@ -275,7 +275,7 @@ mod tests {
         assert!(connections.wake(&mut number, Timestamp(5_000_000), true, &refusal).is_none());
         assert!(connections.is_refused(number) && connections.whole.is_empty());
         let tcp = connections.get(number, Timestamp(5_000_000)).unwrap();
-        assert_eq!((tcp.rst_by, tcp.is_over(), tcp.rtt.min()), (Some(1), true, Some(0.0003)));
+        assert_eq!((tcp.log.rst_by, tcp.is_over(), tcp.rtt.min()), (Some(1), true, Some(0.0003)));
         let moved = connections.compact([number].into_iter());
         assert!(connections.is_refused(moved.of(number)) && moved.of(NONE) == NONE);
         assert!(size_of::<Refusal>() <= 32 && size_of::<Syn>() <= 16);

@@ -58,13 +58,6 @@ impl Count {
         let sum = |sum: u32, more: u32| u64::from(sum).wrapping_add(u64::from(more));
         [sum(self.pkts, packet.frames), sum(self.bytes, packet.len), sum(self.payload, payload)]
     }
-
-    /// What of these sums stands in the flow.
-    #[inline(always)]
-    fn own(sums: [u64; 3]) -> Count {
-        let [pkts, bytes, payload] = sums.map(|sum| sum as u32 & OWN);
-        Count { pkts, bytes, payload }
-    }
 }
 
 /// What stands beside flows, each known by its number.
@@ -85,7 +78,8 @@ impl Besides {
         if duplicate || sums.iter().fold(0, |all, sum| all | sum) > u64::from(OWN) {
             self.note(flow, side, packet, duplicate);
         } else {
-            *count = Count::own(sums);
+            let [pkts, bytes, payload] = sums.map(|sum| sum as u32);
+            *count = Count { pkts, bytes, payload };
         }
     }
 
@@ -100,7 +94,8 @@ impl Besides {
         let (payload, copies) = if duplicate { (0, packet.frames) } else { (packet.payload_len, 0) };
         beside.duplicates = beside.duplicates.saturating_add(copies);
         let sums = count.with(packet, payload);
-        *count = Count::own(sums);
+        let [pkts, bytes, payload] = sums.map(|sum| sum as u32 & OWN);
+        *count = Count { pkts, bytes, payload };
         if let Some(carried) = beside.carried.get_mut(side) {
             let [pkts, bytes, payload] = sums.map(|sum| (sum >> OWN_BITS) as u16);
             carried.pkts = carried.pkts.wrapping_add(pkts);
@@ -109,30 +104,46 @@ impl Besides {
         }
     }
 
-    /// The payload of both sides.
+    /// Bytes of payload of both sides.
     #[inline(always)]
     pub fn payload(&self, flow: &Flow) -> [u64; 2] {
-        if flow.beside == NONE { flow.counts.map(|count| u64::from(count.payload)) } else { self.counted(flow).payload }
+        self.sums(flow, |count| count.payload, |carried| carried.payload)
+    }
+
+    /// Frames of both sides.
+    #[inline(always)]
+    pub fn pkts(&self, flow: &Flow) -> [u64; 2] {
+        self.sums(flow, |count| count.pkts, |carried| carried.pkts)
+    }
+
+    /// Frames that were mirror copies.
+    #[inline(always)]
+    pub fn duplicates(&self, flow: &Flow) -> u32 {
+        self.of(flow).map_or(0, |beside| beside.duplicates)
     }
 
     /// All that was counted.
     pub fn counted(&self, flow: &Flow) -> Counted {
-        let Beside { carried, duplicates, .. } = self.0.get(flow.beside).copied().unwrap_or_default();
         Counted {
-            pkts: pair(flow, carried, |count, carried| (count.pkts, carried.pkts)),
-            bytes: pair(flow, carried, |count, carried| (count.bytes, carried.bytes)),
-            payload: pair(flow, carried, |count, carried| (count.payload, carried.payload)),
-            duplicates,
+            pkts: self.pkts(flow),
+            bytes: self.sums(flow, |count| count.bytes, |carried| carried.bytes),
+            payload: self.payload(flow),
+            duplicates: self.duplicates(flow),
         }
     }
-}
 
-/// One of the sums, of both sides.
-#[inline(always)]
-fn pair(flow: &Flow, carried: [Carried; 2], of: impl Fn(Count, Carried) -> (u32, u16)) -> [u64; 2] {
-    let sum = |(own, carried): (u32, u16)| u64::from(own) | u64::from(carried) << OWN_BITS;
-    let ([a, b], [of_a, of_b]) = (flow.counts, carried);
-    [sum(of(a, of_a)), sum(of(b, of_b))]
+    #[inline(always)]
+    fn of(&self, flow: &Flow) -> Option<&Beside> {
+        if flow.beside == NONE { None } else { self.0.get(flow.beside) }
+    }
+
+    #[inline(always)]
+    fn sums(&self, flow: &Flow, own: impl Fn(Count) -> u32, more: impl Fn(Carried) -> u16) -> [u64; 2] {
+        let [a, b] = flow.counts.map(|count| u64::from(own(count)));
+        let Some(beside) = self.of(flow) else { return [a, b] };
+        let [more_a, more_b] = beside.carried.map(|carried| u64::from(more(carried)) << OWN_BITS);
+        [a | more_a, b | more_b]
+    }
 }
 
 #[cfg(test)]

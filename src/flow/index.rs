@@ -5,19 +5,23 @@
 
 /// The table. Numbers are dense (a slab's); what they stand for lives elsewhere.
 ///
-/// Its sizes are 64, 96, 128, 192 and so on, which leaves less room unused than doubling does.
+/// Homes are 64, 96, 128, 192 and so on, which leaves less room unused than doubling does. Behind the last home are some
+/// more slots, so that looking on never begins again at the front.
 #[derive(Clone, Debug)]
 pub struct Index {
     /// `tag << 32 | number + 1`; 0 is free.
     slots: Vec<u64>,
+    homes: usize,
     used: usize,
 }
 
-const FIRST_SIZE: usize = 64;
+const FIRST_HOMES: usize = 64;
+/// Slots behind the last home.
+const BEHIND: usize = 64;
 
 impl Default for Index {
     fn default() -> Self {
-        Index { slots: vec![0; FIRST_SIZE], used: 0 }
+        Index { slots: vec![0; FIRST_HOMES.wrapping_add(BEHIND)], homes: FIRST_HOMES, used: 0 }
     }
 }
 
@@ -29,23 +33,10 @@ const fn tag(hash: u64) -> u64 {
 
 impl Index {
     /// A slot's home: from the upper half of the hash, which the slot keeps, so that growth needs nothing else. That half
-    /// is taken for a fraction of all there are.
+    /// is taken for a fraction of all homes.
     #[inline(always)]
     fn home(&self, hash: u64) -> usize {
-        ((hash >> 32).wrapping_mul(self.slots.len() as u64) >> 32) as usize
-    }
-
-    /// The slot behind `at`.
-    #[inline(always)]
-    fn next(&self, at: usize) -> usize {
-        let next = at.wrapping_add(1);
-        if next < self.slots.len() { next } else { 0 }
-    }
-
-    /// How many slots `at` lies behind `from`.
-    fn distance(&self, from: usize, at: usize) -> usize {
-        let behind = at.wrapping_sub(from);
-        if at >= from { behind } else { behind.wrapping_add(self.slots.len()) }
+        ((hash >> 32).wrapping_mul(self.homes as u64) >> 32) as usize
     }
 
     #[inline(always)]
@@ -72,37 +63,40 @@ impl Index {
             if tag(slot) == tag(hash) && same(number) {
                 return Some(number);
             }
-            at = self.next(at);
+            at = at.wrapping_add(1);
         }
     }
 
     /// Files `number` under `hash`. The caller has made sure that it is not there.
     pub fn insert(&mut self, hash: u64, number: u32) {
-        if self.used.saturating_mul(4) >= self.slots.len().saturating_mul(3) {
+        if self.used.saturating_mul(4) >= self.homes.saturating_mul(3) {
             self.grow();
         }
-        self.put(tag(hash) | u64::from(number.wrapping_add(1)));
+        while !self.put(tag(hash) | u64::from(number.wrapping_add(1))) {
+            self.grow();
+        }
         self.used = self.used.saturating_add(1);
     }
 
-    fn put(&mut self, entry: u64) {
+    /// Puts an entry into the first free slot from its home on. False: there is none.
+    fn put(&mut self, entry: u64) -> bool {
         let mut at = self.home(entry);
         while self.slot(at) != 0 {
-            at = self.next(at);
+            at = at.wrapping_add(1);
         }
-        if let Some(slot) = self.slots.get_mut(at) {
-            *slot = entry;
-        }
+        let free = self.slots.get_mut(at);
+        free.map(|slot| *slot = entry).is_some()
     }
 
     #[cold]
     fn grow(&mut self) {
-        let size = self.slots.len();
-        let step = if size.is_power_of_two() { size / 2 } else { size / 3 };
-        let larger = vec![0; size.saturating_add(step)];
-        for entry in std::mem::replace(&mut self.slots, larger) {
-            if entry != 0 {
-                self.put(entry);
+        let before = std::mem::take(&mut self.slots);
+        loop {
+            let step = if self.homes.is_power_of_two() { self.homes / 2 } else { self.homes / 3 };
+            self.homes = self.homes.saturating_add(step);
+            self.slots = vec![0; self.homes.saturating_add(BEHIND)];
+            if before.iter().filter(|entry| **entry != 0).all(|entry| self.put(*entry)) {
+                return;
             }
         }
     }
@@ -115,17 +109,17 @@ impl Index {
             if self.slot(hole) == 0 {
                 return;
             }
-            hole = self.next(hole);
+            hole = hole.wrapping_add(1);
         }
         let mut at = hole;
         loop {
-            at = self.next(at);
+            at = at.wrapping_add(1);
             let moving = self.slot(at);
             if moving == 0 {
                 break;
             }
             // an entry may fill the hole unless its home lies between the hole and itself
-            if self.distance(self.home(moving), at) >= self.distance(hole, at) {
+            if self.home(moving) <= hole {
                 if let Some(slot) = self.slots.get_mut(hole) {
                     *slot = moving;
                 }

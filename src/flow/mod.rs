@@ -256,6 +256,21 @@ impl Table {
         self.besides.counted(flow)
     }
 
+    /// Frames of a flow, by side.
+    pub fn pkts(&self, flow: &Flow) -> [u64; 2] {
+        self.besides.pkts(flow)
+    }
+
+    /// Bytes of payload of a flow, by side.
+    pub fn payload(&self, flow: &Flow) -> [u64; 2] {
+        self.besides.payload(flow)
+    }
+
+    /// Frames of a flow that were mirror copies.
+    pub fn duplicates(&self, flow: &Flow) -> u32 {
+        self.besides.duplicates(flow)
+    }
+
     /// How a flow began, and what came of it.
     pub fn begun(&self, flow: &Flow) -> Begun {
         Begun { at: flow.first, frame: flow.first_frame(), payload: self.besides.payload(flow) }

@@ -104,10 +104,6 @@ pub struct Tcp {
     pub half: [Half; 2],
     /// Round trips.
     pub rtt: Rtt,
-    /// Who sent the first FIN: 0, 1.
-    pub fin_by: Option<u8>,
-    /// Who sent the first RST: 0, 1.
-    pub rst_by: Option<u8>,
     /// How its payload came over time, once it has paused or is older than a window of rates.
     course: Option<Box<Course>>,
     /// What happened.
@@ -150,10 +146,10 @@ impl Tcp {
         let established = matches!(to.side, Side::Established | Side::Partial | Side::Closed);
         transition(from, to, packet);
         if packet.has(tcp_flag::FIN) {
-            self.fin_by.get_or_insert(sender as u8);
+            self.log.fin_by.get_or_insert(sender as u8);
         }
         if packet.has(tcp_flag::RST) {
-            self.rst_by.get_or_insert(sender as u8);
+            self.log.rst_by.get_or_insert(sender as u8);
             if established {
                 self.log.note_reset(second, packet);
             }
@@ -301,7 +297,7 @@ impl Tcp {
     pub fn is_over(&self) -> bool {
         let [a, b] = &self.half;
         let done = |s: Side| matches!(s, Side::Closed | Side::Reset);
-        self.rst_by.is_some() || (done(a.side) && done(b.side))
+        self.log.rst_by.is_some() || (done(a.side) && done(b.side))
     }
 
     /// Whether a handshake was seen, or both sides in the middle of a connection.

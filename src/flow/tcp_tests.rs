@@ -38,7 +38,7 @@ fn a_whole_connection() {
     w.send(false, FIN | ACK, 151, 511, 0).send(true, FIN | ACK, 511, 152, 0);
     assert_eq!(w.0.conn_state(false, true), "SF");
     assert_eq!(w.0.log.history.text(false, false), "ShADadFf");
-    assert_eq!((w.0.rtt.min(), w.0.half[0].mss, w.0.fin_by), (Some(0.02), 1460, Some(0)));
+    assert_eq!((w.0.rtt.min(), w.0.half[0].mss, w.0.log.fin_by), (Some(0.02), 1460, Some(0)));
     assert!(w.0.is_over() && w.0.is_established());
 }
 
@@ -51,7 +51,7 @@ fn a_reset_behind_both_fins_changes_nothing() {
     assert_eq!(w.0.conn_state(false, true), "SF");
     w.send(true, RST, 512, 0, 0);
     assert_eq!(w.0.conn_state(false, true), "SF");
-    assert_eq!((w.0.rst_by, w.0.fin_by), (Some(0), Some(0)));
+    assert_eq!((w.0.log.rst_by, w.0.log.fin_by), (Some(0), Some(0)));
 }
 
 #[test]

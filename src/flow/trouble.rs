@@ -149,6 +149,10 @@ pub(super) enum Filled {
 pub struct Log {
     /// What happened, in letters.
     pub history: History,
+    /// Who sent the first FIN: 0, 1.
+    pub fin_by: Option<u8>,
+    /// Who sent the first RST: 0, 1.
+    pub rst_by: Option<u8>,
     incidents: Option<Box<Incidents>>,
 }
 

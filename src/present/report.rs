@@ -323,7 +323,7 @@ impl Adding {
     fn add(&mut self, view: &FlowView<'_>) {
         let Adding { builder, briefs, .. } = self;
         let flow = view.flow;
-        let [up, down] = flow.oriented(view.counted().payload);
+        let [up, down] = flow.oriented(view.payload());
         let top = builder.wants_top(up.saturating_add(down));
         if let Some(brief) = briefs.of(view).filter(|_| !top) {
             builder.flow(brief.class, up, down, flow.first, flow.last, brief.confidence, None, None);

@@ -13,6 +13,7 @@ use crate::classify::facts::FlowFacts;
 use crate::classify::host::HostMatch;
 use crate::classify::words::{Flags, Subs};
 use crate::engine::analysis::{Analysis, FlowView};
+use crate::engine::learnt::tls as mark;
 use crate::engine::learnt::{Seen, Turn};
 use crate::engine::naming::Naming;
 use crate::event::Class;
@@ -177,8 +178,8 @@ impl FlowView<'_> {
             rtt_p25: tcp.rtt.p25(),
             rtt_p50: tcp.rtt.p50(),
             rtt_p95: tcp.rtt.p95(),
-            fin_by: tcp.fin_by.map(by),
-            rst_by: tcp.rst_by.map(by),
+            fin_by: tcp.log.fin_by.map(by),
+            rst_by: tcp.log.rst_by.map(by),
             reset: tcp.log.reset().map(|reset| ResetCase {
                 seen: Seen { ts: reset.ts, frame: reset.frame },
                 by: self.direction(reset.second),
@@ -200,9 +201,9 @@ impl FlowView<'_> {
             hello_frame: tls.hello_frame,
             version: tls.version,
             cipher: tls.cipher,
-            resumed: tls.resumed,
+            resumed: tls.has(mark::RESUMED),
             ech: tls.ech.may_hide_a_name(),
-            dtls: tls.dtls,
+            dtls: tls.has(mark::DTLS),
             alert: tls.alert.as_deref().map(|alert| (*alert, self.direction(alert.second))),
             flight: tls.flight.as_deref().copied(),
             issuer: leaf.map(|leaf| leaf.issuer.to_string()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{Context, Learner, NameAt};
+use crate::engine::learnt::tls as mark;
 use crate::engine::learnt::{CertificateDetail, TlsDetail};
 use crate::inspect::ja::{Memo, Prints, Transport};
 use crate::inspect::{tls, x509};
@@ -18,8 +19,8 @@ impl Learner {
     pub(super) fn certificates(&mut self, cx: &mut Context<'_>, mut chain: tls::Chain<'_>) {
         let (frame, records) = (cx.packet.frame, self.records);
         let Some(tls) = self.tls_for(cx.flow) else { return };
-        let (named, dtls) = (tls.name != 0, tls.dtls);
-        let whole = records || tls.watched;
+        let (named, dtls) = (tls.name != 0, tls.has(mark::DTLS));
+        let whole = records || tls.has(mark::WATCHED);
         let known = tls.detail.as_ref().is_some_and(|d| d.host.is_some() || d.certificate.is_some());
         if known || (named || dtls) && !whole {
             return;

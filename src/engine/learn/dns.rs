@@ -170,7 +170,7 @@ impl Learner {
         answers: impl Iterator<Item = dns::Record<'m>>,
         asked_for: Option<dns::Name<'_>>,
     ) {
-        if self.addresses.len() >= MAX_ANSWERS {
+        if self.addresses.count() >= MAX_ANSWERS {
             return;
         }
         let mut answer: Option<Answer> = None;

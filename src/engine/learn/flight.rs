@@ -1,6 +1,7 @@
 //! What passes behind the hellos of TLS: alerts in the clear, and the lengths of the first encrypted records.
 
 use super::{Context, Kind, Learner};
+use crate::engine::learnt::tls as mark;
 use crate::engine::learnt::{Flight, Seen, Tls};
 use crate::inspect::tls::Alert;
 use crate::inspect::tls::walk::{Header, Walk};
@@ -16,23 +17,21 @@ impl Learner {
     /// learn from it.
     pub fn walk(&mut self, cx: &Context<'_>, payload: &[u8]) -> Option<bool> {
         let tls = self.tls.get_mut(self.parts.get(cx.flow.learnt, Kind::Tls))?;
-        if tls.hello_frame == 0 || tls.dtls {
+        if tls.hello_frame == 0 || tls.has(mark::DTLS) {
             return None;
         }
         let (seen, second) = (cx.seen(), cx.second);
         let client = second == cx.flow.flipped();
         let (seq, length) = (cx.packet.seq, cx.packet.payload_len);
-        let mut walk = *tls.walks.get(usize::from(second))?;
+        let mut walk = tls.walks.get(second);
         if walk == Walk::Unknown {
             // the hello has ended with this segment, or the answer begins with it
             walk = Walk::At(if client { seq.wrapping_add(length) } else { seq });
         }
         let mut enough = false;
         walk.segment(seq, payload, length, &mut |header| enough |= note(tls, header, client, second, seen));
-        if let Some(slot) = tls.walks.get_mut(usize::from(second)) {
-            *slot = walk;
-        }
-        Some(enough || tls.walks.iter().all(|walk| *walk == Walk::Lost))
+        tls.walks.set(second, walk);
+        Some(enough || tls.walks.are_lost())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::engine::media;
 use crate::event::MethodCounts;
 use crate::inspect::stun;
 
-/// How many mapped addresses, and methods, one flow keeps.
+/// How many addresses of a kind, and methods, one flow keeps.
 const MAX_STUN: usize = 16;
 
 impl Learner {
@@ -46,7 +46,7 @@ impl Learner {
         if let Some(tally) = tally {
             *tally = tally.saturating_add(1);
         }
-        keep(&mut known.mapped, message.mapped(), cx.second);
+        mapped(message.mapped(), cx.second).for_each(|told| known.mapped.keep(told));
         if let Some(carried) = message.data().filter(|_| turn) {
             self.carried(cx, &carried);
         }
@@ -68,10 +68,13 @@ impl Learner {
     }
 }
 
-/// Keeps addresses that were told to the other side than that of `second`.
+/// Addresses that were told to the other side than that of `second`.
+fn mapped(addresses: impl Iterator<Item = SocketAddr>, second: bool) -> impl Iterator<Item = Mapped> {
+    addresses.map(move |address| Mapped::new(address, 1u8.wrapping_sub(u8::from(second))))
+}
+
 fn keep(list: &mut SmallVec<[Mapped; 1]>, addresses: impl Iterator<Item = SocketAddr>, second: bool) {
-    for address in addresses {
-        let told = Mapped::new(address, 1u8.wrapping_sub(u8::from(second)));
+    for told in mapped(addresses, second) {
         if list.len() < MAX_STUN && !list.contains(&told) {
             list.push(told);
         }

@@ -2,6 +2,7 @@
 
 use super::Answer;
 use crate::decode::Addr;
+use crate::flow::slab::lacking;
 
 /// The addresses of a shard's answers.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,9 @@ impl Addresses {
     pub fn push(&mut self, answer: &mut Answer, address: Addr) {
         if !answer.wide && !address.is_mapped() {
             self.widen(answer);
+        }
+        if let Some(more) = lacking(self.words.len(), self.words.capacity(), WIDE) {
+            self.words.reserve_exact(more);
         }
         match answer.wide {
             true => self.words.extend(words(address)),
@@ -47,28 +51,44 @@ impl Addresses {
     }
 
     /// Those of an answer.
-    pub fn of(&self, answer: &Answer) -> impl Iterator<Item = Addr> + '_ {
+    #[inline]
+    pub fn of(&self, answer: &Answer) -> Told<'_> {
         let each = if answer.wide { WIDE } else { 1 };
         let (first, length) = (answer.first as usize, usize::from(answer.count).saturating_mul(each));
         let own = self.words.get(first..first.saturating_add(length)).unwrap_or_default();
-        own.chunks_exact(each).map(|words| match *words {
-            [a, b, c, d] => {
-                let bits = [a, b, c, d].iter().fold(0, |bits, word| bits << 32 | u128::from(*word));
-                Addr::v6(bits.to_be_bytes())
-            }
-            [word, ..] => Addr::v4(word.to_be_bytes()),
-            [] => Addr::default(),
-        })
+        Told { words: own.iter(), wide: answer.wide }
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub const fn count(&self) -> usize {
         self.count
     }
 
     /// Bytes of memory held.
     pub fn memory(&self) -> usize {
         self.words.capacity().saturating_mul(size_of::<u32>())
+    }
+}
+
+/// The addresses of one answer.
+#[derive(Clone, Debug)]
+pub struct Told<'a> {
+    words: std::slice::Iter<'a, u32>,
+    wide: bool,
+}
+
+impl Iterator for Told<'_> {
+    type Item = Addr;
+
+    #[inline]
+    fn next(&mut self) -> Option<Addr> {
+        let word = *self.words.next()?;
+        if !self.wide {
+            return Some(Addr::v4(word.to_be_bytes()));
+        }
+        let rest = self.words.by_ref().take(WIDE - 1);
+        let bits = rest.fold(u128::from(word), |bits, word| bits << 32 | u128::from(*word));
+        Some(Addr::v6(bits.to_be_bytes()))
     }
 }
 
@@ -96,7 +116,7 @@ mod tests {
         for (answer, told) in answers.iter().zip(&told) {
             assert_eq!(&addresses.of(answer).collect::<Vec<_>>(), told);
         }
-        assert_eq!((addresses.len(), addresses.end()), (8, 2 + 4 + 12 + 8));
+        assert_eq!((addresses.count(), addresses.end()), (8, 2 + 4 + 12 + 8));
         assert!(size_of::<Answer>() <= 48);
     }
 }

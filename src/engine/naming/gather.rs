@@ -97,9 +97,13 @@ impl<'a> Gather<'a> {
     /// The addresses that DNS told with a name worth keeping for them, each with the number of its answer.
     fn told(&self, at: usize) -> Vec<(u32, Addr)> {
         let Some(shard) = self.shards.get(at) else { return Vec::new() };
-        let each = shard.learner.told().zip(0u32..);
-        let pairs = each.flat_map(|((answer, servers), n)| servers.map(move |server| (n, answer.name, server)));
-        pairs.filter(|(_, name, server)| self.is_wanted(at, *name, server)).map(|(n, _, server)| (n, server)).collect()
+        let mut wanted = Vec::new();
+        for ((answer, servers), number) in shard.learner.told().zip(0..) {
+            wanted.extend(
+                servers.filter(|server| self.is_wanted(at, answer.name, server)).map(|server| (number, server)),
+            );
+        }
+        wanted
     }
 
     fn take_told(&mut self, at: usize, told: &[(u32, Addr)]) {

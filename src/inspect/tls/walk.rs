@@ -32,6 +32,50 @@ pub enum Walk {
     Lost,
 }
 
+/// The walks of both directions, in three words.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Walks {
+    at: [u32; 2],
+    state: [State; 2],
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Unknown,
+    At,
+    Lost,
+}
+
+impl Walks {
+    /// The walk of side 1 (`second`) or 0.
+    pub const fn get(&self, second: bool) -> Walk {
+        let ([first, other], [first_at, other_at]) = (self.state, self.at);
+        let (state, at) = if second { (other, other_at) } else { (first, first_at) };
+        match state {
+            State::Unknown => Walk::Unknown,
+            State::At => Walk::At(at),
+            State::Lost => Walk::Lost,
+        }
+    }
+
+    /// The walk of that side has come so far.
+    pub const fn set(&mut self, second: bool, walk: Walk) {
+        let ([first, other], [first_at, other_at]) = (&mut self.state, &mut self.at);
+        let (state, at) = if second { (other, other_at) } else { (first, first_at) };
+        match walk {
+            Walk::Unknown => *state = State::Unknown,
+            Walk::At(next) => (*state, *at) = (State::At, next),
+            Walk::Lost => *state = State::Lost,
+        }
+    }
+
+    /// Whether neither side can be followed any more.
+    pub fn are_lost(&self) -> bool {
+        self.state == [State::Lost; 2]
+    }
+}
+
 impl Walk {
     /// Tells `found` every header in a segment whose payload begins at `seq` and is `wire_len` bytes on the wire, of which
     /// `payload` was captured. A segment sent again tells nothing new.
