@@ -5,10 +5,12 @@
 //! touches no memory but the end of the text.
 
 use crate::flow::key::fold;
-use crate::flow::slab::{Marks, Renumbered, lacking};
+use crate::flow::slab::{Marks, Renumbered, Slab};
 
-/// The most text one shard keeps, in bytes. Past it a text becomes [`OMITTED`].
-const MAX_TEXT: usize = 16 << 20;
+/// How much text a block holds, in bytes.
+const BLOCK: usize = 64 << 10;
+/// The most blocks one shard keeps: 16 MB. Past them a text becomes [`OMITTED`].
+const MAX_BLOCKS: usize = 256;
 /// The longest text that is kept whole.
 pub const MAX_LEN: usize = 1024;
 /// How many names are remembered to be found again.
@@ -20,9 +22,10 @@ pub const OMITTED: u32 = 0;
 /// Texts, each known by its number.
 #[derive(Clone, Debug)]
 pub struct Strings {
-    text: String,
-    /// Where each text ends.
-    ends: Vec<u32>,
+    /// All text, in blocks: none has to be moved to make room for more.
+    blocks: Vec<String>,
+    /// Where each text ends, from the beginning of the first block.
+    ends: Slab<u32>,
     /// The texts kept last, by their hash.
     recent: Vec<Recent>,
     secret: u64,
@@ -58,7 +61,9 @@ fn hash(text: &str, seed: u64) -> u64 {
 impl Strings {
     /// No text. `secret` is what the traffic cannot foresee.
     pub fn new(secret: u64) -> Self {
-        Strings { text: String::new(), ends: vec![0], recent: Vec::new(), secret, omitted: 0 }
+        let mut ends = Slab::default();
+        ends.insert(0);
+        Strings { blocks: Vec::new(), ends, recent: Vec::new(), secret, omitted: 0 }
     }
 
     /// A number of `text`, of which at most [`MAX_LEN`] bytes are kept.
@@ -73,23 +78,32 @@ impl Strings {
         if let Some(Recent { number, .. }) = known.filter(|recent| recent.number != OMITTED) {
             return *number;
         }
-        if self.text.len().saturating_add(text.len()) > MAX_TEXT {
+        let Some(end) = self.add(text) else {
             self.omitted = self.omitted.saturating_add(1);
             return OMITTED;
-        }
-        let number = u32::try_from(self.ends.len()).unwrap_or(OMITTED);
-        if let Some(more) = lacking(self.text.len(), self.text.capacity(), text.len()) {
-            self.text.reserve_exact(more);
-        }
-        if let Some(more) = lacking(self.ends.len(), self.ends.capacity(), 1) {
-            self.ends.reserve_exact(more);
-        }
-        self.text.push_str(text);
-        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+        };
+        let number = self.ends.insert(end);
         if let Some(slot) = self.recent.get_mut(at) {
             *slot = Recent { tag, number, check };
         }
         number
+    }
+
+    /// Adds a text behind all others, whole in one block, and says where it ends; `None` if there is no room.
+    fn add(&mut self, text: &str) -> Option<u32> {
+        let fits = |block: &String| block.len().saturating_add(text.len()) <= BLOCK;
+        if !self.blocks.last().is_some_and(fits) {
+            if self.blocks.len() >= MAX_BLOCKS {
+                return None;
+            }
+            // the first one, often the only one, grows as it fills
+            let room = if self.blocks.is_empty() { 0 } else { BLOCK };
+            self.blocks.push(String::with_capacity(room));
+        }
+        let before = self.blocks.len().saturating_sub(1).saturating_mul(BLOCK);
+        let block = self.blocks.last_mut()?;
+        block.push_str(text);
+        u32::try_from(before.saturating_add(block.len())).ok()
     }
 
     /// A number of what `bytes` spell; those that are not UTF-8 count as U+FFFD.
@@ -102,10 +116,13 @@ impl Strings {
 
     /// The text of that number.
     pub fn get(&self, number: u32) -> &str {
-        let number = number as usize;
-        let Some(&end) = self.ends.get(number) else { return "" };
-        let start = number.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        self.text.get(start as usize..end as usize).unwrap_or("")
+        let before = number.checked_sub(1).and_then(|before| self.ends.get(before));
+        let (Some(&start), Some(&end)) = (before, self.ends.get(number)) else { return "" };
+        // what found no room behind the one before begins the next block
+        let block = (end as usize).saturating_sub(1) / BLOCK;
+        let from = block.wrapping_mul(BLOCK);
+        let (start, end) = ((start as usize).saturating_sub(from), (end as usize).saturating_sub(from));
+        self.blocks.get(block).and_then(|text| text.get(start..end)).unwrap_or("")
     }
 
     /// Every text, in the order of their numbers.
@@ -130,17 +147,14 @@ impl Strings {
 
     /// Whether half of all room is taken.
     pub fn is_crowded(&self) -> bool {
-        self.text.len() > MAX_TEXT / 2
+        self.blocks.len() > MAX_BLOCKS / 2
     }
 
     /// Bytes of memory held.
     pub fn memory(&self) -> usize {
-        let lists = self
-            .ends
-            .capacity()
-            .saturating_mul(4)
-            .saturating_add(self.recent.capacity().saturating_mul(size_of::<Recent>()));
-        self.text.capacity().saturating_add(lists)
+        let text = self.blocks.iter().map(String::capacity).sum::<usize>();
+        let recent = self.recent.capacity().saturating_mul(size_of::<Recent>());
+        [text, recent, self.ends.memory()].iter().sum()
     }
 }
 
@@ -181,6 +195,7 @@ mod tests {
         for n in 0..40_000u32 {
             strings.keep(&format!("{n:0>1000}"));
         }
-        assert!(strings.text.len() <= MAX_TEXT && strings.omitted > 0);
+        assert!(strings.blocks.iter().all(|block| block.len() <= BLOCK) && strings.blocks.len() == MAX_BLOCKS);
+        assert!(strings.omitted > 0);
     }
 }

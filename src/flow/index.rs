@@ -1,28 +1,31 @@
-//! From a key's hash to a flow's number: an open-addressing table of eight bytes a slot.
+//! From a key's hash to a flow's number: open-addressing tables of eight bytes a slot.
 //!
 //! A slot holds the upper half of the hash beside the number, so a lookup that misses seldom touches a flow, and
 //! growth touches none.
 
-/// The table. Numbers are dense (a slab's); what they stand for lives elsewhere.
-///
-/// Homes are 64, 96, 128, 192 and so on, which leaves less room unused than doubling does. Behind the last home are some
-/// more slots, so that looking on never begins again at the front.
-#[derive(Clone, Debug)]
+/// How many tables there are: small ones grow one by one, without asking the kernel for memory.
+const TABLES: usize = 16;
+/// Homes of a table at first.
+const FIRST_HOMES: u32 = 8;
+/// Slots behind the last home.
+const BEHIND: usize = 32;
+
+/// From hashes to numbers. Numbers are dense (a slab's); what they stand for lives elsewhere.
+#[derive(Clone, Debug, Default)]
 pub struct Index {
-    /// `tag << 32 | number + 1`; 0 is free.
-    slots: Vec<u64>,
-    homes: usize,
+    /// One for each value of a hash's first bits.
+    tables: [Table; TABLES],
     used: usize,
 }
 
-const FIRST_HOMES: usize = 64;
-/// Slots behind the last home.
-const BEHIND: usize = 64;
-
-impl Default for Index {
-    fn default() -> Self {
-        Index { slots: vec![0; FIRST_HOMES.wrapping_add(BEHIND)], homes: FIRST_HOMES, used: 0 }
-    }
+/// One table. Its homes are 8, 12, 16, 24 and so on, which leaves less room unused than doubling does. Behind the last home
+/// are some more slots, so that looking on never begins again at the front.
+#[derive(Clone, Debug, Default)]
+struct Table {
+    /// `tag << 32 | number + 1`; 0 is free.
+    slots: Vec<u64>,
+    homes: u32,
+    used: u32,
 }
 
 /// The part of a hash that a slot keeps, in place.
@@ -32,11 +35,72 @@ const fn tag(hash: u64) -> u64 {
 }
 
 impl Index {
-    /// A slot's home: from the upper half of the hash, which the slot keeps, so that growth needs nothing else. That half
-    /// is taken for a fraction of all homes.
     #[inline(always)]
-    fn home(&self, hash: u64) -> usize {
-        ((hash >> 32).wrapping_mul(self.homes as u64) >> 32) as usize
+    const fn place(hash: u64) -> usize {
+        (hash >> 60) as usize % TABLES
+    }
+
+    #[inline(always)]
+    fn table(&self, hash: u64) -> Option<&Table> {
+        self.tables.get(Self::place(hash))
+    }
+
+    /// The slot where a lookup of `hash` begins: touching it early hides the wait for memory.
+    #[inline(always)]
+    pub fn touch(&self, hash: u64) -> u64 {
+        self.table(hash).map_or(0, |table| table.slot(table.home(hash)))
+    }
+
+    /// The number under `hash` for which `same` holds.
+    #[inline(always)]
+    pub fn find(&self, hash: u64, same: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.table(hash)?.find(hash, same)
+    }
+
+    /// Files `number` under `hash`. The caller has made sure that it is not there.
+    pub fn insert(&mut self, hash: u64, number: u32) {
+        if let Some(table) = self.tables.get_mut(Self::place(hash)) {
+            table.insert(tag(hash) | u64::from(number.wrapping_add(1)));
+            self.used = self.used.saturating_add(1);
+        }
+    }
+
+    /// Takes `number` out from under `hash`; the entries behind it close up.
+    pub fn remove(&mut self, hash: u64, number: u32) {
+        let entry = tag(hash) | u64::from(number.wrapping_add(1));
+        if self.tables.get_mut(Self::place(hash)).is_some_and(|table| table.remove(entry)) {
+            self.used = self.used.saturating_sub(1);
+        }
+    }
+
+    /// Lets go of its memory: nothing is to be looked up any more, but how many numbers are filed stays known.
+    pub fn close(&mut self) {
+        self.tables = Default::default();
+    }
+
+    /// How many numbers are filed.
+    pub fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Whether nothing is filed.
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Bytes of memory that the tables hold.
+    pub fn memory(&self) -> usize {
+        self.tables.iter().map(|table| table.slots.capacity().saturating_mul(8)).sum()
+    }
+}
+
+impl Table {
+    /// A slot's home: from the upper half of the hash, which the slot keeps, so that growth needs nothing else. What of
+    /// that half does not tell the table is taken for a fraction of all homes.
+    #[inline(always)]
+    const fn home(&self, hash: u64) -> usize {
+        let fraction = ((hash >> 32) as u32).wrapping_mul(TABLES as u32);
+        ((fraction as u64).wrapping_mul(self.homes as u64) >> 32) as usize
     }
 
     #[inline(always)]
@@ -44,15 +108,8 @@ impl Index {
         self.slots.get(at).copied().unwrap_or(0)
     }
 
-    /// The slot where a lookup of `hash` begins: touching it early hides the wait for memory.
     #[inline(always)]
-    pub fn touch(&self, hash: u64) -> u64 {
-        self.slot(self.home(hash))
-    }
-
-    /// The number under `hash` for which `same` holds.
-    #[inline(always)]
-    pub fn find(&self, hash: u64, mut same: impl FnMut(u32) -> bool) -> Option<u32> {
+    fn find(&self, hash: u64, mut same: impl FnMut(u32) -> bool) -> Option<u32> {
         let mut at = self.home(hash);
         loop {
             let slot = self.slot(at);
@@ -67,12 +124,11 @@ impl Index {
         }
     }
 
-    /// Files `number` under `hash`. The caller has made sure that it is not there.
-    pub fn insert(&mut self, hash: u64, number: u32) {
+    fn insert(&mut self, entry: u64) {
         if self.used.saturating_mul(4) >= self.homes.saturating_mul(3) {
             self.grow();
         }
-        while !self.put(tag(hash) | u64::from(number.wrapping_add(1))) {
+        while !self.put(entry) {
             self.grow();
         }
         self.used = self.used.saturating_add(1);
@@ -92,22 +148,22 @@ impl Index {
     fn grow(&mut self) {
         let before = std::mem::take(&mut self.slots);
         loop {
-            let step = if self.homes.is_power_of_two() { self.homes / 2 } else { self.homes / 3 };
-            self.homes = self.homes.saturating_add(step);
-            self.slots = vec![0; self.homes.saturating_add(BEHIND)];
+            let homes = self.homes;
+            let step = if homes.is_power_of_two() { homes / 2 } else { homes / 3 };
+            self.homes = homes.saturating_add(step).max(FIRST_HOMES);
+            self.slots = vec![0; (self.homes as usize).saturating_add(BEHIND)];
             if before.iter().filter(|entry| **entry != 0).all(|entry| self.put(*entry)) {
                 return;
             }
         }
     }
 
-    /// Takes `number` out from under `hash`; the entries behind it close up.
-    pub fn remove(&mut self, hash: u64, number: u32) {
-        let entry = tag(hash) | u64::from(number.wrapping_add(1));
-        let mut hole = self.home(hash);
+    /// Takes an entry out. False: it is not there.
+    fn remove(&mut self, entry: u64) -> bool {
+        let mut hole = self.home(entry);
         while self.slot(hole) != entry {
             if self.slot(hole) == 0 {
-                return;
+                return false;
             }
             hole = hole.wrapping_add(1);
         }
@@ -130,26 +186,7 @@ impl Index {
             *slot = 0;
         }
         self.used = self.used.saturating_sub(1);
-    }
-
-    /// Lets go of its memory: nothing is to be looked up any more, but how many numbers are filed stays known.
-    pub fn close(&mut self) {
-        self.slots = Vec::new();
-    }
-
-    /// How many numbers are filed.
-    pub fn len(&self) -> usize {
-        self.used
-    }
-
-    /// Whether nothing is filed.
-    pub fn is_empty(&self) -> bool {
-        self.used == 0
-    }
-
-    /// Bytes of memory that the table holds.
-    pub fn memory(&self) -> usize {
-        self.slots.capacity().saturating_mul(8)
+        true
     }
 }
 

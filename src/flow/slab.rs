@@ -8,17 +8,6 @@ const BLOCK: usize = 4096;
 /// In steps of so many elements memory is counted.
 const COUNTED: usize = 256;
 
-/// So many more elements than there is room for `more` of, if there is not: long lists that are added to one by one grow by
-/// a quarter, as doubling would leave up to half of them unused.
-#[inline(always)]
-pub const fn lacking(len: usize, capacity: usize, more: usize) -> Option<usize> {
-    if capacity.wrapping_sub(len) >= more {
-        return None;
-    }
-    let quarter = len / 4;
-    Some(if quarter > more { quarter } else { more })
-}
-
 /// A growing row of elements, each known by its number.
 #[derive(Clone, Debug)]
 pub struct Slab<T> {

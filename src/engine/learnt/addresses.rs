@@ -2,7 +2,6 @@
 
 use super::Answer;
 use crate::decode::Addr;
-use crate::flow::slab::lacking;
 
 /// The addresses of a shard's answers.
 #[derive(Clone, Debug, Default)]
@@ -24,9 +23,6 @@ impl Addresses {
     pub fn push(&mut self, answer: &mut Answer, address: Addr) {
         if !answer.wide && !address.is_mapped() {
             self.widen(answer);
-        }
-        if let Some(more) = lacking(self.words.len(), self.words.capacity(), WIDE) {
-            self.words.reserve_exact(more);
         }
         match answer.wide {
             true => self.words.extend(words(address)),
