@@ -9,6 +9,8 @@ use crate::flow::slab::{Marks, Renumbered, Slab};
 
 /// How much text a block holds, in bytes.
 const BLOCK: usize = 64 << 10;
+/// How much the first one holds until it is full: most shards have less.
+const LITTLE: usize = 4 << 10;
 /// The most blocks one shard keeps: 16 MB. Past them a text becomes [`OMITTED`].
 const MAX_BLOCKS: usize = 256;
 /// The longest text that is kept whole.
@@ -96,12 +98,13 @@ impl Strings {
             if self.blocks.len() >= MAX_BLOCKS {
                 return None;
             }
-            // the first one, often the only one, grows as it fills
-            let room = if self.blocks.is_empty() { 0 } else { BLOCK };
-            self.blocks.push(String::with_capacity(room));
+            self.blocks.push(String::with_capacity(if self.blocks.is_empty() { LITTLE } else { BLOCK }));
         }
         let before = self.blocks.len().saturating_sub(1).saturating_mul(BLOCK);
         let block = self.blocks.last_mut()?;
+        if block.capacity().saturating_sub(block.len()) < text.len() {
+            block.reserve_exact(BLOCK.saturating_sub(block.len()));
+        }
         block.push_str(text);
         u32::try_from(before.saturating_add(block.len())).ok()
     }

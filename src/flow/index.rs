@@ -34,7 +34,25 @@ const fn tag(hash: u64) -> u64 {
     hash & 0xffff_ffff_0000_0000
 }
 
+/// Whether a table with so many homes has no room for one more.
+const fn is_full(used: u32, homes: u32) -> bool {
+    used.saturating_mul(4) >= homes.saturating_mul(3)
+}
+
+/// How many homes a table has after it had so many.
+fn more(homes: u32) -> u32 {
+    let step = if homes.is_power_of_two() { homes / 2 } else { homes / 3 };
+    homes.saturating_add(step).max(FIRST_HOMES)
+}
+
 impl Index {
+    /// With room for about so many numbers.
+    pub fn with_room(numbers: usize) -> Self {
+        let each = numbers / TABLES;
+        let each = u32::try_from(each.saturating_add(each / 8)).unwrap_or(u32::MAX);
+        Index { tables: std::array::from_fn(|_| Table::with_room(each)), used: 0 }
+    }
+
     #[inline(always)]
     const fn place(hash: u64) -> usize {
         (hash >> 60) as usize % TABLES
@@ -95,6 +113,15 @@ impl Index {
 }
 
 impl Table {
+    fn with_room(numbers: u32) -> Self {
+        let mut homes = 0;
+        while is_full(numbers, homes) && numbers > 0 {
+            homes = more(homes);
+        }
+        let slots = if homes == 0 { Vec::new() } else { vec![0; (homes as usize).saturating_add(BEHIND)] };
+        Table { slots, homes, used: 0 }
+    }
+
     /// A slot's home: from the upper half of the hash, which the slot keeps, so that growth needs nothing else. What of
     /// that half does not tell the table is taken for a fraction of all homes.
     #[inline(always)]
@@ -125,7 +152,7 @@ impl Table {
     }
 
     fn insert(&mut self, entry: u64) {
-        if self.used.saturating_mul(4) >= self.homes.saturating_mul(3) {
+        if is_full(self.used, self.homes) {
             self.grow();
         }
         while !self.put(entry) {
@@ -148,9 +175,7 @@ impl Table {
     fn grow(&mut self) {
         let before = std::mem::take(&mut self.slots);
         loop {
-            let homes = self.homes;
-            let step = if homes.is_power_of_two() { homes / 2 } else { homes / 3 };
-            self.homes = homes.saturating_add(step).max(FIRST_HOMES);
+            self.homes = more(self.homes);
             self.slots = vec![0; (self.homes as usize).saturating_add(BEHIND)];
             if before.iter().filter(|entry| **entry != 0).all(|entry| self.put(*entry)) {
                 return;
@@ -221,7 +246,12 @@ mod tests {
 
     #[test]
     fn grows_and_keeps_all() {
-        let mut index = Index::default();
+        for room in [0, 1, 100, 10_000, 1_000_000] {
+            keeps_all(Index::with_room(room));
+        }
+    }
+
+    fn keeps_all(mut index: Index) {
         let hash = |n: u32| super::super::key::fold(u64::from(n) + 1, 0x9e37_79b9_7f4a_7c15);
         for n in 0..10_000 {
             index.insert(hash(n), n);

@@ -4,9 +4,9 @@
 use super::NONE;
 
 /// How many elements one block holds.
-const BLOCK: usize = 4096;
-/// In steps of so many elements memory is counted.
-const COUNTED: usize = 256;
+const BLOCK: usize = 1024;
+/// How many the first one holds until it is full: most rows stay shorter. In steps of so many memory is counted.
+const FEW: usize = 256;
 
 /// A growing row of elements, each known by its number.
 #[derive(Clone, Debug)]
@@ -33,11 +33,12 @@ impl<T> Slab<T> {
         }
         let number = self.len;
         if (number as usize).is_multiple_of(BLOCK) {
-            // the first one, often the only one, grows as it fills
-            let room = if number == 0 { 0 } else { BLOCK };
-            self.blocks.push(Vec::with_capacity(room));
+            self.blocks.push(Vec::with_capacity(if number == 0 { FEW } else { BLOCK }));
         }
         if let Some(block) = self.blocks.last_mut() {
+            if block.len() == FEW {
+                block.reserve_exact(BLOCK - FEW);
+            }
             block.push(value);
         }
         self.len = self.len.wrapping_add(1);
@@ -95,7 +96,7 @@ impl<T> Slab<T> {
 
     /// Bytes of memory that the blocks hold.
     pub fn memory(&self) -> usize {
-        self.len().next_multiple_of(COUNTED).saturating_mul(size_of::<T>())
+        self.len().next_multiple_of(FEW).saturating_mul(size_of::<T>())
     }
 }
 
@@ -163,7 +164,7 @@ mod tests {
         let mut slab = Slab::default();
         (0..1000u32).for_each(|n| _ = slab.insert(n));
         let numbers = slab.compact(|n| n % 10 == 3);
-        assert_eq!((slab.len(), slab.memory()), (100, COUNTED * 4));
+        assert_eq!((slab.len(), slab.memory()), (100, FEW * 4));
         assert_eq!([3, 4, 13, 993, 1000].map(|n| numbers.of(n)), [0, NONE, 1, 99, NONE]);
         assert!(slab.iter_mut().all(|(at, n)| *n == at * 10 + 3));
         assert_eq!(slab.insert(7), 100);
