@@ -451,15 +451,7 @@ fn default_threads() -> usize {
 
 /// Set by an interrupt; a second one ends the program at once.
 fn stop_flag() -> Result<Arc<AtomicBool>> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    use signal_hook::flag;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, i32::from(Exit::Interrupted.code()), Arc::clone(&stop))
-            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
-            .context("interrupts cannot be handled")?;
-    }
-    Ok(stop)
+    platform::stop_flag(Exit::Interrupted.code()).context("interrupts cannot be handled")
 }
 
 /// Whether the summary appears where messages do, so that what it repeats need not be said twice.

@@ -147,6 +147,9 @@ const SYSTEM: &[&str] = &[
     "std::time::SystemTime",
 ];
 
+/// Packages by which a system is spoken to, which only `platform` may name.
+const OF_SYSTEMS: &[&str] = &["caps", "landlock", "nix", "rustix", "seccompiler", "signal_hook"];
+
 #[test]
 fn imports_run_one_way() {
     let mut wrong = Vec::new();
@@ -179,6 +182,17 @@ fn only_the_edges_touch_the_system() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_one_module_speaks_to_systems() {
+    let mut wrong = Vec::new();
+    for file in sources().into_iter().filter(|file| file.module != "platform") {
+        for package in OF_SYSTEMS {
+            wrong.extend(paths(&file.code, package).into_iter().map(|path| format!("{}: `{path}`", file.path)));
+        }
+    }
+    assert!(wrong.is_empty(), "only `platform` may use these: {}", wrong.join("\n"));
 }
 
 /// A threshold that no detector reads would be told by `explain`, and mean nothing.

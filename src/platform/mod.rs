@@ -6,6 +6,7 @@
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod other;
+mod signals;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -15,6 +16,7 @@ mod windows;
 pub use linux::*;
 #[cfg(not(target_os = "linux"))]
 pub use other::*;
+pub use signals::*;
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]

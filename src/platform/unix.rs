@@ -16,9 +16,9 @@ use signal_hook::iterator::Signals;
 use super::Signal;
 
 /// The signal by which a new file is asked for.
-pub const ROTATES: Option<i32> = Some(SIGUSR1);
+pub(super) const ROTATES: Option<i32> = Some(SIGUSR1);
 /// The signal by which a terminal says that it is gone.
-pub const HANGS_UP: Option<i32> = Some(SIGHUP);
+pub(super) const HANGS_UP: Option<i32> = Some(SIGHUP);
 
 /// What a file is known by, whatever its name.
 pub type FileId = (u64, u64);

@@ -12,9 +12,9 @@ use pcap::{Active, Capture};
 use super::Signal;
 
 /// No signal asks for a new file here.
-pub const ROTATES: Option<i32> = None;
+pub(super) const ROTATES: Option<i32> = None;
 /// No signal tells of a terminal that is gone.
-pub const HANGS_UP: Option<i32> = None;
+pub(super) const HANGS_UP: Option<i32> = None;
 
 /// The longest that a device is not looked at: what the driver holds frames back.
 const NAP: Duration = Duration::from_millis(20);
