@@ -19,8 +19,8 @@ const QUEUE: usize = 256 << 20;
 /// How full the queue is, 0 to 1, from which on frames are only counted, if all of them need not be there; and below
 /// which they are taken again.
 pub const COUNTED: (f64, f64) = (0.45, 0.25);
-/// Seconds, in nanoseconds, that frames are counted together at the most: where there are several devices, they are out of
-/// their order by so much, and frames of another that wait to be merged come after what was counted meanwhile.
+/// Nanoseconds that frames are counted together at the most: where there are several devices, those of another that came
+/// meanwhile come after all that were counted.
 const TOGETHER: u64 = SECOND;
 /// The most memory of a batch that is used again.
 const SPARE: usize = 4 * CHUNK_BYTES;
@@ -211,11 +211,15 @@ impl Feed {
             if self.merge.is_waiting() {
                 let mut batch = self.fresh();
                 let spare = self.spare();
-                self.merge.pull(now().duration_since(self.begun), CHUNK_BYTES, &mut batch, |used| spare.put(used));
+                let now = now().duration_since(self.begun);
+                let counted = self.merge.pull(now, CHUNK_BYTES, &mut batch, |used| spare.put(used));
                 if !batch.from.is_empty() {
                     return Some(Event::Frames(batch));
                 }
                 spare.put(batch);
+                if let Some((device, tally)) = counted {
+                    return Some(Event::Counted { device, tally });
+                }
             }
             if self.running == 0 {
                 return (!std::mem::replace(&mut self.ended, true)).then_some(Event::End);
@@ -231,13 +235,17 @@ impl Feed {
     /// Deals with a message; gives what is to be told of it.
     fn sort(&mut self, device: usize, message: Message) -> Option<Event> {
         match message {
-            // one device's frames are in order
+            // what one device brings is in order
             Message::Frames(batch) if self.interfaces.len() == 1 => Some(Event::Frames(batch)),
+            Message::Counted(tally) if self.interfaces.len() == 1 => Some(Event::Counted { device, tally }),
             Message::Frames(batch) => {
                 self.merge.push(device, batch, now().duration_since(self.begun));
                 None
             }
-            Message::Counted(tally) => Some(Event::Counted { device, tally }),
+            Message::Counted(tally) => {
+                self.merge.count(device, tally, now().duration_since(self.begun));
+                None
+            }
             Message::Quiet(until) => {
                 self.merge.quiet(device, until);
                 let until = self.merge.until().filter(|until| self.quiet.is_none_or(|told| *until > told))?;
