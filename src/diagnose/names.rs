@@ -3,7 +3,8 @@
 //! What counts is how the search for a name ended: a client that is refused by one resolver and told by the next has
 //! found it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::draft::Draft;
@@ -51,14 +52,14 @@ struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     /// The questions that decide: those for IPv4, where there are any, since hardly a host lives by IPv6 alone.
-    fn deciding(&self) -> impl Iterator<Item = &'a DnsCase> + Clone {
+    fn deciding(&self) -> impl DoubleEndedIterator<Item = &'a DnsCase> + Clone {
         let v4 = self.asked.iter().any(|dns| dns.qtype == qtype::A);
-        self.asked.clone().into_iter().filter(move |dns| !v4 || dns.qtype == qtype::A)
+        self.asked.iter().copied().filter(move |dns| !v4 || dns.qtype == qtype::A)
     }
 
     /// The last question that was answered by an address.
     fn resolved(&self) -> Option<&'a DnsCase> {
-        self.deciding().filter(|dns| dns.answer.is_some() && !dns.addresses.is_empty()).last()
+        self.deciding().rfind(|dns| dns.answer.is_some() && !dns.addresses.is_empty())
     }
 }
 
@@ -83,29 +84,32 @@ pub(super) struct Failure<'a> {
 /// Names of the allow-list that a client of the system could not find.
 pub(super) fn failed<'a>(scene: &Scene<'a>) -> Vec<Failure<'a>> {
     let lookups = lookups(scene);
-    let sinks = Sinks::of(&lookups);
+    let (sinks, found) = (Sinks::of(scene, &lookups), OnceCell::new());
     let of = |lookup: &Lookup<'a>| {
-        denied(scene, lookup).or_else(|| unanswered(scene, lookup)).or_else(|| sinks.sinkhole(scene, lookup))
+        denied(scene, lookup, &found).or_else(|| unanswered(scene, lookup)).or_else(|| sinks.sinkhole(scene, lookup))
     };
     lookups.iter().filter_map(of).collect()
 }
 
+/// All of them, by client and name.
 fn lookups<'a>(scene: &Scene<'a>) -> Vec<Lookup<'a>> {
-    let system = scene.system();
-    let mut found: BTreeMap<(IpAddr, &str), Lookup<'a>> = BTreeMap::new();
-    for dns in &scene.cases.dns {
-        let leads = matches!(dns.qtype, qtype::A | qtype::AAAA | qtype::HTTPS);
-        if !leads || !system.contains(&dns.client) || !scene.is_listed(&dns.host) {
-            continue;
+    let mut found = Vec::new();
+    for client in scene.system() {
+        let mut own: BTreeMap<&str, Lookup<'a>> = BTreeMap::new();
+        for dns in scene.cases.asked_by(*client) {
+            let leads = matches!(dns.qtype, qtype::A | qtype::AAAA | qtype::HTTPS);
+            if leads && scene.is_listed(&dns.host) {
+                let fresh = || Lookup { client: *client, name: &dns.name, host: dns.host, asked: Vec::new() };
+                own.entry(&dns.name).or_insert_with(fresh).asked.push(dns);
+            }
         }
-        let fresh = || Lookup { client: dns.client, name: &dns.name, host: dns.host, asked: Vec::new() };
-        found.entry((dns.client, &dns.name)).or_insert_with(fresh).asked.push(dns);
+        found.extend(own.into_values());
     }
-    found.into_values().collect()
+    found
 }
 
 /// D-2: the resolver says no.
-fn denied<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>> {
+fn denied<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>, found: &OnceCell<Found<'a>>) -> Option<Failure<'a>> {
     let resolved = lookup.resolved().map(|dns| dns.first.ts);
     let after = |dns: &&DnsCase| resolved.is_none_or(|then| dns.first.ts > then);
     let code = |dns: &DnsCase| dns.answer.map(|(_, code)| code);
@@ -114,7 +118,8 @@ fn denied<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>> {
     let mode = mode_of(code(last))?;
     let names = &scene.rules.settings.names;
     let lone = mode == Mode::Servfail && lookup.asked.iter().filter(|dns| mode_of(code(dns)).is_some()).count() < 2;
-    let elsewhere = mode == Mode::Servfail && is_found_by_others(scene, lookup, last);
+    let elsewhere = mode == Mode::Servfail
+        && found.get_or_init(|| Found::of(scene)).by_others(lookup, last).is_some_and(|then| then > last.first.ts);
     let wildcard = lookup
         .host
         .entry(&scene.base.catalogue)
@@ -133,15 +138,39 @@ fn mode_of(code: Option<u16>) -> Option<Mode> {
     }
 }
 
-/// Whether the same resolver has told the name's address to another client since.
-fn is_found_by_others(scene: &Scene<'_>, lookup: &Lookup<'_>, last: &DnsCase) -> bool {
-    scene.cases.dns.iter().any(|dns| {
-        dns.client != lookup.client
-            && dns.resolver == last.resolver
-            && dns.name == lookup.name
-            && !dns.addresses.is_empty()
-            && dns.first.ts > last.first.ts
-    })
+/// When each resolver last told the addresses of each name.
+struct Found<'a> {
+    last: HashMap<(IpAddr, &'a str), Last>,
+}
+
+/// A last time, of one client and of all others.
+#[derive(Clone, Copy)]
+struct Last {
+    client: IpAddr,
+    at: Timestamp,
+    others: Option<Timestamp>,
+}
+
+impl<'a> Found<'a> {
+    fn of(scene: &Scene<'a>) -> Self {
+        let mut found = Found { last: HashMap::new() };
+        for dns in scene.cases.dns.iter().filter(|dns| !dns.addresses.is_empty()) {
+            let (client, at) = (dns.client, dns.first.ts);
+            let last = found.last.entry((dns.resolver, &dns.name)).or_insert(Last { client, at, others: None });
+            *last = match (last.client == client, last.at < at) {
+                (true, _) => Last { at: last.at.max(at), ..*last },
+                (false, true) => Last { client, at, others: Some(last.at) },
+                (false, false) => Last { others: last.others.max(Some(at)), ..*last },
+            };
+        }
+        found
+    }
+
+    /// When the resolver that was asked `last` told another client the name's address, the last time.
+    fn by_others(&self, lookup: &Lookup<'_>, last: &DnsCase) -> Option<Timestamp> {
+        let found = self.last.get(&(last.resolver, lookup.name))?;
+        if found.client == lookup.client { found.others } else { Some(found.at) }
+    }
 }
 
 /// D-1: asked again and again, and no answer of any kind.
@@ -172,24 +201,47 @@ fn hears(scene: &Scene<'_>, client: IpAddr) -> bool {
 }
 
 /// What makes an address one of a filter's.
-struct Sinks<'a> {
-    /// The names that each address was told for.
-    names: BTreeMap<IpAddr, BTreeSet<&'a str>>,
+struct Sinks {
+    addresses: HashMap<IpAddr, Told>,
+    /// Names of the vendor have addresses out there.
+    elsewhere: bool,
 }
 
-impl<'a> Sinks<'a> {
-    fn of(lookups: &[Lookup<'a>]) -> Self {
-        let mut names: BTreeMap<IpAddr, BTreeSet<&'a str>> = BTreeMap::new();
+/// An address that was told.
+#[derive(Clone, Copy)]
+struct Told {
+    /// Some connection to it did what it is there for.
+    serves: bool,
+    /// So many names have it that no service explains it, and of more than one domain.
+    shared: bool,
+    /// It is shared, and something odd came from it.
+    odd: bool,
+}
+
+impl Told {
+    fn of(scene: &Scene<'_>, address: IpAddr, names: &BTreeSet<&str>) -> Self {
+        let domains: BTreeSet<&str> = names.iter().map(|name| domain(name)).collect();
+        let shared = names.len() as f64 >= scene.rules.settings.names.sinkhole_names && domains.len() > 1;
+        let mut to = scene.cases.of_server(address).filter(|case| case.is_tcp());
+        Told { serves: to.clone().any(Case::is_served), shared, odd: shared && to.any(is_odd) }
+    }
+}
+
+impl Sinks {
+    fn of(scene: &Scene<'_>, lookups: &[Lookup<'_>]) -> Self {
+        let mut names: HashMap<IpAddr, BTreeSet<&str>> = HashMap::new();
         for dns in lookups.iter().flat_map(|lookup| &lookup.asked) {
             for address in &dns.addresses {
                 names.entry(*address).or_default().insert(&dns.name);
             }
         }
-        Sinks { names }
+        let elsewhere = names.keys().any(|address| is_public(*address) && !scene.base.site.inside(*address));
+        let told = |(address, names): (&IpAddr, &BTreeSet<&str>)| (*address, Told::of(scene, *address, names));
+        Sinks { addresses: names.iter().map(told).collect(), elsewhere }
     }
 
     /// D-3: the last that a client was told is no address of the vendor's.
-    fn sinkhole(&self, scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>> {
+    fn sinkhole<'a>(&self, scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>> {
         let last = lookup.resolved()?;
         let confidences = last.addresses.iter().map(|address| self.confidence(scene, last, *address));
         let confidence = confidences.collect::<Option<Vec<f64>>>()?.into_iter().fold(f64::INFINITY, f64::min);
@@ -200,35 +252,26 @@ impl<'a> Sinks<'a> {
     }
 
     /// How sure it is that an address is a filter's; `None`: nothing speaks for it.
-    fn confidence(&self, scene: &Scene<'a>, told: &DnsCase, address: IpAddr) -> Option<f64> {
+    fn confidence(&self, scene: &Scene<'_>, told: &DnsCase, address: IpAddr) -> Option<f64> {
         let names = &scene.rules.settings.names;
         if address.is_unspecified() || address.is_loopback() {
             return Some(names.d_3);
         }
-        let mut to = scene.cases.of_server(address).filter(|case| case.is_tcp());
-        if to.clone().any(Case::is_served) {
+        let Told { serves, shared, odd } = *self.addresses.get(&address)?;
+        if serves {
             return None;
         }
-        let shared = self.is_shared(scene, address);
         if scene.base.site.inside(address) {
             // where the whole cloud has private addresses, as in a laboratory, one more says nothing
-            let elsewhere = self.names.keys().any(|other| is_public(*other) && !scene.base.site.inside(*other));
-            let own = address == told.resolver || shared || elsewhere;
+            let own = address == told.resolver || shared || self.elsewhere;
             return Some(if own { names.d_3 } else { names.doubtful });
         }
         let kept = told.ttl.is_none_or(|ttl| f64::from(ttl) > names.sinkhole_ttl);
-        match (shared, shared && to.any(is_odd), kept) {
+        match (shared, odd, kept) {
             (false, ..) | (true, false, true) => None,
             (true, true, _) => Some(names.d_3),
             (true, false, false) => Some(names.doubtful),
         }
-    }
-
-    /// Whether so many names have that address that no service explains it, and of more than one domain.
-    fn is_shared(&self, scene: &Scene<'_>, address: IpAddr) -> bool {
-        let Some(names) = self.names.get(&address) else { return false };
-        let domains: BTreeSet<&str> = names.iter().map(|name| domain(name)).collect();
-        names.len() as f64 >= scene.rules.settings.names.sinkhole_names && domains.len() > 1
     }
 }
 
@@ -291,26 +334,33 @@ fn slow(scene: &Scene<'_>) -> Vec<FindingRecord> {
         let [half, high] = [0.5, 0.95].map(|share| at_share(&times, share) - way);
         let often = times.iter().filter(|time| **time - way > names.slow_p95_seconds).count() as f64;
         let rarely = high > names.slow_p95_seconds && often >= names.slow_times;
-        let own = |dns: &&DnsCase| (dns.client, dns.resolver) == (known.client, known.resolver);
         if half > names.slow_median_seconds || rarely {
-            found.extend(scene.cases.dns.iter().find(own).map(|lead| tell_slow(scene, known, lead, &times)));
+            found.extend(tell_slow(scene, known, &times));
         }
     }
     found
 }
 
-fn tell_slow(scene: &Scene<'_>, known: &ResolverCase, lead: &DnsCase, times: &[f64]) -> FindingRecord {
+/// What a client asked of one resolver.
+fn asked_of<'a>(scene: &Scene<'a>, known: &ResolverCase) -> impl Iterator<Item = &'a DnsCase> + Clone {
+    let resolver = known.resolver;
+    scene.cases.asked_by(known.client).filter(move |dns| dns.resolver == resolver)
+}
+
+fn tell_slow(scene: &Scene<'_>, known: &ResolverCase, times: &[f64]) -> Option<FindingRecord> {
     let [half, high] = [0.5, 0.95].map(|share| at_share(times, share));
-    let own = scene.cases.dns.iter().filter(|dns| (dns.client, dns.resolver) == (known.client, known.resolver));
+    let own = asked_of(scene, known);
+    let lead = own.clone().next()?;
     let text = format!("of {} answers half took {half:.2} s or more, the slowest twentieth {high:.2} s", times.len());
-    Draft::new(scene.rules, RuleId::D4, lead.first.ts, own.clone().map(|dns| dns.last).max().unwrap_or(lead.last))
+    let last = own.clone().map(|dns| dns.last).max().unwrap_or(lead.last);
+    let draft = Draft::new(scene.rules, RuleId::D4, lead.first.ts, last)
         .lead(&lead.identity)
         .flows(own.map(|dns| dns.identity.flow_id))
         .say(Place::Resolver, known.resolver)
         .say(Place::Seconds, format!("{half:.2}"))
         .count(u64::from(known.answers))
-        .evidence(text, Some(known.first.frame), Some(known.first.ts))
-        .build()
+        .evidence(text, Some(known.first.frame), Some(known.first.ts));
+    Some(draft.build())
 }
 
 /// The value below which that share of sorted numbers lies.
@@ -328,16 +378,9 @@ fn way(scene: &Scene<'_>, client: IpAddr) -> f64 {
 
 /// D-5: a recorder asks another resolver than its network has.
 fn bypassed(scene: &Scene<'_>) -> Vec<FindingRecord> {
-    let recorders: BTreeSet<IpAddr> = recorders(scene);
-    let mut asked: BTreeMap<IpAddr, Vec<&ResolverCase>> = BTreeMap::new();
-    for known in &scene.cases.resolvers {
-        asked.entry(known.client).or_default().push(known);
-    }
-    // who answers others is a resolver itself, and asks its own upstream
-    let servers: BTreeSet<IpAddr> = scene.cases.resolvers.iter().map(|known| known.resolver).collect();
-    let own = |client: &IpAddr| Some((*client, asked.get(client).filter(|_| !servers.contains(client))?));
+    let (recorders, resolvers) = (recorders(scene), Resolvers::of(scene));
     let mut found: Vec<FindingRecord> =
-        recorders.iter().filter_map(own).filter_map(|(client, own)| asks_elsewhere(scene, client, own)).collect();
+        recorders.iter().filter_map(|client| asks_elsewhere(scene, *client, &resolvers)).collect();
     let secret = |case: &&Case| {
         let hidden = case.subs.has(Sub::Dot) || case.subs.has(Sub::Doh);
         hidden && case.established && recorders.contains(&case.orig.0)
@@ -363,24 +406,49 @@ fn recorders(scene: &Scene<'_>) -> BTreeSet<IpAddr> {
     sure.chain(asked.filter(|client| !viewers.contains(client))).collect()
 }
 
-fn asks_elsewhere(scene: &Scene<'_>, client: IpAddr, own: &[&ResolverCase]) -> Option<FindingRecord> {
+/// Who asks whom.
+struct Resolvers<'a> {
+    /// What each client asks; a list has one at least.
+    asked: HashMap<IpAddr, Vec<&'a ResolverCase>>,
+    /// How many clients each resolver has.
+    clients: HashMap<IpAddr, usize>,
+    /// What clients inside ask inside, in the order of first answers; and those clients.
+    inside: (Vec<&'a ResolverCase>, BTreeSet<IpAddr>),
+}
+
+impl<'a> Resolvers<'a> {
+    fn of(scene: &Scene<'a>) -> Self {
+        let inside = |ip: IpAddr| scene.base.site.inside(ip);
+        let mut all = Resolvers { asked: HashMap::new(), clients: HashMap::new(), inside: Default::default() };
+        for known in &scene.cases.resolvers {
+            all.asked.entry(known.client).or_default().push(known);
+            let clients = all.clients.entry(known.resolver).or_default();
+            *clients = clients.saturating_add(1);
+            if inside(known.client) && inside(known.resolver) {
+                all.inside.0.push(known);
+                all.inside.1.insert(known.client);
+            }
+        }
+        all
+    }
+}
+
+fn asks_elsewhere(scene: &Scene<'_>, client: IpAddr, resolvers: &Resolvers<'_>) -> Option<FindingRecord> {
     let inside = |ip: IpAddr| scene.base.site.inside(ip);
-    let resolvers = || scene.cases.resolvers.iter();
-    if !inside(client) {
+    // who answers others is a resolver itself, and asks its own upstream
+    if !inside(client) || resolvers.clients.contains_key(&client) {
         return None;
     }
-    let neighbours =
-        || resolvers().filter(|known| known.client != client && inside(known.client) && inside(known.resolver));
-    let foreign = |known: &&&ResolverCase| {
-        let alone = resolvers().all(|other| other.client == client || other.resolver != known.resolver);
-        !inside(known.resolver) && alone
-    };
     let names = &scene.rules.settings.names;
-    let [used] = own else { return None };
-    let used = Some(used).filter(foreign).filter(|known| f64::from(known.answers) >= names.bypass_queries)?;
-    let network = neighbours().next()?;
-    let count = neighbours().map(|known| known.client).collect::<BTreeSet<_>>().len();
-    let lead = scene.cases.dns.iter().find(|dns| (dns.client, dns.resolver) == (client, used.resolver))?;
+    let [used] = resolvers.asked.get(&client)?.as_slice() else { return None };
+    let alone = resolvers.clients.get(&used.resolver) == Some(&1);
+    if inside(used.resolver) || !alone || f64::from(used.answers) < names.bypass_queries {
+        return None;
+    }
+    let (neighbours, clients) = &resolvers.inside;
+    let network = neighbours.iter().find(|known| known.client != client)?;
+    let count = clients.len().saturating_sub(usize::from(clients.contains(&client)));
+    let lead = asked_of(scene, used).next()?;
     let text = format!("{} of its neighbours ask{} {}", count, if count == 1 { "s" } else { "" }, network.resolver);
     let less = if count == 1 { names.lone_neighbour } else { 0.0 };
     Some(

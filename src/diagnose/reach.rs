@@ -7,7 +7,7 @@ mod attempts;
 mod inward;
 mod ipv6;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use self::attempts::{Attempts, Blocked};
@@ -31,17 +31,45 @@ pub(super) fn detect(scene: &Scene<'_>, unfound: &[names::Failure<'_>]) -> Vec<F
         return found;
     }
     let blocked = attempts::blocked(scene, &unfound.iter().filter_map(|failure| failure.answer).collect());
+    let names = Names::of(&blocked);
     for block in &blocked {
-        found.push(tell(scene, block, &blocked));
-        found.extend(gap_of_block(scene, block, &blocked));
+        found.push(tell(scene, block, names.beside(block)));
+        let own = attempts::of_client(&blocked, block.attempts.client, |blocked| blocked.attempts.client);
+        found.extend(gap_of_block(scene, block, own));
     }
     found.extend(gaps_of_names(scene, unfound));
     found.extend(tls::gaps(scene));
     found
 }
 
-/// D-6 and D-34: a name and port that a client does not get through to.
-fn tell(scene: &Scene<'_>, block: &Blocked<'_>, all: &[Blocked<'_>]) -> FindingRecord {
+/// How often each port, and each name on it, is blocked.
+struct Names<'b> {
+    ports: HashMap<u16, usize>,
+    names: HashMap<(u16, &'b str), usize>,
+}
+
+impl<'b> Names<'b> {
+    fn of(blocked: &[Blocked<'b>]) -> Self {
+        let mut all = Names { ports: HashMap::new(), names: HashMap::new() };
+        for Attempts { host, port, .. } in blocked.iter().map(|block| &block.attempts) {
+            let own = all.names.entry((*port, host)).or_default();
+            for count in [all.ports.entry(*port).or_default(), own] {
+                *count = count.saturating_add(1);
+            }
+        }
+        all
+    }
+
+    /// How often the port is blocked to other names.
+    fn beside(&self, block: &Blocked<'_>) -> usize {
+        let Attempts { host, port, .. } = block.attempts;
+        let own = self.names.get(&(port, host)).copied().unwrap_or(0);
+        self.ports.get(&port).copied().unwrap_or(0).saturating_sub(own)
+    }
+}
+
+/// D-6 and D-34: a name and port that a client does not get through to. So often its port is blocked to names `beside`.
+fn tell(scene: &Scene<'_>, block: &Blocked<'_>, beside: usize) -> FindingRecord {
     let Attempts { host, port, .. } = block.attempts;
     let other_port = block.other_port(scene);
     let rule = if other_port.is_some() { RuleId::D34 } else { RuleId::D6 };
@@ -68,7 +96,6 @@ fn tell(scene: &Scene<'_>, block: &Blocked<'_>, all: &[Blocked<'_>]) -> FindingR
         let text = format!("{host} does answer on TCP {}", other.resp.1);
         draft = draft.evidence(text, Some(other.first_frame), Some(other.first()));
     }
-    let beside = all.iter().filter(|b| b.attempts.port == port && b.attempts.host != host).count();
     let text = match (beside, reached(scene, block.attempts.client).find(|case| case.resp.1 == port)) {
         (0, None) => return draft.build(),
         (0, Some(case)) => {
@@ -103,10 +130,10 @@ fn is_storage(known: &HostMatch) -> bool {
     known.class == Class::S3 && known.subs.has(Sub::Vendor)
 }
 
-/// D-36 and D-37 of what cannot be connected to.
-fn gap_of_block(scene: &Scene<'_>, block: &Blocked<'_>, all: &[Blocked<'_>]) -> Option<FindingRecord> {
+/// D-36 and D-37 of what cannot be connected to; `own`: all that is blocked of its client.
+fn gap_of_block(scene: &Scene<'_>, block: &Blocked<'_>, own: &[Blocked<'_>]) -> Option<FindingRecord> {
     let Attempts { client, host, port, known, .. } = block.attempts;
-    let ports = || all.iter().filter(|b| b.attempts.client == client && b.attempts.port == port);
+    let ports = || own.iter().filter(|b| b.attempts.port == port);
     let port_works = reached(scene, client).any(|case| case.resp.1 == port);
     if block.other_port(scene).is_some() || !port_works && ports().count() > 1 {
         return None;

@@ -1,6 +1,7 @@
 //! What becomes of an attempt to go from peer to peer: checks that nobody answers (D-14, D-16, D-17), and video that
 //! breaks off and goes on over the relay (D-18).
 
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::{Mappings, asked_stun, outside, overlap, since, symmetric_clients};
@@ -23,6 +24,7 @@ const CARRIED: u32 = 10;
 struct Attempt<'c> {
     client: IpAddr,
     flows: Vec<Checked<'c>>,
+    last: Timestamp,
 }
 
 /// A flow of checks, and which side is the client's.
@@ -46,34 +48,68 @@ impl Checked<'_> {
     }
 }
 
+/// Who is behind which address.
+struct Outside<'s, 'c> {
+    sockets: &'s Mappings<'c>,
+    /// The clients that were told to be each.
+    behind: HashMap<IpAddr, BTreeSet<IpAddr>>,
+    /// Those of them whose address translation depends on the destination.
+    symmetric: HashMap<IpAddr, BTreeSet<IpAddr>>,
+}
+
+impl<'s, 'c> Outside<'s, 'c> {
+    fn of(scene: &Scene<'_>, sockets: &'s Mappings<'c>) -> Self {
+        let mut outside = Outside { sockets, behind: HashMap::new(), symmetric: HashMap::new() };
+        for ((local, _), told) in sockets {
+            for told in told {
+                outside.behind.entry(told.mapped.ip()).or_default().insert(*local);
+            }
+        }
+        for (client, mapped) in symmetric_clients(scene, sockets) {
+            for ip in mapped {
+                outside.symmetric.entry(ip).or_default().insert(client);
+            }
+        }
+        outside
+    }
+
+    /// Whether the address translation of a client depends on the destination.
+    fn is_symmetric(&self, client: IpAddr) -> bool {
+        let own = outside(self.sockets, client);
+        own.iter().any(|ip| self.symmetric.get(ip).is_some_and(|clients| clients.contains(&client)))
+    }
+}
+
 /// All that is found of attempts and sessions.
 pub(super) fn detect(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
-    let attempts = attempts(scene);
-    let failed = attempts.iter().filter_map(|attempt| failed(scene, sockets, attempt));
+    let (attempts, outside) = (attempts(scene), Outside::of(scene, sockets));
+    let failed = attempts.iter().filter_map(|attempt| failed(scene, &outside, attempt));
     failed.chain(scene.of_class(Class::P2p).filter_map(|case| broke_off(scene, case))).collect()
 }
 
 /// Attempts, by client and time.
 fn attempts<'c>(scene: &Scene<'c>) -> Vec<Attempt<'c>> {
     let mut attempts: Vec<Attempt<'c>> = Vec::new();
+    // where the newest of each client is
+    let mut newest: HashMap<IpAddr, usize> = HashMap::new();
     for case in scene.of_class(Class::P2p).filter(|case| case.stun.is_some()) {
         let own = usize::from(case.inside == [false, true]);
         let client = if own == 0 { case.orig.0 } else { case.resp.0 };
-        let open = attempts.iter_mut().rev().find(|attempt| attempt.client == client);
-        let near = |attempt: &&mut Attempt<'_>| {
-            let last = attempt.flows.iter().map(|flow| flow.case.last).max().unwrap_or_default();
-            case.first() <= last.after(APART)
-        };
-        match open.filter(near) {
-            Some(attempt) => attempt.flows.push(Checked { case, own }),
-            None => attempts.push(Attempt { client, flows: vec![Checked { case, own }] }),
+        let newest = newest.entry(client).or_insert(usize::MAX);
+        let open = attempts.get_mut(*newest).filter(|attempt| case.first() <= attempt.last.after(APART));
+        if let Some(attempt) = open {
+            attempt.last = attempt.last.max(case.last);
+            attempt.flows.push(Checked { case, own });
+        } else {
+            *newest = attempts.len();
+            attempts.push(Attempt { client, flows: vec![Checked { case, own }], last: case.last });
         }
     }
     attempts
 }
 
 /// D-14: checks go out for a while and nothing comes of them. D-17 and D-16 where more is known of the reason.
-fn failed(scene: &Scene<'_>, sockets: &Mappings<'_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
+fn failed(scene: &Scene<'_>, outside: &Outside<'_, '_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.p2p;
     let out: Vec<Checked<'_>> = attempt
         .flows
@@ -94,7 +130,7 @@ fn failed(scene: &Scene<'_>, sockets: &Mappings<'_>, attempt: &Attempt<'_>) -> O
         || !watched
         || given_up
         || through_turn(scene, attempt, first.case)
-        || is_translated(scene, sockets, attempt)
+        || is_translated(scene, outside, attempt)
     {
         return None;
     }
@@ -108,7 +144,7 @@ fn failed(scene: &Scene<'_>, sockets: &Mappings<'_>, attempt: &Attempt<'_>) -> O
         return None;
     }
     let came_in = attempt.flows.iter().any(|flow| flow.of_peer(flow.case.pkts) > 0);
-    let (rule, base) = reason(scene, sockets, attempt);
+    let (rule, base) = reason(scene, outside, attempt);
     let mut draft = Draft::new(scene.rules, rule, first.case.first(), last)
         .lead(&first.case.identity)
         .flows(attempt.flows.iter().map(|flow| flow.case.identity.flow_id))
@@ -135,30 +171,24 @@ fn through_turn(scene: &Scene<'_>, attempt: &Attempt<'_>, first: &Case) -> bool 
 }
 
 /// Whether an attempt is another's behind the address translation: a gateway's capture shows both.
-fn is_translated(scene: &Scene<'_>, sockets: &Mappings<'_>, attempt: &Attempt<'_>) -> bool {
+fn is_translated(scene: &Scene<'_>, outside: &Outside<'_, '_>, attempt: &Attempt<'_>) -> bool {
     let tried =
-        |client: IpAddr| client != attempt.client && scene.of_client(client).any(|case| case.class == Class::P2p);
-    let outside = |(local, told): (&(IpAddr, u16), &Vec<super::Told<'_>>)| {
-        told.iter().any(|told| told.mapped.ip() == attempt.client) && tried(local.0)
-    };
-    sockets.iter().any(outside)
+        |client: &IpAddr| *client != attempt.client && scene.of_client(*client).any(|case| case.class == Class::P2p);
+    outside.behind.get(&attempt.client).is_some_and(|clients| clients.iter().any(tried))
 }
 
 /// The rule that an attempt failed by, and another base than the rule's where the proof is better.
-fn reason(scene: &Scene<'_>, sockets: &Mappings<'_>, attempt: &Attempt<'_>) -> (RuleId, Option<f64>) {
-    let symmetric = symmetric_clients(scene, sockets);
-    let peers: Vec<IpAddr> = attempt.flows.iter().map(|flow| flow.peer()).collect();
-    let other = |(client, mapped): (&IpAddr, &Vec<IpAddr>)| {
-        *client != attempt.client && mapped.iter().any(|ip| peers.contains(ip))
-    };
-    if symmetric.contains_key(&attempt.client) && symmetric.iter().any(other) {
+fn reason(scene: &Scene<'_>, known: &Outside<'_, '_>, attempt: &Attempt<'_>) -> (RuleId, Option<f64>) {
+    let peers: BTreeSet<IpAddr> = attempt.flows.iter().map(|flow| flow.peer()).collect();
+    let mut symmetric = peers.iter().filter_map(|ip| known.symmetric.get(ip)).flatten();
+    if symmetric.any(|client| *client != attempt.client) && known.is_symmetric(attempt.client) {
         return (RuleId::D17, None);
     }
     // outside the router the peer's checks are seen to come, and none inside
-    let own = outside(sockets, attempt.client);
-    let stopped = |case: &Case| peers.contains(&case.orig.0) && own.contains(&case.resp.0) && case.pkts[1] == 0;
+    let own = outside(known.sockets, attempt.client);
+    let stopped = |case: &Case| case.class == Class::P2p && own.contains(&case.resp.0) && case.pkts[1] == 0;
     let inside = attempt.flows.iter().any(|flow| flow.of_peer(flow.case.pkts) > 0);
-    if !inside && scene.of_class(Class::P2p).any(stopped) {
+    if !inside && peers.iter().flat_map(|peer| scene.of_client(*peer)).any(stopped) {
         return (RuleId::D16, Some(scene.rules.settings.p2p.outside_seen));
     }
     (RuleId::D14, None)
@@ -195,9 +225,9 @@ fn broke_off(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         });
         soon || expired && then
     };
-    let ends = [case.orig.0, case.resp.0];
-    let mut relays = scene.of_class(Class::Relay).filter(|relay| ends.contains(&relay.orig.0));
-    let relay = relays.find(took_over)?;
+    let of_ends = [case.orig.0, case.resp.0].into_iter().flat_map(|end| scene.of_client(end));
+    let relays = of_ends.filter(|relay| relay.class == Class::Relay).filter(took_over);
+    let relay = relays.min_by_key(|relay| relay.first_frame)?;
     let own = if case.inside == [false, true] { case.resp.0 } else { case.orig.0 };
     let ran = since(silent, case.first());
     let text = format!("one side falls silent after {ran} s, the other calls for {} s more", since(calling, silent));

@@ -142,14 +142,14 @@ fn symmetric_clients(scene: &Scene<'_>, sockets: &Mappings<'_>) -> BTreeMap<IpAd
 /// D-15: one socket, several addresses outside.
 fn symmetric(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
     let least = scene.rules.settings.p2p.mappings;
-    let mut seen = Vec::new();
+    let mut seen = None;
     let mut findings = Vec::new();
+    // a client's sockets are side by side
     for ((client, port), told) in sockets.iter().filter(|(_, told)| is_symmetric(told, least)) {
         let Some(first) = told.iter().map(|told| told.case).min_by_key(|case| case.first_frame) else { continue };
-        if seen.contains(client) {
+        if seen.replace(*client) == Some(*client) {
             continue;
         }
-        seen.push(*client);
         let last = told.iter().map(|told| told.case.last).max().unwrap_or(first.last);
         let mut draft = Draft::new(scene.rules, RuleId::D15, first.first(), last)
             .lead(&first.identity)

@@ -3,6 +3,9 @@
 //! Only flows of the system are judged, and only on what both ends did: a segment that was repeated, a round trip that
 //! stayed long. What one segment without end shows is not loss but something in its way.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+
 use super::draft::Draft;
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
@@ -27,9 +30,15 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let judged = || scene.cases.flows.iter().filter(|case| is_of_system(case) && case.established && !case.one_sided);
     let full: Vec<&Case> = judged().filter(|case| fills_uplink(scene, case)).collect();
     let mut findings: Vec<FindingRecord> = saturated(scene, &full).into_iter().collect();
+    // since when the uplink of each is full
+    let mut since: HashMap<IpAddr, Timestamp> = HashMap::new();
+    for case in full {
+        let first = since.entry(case.orig.0).or_insert(case.first());
+        *first = case.first().min(*first);
+    }
     for case in judged() {
         findings.extend(black_hole(scene, case));
-        if !full.iter().any(|full| full.orig.0 == case.orig.0 && case.last > full.first()) {
+        if since.get(&case.orig.0).is_none_or(|since| case.last <= *since) {
             findings.extend(lossy(scene, case));
         }
     }

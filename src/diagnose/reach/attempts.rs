@@ -1,6 +1,6 @@
 //! Attempts to connect that came to nothing, and whether that is somebody's doing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::super::scene::{Scene, nanos};
@@ -47,8 +47,53 @@ fn is_refused(case: &Case) -> bool {
 pub(super) fn blocked<'a>(scene: &Scene<'a>, sinks: &BTreeSet<IpAddr>) -> Vec<Blocked<'a>> {
     let all = all(scene);
     let genuine = |attempts: &&Attempts<'a>| attempts.all.iter().all(|case| !sinks.contains(&case.resp.0));
-    let judged = all.iter().filter(genuine).filter_map(|attempts| attempts.judge(scene, &all));
+    let judged = all.iter().filter(genuine).filter_map(|attempts| {
+        let own = of_client(&all, attempts.client, |attempts| attempts.client);
+        attempts.judge(scene, own)
+    });
     judged.map(|blocked| blocked.in_doubt(scene)).collect()
+}
+
+/// Those of one client, where `all` are in the order of their clients.
+pub(super) fn of_client<T>(all: &[T], client: IpAddr, of: impl Fn(&T) -> IpAddr) -> &[T] {
+    let from = all.partition_point(|one| of(one) < client);
+    let until = all.partition_point(|one| of(one) <= client);
+    all.get(from..until).unwrap_or_default()
+}
+
+/// When the last connection to each name and port was made from inside, over IPv4 and over IPv6.
+struct Made<'a> {
+    last: HashMap<(&'a str, u16), [Option<Timestamp>; 2]>,
+}
+
+impl<'a> Made<'a> {
+    /// None need be looked for where nothing was tried in vain.
+    fn of(scene: &Scene<'a>, vain: &[Attempts<'a>]) -> Self {
+        let mut last: HashMap<(&str, u16), [Option<Timestamp>; 2]> =
+            vain.iter().map(|attempts| ((attempts.host, attempts.port), [None; 2])).collect();
+        if last.is_empty() {
+            return Made { last };
+        }
+        for case in scene.cases.flows.iter().filter(|case| is_made(case) && case.inside[0]) {
+            let Some(host) = case.host.as_deref() else { continue };
+            if let Some([four, six]) = last.get_mut(&(host, case.port())) {
+                let last = if case.orig.0.is_ipv4() { four } else { six };
+                *last = (*last).max(Some(case.first()));
+            }
+        }
+        Made { last }
+    }
+
+    /// The last that was made over the version of IP that `client` does not have.
+    fn by_others(&self, client: IpAddr, host: &str, port: u16) -> Option<Timestamp> {
+        let [four, six] = *self.last.get(&(host, port))?;
+        if client.is_ipv4() { six } else { four }
+    }
+}
+
+/// Whether it is a connection that was made.
+const fn is_made(case: &Case) -> bool {
+    case.is_tcp() && case.established
 }
 
 fn all<'a>(scene: &Scene<'a>) -> Vec<Attempts<'a>> {
@@ -67,7 +112,8 @@ fn all<'a>(scene: &Scene<'a>) -> Vec<Attempts<'a>> {
         found.entry((client, host, port)).or_insert_with(fresh).all.push(case);
     }
     let mut found: Vec<Attempts<'a>> = found.into_values().collect();
-    found.iter_mut().for_each(|attempts| attempts.forget_what_worked(scene));
+    let made = Made::of(scene, &found);
+    found.iter_mut().for_each(|attempts| attempts.forget_what_worked(scene, &made));
     found.retain(|attempts| !attempts.all.is_empty());
     found
 }
@@ -88,22 +134,19 @@ impl<'a> Attempts<'a> {
 
     /// Leaves out the attempts before the last connection that was made: it did get through then. The other version of
     /// IP, whose addresses are others, counts as well, and a proxy that was asked for the name.
-    fn forget_what_worked(&mut self, scene: &Scene<'_>) {
+    fn forget_what_worked(&mut self, scene: &Scene<'_>, made: &Made<'_>) {
         let Attempts { client, host, port, .. } = *self;
-        let made = |case: &&Case| {
-            case.is_tcp() && case.established && case.host.as_deref() == Some(host) && case.port() == port
-        };
-        let others = scene.cases.clients().filter(|other| other.is_ipv4() != client.is_ipv4());
-        let others = others.flat_map(|other| scene.of_client(other)).filter(|case| case.inside[0]);
-        let made = scene.of_client(client).chain(others).filter(made);
-        if let Some(made) = made.map(|case| case.first()).max() {
+        let same = |case: &&Case| is_made(case) && case.host.as_deref() == Some(host) && case.port() == port;
+        let own = scene.of_client(client).filter(same).map(|case| case.first()).max();
+        if let Some(made) = own.max(made.by_others(client, host, port)) {
             self.worked = true;
             self.all.retain(|case| case.first() > made);
         }
     }
 
     /// Whether these attempts are blocked, and how sure that is.
-    fn judge(&self, scene: &Scene<'a>, all: &[Attempts<'a>]) -> Option<Blocked<'a>> {
+    /// `own`: all of its client.
+    fn judge(&self, scene: &Scene<'a>, own: &[Attempts<'a>]) -> Option<Blocked<'a>> {
         let reach = &scene.rules.settings.reach;
         let of = |mode, confidence, lead| Some(Blocked { attempts: self.clone(), mode, confidence, lead });
         if let Some(case) = self.all.iter().copied().find(|case| case.icmp.is_some_and(is_prohibition)) {
@@ -112,7 +155,7 @@ impl<'a> Attempts<'a> {
         let lead = *self.all.first()?;
         let long = self.last().since(self.first()) >= nanos(reach.syn_seconds);
         let enough = |times: u64| times as f64 >= reach.syns && long;
-        if self.is_outage(scene, all) {
+        if self.is_outage(scene, own) {
             return enough(self.tries()).then_some(()).and_then(|()| of(Mode::Drop, reach.doubtful, lead));
         }
         let refused: Vec<&Case> = self.all.iter().copied().filter(|case| is_refused(case)).collect();
@@ -136,14 +179,13 @@ impl<'a> Attempts<'a> {
     }
 
     /// Whether the line as a whole was down: what had worked does no more, and nothing else comes in at the time.
-    fn is_outage(&self, scene: &Scene<'_>, all: &[Attempts<'_>]) -> bool {
+    fn is_outage(&self, scene: &Scene<'_>, own: &[Attempts<'_>]) -> bool {
         let (from, to) = (self.first(), self.last());
-        let at_the_time =
-            |other: &&Attempts<'_>| other.client == self.client && other.first() <= to && other.last() >= from;
+        let at_the_time = |other: &&Attempts<'_>| other.first() <= to && other.last() >= from;
         let came = |case: &Case| {
             !case.inside[1] && case.pkts[1] > 0 && case.established && case.first() <= to && case.last > from
         };
-        all.iter().filter(at_the_time).any(|other| other.worked) && !scene.of_client(self.client).any(came)
+        own.iter().filter(at_the_time).any(|other| other.worked) && !scene.of_client(self.client).any(came)
     }
 }
 

@@ -1,6 +1,6 @@
 //! D-20: clients that come in by the site's own address, and are not let in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::super::draft::Draft;
@@ -12,6 +12,7 @@ use crate::classify::site::is_public;
 use crate::classify::words::Sub;
 use crate::engine::case::Case;
 use crate::event::{Class, FindingRecord};
+use crate::time::Timestamp;
 
 /// Ports that are not answered.
 pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
@@ -23,7 +24,46 @@ pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     for case in scene.cases.vain().filter(|case| is_inward(scene, system, case)) {
         tried.entry((case.orig.0, case.resp.0, case.resp.1)).or_default().push(case);
     }
-    tried.values().filter_map(|all| broken(scene, all)).collect()
+    let servers: BTreeSet<IpAddr> = tried.keys().map(|(_, server, _)| *server).collect();
+    let doors: HashMap<IpAddr, Door> = servers.into_iter().map(|server| (server, Door::of(scene, server))).collect();
+    tried.values().filter_map(|all| broken(scene, doors.get(&all.first()?.resp.0)?, all)).collect()
+}
+
+/// Who comes to a host.
+struct Door {
+    /// When a connection to each of its ports was last alive.
+    opened: HashMap<u16, Timestamp>,
+    /// Strangers who came in vain.
+    strangers: HashSet<IpAddr>,
+    /// Who came for other ports as well.
+    around: HashSet<IpAddr>,
+}
+
+impl Door {
+    fn of(scene: &Scene<'_>, server: IpAddr) -> Self {
+        let mut door = Door { opened: HashMap::new(), strangers: HashSet::new(), around: HashSet::new() };
+        let system = scene.system();
+        for case in scene.cases.of_server(server) {
+            if case.established {
+                let last = door.opened.entry(case.resp.1).or_insert(case.last);
+                *last = case.last.max(*last);
+            }
+            if case.is_vain() && !is_known(scene, case) {
+                door.strangers.insert(case.orig.0);
+            }
+            if case.is_tcp() && !is_inward(scene, system, case) {
+                door.around.insert(case.orig.0);
+            }
+        }
+        door
+    }
+
+    /// How sure it is that a stranger is a client: whoever looks for open ports tries several, and comes in company.
+    fn stranger(&self, scene: &Scene<'_>, case: &Case) -> Option<f64> {
+        let reach = &scene.rules.settings.reach;
+        let alone = (self.strangers.len() as f64) < reach.strangers;
+        (alone && !self.around.contains(&case.orig.0)).then_some(reach.stranger)
+    }
 }
 
 /// Whether somebody from outside, or from inside by the outside, comes for a port that clients come for: to a recorder,
@@ -39,16 +79,16 @@ fn is_inward(scene: &Scene<'_>, system: &BTreeSet<IpAddr>, case: &Case) -> bool 
     case.class == Class::Direct || own() && wanted()
 }
 
-fn broken(scene: &Scene<'_>, all: &[&Case]) -> Option<FindingRecord> {
+fn broken(scene: &Scene<'_>, door: &Door, all: &[&Case]) -> Option<FindingRecord> {
     let reach = &scene.rules.settings.reach;
     let (lead, last) = (*all.first()?, all.iter().map(|case| case.last).max()?);
-    let opened = |case: &Case| case.established && case.resp == lead.resp && case.last >= lead.first();
+    let opened = door.opened.get(&lead.resp.1).is_some_and(|last| *last >= lead.first());
     let tries: u64 = all.iter().map(|case| syns(case)).sum();
     let long = last.since(lead.first()) >= nanos(reach.syn_seconds);
-    if scene.cases.of_server(lead.resp.0).any(opened) || (tries as f64) < reach.syns || !long {
+    if opened || (tries as f64) < reach.syns || !long {
         return None;
     }
-    let confidence = if is_known(scene, lead) { reach.d_20 } else { stranger(scene, lead)? };
+    let confidence = if is_known(scene, lead) { reach.d_20 } else { door.stranger(scene, lead)? };
     let refused = all.iter().filter(|case| case.pkts[1] > 0).count();
     let became = if refused > 0 { "refused" } else { "never answered" };
     let seconds = last.since(lead.first()) as f64 / 1e9;
@@ -74,15 +114,4 @@ fn is_known(scene: &Scene<'_>, case: &Case) -> bool {
         || scene.system().contains(&case.orig.0)
         || site.direct_ports.contains(&case.resp.1)
         || site.wan.contains(&case.resp.0)
-}
-
-/// How sure it is that a stranger is a client: whoever looks for open ports tries several, and comes in company.
-fn stranger(scene: &Scene<'_>, case: &Case) -> Option<f64> {
-    let reach = &scene.rules.settings.reach;
-    let inward = || scene.cases.of_server(case.resp.0).filter(|other| other.is_tcp());
-    let strangers: BTreeSet<IpAddr> =
-        inward().filter(|other| other.is_vain() && !is_known(scene, other)).map(|other| other.orig.0).collect();
-    let system = scene.system();
-    let looks_around = inward().any(|other| other.orig.0 == case.orig.0 && !is_inward(scene, system, other));
-    ((strangers.len() as f64) < reach.strangers && !looks_around).then_some(reach.stranger)
 }

@@ -1,6 +1,6 @@
 //! D-35: IPv6 that leads nowhere, so that each connection loses time before it is made over IPv4.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::super::draft::Draft;
@@ -23,23 +23,39 @@ pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
 
 /// Connections to the vendor that were tried over IPv6 in vain, each with the one over IPv4 that was then made.
 fn fallbacks<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (&'a Case, &'a Case)> {
-    let (flows, reach) = (&scene.cases.flows, &scene.rules.settings.reach);
+    let reach = &scene.rules.settings.reach;
     let (least, most) = (nanos(reach.fallback_seconds), nanos(reach.fallback_within_seconds));
     let vain = |case: &&Case| {
         case.orig.0.is_ipv6() && case.pkts[1] == 0 && is_core(case.class, case.subs) && case.host.is_some()
     };
-    scene.cases.vain().filter(vain).filter_map(move |six| {
-        let instead = |four: &&Case| {
-            let later = four.first().since(six.first());
-            four.orig.0.is_ipv4()
-                && four.established
-                && four.host == six.host
-                && four.resp.1 == six.resp.1
-                && four.first() > six.first()
-                && (least..most).contains(&later)
-        };
-        Some((six, flows.iter().find(instead)?))
+    let vain: Vec<&'a Case> = scene.cases.vain().filter(vain).collect();
+    let made = made(scene, &vain);
+    vain.into_iter().filter_map(move |six| {
+        let fours = made.get(&to(six)?)?;
+        let after = |nanos: u64| six.first().after(nanos.max(1));
+        let from = fours.partition_point(|four| four.first() < after(least));
+        fours.get(from).filter(|four| four.first() < after(most)).map(|four| (six, *four))
     })
+}
+
+/// To what a connection goes: a name and a port.
+fn to(case: &Case) -> Option<(&str, u16)> {
+    Some((case.host.as_deref()?, case.resp.1))
+}
+
+/// The connections that were made over IPv4 to where these go, in the order of their beginning.
+fn made<'a>(scene: &Scene<'a>, vain: &[&'a Case]) -> HashMap<(&'a str, u16), Vec<&'a Case>> {
+    let mut made: HashMap<_, Vec<&Case>> = vain.iter().filter_map(|six| Some((to(six)?, Vec::new()))).collect();
+    if made.is_empty() {
+        return made;
+    }
+    for four in scene.cases.flows.iter().filter(|case| case.orig.0.is_ipv4() && case.established) {
+        if let Some(made) = to(four).and_then(|to| made.get_mut(&to)) {
+            made.push(four);
+        }
+    }
+    made.values_mut().for_each(|made| made.sort_by_key(|four| four.first()));
+    made
 }
 
 fn broken(scene: &Scene<'_>, client: IpAddr, all: &[(&Case, &Case)]) -> Option<FindingRecord> {

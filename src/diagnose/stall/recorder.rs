@@ -1,6 +1,8 @@
 //! The recorder's side of a hold: an upload that nobody takes any more, or that ends the same way again and again
 //! (CF-5, CF-6), and what cannot be told from there.
 
+use std::collections::HashMap;
+
 use super::signs::{from_next_door, is_troubled, signs};
 use super::silence::{end_of, varies_less_than};
 use crate::diagnose::draft::Draft;
@@ -105,22 +107,22 @@ struct Life<'a> {
 
 /// Uploads to one host that are taken in and not answered, one after the other.
 fn cycles(scene: &Scene<'_>, uploads: &[&Case]) -> Vec<FindingRecord> {
-    let mut found = Vec::new();
-    let mut seen: Vec<(std::net::IpAddr, Option<&str>)> = Vec::new();
+    let mut groups: Vec<Vec<&Case>> = Vec::new();
+    let mut places = HashMap::new();
     for case in uploads {
-        let pair = (case.orig.0, case.host.as_deref());
-        if seen.contains(&pair) {
-            continue;
-        }
-        seen.push(pair);
-        let same = uploads.iter().filter(|c| (c.orig.0, c.host.as_deref()) == pair && carries(scene, c));
-        let lives: Vec<Life<'_>> = same.clone().filter_map(|case| unanswered(scene, case)).collect();
-        // one that is left without an answer among many that get theirs is an accident
-        if lives.len().saturating_mul(2) >= same.count() {
-            found.extend(cycle(scene, &lives));
+        let place = *places.entry((case.orig.0, case.host.as_deref())).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(case),
+            None => groups.push(vec![case]),
         }
     }
-    found
+    let of_group = |group: &Vec<&Case>| {
+        let carrying = || group.iter().filter(|case| carries(scene, case));
+        let lives: Vec<Life<'_>> = carrying().filter_map(|case| unanswered(scene, case)).collect();
+        // one that is left without an answer among many that get theirs is an accident
+        if lives.len().saturating_mul(2) >= carrying().count() { cycle(scene, &lives) } else { None }
+    };
+    groups.iter().filter_map(of_group).collect()
 }
 
 /// Whether an upload brought more than what a connection's idle talk comes to.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Case, Cases, is_core};
+use super::{Case, Cases, DnsCase, is_core};
 use crate::classify::words::Sub;
 use crate::event::Class;
 
@@ -28,6 +28,8 @@ pub struct Client {
 #[derive(Debug, Default)]
 pub struct Index {
     clients: HashMap<IpAddr, Client, RandomState>,
+    /// What each host asked of DNS.
+    askers: HashMap<IpAddr, Vec<usize>, RandomState>,
     servers: HashMap<IpAddr, Vec<usize>, RandomState>,
     /// By the number of the class.
     classes: [Vec<usize>; Class::ALL.len()],
@@ -76,8 +78,12 @@ impl Cases {
         for (at, case) in self.flows.iter().enumerate() {
             index.add(at, case);
         }
-        let asks = self.dns.iter().filter(|dns| is_core(dns.host.class, dns.host.subs));
-        index.system.extend(asks.map(|dns| dns.client));
+        for (at, dns) in self.dns.iter().enumerate() {
+            index.askers.entry(dns.client).or_default().push(at);
+            if is_core(dns.host.class, dns.host.subs) {
+                index.system.insert(dns.client);
+            }
+        }
         index.skew = skew(&self.flows);
         self.index = index;
         self
@@ -100,6 +106,12 @@ impl Cases {
     /// The flows that `client` originated.
     pub fn of_client(&self, client: IpAddr) -> impl Iterator<Item = &Case> + Clone {
         self.at(self.client(client).map(|client| &client.flows[..]).unwrap_or_default())
+    }
+
+    /// What `client` asked of DNS, in the order of asking.
+    pub fn asked_by(&self, client: IpAddr) -> impl Iterator<Item = &DnsCase> + Clone {
+        let places = self.index.askers.get(&client).map(|places| &places[..]).unwrap_or_default();
+        places.iter().filter_map(|at| self.dns.get(*at))
     }
 
     /// All hosts that flows were originated to, in no telling order.
