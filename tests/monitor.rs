@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use relayscope::diagnose::scene::Scene;
 use relayscope::diagnose::{capture, diagnose};
 use relayscope::engine::analysis::Analysis;
-use relayscope::engine::case::Case;
+use relayscope::engine::case::{Case, Cases};
 use relayscope::engine::ceiling;
 use relayscope::engine::{Engine, Keep};
 use relayscope::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
@@ -55,11 +55,12 @@ impl Knowledge {
 
     /// Puts cases down anew, and brings those of before up to date; gives them if they are the same. Counts flows to which
     /// nothing happened since.
-    fn compare(&self, analysis: &Analysis, before: Vec<Case>, kept: &AtomicUsize) -> Vec<Case> {
+    fn compare(&self, analysis: &Analysis, before: Cases, kept: &AtomicUsize) -> Cases {
         let naming = analysis.name(&self.base);
-        let stamps: BTreeMap<u64, _> = before.iter().map(|case| (case.identity.flow_id, case.stamp)).collect();
+        let stamps: BTreeMap<u64, _> = before.flows.iter().map(|case| (case.identity.flow_id, case.stamp)).collect();
         let (anew, again) = (analysis.cases(&naming), analysis.cases_again(&naming, before));
         assert_same(&anew.flows, &again.flows);
+        assert_same(&anew.dns, &again.dns);
         let is_kept = |case: &&Case| stamps.get(&case.identity.flow_id) == Some(&case.stamp);
         kept.fetch_add(again.flows.iter().filter(is_kept).count(), Ordering::Relaxed);
         let found = |cases| {
@@ -67,7 +68,7 @@ impl Knowledge {
             diagnose(&Scene { cases, rules: &self.rules, base: &self.base, quality: &quality })
         };
         assert_eq!(format!("{:?}", found(&anew)), format!("{:?}", found(&again)));
-        again.flows
+        again
     }
 
     /// The flows and findings of an analysis of the whole capture.
@@ -97,7 +98,7 @@ impl Knowledge {
 }
 
 /// Checks that cases are the same in every part.
-fn assert_same(one: &[Case], other: &[Case]) {
+fn assert_same<T: std::fmt::Debug>(one: &[T], other: &[T]) {
     assert_eq!(one.len(), other.len());
     for (one, other) in one.iter().zip(other) {
         assert_eq!(format!("{one:?}"), format!("{other:?}"));
@@ -314,20 +315,28 @@ fn in_the_end_it_is_what_an_analysis_finds() {
 }
 
 /// Cases that are brought up to date from one moment to the next, with flows let go of in between, are those that would
-/// be put down anew; so is what is found of them.
+/// be put down anew; so is what is found of them. Moments are anywhere, and of every other capture bytes were changed.
 #[test]
 fn what_is_brought_up_to_date_is_what_is_put_down_anew() {
-    const EVERY: u64 = 3 * SECOND;
+    const APART: u64 = 6 * SECOND;
     let knowledge = Knowledge::new();
     let kept = AtomicUsize::new(0);
     each(&captures(), |path| {
         let mut source = Source::open(&[path.to_owned()], 1 << 16);
         let (mut engine, mut chunk) = (Engine::new(&knowledge.config), Chunk::default());
-        let (mut next, mut before, mut moments) = (Timestamp(0), Vec::new(), 0);
+        let (mut next, mut before, mut moments) = (Timestamp(0), Cases::default(), 0);
+        let name = path.file_name().unwrap().as_encoded_bytes();
+        let mut random =
+            Random(name.iter().fold(1u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(*byte))));
+        let damage = random.below(2) as usize;
         while source.fill(&mut chunk) == Fill::More {
+            for _ in 0..damage * chunk.frames.len() / 8 {
+                let at = random.below(chunk.buf.len() as u64) as usize;
+                chunk.buf[at] = random.below(256) as u8;
+            }
             for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
                 if frame.ts >= next {
-                    next = frame.ts.after(EVERY);
+                    next = frame.ts.after(random.below(APART));
                     before = knowledge.compare(engine.stand(frame.ts), before, &kept);
                     moments += 1;
                     if moments % 5 == 0 {

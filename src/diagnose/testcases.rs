@@ -1,5 +1,6 @@
 //! Cases to try detectors on: a flow in one line, changed where a test wants something else of it.
 
+use smallvec::SmallVec;
 use std::net::IpAddr;
 
 use super::rules::Rules;
@@ -190,7 +191,7 @@ pub(crate) fn dns(number: u64, client: &str, name: &str, asked: f64, answer: Opt
         last: at(asked),
         times: 1,
         answer: answer.map(|(took, rcode)| (seen(asked + took, number + 1), rcode)),
-        addresses: Vec::new(),
+        addresses: SmallVec::new(),
         ttl: None,
     }
 }

@@ -317,12 +317,13 @@ pub fn is_core(class: Class, subs: Subs) -> bool {
 impl Analysis {
     /// Puts down all cases.
     pub fn cases(&self, naming: &Naming<'_>) -> Cases {
-        self.cases_again(naming, Vec::new())
+        self.cases_again(naming, Cases::default())
     }
 
-    /// The same, when flows have been put down `before`: of those to which nothing happened since, only what others have
+    /// The same, when cases have been put down `before`: of flows to which nothing happened since, only what others have
     /// taught of them is looked up anew.
-    pub fn cases_again(&self, naming: &Naming<'_>, before: Vec<Case>) -> Cases {
+    pub fn cases_again(&self, naming: &Naming<'_>, before: Cases) -> Cases {
+        let Cases { flows, dns, .. } = before;
         let mut cases = Cases {
             first: self.totals.first.unwrap_or_default(),
             last: self.totals.last,
@@ -336,11 +337,11 @@ impl Analysis {
                 .collect(),
             ..Cases::default()
         };
-        self.add_dns(naming, &mut cases);
+        self.add_dns(naming, dns, &mut cases);
         let involved = self.involved(naming, &cases);
         cases.hosts = Arc::new(involved.iter().copied().collect());
         if !involved.is_empty() {
-            self.add_flows(naming, &involved, before, &mut cases);
+            self.add_flows(naming, &involved, flows, &mut cases);
             cases.resolvers = self.resolvers();
         }
         cases.indexed()

@@ -88,7 +88,8 @@ impl Engine {
     }
 
     /// Makes room below a ceiling: lets flows go if too much is held, and gives each to `tell` before. All numbers and
-    /// places change then, which is what it says.
+    /// places change then, which is what it says. `first`: what is to be done before that, such as letting go of what was
+    /// named before, since all is named anew.
     ///
     /// # Errors
     /// What `tell` gives.
@@ -96,6 +97,7 @@ impl Engine {
         &mut self,
         ceiling: &mut Ceiling,
         base: &KnowledgeBase,
+        first: impl FnOnce(),
         mut tell: impl FnMut(&FlowView<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
         if ceiling.gives_back(self.analysis.shed()) {
@@ -104,6 +106,9 @@ impl Engine {
         let most = ceiling.most.saturating_sub(ceiling.beside);
         let mut held = self.held();
         let full = held > part(most, FULL);
+        if full {
+            first();
+        }
         let roomy = part(most, if self.shed == Shed::Nothing { ROOMY } else { STRAINED });
         for _ in 0..ROUNDS {
             if !full || held <= roomy || self.analysis.is_empty() {

@@ -34,9 +34,8 @@ impl Cases {
         const PLACES: usize = 6 * size_of::<usize>();
         let flows: usize = self.flows.iter().map(of_case).sum();
         let dns = |dns: &DnsCase| {
-            text(&dns.name)
-                .saturating_add(list::<std::net::IpAddr>(dns.addresses.len()))
-                .saturating_add(size_of_val(dns))
+            let addresses = if dns.addresses.spilled() { list::<std::net::IpAddr>(dns.addresses.len()) } else { 0 };
+            text(&dns.name).saturating_add(addresses).saturating_add(size_of_val(dns))
         };
         let asked: usize = self.dns.iter().map(dns).sum();
         [flows, asked, self.flows.len().saturating_mul(PLACES)].iter().sum()

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::Hosts;
 use super::analysis::{Analysis, FlowView};
-use super::hands::Hands;
+use super::hands::{Alone, Hands};
 use super::parts::Kind;
 use super::shard::Shard;
 use crate::classify::catalogue::{Catalogue, CatalogueError};
@@ -123,6 +123,11 @@ impl<'a> Naming<'a> {
         naming.roles = naming.find_roles(analysis, &speeches);
         naming.known = KnownEnds::of(&base.catalogue, &naming.names, &naming.roles);
         naming
+    }
+
+    /// What nothing was learnt for: what stands in the place of a naming while another is made, so that there are never two.
+    pub fn of_nothing(base: &'a KnowledgeBase) -> Self {
+        Naming::new(&Analysis::begin(Vec::new()), base, &Alone)
     }
 
     /// Bytes of memory that it holds.

@@ -382,9 +382,11 @@ impl<'a> Monitor<'a> {
         let Some(ceiling) = &mut self.ceiling else { return Ok(()) };
         let (filter, given_up) = (self.options.filter, &mut self.given_up);
         let mut gone = HashSet::default();
-        let empty = Diagnosis::default();
-        let diagnosis = self.judged.as_ref().map_or(&empty, |judged| &judged.diagnosis);
-        let moved = self.engine.make_room(ceiling, self.base, |view| {
+        let (base, empty) = (self.base, Diagnosis::default());
+        let judged = self.judged.as_mut().map(|judged| (&mut judged.naming, &judged.diagnosis));
+        let (naming, diagnosis) = judged.map_or((None, &empty), |(naming, diagnosis)| (Some(naming), diagnosis));
+        let unname = || _ = naming.map(|naming| *naming = Naming::of_nothing(base));
+        let moved = self.engine.make_room(ceiling, base, unname, |view| {
             gone.insert(view.id());
             if view.flow.told() {
                 return Ok(());
@@ -397,7 +399,7 @@ impl<'a> Monitor<'a> {
         self.findings.forget(&gone);
         ceiling.takes(captured);
         if moved && let Some(judged) = &mut self.judged {
-            judged.naming = self.engine.analysis().name(self.base);
+            judged.naming = self.engine.analysis().name(base);
         }
         Ok(())
     }
@@ -467,7 +469,7 @@ impl<'a> Monitor<'a> {
         quality.queue_drops = *queue_drops;
         quality.advice = capture::advice(&quality, self.rules);
         // what was named before goes first: it holds as much again
-        let before = self.judged.take().map(|judged| judged.cases.flows).unwrap_or_default();
+        let before = self.judged.take().map(|judged| judged.cases).unwrap_or_default();
         let naming = analysis.name(self.base);
         let mut cases = analysis.cases_again(&naming, before);
         cases.last = cases.last.max(now);
@@ -497,6 +499,7 @@ impl<'a> Monitor<'a> {
         let before = |seconds: f64| Timestamp(now.0.saturating_sub(nanos(seconds)));
         let settings = &self.options.settings;
         let (answers, names) = (before(settings.answers_seconds), before(settings.names_seconds));
+        judged.naming = Naming::of_nothing(self.base);
         let analysis = self.engine.compact(&Keep { flow: &|flow| kept.keeps(flow), answers, names, room: usize::MAX });
         judged.naming = analysis.name(self.base);
     }

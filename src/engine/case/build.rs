@@ -1,6 +1,7 @@
 //! Puts flows down as cases, and brings up to date what was put down of them before: of a flow to which nothing happened
 //! since, only what others have taught of it is looked up anew.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -43,22 +44,35 @@ impl Analysis {
             }
         }
         views.sort_unstable_by_key(|(key, _)| *key);
-        let mut views = views.into_iter().peekable();
-        let mut fresh = Vec::new();
-        let mut flows = before;
-        flows.retain_mut(|case| {
-            while let Some((_, view)) = views.next_if(|(key, _)| *key < case.key()) {
-                fresh.push(view.case(naming));
-            }
-            let view = views.next_if(|(key, _)| *key == case.key());
-            view.inspect(|(_, view)| view.renew(case, naming)).is_some()
-        });
-        fresh.extend(views.map(|(_, view)| view.case(naming)));
-        flows.append(&mut fresh);
+        let order = |(key, _): &((u64, u64), FlowView<'_>), case: &Case| key.cmp(&case.key());
+        let renew = |(_, view): (_, FlowView<'_>), case: &mut Case| view.renew(case, naming);
+        cases.flows = again(before, views, order, |(_, view)| view.case(naming), renew);
         // two runs in order at the most, and most often one
-        flows.sort_by_key(Case::key);
-        cases.flows = flows;
+        cases.flows.sort_by_key(Case::key);
     }
+}
+
+/// What was put down `before`, brought up to date by what is there `now`, and behind it what is `fresh`; what is no longer
+/// there is left out. Both are in the same order.
+pub(super) fn again<T, N>(
+    before: Vec<T>,
+    now: Vec<N>,
+    order: impl Fn(&N, &T) -> Ordering,
+    fresh: impl Fn(N) -> T,
+    renew: impl Fn(N, &mut T),
+) -> Vec<T> {
+    let (mut kept, mut more) = (before, Vec::new());
+    let mut now = now.into_iter().peekable();
+    kept.retain_mut(|known| {
+        while let Some(one) = now.next_if(|one| order(one, known) == Ordering::Less) {
+            more.push(fresh(one));
+        }
+        let same = now.next_if(|one| order(one, known) == Ordering::Equal);
+        same.map(|one| renew(one, known)).is_some()
+    });
+    more.extend(now.map(fresh));
+    kept.append(&mut more);
+    kept
 }
 
 impl FlowView<'_> {
