@@ -31,7 +31,7 @@ use run::{Fed, Run};
 /// How long the packets of a flow are looked for.
 const CLIMB: Duration = Duration::from_secs(3);
 /// How many times further apart ticks come than they do where each is told, the more there is to judge.
-const TICKS_APART: f64 = 8.0;
+const TICKS_APART: f64 = 53.0;
 /// How long is worked before orders are looked for.
 const TURN: Duration = Duration::from_millis(30);
 
