@@ -88,6 +88,12 @@ pub enum OpenError {
         /// What was asked for.
         name: String,
     },
+    /// It is not set up, as ports often are not that only listen.
+    #[error("{name} is down; `sudo ip link set {name} up` puts it up")]
+    Down {
+        /// What was asked for.
+        name: String,
+    },
     /// The filter is none.
     #[error("the capture filter '{filter}' is none: {why}")]
     Filter {
@@ -293,6 +299,8 @@ fn of(error: pcap::Error, name: &str) -> OpenError {
         OpenError::Permission { name }
     } else if why.contains("No such device") {
         OpenError::NoSuch { name }
+    } else if platform::link_state(&name) == LinkState::Down {
+        OpenError::Down { name }
     } else {
         OpenError::Failed { name, why }
     }
