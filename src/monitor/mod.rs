@@ -447,8 +447,8 @@ impl<'a> Monitor<'a> {
 
     /// How many seconds it is to the next tick: by how much there is to be judged, and never by the clock.
     fn spacing(&self) -> u64 {
-        /// Naming alone costs a fortieth of judging.
-        const NAMED: u64 = 40;
+        /// Naming alone costs a tenth of judging.
+        const NAMED: u64 = 10;
         let judged = |judged: &Judged<'_>| judged.cases.flows.len().saturating_add(judged.cases.dns.len()) as u64;
         let system = self.judged.as_ref().map_or(0, judged);
         let all = self.engine.analysis().len() as u64;
