@@ -28,6 +28,7 @@ impl Table {
 
     /// Files all flows that have not ended anew, as their numbers are others.
     fn refile(&mut self) {
+        self.index.close();
         self.index = Index::with_room(self.flows.iter().filter(|(_, flow)| !flow.ended()).count());
         self.wheel.clear();
         for number in 0..u32::try_from(self.flows.len()).unwrap_or(NONE) {
