@@ -320,9 +320,7 @@ fn share(part: u64, whole: u64) -> f64 {
 
 /// Whether one direction of a flow was not captured though it was there: TCP shows it by what it acknowledges.
 pub(super) fn is_one_sided(pkts: [u64; 2], tcp: Option<&Tcp>) -> bool {
-    use crate::flow::history::Side;
-    pkts.contains(&0)
-        && tcp.is_some_and(|t| t.half.iter().any(|h| !matches!(h.side, Side::Inactive | Side::SynSent | Side::Reset)))
+    pkts.contains(&0) && tcp.is_some_and(Tcp::shows_an_answer)
 }
 
 /// One flow, with all that is known of it.

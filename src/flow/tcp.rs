@@ -307,6 +307,16 @@ impl Tcp {
             .all(|h| !matches!(h.side, Side::Inactive | Side::SynSent) && (h.known & (known::ACK | known::NXT) != 0))
     }
 
+    /// Whether a side shows by what it does that the other has spoken: it acknowledges, or goes on behind its SYN. A RST
+    /// alone shows nothing, whoever gets it.
+    pub fn shows_an_answer(&self) -> bool {
+        self.half.iter().any(|half| match half.side {
+            Side::Inactive | Side::Reset => false,
+            Side::SynSent => half.has(known::ACK),
+            _ => true,
+        })
+    }
+
     /// Whether any SYN was seen.
     pub fn saw_syn(&self) -> bool {
         self.half.iter().any(|h| h.has(known::SYN))

@@ -43,6 +43,23 @@ fn a_whole_connection() {
 }
 
 #[test]
+fn who_acknowledges_has_had_an_answer() {
+    let shows = |send: &dyn Fn(&mut Wire)| {
+        let mut w = Wire::default();
+        send(&mut w);
+        w.0.shows_an_answer()
+    };
+    assert!(!shows(&|w| _ = w.send(false, SYN, 100, 0, 0)));
+    // data with the first SYN is sent before any answer (RFC 7413), and a SYN may be sent again
+    assert!(!shows(&|w| _ = w.send(false, SYN, 100, 0, 20).send(false, SYN, 100, 0, 0)));
+    assert!(shows(&|w| _ = w.send(false, SYN, 100, 0, 0).send(false, ACK, 101, 501, 0)));
+    assert!(shows(&|w| _ = w.send(false, ACK, 101, 501, 30)));
+    assert!(shows(&|w| _ = w.send(true, SYN | ACK, 500, 101, 0)));
+    assert!(!shows(&|w| _ = w.send(false, SYN, 100, 0, 0).send(false, RST, 101, 0, 0)));
+    assert!(!shows(&|w| _ = w.send(false, RST | ACK, 0, 501, 0)));
+}
+
+#[test]
 fn a_reset_behind_both_fins_changes_nothing() {
     let mut w = Wire::handshake();
     w.send(false, FIN | ACK, 101, 501, 0).send(true, ACK, 501, 102, 10).send(false, RST, 102, 0, 0);
