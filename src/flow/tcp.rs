@@ -574,6 +574,10 @@ fn transition(from: &mut Half, to: &mut Half, packet: &Packet) {
 
 fn opening(from: &mut Half, to: &mut Half, packet: &Packet) {
     match (packet.has(tcp_flag::ACK), from.side) {
+        // a mirror may show the answer before the question
+        (false, Side::Inactive) if matches!(to.side, Side::SynAckSent) && to.ack == packet.seq.wrapping_add(1) => {
+            (from.side, to.side) = (Side::Established, Side::Established);
+        }
         (false, Side::Inactive | Side::Partial) => from.side = Side::SynSent,
         (true, Side::Inactive | Side::Partial | Side::SynSent) => {
             if matches!(to.side, Side::SynSent | Side::Established) {

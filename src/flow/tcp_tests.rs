@@ -111,6 +111,49 @@ fn what_comes_late_was_overtaken_or_is_sent_again_soon() {
 }
 
 #[test]
+fn a_mirror_whose_one_direction_is_late_has_lost_nothing() {
+    // every acknowledgement overtakes its data by eight segments: more than holes are kept account of
+    let mut w = Wire::handshake();
+    let segment = |n: u32| 101 + 100 * n;
+    for n in 0..40 {
+        w.send(true, ACK, 501, segment(n + 1), 0);
+        if n >= 8 {
+            w.send(false, ACK, segment(n - 8), 501, 100);
+        }
+    }
+    assert_eq!((w.trouble().gaps, w.trouble().missed), (1, 800));
+    (32..40).for_each(|n| _ = w.send(false, ACK, segment(n), 501, 100));
+    let Trouble { retransmissions, out_of_order, gaps, missed, .. } = w.trouble();
+    assert_eq!((retransmissions, out_of_order, gaps, missed), (0, 0, 0, 0));
+}
+
+#[test]
+fn what_is_truly_lost_among_late_data_stays_lost() {
+    let mut w = Wire::handshake();
+    (0..10).for_each(|n| _ = w.send(true, ACK, 501, 201 + 100 * n, 0));
+    // the third of ten segments is not in the capture
+    (0..10).filter(|n| *n != 2).for_each(|n| _ = w.send(false, ACK, 101 + 100 * n, 501, 100));
+    let Trouble { retransmissions, gaps, missed, .. } = w.trouble();
+    assert_eq!((retransmissions, gaps, missed), (0, 1, 100));
+    // and what is sent again before anybody asked for more was not lost on the way
+    w.send(false, ACK, 1101, 501, 100).send(false, ACK, 1001, 501, 100);
+    assert_eq!(w.trouble().retransmissions, 1);
+}
+
+#[test]
+fn an_answer_that_is_shown_before_its_question_is_one() {
+    let mut w = Wire::default();
+    w.send(true, SYN | ACK, 500, 101, 0).send(false, SYN, 100, 0, 0).send(false, ACK, 101, 501, 0);
+    assert!(w.0.is_established());
+    w.send(false, ACK, 101, 501, 50).send(true, RST | ACK, 501, 151, 0);
+    assert_eq!(w.0.conn_state(false, true), "RSTR");
+    // one that answers another SYN is none
+    let mut w = Wire::default();
+    w.send(true, SYN | ACK, 500, 999, 0).send(false, SYN, 100, 0, 0);
+    assert!(!w.0.is_established());
+}
+
+#[test]
 fn holes_count_when_acknowledged_and_not_when_filled_late() {
     let mut w = Wire::handshake();
     w.send(false, ACK, 201, 501, 100).send(true, ACK, 501, 301, 0);

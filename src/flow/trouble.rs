@@ -235,7 +235,20 @@ impl Trouble {
         }
     }
 
+    /// Bytes from `start` to `end` are not there (yet). `foretold`: the other side has acknowledged up to `end`.
     pub(super) fn open(&mut self, start: u32, end: u32, foretold: bool) {
+        // where a mirror shows one direction later than the other, acknowledgement follows acknowledgement before the
+        // data comes: that is one hole, which grows at its end and is filled from its beginning
+        let grows = |hole: &&mut Hole| foretold && hole.foretold && hole.missed && hole.end == start;
+        if let Some(hole) = self.holes.iter_mut().flatten().find(grows) {
+            hole.end = end;
+            self.missed = self.missed.saturating_add(u64::from(end.wrapping_sub(start)));
+            return;
+        }
+        self.keep(Hole { start, end, missed: false, foretold });
+    }
+
+    fn keep(&mut self, hole: Hole) {
         // with every place taken the oldest account is closed as it stands
         if self.holes.iter().all(Option::is_some) {
             self.blurred = true;
@@ -245,7 +258,7 @@ impl Trouble {
             }
         }
         if let Some(free) = self.holes.iter_mut().find(|h| h.is_none()) {
-            *free = Some(Hole { start, end, missed: false, foretold });
+            *free = Some(hole);
         }
     }
 
@@ -265,7 +278,7 @@ impl Trouble {
     /// Bytes from `start` to `end` have come after all. What they fill part of: a hole that only an acknowledgement
     /// told of, or another.
     pub(super) fn fill(&mut self, start: u32, end: u32) -> Filled {
-        let mut filled = Filled::Nothing;
+        let (mut filled, mut rest) = (Filled::Nothing, None);
         for slot in &mut self.holes {
             let Some(hole) = slot else { continue };
             let from = if ahead(start, hole.start) > 0 { start } else { hole.start };
@@ -277,19 +290,24 @@ impl Trouble {
             if hole.missed {
                 self.missed = self.missed.saturating_sub(u64::from(to.wrapping_sub(from)));
             }
-            // what came in the middle leaves only the larger rest: at worst a few missed bytes go uncounted
             let (before, after) = (from.wrapping_sub(hole.start), hole.end.wrapping_sub(to));
-            if before == 0 && after == 0 {
-                self.gaps = self.gaps.saturating_sub(u32::from(hole.missed));
-                *slot = None;
-            } else {
-                self.blurred |= before > 0 && after > 0;
-                if before >= after {
+            match (before, after) {
+                (0, 0) => {
+                    self.gaps = self.gaps.saturating_sub(u32::from(hole.missed));
+                    *slot = None;
+                }
+                (0, _) => hole.start = to,
+                (_, 0) => hole.end = from,
+                _ => {
+                    rest = Some(Hole { start: to, ..*hole });
                     hole.end = from;
-                } else {
-                    hole.start = to;
                 }
             }
+        }
+        if let Some(rest) = rest {
+            // what came in the middle leaves two
+            self.gaps = self.gaps.saturating_add(u32::from(rest.missed));
+            self.keep(rest);
         }
         filled
     }
