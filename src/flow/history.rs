@@ -4,6 +4,7 @@
 //! the first packet seen) and 1 here; which of them is the originator may be learnt later, so case is given at
 //! the end.
 
+use crate::decode::{Packet, tcp_flag};
 use crate::short::Short;
 
 /// What one side of a connection has been seen to do.
@@ -115,6 +116,35 @@ impl History {
         let entry = place(letter) | u32::from(second) << 4;
         if self.seen >> entry & 1 == 0 {
             self.push(entry);
+        }
+    }
+
+    /// Notes what a segment of side 1 (`second`) or 0 does.
+    #[inline(always)]
+    pub fn segment(&mut self, second: bool, packet: &Packet) {
+        let flags = packet.tcp_flags;
+        if flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) != 0 {
+            self.control(second, flags);
+        } else if packet.payload_len == 0 && flags & tcp_flag::ACK != 0 {
+            self.note(second, b'a');
+        }
+        if packet.payload_len > 0 {
+            self.note(second, b'd');
+        }
+    }
+
+    fn control(&mut self, second: bool, flags: u8) {
+        let (syn, fin, rst) = (flags & tcp_flag::SYN != 0, flags & tcp_flag::FIN != 0, flags & tcp_flag::RST != 0);
+        if syn && rst {
+            self.note(second, b'i');
+        } else if syn && fin {
+            self.note(second, b'q');
+        } else if syn {
+            self.note(second, if flags & tcp_flag::ACK != 0 { b'h' } else { b's' });
+        } else if rst {
+            self.note(second, b'r');
+        } else if fin {
+            self.note(second, b'f');
         }
     }
 

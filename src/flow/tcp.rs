@@ -20,6 +20,9 @@ const REORDERED: u32 = 3_000;
 /// retransmission.
 const FAST: (u8, u32) = (2, 20_000);
 
+/// As much of what a side sends may be acknowledged before its SYN is shown; beyond, they belong to two connections.
+const SHOWN_BEFORE: i32 = 1 << 20;
+
 /// Sequence-number comparison (RFC 9293 §3.4): how far `a` is ahead of `b`.
 #[inline(always)]
 pub const fn ahead(a: u32, b: u32) -> i32 {
@@ -139,7 +142,7 @@ impl Tcp {
         let [first, other] = &mut self.half;
         let (from, to) = if second { (other, first) } else { (first, other) };
         let sender = usize::from(second);
-        note(&mut self.log.history, second, packet);
+        self.log.history.segment(second, packet);
         if packet.has(tcp_flag::SYN) {
             from.take(Offer::of(options));
         }
@@ -347,7 +350,10 @@ impl Half {
         if !self.has(known::NXT) {
             self.known |= known::NXT;
             self.advance(end, packet.ts);
-            self.time(to, end, packet.ts);
+            // where a mirror has shown its acknowledgement before, the next one may come any time later
+            if !to.has(known::ACK) || ahead(end, to.ack) > 0 {
+                self.time(to, end, packet.ts);
+            }
             return true;
         }
         let jump = ahead(packet.seq, self.nxt);
@@ -516,35 +522,6 @@ fn is_answered_syn(packet: &Packet, history: &History, second: bool) -> bool {
     packet.has(tcp_flag::SYN) && packet.has(tcp_flag::ACK) && history.has(second, b's')
 }
 
-/// The letters of Zeek's history that a segment earns its sender.
-#[inline(always)]
-fn note(history: &mut History, second: bool, packet: &Packet) {
-    let flags = packet.tcp_flags;
-    if flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) != 0 {
-        note_control(history, second, flags);
-    } else if packet.payload_len == 0 && flags & tcp_flag::ACK != 0 {
-        history.note(second, b'a');
-    }
-    if packet.payload_len > 0 {
-        history.note(second, b'd');
-    }
-}
-
-fn note_control(history: &mut History, second: bool, flags: u8) {
-    let (syn, fin, rst) = (flags & tcp_flag::SYN != 0, flags & tcp_flag::FIN != 0, flags & tcp_flag::RST != 0);
-    if syn && rst {
-        history.note(second, b'i');
-    } else if syn && fin {
-        history.note(second, b'q');
-    } else if syn {
-        history.note(second, if flags & tcp_flag::ACK != 0 { b'h' } else { b's' });
-    } else if rst {
-        history.note(second, b'r');
-    } else if fin {
-        history.note(second, b'f');
-    }
-}
-
 /// What a segment says its sender has come to.
 #[inline(always)]
 fn transition(from: &mut Half, to: &mut Half, packet: &Packet) {
@@ -574,9 +551,12 @@ fn transition(from: &mut Half, to: &mut Half, packet: &Packet) {
 
 fn opening(from: &mut Half, to: &mut Half, packet: &Packet) {
     match (packet.has(tcp_flag::ACK), from.side) {
-        // a mirror may show the answer before the question
-        (false, Side::Inactive) if matches!(to.side, Side::SynAckSent) && to.ack == packet.seq.wrapping_add(1) => {
-            (from.side, to.side) = (Side::Established, Side::Established);
+        // a mirror may show the answer before the question, and more that followed it
+        (false, Side::Inactive) if to.has(known::SYN) && (1..SHOWN_BEFORE).contains(&ahead(to.ack, packet.seq)) => {
+            from.side = Side::Established;
+            if matches!(to.side, Side::SynAckSent) {
+                to.side = Side::Established;
+            }
         }
         (false, Side::Inactive | Side::Partial) => from.side = Side::SynSent,
         (true, Side::Inactive | Side::Partial | Side::SynSent) => {

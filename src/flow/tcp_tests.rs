@@ -128,6 +128,17 @@ fn a_mirror_whose_one_direction_is_late_has_lost_nothing() {
 }
 
 #[test]
+fn what_was_acknowledged_before_it_is_shown_tells_no_round_trip() {
+    let mut w = Wire::default();
+    w.send(false, SYN, 100, 0, 0).send(false, ACK, 101, 501, 0).send(true, SYN | ACK, 500, 101, 0);
+    assert_eq!(w.0.rtt.min(), Some(0.02));
+    // the next acknowledgement, half a second later, is for other data
+    w.1 += 500 * MILLISECOND;
+    w.send(true, ACK, 501, 101, 50).send(false, ACK, 101, 551, 0);
+    assert_eq!(w.0.rtt.min(), Some(0.03));
+}
+
+#[test]
 fn what_is_truly_lost_among_late_data_stays_lost() {
     let mut w = Wire::handshake();
     (0..10).for_each(|n| _ = w.send(true, ACK, 501, 201 + 100 * n, 0));
@@ -147,9 +158,14 @@ fn an_answer_that_is_shown_before_its_question_is_one() {
     assert!(w.0.is_established());
     w.send(false, ACK, 101, 501, 50).send(true, RST | ACK, 501, 151, 0);
     assert_eq!(w.0.conn_state(false, true), "RSTR");
+    // the whole refusal of a request, by a box nearer than the mirror is late
+    let mut w = Wire::default();
+    w.send(true, SYN | ACK, 500, 101, 0).send(true, ACK, 501, 151, 90).send(true, RST | ACK, 591, 151, 0);
+    w.send(false, SYN, 100, 0, 0).send(false, ACK, 101, 501, 50);
+    assert_eq!((w.0.conn_state(false, true), w.0.is_established()), ("RSTR", true));
     // one that answers another SYN is none
     let mut w = Wire::default();
-    w.send(true, SYN | ACK, 500, 999, 0).send(false, SYN, 100, 0, 0);
+    w.send(true, SYN | ACK, 500, 9_000_000, 0).send(false, SYN, 100, 0, 0);
     assert!(!w.0.is_established());
 }
 
