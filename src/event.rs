@@ -338,7 +338,7 @@ pub struct CaptureQuality {
     pub frames: u64,
     /// Their bytes on the wire.
     pub bytes: u64,
-    /// The first frame's time.
+    /// The first frame's time; in a capture that is not in order, the earliest of those that are out of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<Timestamp>,
     /// The last frame's time.
@@ -360,6 +360,9 @@ pub struct CaptureQuality {
     /// Frames that were counted and not analyzed at all, for want of time: they are in no flow.
     #[serde(skip_serializing_if = "is_zero")]
     pub shed_frames: u64,
+    /// Frames whose time is more than a second before that of one that stands before them: the capture is not in order.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub earlier_frames: u64,
     /// Share of frames that are mirror copies, 0 to 1.
     pub duplicate_share: f64,
     /// Share of TCP flows with payload of which one direction was captured, 0 to 1.

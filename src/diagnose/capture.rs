@@ -19,7 +19,7 @@ pub const fn is_about_capture(kind: Kind) -> bool {
     matches!(kind, Kind::SpanDuplicates | Kind::SpanOneSided | Kind::CaptureDrops | Kind::CaptureTruncated)
 }
 
-/// Whether the capture is too poor to judge by: one direction only, much of it lost, or most of it cut.
+/// Whether the capture is too poor to judge by: one direction only, much of it lost, most of it cut, or not in order.
 pub fn is_poor(quality: &CaptureQuality, rules: &Rules) -> bool {
     let at = &rules.settings.capture;
     let unseen = dropped(quality).saturating_add(quality.shed_frames);
@@ -27,6 +27,7 @@ pub fn is_poor(quality: &CaptureQuality, rules: &Rules) -> bool {
     is_one_sided(quality, rules)
         || (quality.missed_share > at.poor_missed_share && quality.missed_bytes as f64 >= at.missed_bytes)
         || lost > at.poor_missed_share
+        || is_disordered(quality, rules)
         || share(quality.cut_frames, quality.frames) > at.poor_cut_share
 }
 
@@ -36,7 +37,11 @@ pub fn advice(quality: &CaptureQuality, rules: &Rules) -> String {
     if quality.frames == 0 {
         return sentences.empty.clone();
     }
-    if let Some(worst) = findings(quality, rules).into_iter().find(FindingRecord::is_claim) {
+    if is_disordered(quality, rules) {
+        return sentences.disordered.clone();
+    }
+    let found = findings(quality, rules);
+    if let Some(worst) = found.iter().find(|finding| finding.is_claim()) {
         return format!("{}. {}", worst.title, worst.advice);
     }
     let encrypted = quality.undecoded.get(Undecoded::Encrypted.name()).copied().unwrap_or(0);
@@ -44,10 +49,17 @@ pub fn advice(quality: &CaptureQuality, rules: &Rules) -> String {
         &sentences.encrypted
     } else if share(quality.undecoded.values().sum(), quality.frames) > at.undecoded_share {
         &sentences.unreadable
+    } else if found.iter().any(|finding| matches!(finding.kind, Kind::SpanOneSided | Kind::CaptureDrops)) {
+        &sentences.doubtful
     } else {
         &sentences.sound
     };
     text.clone()
+}
+
+/// Whether time runs back too often: files read in the wrong order, or several of the same time one after the other.
+fn is_disordered(quality: &CaptureQuality, rules: &Rules) -> bool {
+    share(quality.earlier_frames, quality.frames) > rules.settings.capture.poor_earlier_share
 }
 
 fn share(part: u64, whole: u64) -> f64 {
@@ -194,6 +206,8 @@ mod tests {
         assert_eq!(told(|q| q.queue_drops = 100), (vec![("D-23", 0.95)], true));
         assert_eq!(told(|q| q.cut_frames = 11), (vec![("D-24", 0.98)], false));
         assert_eq!(told(|q| q.cut_frames = 501), (vec![("D-24", 0.98)], true));
+        assert_eq!(told(|q| q.earlier_frames = 50), (vec![], false));
+        assert_eq!(told(|q| q.earlier_frames = 51), (vec![], true));
         assert_eq!(told(|q| (q.one_sided_share, q.first) = (1.0, None)).0, vec![]);
     }
 
@@ -215,7 +229,13 @@ mod tests {
         );
         assert!(told(|q| _ = q.undecoded.insert(Undecoded::Encrypted.name(), 501)).starts_with("Most frames are encr"));
         assert!(told(|q| _ = q.undecoded.insert(Undecoded::NotIp.name(), 901)).starts_with("Almost nothing in this"));
-        // a hint is no reason to blame the capture
-        assert!(told(|q| (q.one_sided_share, q.one_sided_flows) = (1.0, 1)).starts_with("The capture is sound"));
+        // a hint is no reason to blame the capture, nor to praise it
+        assert!(told(|q| (q.one_sided_share, q.one_sided_flows) = (1.0, 1)).starts_with("Too little was captured"));
+        assert!(told(|q| (q.missed_share, q.missed_bytes) = (0.9, 9_000)).starts_with("Too little was captured"));
+        assert!(told(|q| (q.duplicate_share, q.frames) = (0.09, 100)).starts_with("Frames were cut"));
+        assert!(told(|q| (q.duplicate_share, q.cut_frames) = (0.011, 0)).starts_with("Frames appear more than once"));
+        // nothing else can be told of a capture that is not in order
+        let told = told(|q| (q.earlier_frames, q.kernel_drops) = (51, Some(1)));
+        assert!(told.starts_with("Time runs back in this capture"));
     }
 }

@@ -206,6 +206,8 @@ pub struct Sentences {
     pub empty: String,
     pub encrypted: String,
     pub unreadable: String,
+    pub disordered: String,
+    pub doubtful: String,
     pub sound: String,
 }
 

@@ -74,7 +74,7 @@ settings!(
     Capture: f64 {
         d_21, d_22, d_23, d_24, few, duplicate_share, every_interface, duplicate_frames, one_sided_share,
         one_sided_flows, missed_share, missed_bytes, cut_share, encrypted_share, undecoded_share,
-        poor_missed_share, poor_cut_share, poor_cap, told_least,
+        poor_missed_share, poor_cut_share, poor_earlier_share, poor_cap, told_least,
     }
 );
 settings!(

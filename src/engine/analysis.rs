@@ -259,6 +259,7 @@ impl Analysis {
             queue_drops: 0,
             shed_packets: self.shed(),
             shed_frames: self.totals.shed_frames,
+            earlier_frames: self.totals.earlier_frames,
             duplicate_share: share(sums.duplicates, self.totals.frames),
             one_sided_share: share(sums.one_sided, sums.tcp_with_payload),
             one_sided_flows: sums.one_sided,

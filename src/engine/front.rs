@@ -10,7 +10,7 @@ use crate::decode::fragment::Defragmenter;
 use crate::decode::{Packet, Undecoded, Way, arp, decode, decode_by_way, decode_further, may_hold_several, proto};
 use crate::flow::key::{Keyed, shard_of};
 use crate::source::{Frame, Tally};
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 
 /// Work for one shard.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,9 @@ pub enum Place {
     Datagram(u32),
 }
 
+/// As much, in nanoseconds, frames may be out of order wherever several queues or devices come together.
+const OVERTAKEN: u64 = SECOND;
+
 /// What was seen of the capture as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
@@ -44,10 +47,12 @@ pub struct Totals {
     pub frames: u64,
     /// Their bytes on the wire.
     pub bytes: u64,
-    /// The first frame's time.
+    /// The first frame's time, or an earlier one's.
     pub first: Option<Timestamp>,
     /// The latest time seen.
     pub last: Timestamp,
+    /// Frames whose time is more than [`OVERTAKEN`] before that of one that stands before them.
+    pub earlier_frames: u64,
     /// Frames that were only counted, for want of time.
     pub shed_frames: u64,
     /// Frames that the capture cut.
@@ -117,8 +122,17 @@ impl Totals {
         self.frames = self.frames.wrapping_add(1);
         self.bytes = self.bytes.wrapping_add(u64::from(len));
         self.first.get_or_insert(ts);
+        if self.last.since(ts) > OVERTAKEN {
+            self.runs_back(ts);
+        }
         self.last = self.last.max(ts);
         self.cut_frames = self.cut_frames.wrapping_add(u64::from((captured as u64) < u64::from(len)));
+    }
+
+    #[cold]
+    fn runs_back(&mut self, ts: Timestamp) {
+        self.earlier_frames = self.earlier_frames.wrapping_add(1);
+        self.first = self.first.map(|first| first.min(ts));
     }
 }
 

@@ -387,6 +387,9 @@ fn notes(summary: &Summary) -> Vec<(&'static str, String)> {
     if quality.cut_frames > 0 {
         damage.push(format!("{} cut", Counted(quality.cut_frames, "frame")));
     }
+    if quality.earlier_frames > 0 {
+        damage.push(format!("{} out of order by more than a second", Counted(quality.earlier_frames, "frame")));
+    }
     if quality.missed_bytes > 0 {
         damage.push(format!("{} acknowledged but not captured", Bytes(quality.missed_bytes)));
     }

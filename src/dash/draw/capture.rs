@@ -70,6 +70,9 @@ fn text(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
     let one_sided = Percent(quality.one_sided_share);
     add("one direction", format!("{one_sided} of TCP flows with payload ({})", Count(quality.one_sided_flows)));
     add("cut frames", Count(quality.cut_frames).to_string());
+    if quality.earlier_frames > 0 {
+        add("not in order", Counted(quality.earlier_frames, "frame").to_string());
+    }
     add("missed", format!("{} that TCP acknowledged ({})", Bytes(quality.missed_bytes), Percent(quality.missed_share)));
     for (reason, count) in &quality.undecoded {
         add("not decoded", format!("{reason}: {}", Counted(*count, "frame")));

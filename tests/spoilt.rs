@@ -1,0 +1,206 @@
+//! What is told of the lab's captures when the mirror spoils them: less may be found, but nothing that is not so.
+
+mod support;
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use relayscope::diagnose::scene::Scene;
+use relayscope::diagnose::{capture, diagnose};
+use relayscope::engine::Engine;
+use relayscope::event::{CaptureQuality, Kind};
+use relayscope::source::{CHUNK_BYTES, Chunk, Fill, Frame, LinkType, Source};
+use relayscope::time::{MILLISECOND, Timestamp};
+use serde_json::Value;
+use support::knowledge::Knowledge;
+
+/// A frame on Ethernet, with the length that it had on the wire.
+#[derive(Clone)]
+struct Taken {
+    ts: Timestamp,
+    len: u32,
+    bytes: Vec<u8>,
+}
+
+impl Taken {
+    /// Whether each end of an IPv4 packet is at the site, by its address.
+    fn ends(&self) -> Option<[bool; 2]> {
+        let inside = |at: usize| {
+            let address: [u8; 4] = self.bytes.get(at..at + 4)?.try_into().ok()?;
+            Some(Ipv4Addr::from(address).is_private())
+        };
+        (self.bytes.get(12..14)? == [0x08, 0x00]).then_some(())?;
+        Some([inside(26)?, inside(30)?])
+    }
+
+    fn goes_out(&self) -> bool {
+        self.ends() == Some([true, false])
+    }
+
+    fn comes_in(&self) -> bool {
+        self.ends() == Some([false, true])
+    }
+}
+
+/// What was made of a capture.
+struct Told {
+    name: String,
+    /// The kinds that its truth lets be claimed, and those that it wants.
+    may: Vec<String>,
+    must: Vec<String>,
+    /// What is claimed of the network.
+    claims: Vec<String>,
+    /// What is claimed of the capture itself.
+    about_capture: Vec<Kind>,
+    quality: CaptureQuality,
+    poor: bool,
+}
+
+/// Captures of the lab on Ethernet, but those that are spoilt already.
+fn captures() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let families = ["blocks", "healthy", "holds", "lookalikes", "paths", "ports", "proxies"];
+    let files = families.iter().flat_map(|family| fs::read_dir(root.join(family)).unwrap());
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.to_string_lossy().ends_with(".pcapng.zst"));
+    files.sort();
+    assert!(files.len() > 100);
+    files
+}
+
+fn taken(path: &Path) -> Vec<Taken> {
+    let (mut source, mut chunk, mut all) =
+        (Source::open(&[path.to_owned()], CHUNK_BYTES), Chunk::default(), Vec::new());
+    while source.fill(&mut chunk) == Fill::More {
+        let frames = chunk.frames.iter().filter_map(|at| chunk.frame(at));
+        all.extend(frames.map(|frame| Taken { ts: frame.ts, len: frame.len, bytes: frame.bytes.to_vec() }));
+    }
+    all
+}
+
+fn told(known: &Knowledge, path: &Path, frames: &[Taken]) -> Told {
+    let mut engine = Engine::new(&known.config);
+    for Taken { ts, len, bytes } in frames {
+        engine.frame(Frame { ts: *ts, link: LinkType(1), len: *len, bytes });
+    }
+    let analysis = engine.finish();
+    let mut quality = analysis.quality([1].into_iter(), None, None, Vec::new());
+    quality.advice = capture::advice(&quality, &known.rules);
+    let naming = analysis.name(&known.base);
+    let cases = analysis.cases(&naming);
+    let scene = Scene { cases: &cases, rules: &known.rules, base: &known.base, quality: &quality };
+    let findings = diagnose(&scene).findings;
+    let claims = || findings.iter().filter(|finding| finding.is_claim());
+    let name = path.file_name().unwrap().to_string_lossy().trim_end_matches(".pcapng.zst").to_owned();
+    let truth: Value =
+        serde_json::from_slice(&fs::read(path.with_file_name(format!("{name}.truth.json"))).unwrap()).unwrap();
+    let kinds = |of: &str| {
+        truth[of].as_array().unwrap().iter().map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    let of_network = claims().filter(|finding| !capture::is_about_capture(finding.kind));
+    let of_capture = claims().filter(|finding| capture::is_about_capture(finding.kind));
+    Told {
+        may: kinds("may"),
+        must: kinds("must"),
+        claims: of_network
+            .map(|finding| serde_json::to_value(finding.kind).unwrap().as_str().unwrap().to_owned())
+            .collect(),
+        about_capture: of_capture.map(|finding| finding.kind).collect(),
+        poor: capture::is_poor(&quality, &known.rules),
+        quality,
+        name,
+    }
+}
+
+/// What is told of each capture once it is spoilt, by name.
+fn spoil(how: impl Fn(Vec<Taken>) -> Vec<Taken> + Sync) -> Vec<Told> {
+    let (files, next, all) = (captures(), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                let known = Knowledge::new();
+                while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let told = told(&known, path, &how(taken(path)));
+                    all.lock().unwrap().push(told);
+                }
+            });
+        }
+    });
+    let mut all = all.into_inner().unwrap();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+/// Claims that the truth knows nothing of.
+fn wrong(all: &[Told]) -> Vec<(&str, &str)> {
+    let of = |told: &'_ Told, kind: &String| !told.must.contains(kind) && !told.may.contains(kind);
+    let wrong = |told| Told::claims(told).filter(move |kind| of(told, kind)).map(|kind| (&*told.name, &**kind));
+    all.iter().flat_map(wrong).collect()
+}
+
+impl Told {
+    fn claims(&self) -> impl Iterator<Item = &String> {
+        self.claims.iter()
+    }
+}
+
+/// The share of what is wanted that is claimed.
+fn found(all: &[Told]) -> f64 {
+    let wanted = || all.iter().flat_map(|told| told.must.iter().map(move |kind| (told, kind)));
+    wanted().filter(|(told, kind)| told.claims.contains(kind)).count() as f64 / wanted().count() as f64
+}
+
+#[test]
+fn what_the_site_sends_alone_shows_that_nothing_is_answered_and_that_this_is_the_mirrors_doing() {
+    let all = spoil(|frames| frames.into_iter().filter(|frame| !frame.comes_in()).collect());
+    assert_eq!(wrong(&all), []);
+    for told in all.iter().filter(|told| told.quality.one_sided_flows >= 3) {
+        assert_eq!(told.about_capture, [Kind::SpanOneSided], "{}", told.name);
+        assert!(told.poor, "{}", told.name);
+    }
+    assert!(all.iter().filter(|told| told.poor).count() * 2 > all.len());
+    let praised = |told: &Told| told.quality.advice.starts_with("The capture is sound");
+    assert!(all.iter().all(|told| told.quality.one_sided_share <= 0.5 || !praised(told)));
+}
+
+#[test]
+fn one_direction_a_millisecond_late_hides_little_and_invents_nothing() {
+    let late = |way: fn(&Taken) -> bool| {
+        move |mut frames: Vec<Taken>| {
+            let later = frames.iter_mut().filter(|frame| way(frame));
+            later.for_each(|frame| frame.ts = frame.ts.after(MILLISECOND));
+            frames.sort_by_key(|frame| frame.ts);
+            frames
+        }
+    };
+    for all in [spoil(late(Taken::comes_in)), spoil(late(Taken::goes_out))] {
+        assert_eq!(wrong(&all), []);
+        assert!(found(&all) > 0.9, "{}", found(&all));
+        assert!(all.iter().all(|told| told.about_capture.is_empty()));
+    }
+}
+
+#[test]
+fn a_capture_that_is_not_in_order_is_no_ground_for_a_claim() {
+    let all = spoil(|frames| frames.into_iter().rev().collect());
+    let long = |told: &&Told| told.quality.last.unwrap().since(told.quality.first.unwrap()) > 3_000 * MILLISECOND;
+    for told in all.iter().filter(long) {
+        assert!(told.poor && told.claims.is_empty(), "{}: {:?}", told.name, told.claims);
+        assert!(told.quality.advice.contains("put its frames in order first"), "{}", told.name);
+    }
+    assert!(all.iter().filter(long).count() > 100);
+    // as much as two devices of one machine are apart is none of it
+    let apart = spoil(|mut frames| {
+        let odd: Vec<bool> = frames.iter().map(Taken::goes_out).collect();
+        let mut order: Vec<usize> = (0..frames.len()).collect();
+        order.sort_by_key(|at| frames[*at].ts.after(if odd[*at] { 300 * MILLISECOND } else { 0 }));
+        order
+            .into_iter()
+            .map(|at| std::mem::replace(&mut frames[at], Taken { ts: Timestamp(0), len: 0, bytes: vec![] }))
+            .collect()
+    });
+    assert!(apart.iter().all(|told| told.quality.earlier_frames == 0));
+}
