@@ -8,6 +8,7 @@ use super::color::Style;
 use super::summary::{ClassTotals, Summary, TopFlow};
 use super::verdict::verdict;
 use super::{is_vendor, site};
+use crate::classify::words::Sub;
 use crate::decode::Undecoded;
 use crate::diagnose::Diagnosis;
 use crate::event::{Class, Rfc3339, Word};
@@ -441,7 +442,8 @@ fn next_step(summary: &Summary) -> Option<&'static str> {
              link type is one that can be read.",
         );
     }
-    if summary.classes.iter().all(|c| c.class == Class::Unknown) {
+    let named = summary.unknown_reasons.contains_key(Sub::Unlisted.name());
+    if !named && summary.classes.iter().all(|c| c.class == Class::Unknown) {
         return Some(
             "No flow could be named. Capture from before the recorder or viewer connects, with its DNS, and with \
              whole frames (no snap length): names are in the first packets of a flow.",

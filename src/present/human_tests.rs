@@ -58,6 +58,10 @@ fn what_to_do_next() {
     };
     assert!(of(&[]).contains("No frame belongs to an IP flow"));
     assert!(of(&[sample::unknown()]).contains("No flow could be named"));
+    // a name that no list has is a name
+    let mut elsewhere = sample::unknown();
+    elsewhere.subclass = [Sub::Unlisted.name()].into_iter().collect();
+    assert!(of(&[sample::unknown(), elsewhere]).contains("No traffic of the video system"));
     assert!(of(&[sample::unknown(), sample::dns()]).contains("No traffic of the video system"));
     assert!(!of(&[sample::relay()]).contains("Next"));
 }

@@ -204,7 +204,8 @@ impl SummaryBuilder {
             class: record.class,
             originator: record.src_ip,
             responder: record.dest_ip,
-            responder_port: record.dest_port,
+            // what stands in its place of ICMP is a type or code
+            responder_port: record.dest_port.filter(|_| !record.proto.ends_with("ICMP")),
             name: name.or_else(|| super::host_of(record)).map(str::to_owned),
             up: counts.payload_toserver,
             down: counts.payload_toclient,
