@@ -50,7 +50,8 @@ pub(super) fn compare_captures(args: &CompareArgs) -> Result<Exit> {
     if comparison.worst().is_some_and(|worst| worst >= least) {
         exit.note(Exit::Finding);
     }
-    if comparison.poor {
+    // who tries nothing finds nothing: that is no ground to accept
+    if comparison.poor || comparison.unproved().is_some_and(|gone| gone >= least) {
         exit.note(Exit::Poor);
     }
     Ok(exit.exit())

@@ -109,6 +109,12 @@ impl Comparison {
         self.findings.iter().filter(there).map(|change| change.severity).max()
     }
 
+    /// The gravest claim of the earlier capture of which the later one proves nothing, since nobody tried.
+    pub fn unproved(&self) -> Option<Severity> {
+        let gone = self.findings.iter().filter(|change| change.became == Became::NotTried);
+        gone.map(|change| change.severity).max()
+    }
+
     /// How many findings became that.
     pub fn count(&self, became: Became) -> usize {
         self.findings.iter().filter(|change| change.became == became).count()

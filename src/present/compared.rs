@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::color::Style;
 use super::human::push_wrapped;
+use super::spoken;
 use crate::compare::{Became, Change, Comparison};
 use crate::event::Severity;
 use crate::text::safe::safe;
@@ -41,8 +42,13 @@ pub fn write(mut out: impl Write, told: &Comparison, files: &[String; 2], style:
         lines.push(style.bold("ALLOW-LIST"));
     }
     for row in told.allow_list.iter().take(LINES_MAX) {
-        let text =
-            format!("{}: {} → {} ({})", safe(&row.pattern), row.before.text(), row.after.text(), row.requirement);
+        let text = format!(
+            "{}: {} → {} ({})",
+            safe(&row.pattern),
+            spoken(row.before.text()),
+            spoken(row.after.text()),
+            row.requirement
+        );
         push_wrapped(&mut lines, ' ', &text, style, |_, text| text.to_owned());
     }
     for line in &lines {
@@ -63,6 +69,9 @@ fn verdict(told: &Comparison) -> String {
         (true, _) => format!("⚠ The later capture is too poor to judge by: {counts}."),
         (_, Some(Severity::Error)) => format!("✗ Not accepted: {counts}."),
         (_, Some(Severity::Warning)) => format!("⚠ Better, or not worse: {counts}."),
+        _ if told.unproved() == Some(Severity::Error) => {
+            format!("? Not proved yet: {counts}. Capture again while the same is tried.")
+        }
         _ if told.count(Became::NotTried) > 0 => format!("? Nothing is wrong that was tried: {counts}."),
         _ => format!("✓ Nothing is wrong any more: {counts}."),
     }
@@ -70,7 +79,8 @@ fn verdict(told: &Comparison) -> String {
 
 fn line(lines: &mut Vec<String>, change: &Change, style: Style) {
     let because = if change.because.is_empty() { String::new() } else { format!(": {}", change.because) };
-    let text = format!("{} ({}, {}){because}", safe(&change.title), change.kind.text(), safe(&change.subject));
+    let about = if change.subject.is_empty() { String::new() } else { format!(", {}", safe(&change.subject)) };
+    let text = format!("{} ({}{about}){because}", safe(&change.title), change.kind.text());
     let (sign, paint): (_, fn(Style, &str) -> String) = match (change.became, change.severity) {
         (Became::Fixed, _) => ('✓', Style::ok),
         (Became::NotTried, _) => ('?', Style::dim),

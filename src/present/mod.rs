@@ -46,6 +46,11 @@ pub const fn is_vendor(class: Class) -> bool {
     }
 }
 
+/// A word of a record as people read it: `not exercised`.
+fn spoken(word: &str) -> String {
+    word.replace('-', " ")
+}
+
 /// What the flow itself called its responder, the most telling name first.
 pub fn host_of<'f>(flow: &'f FlowRecord<'_>) -> Option<&'f str> {
     let tls = flow.tls.as_ref().and_then(|t| t.sni.as_deref());
