@@ -16,6 +16,8 @@ use crate::time::Timestamp;
 
 /// The most that a finding can be sure: nothing seen from outside is beyond doubt.
 const SUREST: f64 = 0.99;
+/// How many lines of evidence others are held against.
+const ALIKE: usize = 64;
 /// The most that a stall can be sure where only one side of the box was captured.
 const ONE_LEG: f64 = CERTAIN - 0.01;
 
@@ -250,8 +252,12 @@ fn add_flows(finding: &mut FindingRecord, ids: impl IntoIterator<Item = u64>, om
     finding.flow_ids_omitted = finding.flow_ids_omitted.saturating_add(over);
 }
 
+/// Adds lines that do not stand among the first already: what is said of a client is said with each of its flows.
 fn add_evidence(finding: &mut FindingRecord, evidence: impl IntoIterator<Item = FindingEvidence>) {
     for line in evidence {
+        if finding.evidence.iter().take(ALIKE).any(|known| *known == line) {
+            continue;
+        }
         if finding.evidence.len() < LIST_MAX {
             finding.evidence.push(line);
         } else {

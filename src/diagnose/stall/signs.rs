@@ -28,7 +28,7 @@ pub fn signs(scene: &Scene<'_>, case: &Case) -> Signs {
     let rtt = case.tcp.as_ref().and_then(|tcp| tcp.rtt_min);
     let far = !case.inside.get(1).copied().unwrap_or(true);
     if let Some(rtt) = rtt.filter(|rtt| far && *rtt < settings.near_rtt_seconds && others_are_far(scene, case)) {
-        signs.add(settings.sign, format!("a round trip of {:.1} ms to an address on the Internet", rtt * 1e3));
+        signs.add(settings.sign, format!("a round trip of {:.0} µs to an address on the Internet", rtt * 1e6));
         signs.middlebox.rtt = Some(rtt);
     }
     if let Some(ttl) = from_next_door(case, Direction::Resp).filter(|_| far) {

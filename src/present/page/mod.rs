@@ -306,7 +306,11 @@ fn verdict(matter: &Matter<'_>, words: &Words, markup: Markup) -> Verdict {
     };
     if views > 0 {
         let failed = diagnosis.sessions.iter().filter(failed).count();
-        lines.push(format!("{} of {} in this capture got no video.", failed, Counted(views as u64, "attempt")));
+        let attempts = Counted(views as u64, "attempt");
+        lines.push(match failed {
+            0 => format!("{attempts} to view in this capture, none of them in vain."),
+            _ => format!("{failed} of {attempts} to view in this capture got no video."),
+        });
     }
     let stopped = |row: &&crate::event::AllowRow| matches!(row.state, AllowState::Blocked | AllowState::Partly);
     let blocked = diagnosis.site.allow_list.iter().filter(stopped).count();

@@ -2,6 +2,7 @@
 
 use super::{Markup, moment};
 use crate::event::{AllowState, SessionRecord, SessionStep, SiteRecord, StepOutcome, UplinkBy};
+use crate::present::spoken;
 use crate::present::summary::{ClassTotals, Summary};
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span};
 use crate::time::Timestamp;
@@ -19,7 +20,7 @@ pub(super) type Labelled = (&'static str, String);
 pub(super) struct Row {
     pub look: &'static str,
     pub sign: &'static str,
-    pub state: &'static str,
+    pub state: String,
     pub pattern: String,
     pub ports: String,
     pub requirement: String,
@@ -57,7 +58,7 @@ pub(super) fn rows(site: &SiteRecord, markup: Markup) -> Vec<Row> {
         Row {
             look,
             sign,
-            state: row.state.text(),
+            state: spoken(row.state.text()),
             pattern: markup.tell(&row.pattern),
             ports: markup.tell(&row.ports.join(", ")),
             requirement: markup.tell(row.requirement),
@@ -73,7 +74,7 @@ pub(super) fn rows(site: &SiteRecord, markup: Markup) -> Vec<Row> {
 pub(super) fn score(site: &SiteRecord) -> String {
     let counted = AllowState::ALL.iter().filter_map(|state| {
         let rows = site.allow_list.iter().filter(|row| row.state == *state).count();
-        (rows > 0).then(|| format!("{} {rows} {}", look(*state).1, state.text()))
+        (rows > 0).then(|| format!("{} {rows} {}", look(*state).1, spoken(state.text())))
     });
     let assumed = if site.product_assumed { ", assumed" } else { "" };
     format!("{}{assumed}: {}", site.product, counted.collect::<Vec<_>>().join(" · "))
@@ -96,7 +97,7 @@ pub(super) struct View {
 pub(super) struct StepShown {
     pub sign: &'static str,
     pub method: &'static str,
-    pub outcome: &'static str,
+    pub outcome: String,
     pub reason: String,
 }
 
@@ -136,7 +137,12 @@ fn step_shown(step: &SessionStep, markup: Markup) -> StepShown {
         StepOutcome::NotTried => "–",
         StepOutcome::Unclear => "?",
     };
-    StepShown { sign, method: step.method.text(), outcome: step.outcome.text(), reason: markup.tell(&step.reason) }
+    StepShown {
+        sign,
+        method: step.method.text(),
+        outcome: spoken(step.outcome.text()),
+        reason: markup.tell(&step.reason),
+    }
 }
 
 /// The recorders, as the vendor's support page would tell of them.
