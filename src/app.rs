@@ -260,20 +260,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
-    keep_inputs(args.output.as_deref(), paths.iter().chain(&args.judge.site).chain(&args.judge.catalogue))?;
-    find_folder(args.output.as_deref())?;
-    if let Some(pack) = &args.pack {
-        keep_inputs(Some(pack), paths.iter().chain(&args.judge.site).chain(&args.judge.catalogue).chain(&args.output))?;
-        find_folder(Some(pack))?;
-        if !can_be_read_again(&paths) {
-            return Err(anyhow!("a pack carves captures, and reads them more than once: give files, no pipe"));
-        }
-    }
-    if let Some(filter) = args.filter.as_ref().filter(|_| args.no_diagnose) {
-        for test in filter.asks_findings() {
-            say(&format!("the filter's test {test} matches nothing: --no-diagnose leaves nothing to be found"));
-        }
-    }
+    can_be_done(args, &paths)?;
     let whole =
         args.format() != Format::Summary || args.filter.is_some() || args.pack.is_some() || args.redact.is_some();
     let config = config(&base, whole);
@@ -318,6 +305,26 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     // the process ends now: giving back millions of small pieces of memory one by one would only take time
     std::mem::forget(outcome);
     Ok(exit.exit())
+}
+
+/// Says what cannot be done before anything is read.
+fn can_be_done(args: &AnalyzeArgs, paths: &[PathBuf]) -> Result<()> {
+    let inputs = || paths.iter().chain(&args.judge.site).chain(&args.judge.catalogue);
+    keep_inputs(args.output.as_deref(), inputs())?;
+    find_folder(args.output.as_deref())?;
+    if let Some(pack) = &args.pack {
+        keep_inputs(Some(pack), inputs().chain(&args.output))?;
+        find_folder(Some(pack))?;
+        if !can_be_read_again(paths) {
+            return Err(anyhow!("a pack carves captures, and reads them more than once: give files, no pipe"));
+        }
+    }
+    if let Some(filter) = args.filter.as_ref().filter(|_| args.no_diagnose) {
+        for test in filter.asks_findings() {
+            say(&format!("the filter's test {test} matches nothing: --no-diagnose leaves nothing to be found"));
+        }
+    }
+    Ok(())
 }
 
 /// What is written of a capture, and how.

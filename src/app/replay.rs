@@ -12,7 +12,7 @@ use crate::cli::{ReplayArgs, Speed};
 use crate::exit::{Exit, Outcome};
 use crate::monitor::{Losses, Monitor, Options, Settings};
 use crate::present::ndjson::Ndjson;
-use crate::source::{CHUNK_BYTES, Chunk, Fill, Problem, Source, progress};
+use crate::source::{CHUNK_BYTES, Chunk, Facts, Fill, Problem, Source, progress};
 use crate::text::units::Count;
 use crate::time::Timestamp;
 
@@ -42,23 +42,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
     let mut source = Source::open(&paths, CHUNK_BYTES);
     let stop = stop_flag()?;
     let mut sink = Ndjson::new(BufWriter::with_capacity(OUTPUT_BUFFER, io::stdout().lock()));
-    let mut printer = (!args.common.quiet).then(progress::Printer::new);
-    let mut pace = match args.speed {
-        Speed::Max => None,
-        Speed::Times(times) => Some(Pace::new(times)),
-    };
-    let mut chunk = Chunk::default();
-    while !stop.load(Ordering::Relaxed) && source.fill(&mut chunk) == Fill::More {
-        monitor.shed(source.shed());
-        match &mut pace {
-            None => monitor.chunk(&chunk, &mut sink)?,
-            Some(pace) => pace.chunk(&chunk, &mut monitor, &mut sink, &stop)?,
-        }
-        if let Some(printer) = &mut printer {
-            printer.update(&source.progress());
-        }
-    }
-    drop(printer);
+    play(args, &mut source, &mut monitor, &mut sink, &stop)?;
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems: Vec<Problem> = source.take_problems().collect();
     let facts = source.facts();
@@ -71,19 +55,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
         warnings.push(early::warning(monitor.given_up(), true));
     }
     if facts.frames > 0 || !problems.iter().any(|p| matches!(p, Problem::Error(_))) {
-        let (kernel_drops, interface_drops) = (facts.kernel_drops, facts.interface_drops);
-        let now = monitor.now();
-        monitor.advance(facts.ended(now), &mut sink)?;
-        monitor.lose(Losses { kernel_drops, interface_drops, warnings, ..Losses::default() });
-        monitor.finish(&mut sink)?;
-        let [packets, frames] = monitor.passed_over();
-        if !args.common.quiet && packets.saturating_add(frames) > 0 {
-            say(&format!(
-                "{} packets were not inspected and {} frames only counted, as when they were captured; `analyze` inspects all",
-                Count(packets),
-                Count(frames)
-            ));
-        }
+        end(args, &facts, warnings, &mut monitor, &mut sink)?;
         if args.judge.fail_on.is_some_and(|least| monitor.worst().is_some_and(|worst| worst >= least)) {
             exit.note(Exit::Finding);
         }
@@ -95,6 +67,57 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
     // the process ends now: giving back millions of small pieces of memory one by one would only take time
     std::mem::forget(monitor);
     Ok(exit.exit())
+}
+
+/// Tells what happens, until the captures end or somebody stops it.
+fn play(
+    args: &ReplayArgs,
+    source: &mut Source,
+    monitor: &mut Monitor<'_>,
+    sink: &mut Ndjson<impl io::Write>,
+    stop: &AtomicBool,
+) -> Result<()> {
+    let mut printer = (!args.common.quiet).then(progress::Printer::new);
+    let mut pace = match args.speed {
+        Speed::Max => None,
+        Speed::Times(times) => Some(Pace::new(times)),
+    };
+    let mut chunk = Chunk::default();
+    while !stop.load(Ordering::Relaxed) && source.fill(&mut chunk) == Fill::More {
+        monitor.shed(source.shed());
+        match &mut pace {
+            None => monitor.chunk(&chunk, sink)?,
+            Some(pace) => pace.chunk(&chunk, monitor, sink, stop)?,
+        }
+        if let Some(printer) = &mut printer {
+            printer.update(&source.progress());
+        }
+    }
+    Ok(())
+}
+
+/// Tells what stands at the end of the captures.
+fn end(
+    args: &ReplayArgs,
+    facts: &Facts,
+    warnings: Vec<String>,
+    monitor: &mut Monitor<'_>,
+    sink: &mut Ndjson<impl io::Write>,
+) -> Result<()> {
+    let (kernel_drops, interface_drops) = (facts.kernel_drops, facts.interface_drops);
+    let now = monitor.now();
+    monitor.advance(facts.ended(now), sink)?;
+    monitor.lose(Losses { kernel_drops, interface_drops, warnings, ..Losses::default() });
+    monitor.finish(sink)?;
+    let [packets, frames] = monitor.passed_over();
+    if !args.common.quiet && packets.saturating_add(frames) > 0 {
+        say(&format!(
+            "{} packets were not inspected and {} frames only counted, as when they were captured; `analyze` inspects all",
+            Count(packets),
+            Count(frames)
+        ));
+    }
+    Ok(())
 }
 
 /// Keeps packet time and the clock together.
