@@ -116,6 +116,17 @@ pub struct Drawn {
     pub scroll_most: usize,
 }
 
+/// Flows that were entered from somewhere else, with `Enter`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// From where, in words.
+    pub from: String,
+    /// The filter that holds for them.
+    pub filter: String,
+    /// The one that had been typed before.
+    pub(super) before: String,
+}
+
 /// The state of the screen.
 #[derive(Debug, Default)]
 pub struct Dash {
@@ -141,6 +152,8 @@ pub struct Dash {
     pub wish: Wish,
     /// The filter as it was typed.
     pub filter_text: String,
+    /// Where the flows were entered from that the filter shows; means nothing once the filter is another.
+    pub(super) entered: Option<Entered>,
     /// Filters typed before.
     pub filters: History,
     /// The list of flows.

@@ -16,7 +16,7 @@ use crate::engine::analysis::Analysis;
 use crate::engine::brief::Briefs;
 use crate::engine::light::{Light, Texts};
 use crate::engine::naming::Naming;
-use crate::event::{CaptureQuality, Stats};
+use crate::event::{CaptureQuality, Class, Stats};
 use crate::filter::Asked;
 use crate::present::is_vendor;
 use crate::time::Timestamp;
@@ -140,7 +140,7 @@ fn hosts(look: &Look<'_>, flows: &[Light]) -> Vec<HostRow> {
         row.role = match roles.role(row.ip) {
             Role::Recorder | Role::RecorderGiven => Some("recorder"),
             Role::Client => Some("client"),
-            Role::None => None,
+            Role::None => row.role,
         };
     }
     let weight = |row: &HostRow| row.payload.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
@@ -181,5 +181,17 @@ fn note(row: &mut HostRow, flow: &Light, side: usize, other: usize) {
             }
         }
         note_outside(row, flow);
+    } else if let Some(serves) = serves(flow.class) {
+        row.role.get_or_insert(serves);
+    }
+}
+
+/// What a host is that answers flows of a class.
+const fn serves(class: Class) -> Option<&'static str> {
+    match class {
+        Class::Camera => Some("camera"),
+        Class::Dns => Some("resolver"),
+        Class::Ntp => Some("clock"),
+        _ => None,
     }
 }

@@ -162,9 +162,39 @@ fn from_the_verdict_to_the_proof() {
     shows(&mut dash, "w carve");
     let carved = press(&mut dash, "w");
     assert!(matches!(&carved[..], [Effect::Carve(flows, _)] if flows[..] == [chosen]));
-    press(&mut dash, "esc esc");
+    press(&mut dash, "esc");
+    assert_eq!(dash.view, View::Findings);
     shows(&mut dash, "r report");
     assert_eq!(press(&mut dash, "r"), [Effect::Report]);
+}
+
+#[test]
+fn flows_say_where_they_were_entered_from_and_esc_goes_back_there() {
+    let mut dash = screen(busy(1000), 100, 30);
+    press(&mut dash, "2 /");
+    write(&mut dash, "class:relay");
+    press(&mut dash, "enter 3 enter");
+    let heading =
+        |dash: &mut super::state::Dash| picture(dash).lines().find(|l| l.contains("FLOWS  ")).map(str::to_owned);
+    let finding = dash.snapshot.findings[0].clone();
+    let from = format!("FINDINGS > {} {} > FLOWS  ", finding.rule, finding.kind.text());
+    let told = heading(&mut dash).unwrap();
+    assert!(told.contains(&from) && !told.contains("filter:") && told.contains(" of 1 000 flows"), "{told}");
+    press(&mut dash, "enter");
+    assert!(dash.pane.is_some());
+    // from there to a host's, and back to what was typed at first
+    press(&mut dash, "6 enter");
+    let from = format!("HOSTS > {} > FLOWS  ", dash.snapshot.hosts[0].ip);
+    assert!(heading(&mut dash).unwrap().contains(&from), "{}", picture(&mut dash));
+    press(&mut dash, "esc esc");
+    assert_eq!((dash.view, dash.filter_text.as_str()), (View::Hosts, "class:relay"));
+    press(&mut dash, "2");
+    assert!(heading(&mut dash).unwrap().contains("filter: class:relay"));
+    // another filter is another's
+    press(&mut dash, "3 enter /");
+    write(&mut dash, " sev>=warn");
+    press(&mut dash, "enter");
+    assert!(heading(&mut dash).unwrap().contains("filter: finding:"));
 }
 
 #[test]

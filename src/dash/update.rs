@@ -9,7 +9,7 @@ use super::key::{Code, Key};
 use super::listing::Row;
 use super::prompt::Prompt;
 use super::snapshot::{Phase, Snapshot};
-use super::state::{Dash, DetailPane, Mode, View};
+use super::state::{Dash, DetailPane, Entered, Mode, View};
 use super::theme::Role;
 use super::{complete, draw};
 use crate::filter::Filter;
@@ -285,43 +285,55 @@ impl Dash {
             View::Flows => self.open_line(),
             View::Findings if self.view == View::Overview => self.turn(View::Findings),
             View::Findings => {
-                if let Some(id) = self.selected_finding().filter(|f| !f.flow_ids.is_empty()).map(|f| f.id.clone()) {
-                    self.turn(View::Flows);
-                    self.set_filter(&format!("finding:{id}"));
-                    self.select_first();
+                if let Some(finding) = self.selected_finding().filter(|f| !f.flow_ids.is_empty()) {
+                    let from = format!("FINDINGS > {} {}", finding.rule, finding.kind.text());
+                    self.enter(from, format!("finding:{}", finding.id));
                 } else if self.selected_finding().is_some() {
                     self.message = Some((Role::Muted, "this finding is about the capture as a whole".to_owned()));
                 }
             }
             View::Sessions => {
-                let flows: Vec<String> = match self.snapshot.sessions.get(self.cursor()) {
-                    Some(session) => session.steps.iter().flat_map(|s| &s.flow_ids).map(ToString::to_string).collect(),
-                    None => return,
-                };
-                self.filter_flows(flows, "id:");
+                let Some(session) = self.snapshot.sessions.get(self.cursor()) else { return };
+                let flows = session.steps.iter().flat_map(|s| &s.flow_ids).map(ToString::to_string).collect();
+                self.filter_flows(format!("SESSIONS > {}", draw::time_of_day(session.start)), flows, "id:");
             }
             View::AllowList => {
                 let Some(row) = self.snapshot.site.allow_list.get(self.cursor()) else { return };
                 let names = if row.names.is_empty() { vec![row.pattern.clone()] } else { row.names.clone() };
                 let names = names.into_iter().filter(|n| !n.is_empty()).map(|n| format!("\"{}\"", n.replace('"', "")));
-                self.filter_flows(names.take(8).collect(), "host:");
+                self.filter_flows(format!("ALLOW-LIST > {}", row.pattern), names.take(8).collect(), "host:");
             }
             View::Hosts => {
-                let host = self.snapshot.hosts.get(self.cursor()).map(|host| host.ip.to_string());
-                self.filter_flows(host.into_iter().collect(), "host:");
+                let Some(ip) = self.snapshot.hosts.get(self.cursor()).map(|host| host.ip.to_string()) else { return };
+                self.filter_flows(format!("HOSTS > {ip}"), vec![ip], "host:");
             }
             View::Overview | View::Capture => {}
         }
     }
 
-    fn filter_flows(&mut self, values: Vec<String>, key: &str) {
+    fn filter_flows(&mut self, from: String, values: Vec<String>, key: &str) {
         if values.is_empty() {
             self.message = Some((Role::Muted, "it has no flows in this capture".to_owned()));
             return;
         }
+        self.enter(from, format!("{key}{}", values.join(",")));
+    }
+
+    /// Shows the flows that pass a filter, until one goes back to where they were entered from.
+    fn enter(&mut self, from: String, filter: String) {
+        let before = match self.entered.take().filter(|entered| entered.filter == self.filter_text) {
+            Some(entered) => entered.before,
+            None => self.filter_text.clone(),
+        };
         self.turn(View::Flows);
-        self.set_filter(&format!("{key}{}", values.join(",")));
+        self.set_filter(&filter);
+        self.entered = Some(Entered { from, filter, before });
         self.select_first();
+    }
+
+    /// Where the flows that are shown were entered from.
+    pub(super) fn entered(&self) -> Option<&Entered> {
+        self.entered.as_ref().filter(|entered| entered.filter == self.filter_text)
     }
 
     fn select_first(&mut self) {
@@ -355,8 +367,11 @@ impl Dash {
             return;
         }
         if self.view == View::Flows && !self.filter_text.is_empty() {
+            let Some(before) = self.entered().map(|entered| entered.before.clone()) else { return self.clear_filter() };
             self.clear_filter();
-        } else if let Some(view) = self.trail.pop() {
+            self.set_filter(&before);
+        }
+        if let Some(view) = self.trail.pop() {
             self.view = view;
             self.scroll = 0;
         }

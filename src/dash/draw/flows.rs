@@ -128,7 +128,9 @@ fn heading(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         true => format!("FLOWS  {} of {}", Count(dash.listing.passed as u64), Counted(total as u64, "flow")),
         false => format!("FLOWS  {}", place_of(at, dash.listing.rows.len())),
     };
-    if !dash.filter_text.trim().is_empty() {
+    if let Some(entered) = dash.entered() {
+        text = format!("{} > {text}", dash.mask.prose(&entered.from));
+    } else if !dash.filter_text.trim().is_empty() {
         text.push_str(&format!("  filter: {}", dash.mask.prose(dash.filter_text.trim())));
     }
     let by = wish.by.unwrap_or(Column::Weight).text();

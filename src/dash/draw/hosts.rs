@@ -17,6 +17,7 @@ use super::{place_of, shown, width};
 use crate::dash::snapshot::{HostRow, Outside};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::Role;
+use crate::diagnose::p2p::{Mapping, mapping};
 use crate::event::Class;
 use crate::text::units::{Bytes, Count, Span};
 
@@ -26,20 +27,20 @@ const NAMES_MAX: usize = 40;
 /// How many of its outside ends are shown.
 const OUTSIDE_MAX: usize = 4;
 
-/// How a host's address is translated (RFC 4787 §4.1), in words.
+/// Of how many servers at least an address translation is judged.
+const SERVERS_LEAST: f64 = 2.0;
+
+/// How a host's address is translated, in words.
 fn nat(host: &HostRow) -> &'static str {
-    let of_port = |port: u16| host.outside.iter().filter(move |outside| outside.port == port);
-    // one server that says this and then that: the binding was made anew, and nothing is told by it
-    let is_steady =
-        |a: &&Outside| of_port(a.port).all(|b| of_port(b.port).all(|c| b.server != c.server || b.told == c.told));
-    let several = |a: &&Outside| of_port(a.port).any(|b| a.server != b.server);
     if host.outside.iter().any(|outside| outside.told.ip() == host.ip) {
         return "none: it has its address outside, too";
     }
-    let mut asked = host.outside.iter().filter(several).filter(is_steady).peekable();
-    if asked.peek().is_none() {
+    let ports: BTreeSet<u16> = host.outside.iter().map(|outside| outside.port).collect();
+    let told = |port: u16| host.outside.iter().filter(move |o| o.port == port).map(|o| (o.server, o.told));
+    let judged: Vec<Mapping> = ports.into_iter().filter_map(|port| mapping(told(port), SERVERS_LEAST)).collect();
+    if judged.is_empty() {
         "of a kind not known: no port of it was told steadily by two servers"
-    } else if asked.any(|a| of_port(a.port).any(|b| a.told != b.told)) {
+    } else if judged.contains(&Mapping::ByEnd) {
         "another end for each server: peers learn of none that they could send to"
     } else {
         "one end whatever the server: peers can be told where to send"

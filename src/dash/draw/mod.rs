@@ -83,7 +83,7 @@ fn title(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let mut right = vec![part(role, &state)];
     if snapshot.quality.frames > 0 {
         let rate: f64 = total_rate(dash);
-        right.push(part(Role::Muted, format!("  {}", clock(snapshot.now))));
+        right.push(part(Role::Muted, format!("  {}", time_of_day(snapshot.now))));
         right.push(part(Role::Text, format!("  {}", BitRate(rate))));
         right.push(part(Role::Muted, format!("  {}", Counted(snapshot.quality.frames, "frame"))));
         right.push(worth(dash));
@@ -151,8 +151,8 @@ fn standing(dash: &Dash) -> (Role, String) {
     }
 }
 
-/// The time of day.
-fn clock(at: Timestamp) -> String {
+/// The time of day, UTC: `11:07:32`.
+pub(super) fn time_of_day(at: Timestamp) -> String {
     Rfc3339(at).to_string().chars().skip(11).take(8).collect()
 }
 

@@ -18,14 +18,13 @@ use std::collections::HashSet;
 use ratatui::layout::Rect;
 
 use super::pen::{Part, Pen, labelled, part, rows, split_left, split_top, width, wrapped};
-use super::{flows, no_fault, said};
+use super::{flows, no_fault, said, time_of_day};
 use crate::dash::history::METHODS;
 use crate::dash::snapshot::Phase;
 use crate::dash::state::{Dash, Hit, View};
 use crate::dash::theme::Role;
 use crate::dash::ways::Way;
 use crate::event::{AllowState, FindingRecord, Severity, UplinkBy};
-use crate::present::human::clock;
 use crate::text::safe::safe;
 use crate::text::units::{BitRate, Count, Counted, Percent, Span};
 use crate::time::{SECOND, Timestamp};
@@ -231,7 +230,7 @@ fn site(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
         lines.extend(labelled("sent out", 12, Role::Text, &format!("{}{uplink} at most", BitRate(used)), columns));
     }
     if let Some(session) = dash.snapshot.sessions.last() {
-        let when: String = clock(session.start).chars().skip(11).collect();
+        let when = time_of_day(session.start);
         let story = format!("{when} {}", safe(&dash.mask.prose(&session.story)));
         lines.extend(labelled("last view", 12, Role::Text, &story, columns));
     }

@@ -13,14 +13,12 @@
 use ratatui::layout::Rect;
 
 use super::pen::{Part, Pen, labelled, part, split_top, wrapped};
-use super::{place_of, shown};
+use super::{place_of, shown, time_of_day};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::Role;
 use crate::event::{SessionRecord, StepOutcome};
-use crate::present::human::clock;
 use crate::text::safe::safe;
 use crate::text::units::{BitRate, Counted, Span};
-use crate::time::Timestamp;
 
 /// Draws the view.
 pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
@@ -50,10 +48,6 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     }
 }
 
-fn time(at: Timestamp) -> String {
-    clock(at).chars().skip(11).collect()
-}
-
 fn line(dash: &Dash, session: &SessionRecord) -> Vec<Part> {
     let failed = session.steps.iter().any(|step| step.outcome == StepOutcome::Failed);
     let outcome = match session.path {
@@ -64,7 +58,8 @@ fn line(dash: &Dash, session: &SessionRecord) -> Vec<Part> {
     let (sign, role) = dash.theme.outcome(outcome);
     let end = |ip: Option<std::net::IpAddr>, unseen: &str| ip.map_or(unseen.to_owned(), |ip| dash.mask.ip(ip));
     let who = format!("{} to {}", end(session.recorder, "a recorder"), end(session.client, "a viewer elsewhere"));
-    let when = format!(" {}  {:>8}  {who}  ", time(session.start), Span(session.end.since(session.start)).to_string());
+    let when =
+        format!(" {}  {:>8}  {who}  ", time_of_day(session.start), Span(session.end.since(session.start)).to_string());
     let mut parts = vec![part(role, sign), part(Role::Text, when)];
     for step in &session.steps {
         let (sign, role) = dash.theme.outcome(step.outcome);
@@ -85,7 +80,8 @@ fn story(pen: &mut Pen<'_>, area: Rect, dash: &Dash, session: &SessionRecord) {
     lines.push(Vec::new());
     for step in &session.steps {
         let (sign, role) = dash.theme.outcome(step.outcome);
-        let when = step.start.zip(step.end).map(|(a, b)| format!("{}  {:>8}  ", time(a), Span(b.since(a)).to_string()));
+        let when =
+            step.start.zip(step.end).map(|(a, b)| format!("{}  {:>8}  ", time_of_day(a), Span(b.since(a)).to_string()));
         let flows = step.flow_ids.len() as u64 + step.flow_ids_omitted;
         let flows = if flows > 0 { format!(" ({})", Counted(flows, "flow")) } else { String::new() };
         let word = match step.outcome {

@@ -119,14 +119,30 @@ pub(super) fn mappings<'c>(scene: &Scene<'c>) -> Mappings<'c> {
     sockets
 }
 
-/// Whether several remote ends see one socket at several addresses, each always at the same one.
+/// Where one socket is seen from outside (RFC 4787 section 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mapping {
+    /// At one address and port, whoever is asked.
+    Same,
+    /// At another for each remote end.
+    ByEnd,
+}
+
+/// How one socket is translated, by what remote ends say: who, and which address and port. Nothing can be told where fewer
+/// than `least` of them speak, and where one says this and then that: the binding was made anew.
+pub fn mapping(told: impl Iterator<Item = (SocketAddr, SocketAddr)>, least: f64) -> Option<Mapping> {
+    let mut seen: BTreeMap<SocketAddr, SocketAddr> = BTreeMap::new();
+    for (by, mapped) in told {
+        if *seen.entry(by).or_insert(mapped) != mapped {
+            return None;
+        }
+    }
+    let first = seen.values().next().filter(|_| seen.len() as f64 >= least)?;
+    Some(if seen.values().all(|mapped| mapped == first) { Mapping::Same } else { Mapping::ByEnd })
+}
+
 pub(super) fn is_symmetric(told: &[Told<'_>], least: f64) -> bool {
-    let mut seen: BTreeMap<(IpAddr, u16), SocketAddr> = BTreeMap::new();
-    let steady = told.iter().all(|told| *seen.entry(told.by).or_insert(told.mapped) == told.mapped);
-    let mut addresses: Vec<SocketAddr> = seen.values().copied().collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    steady && seen.len() as f64 >= least && addresses.len() > 1
+    mapping(told.iter().map(|told| (told.by.into(), told.mapped)), least) == Some(Mapping::ByEnd)
 }
 
 /// Clients behind an address translation that depends on the destination, each with its outside addresses.
