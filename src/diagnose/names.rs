@@ -42,6 +42,9 @@ pub(super) fn detect(scene: &Scene<'_>, unfound: &[Failure<'_>]) -> Vec<FindingR
     found
 }
 
+/// Of how many of its questions it is judged whether a host asks for others.
+const QUESTIONS: usize = 16;
+
 /// Everything that one client did to find one name.
 struct Lookup<'a> {
     client: IpAddr,
@@ -433,6 +436,17 @@ impl<'a> Resolvers<'a> {
     }
 }
 
+/// Whether a host asks what its neighbours ask: each of its first questions is one that another waits for an answer to.
+/// So the outer side of a gateway does, whose inner side is the network's resolver.
+fn passes_on(scene: &Scene<'_>, used: &ResolverCase) -> bool {
+    let waits_for = |mine: &DnsCase, other: &DnsCase| {
+        let answered = other.answer.map_or(other.last, |(seen, _)| seen.ts.max(other.last));
+        let same = (&other.name, other.qtype) == (&mine.name, mine.qtype);
+        same && other.client != used.client && (other.first.ts..=answered).contains(&mine.first.ts)
+    };
+    asked_of(scene, used).take(QUESTIONS).all(|mine| scene.cases.dns.iter().any(|other| waits_for(mine, other)))
+}
+
 fn asks_elsewhere(scene: &Scene<'_>, client: IpAddr, resolvers: &Resolvers<'_>) -> Option<FindingRecord> {
     let inside = |ip: IpAddr| scene.base.site.inside(ip);
     // who answers others is a resolver itself, and asks its own upstream
@@ -449,6 +463,9 @@ fn asks_elsewhere(scene: &Scene<'_>, client: IpAddr, resolvers: &Resolvers<'_>) 
     let network = neighbours.iter().find(|known| known.client != client)?;
     let count = clients.len().saturating_sub(usize::from(clients.contains(&client)));
     let lead = asked_of(scene, used).next()?;
+    if passes_on(scene, used) {
+        return None;
+    }
     let text = format!("{} of its neighbours ask{} {}", count, if count == 1 { "s" } else { "" }, network.resolver);
     let less = if count == 1 { names.lone_neighbour } else { 0.0 };
     Some(

@@ -147,4 +147,12 @@ fn a_recorder_that_asks_elsewhere() {
     assert!(ask(vec![own(), near(2, "192.168.1.7"), resolver(3, "192.168.1.8", "9.9.9.9", &[0.01; 2])]).is_empty());
     assert!(ask(vec![own(), near(4, RECORDER), near(2, "192.168.1.7")]).is_empty());
     assert!(ask(vec![own(), resolver(2, "192.168.1.7", RECORDER, &[0.01; 4])]).is_empty());
+    // the gateway's outer side, which asks for the others while they wait
+    let ask = |neighbour| {
+        let resolvers = vec![own(), near(2, "192.168.1.7"), near(3, "192.168.1.8")];
+        let cases = Cases { dns: vec![neighbour, lead.clone()], resolvers, ..Cases::default() };
+        found_among(cases, detect).len()
+    };
+    assert_eq!(ask(told(dns(2, "192.168.1.7", API, 0.99, Some((0.03, OK))), "203.0.113.20")), 0);
+    assert_eq!(ask(told(dns(2, "192.168.1.7", API, 0.5, Some((0.03, OK))), "203.0.113.20")), 1);
 }
