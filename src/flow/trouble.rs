@@ -11,6 +11,9 @@ use crate::time::Timestamp;
 /// How many holes one direction keeps account of.
 const HOLES: usize = 4;
 
+/// A hole grows no larger: places within it must be told apart from places before it.
+const HOLE_MOST: u32 = 1 << 30;
+
 /// Bytes that were not captured.
 #[derive(Clone, Copy, Debug)]
 struct Hole {
@@ -239,7 +242,9 @@ impl Trouble {
     pub(super) fn open(&mut self, start: u32, end: u32, foretold: bool) {
         // where a mirror shows one direction later than the other, acknowledgement follows acknowledgement before the
         // data comes: that is one hole, which grows at its end and is filled from its beginning
-        let grows = |hole: &&mut Hole| foretold && hole.foretold && hole.missed && hole.end == start;
+        let grows = |hole: &&mut Hole| {
+            foretold && hole.foretold && hole.missed && hole.end == start && end.wrapping_sub(hole.start) < HOLE_MOST
+        };
         if let Some(hole) = self.holes.iter_mut().flatten().find(grows) {
             hole.end = end;
             self.missed = self.missed.saturating_add(u64::from(end.wrapping_sub(start)));
