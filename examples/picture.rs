@@ -39,7 +39,7 @@ const SHOWN: usize = 4;
 const RUN: [(&str, &str); 6] = [
     ("", "The verdict: what is wrong, how sure that is, who must act"),
     ("enter", "Enter: the evidence, frame by frame"),
-    ("enter", "Enter: the flows that it is about, by a filter"),
+    ("enter", "Enter: the flows that it is about; Esc leads back"),
     ("enter tab", "Enter, Tab: more of one of them"),
     ("w", "w: its packets, written to a capture file"),
     ("r", "r: the report for whoever owns the firewall"),
