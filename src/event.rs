@@ -360,7 +360,8 @@ pub struct CaptureQuality {
     /// Frames that were counted and not analyzed at all, for want of time: they are in no flow.
     #[serde(skip_serializing_if = "is_zero")]
     pub shed_frames: u64,
-    /// Frames whose time is more than a second before that of one that stands before them: the capture is not in order.
+    /// Frames whose time is more than a second before that of one that stands before them, where it runs back in a flow,
+    /// too: the capture is not in order. Captures of the same time that share no flow may well stand one after the other.
     #[serde(skip_serializing_if = "is_zero")]
     pub earlier_frames: u64,
     /// Share of frames that are mirror copies, 0 to 1.

@@ -186,12 +186,25 @@ fn one_direction_a_millisecond_late_hides_little_and_invents_nothing() {
 #[test]
 fn a_capture_that_is_not_in_order_is_no_ground_for_a_claim() {
     let all = spoil(|frames| frames.into_iter().rev().collect());
-    let long = |told: &&Told| told.quality.last.unwrap().since(told.quality.first.unwrap()) > 3_000 * MILLISECOND;
-    for told in all.iter().filter(long) {
-        assert!(told.poor && told.claims.is_empty(), "{}: {:?}", told.name, told.claims);
-        assert!(told.quality.advice.contains("put its frames in order first"), "{}", told.name);
+    assert_eq!(wrong(&all), []);
+    for told in &all {
+        assert!(told.claims.is_empty() || !told.poor, "{}: {:?}", told.name, told.claims);
+        assert_eq!(told.poor, told.quality.advice.contains("put its frames in order first"), "{}", told.name);
     }
-    assert!(all.iter().filter(long).count() > 100);
+    // where no flow lasts for a second nothing tells it from captures that stand one behind the other
+    assert!(all.iter().filter(|told| told.poor).count() > 100);
+    // two captures of the same time, one behind the other, that share no flow
+    let twice = spoil(|mut frames| {
+        frames.retain(|taken| taken.ends().is_some());
+        let elsewhere = |taken: &Taken| {
+            let mut other = taken.clone();
+            [29, 33].into_iter().for_each(|at| other.bytes[at] ^= 0x40);
+            other
+        };
+        let other = frames.iter().map(elsewhere);
+        frames.iter().cloned().chain(other).collect()
+    });
+    assert!(twice.iter().all(|told| !told.quality.advice.starts_with("Time runs back")));
     // as much as two devices of one machine are apart is none of it
     let apart = spoil(|mut frames| {
         let odd: Vec<bool> = frames.iter().map(Taken::goes_out).collect();

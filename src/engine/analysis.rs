@@ -204,6 +204,11 @@ impl Analysis {
         }
     }
 
+    /// Whether time runs back in a flow.
+    fn runs_back(&self) -> bool {
+        self.shards.iter().any(|shard| shard.table.runs_back())
+    }
+
     /// How many packets were counted and not inspected, for want of time.
     pub fn shed(&self) -> u64 {
         self.shards.iter().map(|s| s.shed).sum()
@@ -259,7 +264,7 @@ impl Analysis {
             queue_drops: 0,
             shed_packets: self.shed(),
             shed_frames: self.totals.shed_frames,
-            earlier_frames: self.totals.earlier_frames,
+            earlier_frames: if self.runs_back() { self.totals.earlier_frames } else { 0 },
             duplicate_share: share(sums.duplicates, self.totals.frames),
             one_sided_share: share(sums.one_sided, sums.tcp_with_payload),
             one_sided_flows: sums.one_sided,

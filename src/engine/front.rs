@@ -8,9 +8,10 @@ use super::neighbours::Neighbours;
 use super::shard::Quote;
 use crate::decode::fragment::Defragmenter;
 use crate::decode::{Packet, Undecoded, Way, arp, decode, decode_by_way, decode_further, may_hold_several, proto};
+use crate::flow::OVERTAKEN;
 use crate::flow::key::{Keyed, shard_of};
 use crate::source::{Frame, Tally};
-use crate::time::{SECOND, Timestamp};
+use crate::time::Timestamp;
 
 /// Work for one shard.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +37,6 @@ pub enum Place {
     /// The datagram with that number among those put together while the chunk was decoded.
     Datagram(u32),
 }
-
-/// As much, in nanoseconds, frames may be out of order wherever several queues or devices come together.
-const OVERTAKEN: u64 = SECOND;
 
 /// What was seen of the capture as a whole.
 #[derive(Clone, Debug, Default)]

@@ -155,6 +155,14 @@ impl Connections {
         self.whole.get_mut(number)
     }
 
+    /// The flow of that connection, if it is one, was silent for longer than round trips are timed.
+    #[cold]
+    pub fn stop_timing(&mut self, number: u32) {
+        if let Some(tcp) = self.whole_mut(number) {
+            tcp.stop_timing();
+        }
+    }
+
     /// The connection that began at `first`.
     #[inline(always)]
     pub fn get(&self, number: u32, first: Timestamp) -> Option<Cow<'_, Tcp>> {

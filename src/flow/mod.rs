@@ -90,6 +90,8 @@ pub use entry::{Flow, INSPECTED, Stamp};
 
 /// No number: the flow has no such part.
 pub const NONE: u32 = u32::MAX;
+/// As much, in nanoseconds, packets may be out of order wherever several queues or devices come together.
+pub const OVERTAKEN: u64 = SECOND;
 
 /// The flow that a packet belongs to.
 #[derive(Debug)]
@@ -120,6 +122,7 @@ pub struct Table {
     tunnels: TunnelRows,
     duplicates: Duplicates,
     due: Vec<u32>,
+    runs_back: bool,
 }
 
 impl Table {
@@ -136,6 +139,7 @@ impl Table {
             tunnels: TunnelRows::default(),
             duplicates: Duplicates::default(),
             due: Vec::new(),
+            runs_back: false,
         }
     }
 
@@ -165,8 +169,9 @@ impl Table {
         let second = forward != flow.is(flag::FIRST_FORWARD);
         let side = usize::from(second);
         if packet.ts.since(flow.last) > TIMED_MOST {
-            stop_timing(&mut self.tcp, flow.tcp);
+            self.tcp.stop_timing(flow.tcp);
         }
+        self.runs_back |= flow.last.since(packet.ts) > OVERTAKEN;
         note(flow, side, packet);
         self.besides.count(flow, side, packet, duplicate);
         let tcp = match packet.proto == proto::TCP && packet.transport {
@@ -313,6 +318,11 @@ impl Table {
         self.due = due;
     }
 
+    /// Whether there was a flow in which time ran back by more than [`OVERTAKEN`].
+    pub const fn runs_back(&self) -> bool {
+        self.runs_back
+    }
+
     /// Every flow, to change.
     pub fn flows_mut(&mut self) -> impl Iterator<Item = (u32, &mut Flow)> {
         self.flows.iter_mut()
@@ -429,14 +439,6 @@ impl Tracked<'_> {
             };
             tcp.data(side, packet, before, rates);
         }
-    }
-}
-
-/// The flow with that connection, if it is one, was silent for longer than round trips are timed.
-#[cold]
-fn stop_timing(connections: &mut Connections, number: u32) {
-    if let Some(tcp) = connections.whole_mut(number) {
-        tcp.stop_timing();
     }
 }
 
