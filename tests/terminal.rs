@@ -278,3 +278,21 @@ fn the_proof_is_written_from_the_screen() {
     let told = String::from_utf8(told.unwrap().stdout).unwrap();
     assert!(files[0].ends_with(".pcapng") && told.contains("\"relay\""), "{told}");
 }
+
+/// Hosts are called by what they do, and flows by where one came from.
+#[test]
+fn who_is_who_and_where_one_is() {
+    let all = capture("site/everything-lan.pcapng.zst").display().to_string();
+    let mut terminal = Terminal::open("xterm-256color", &[&all]);
+    terminal.wait_to_see("read to its end");
+    terminal.press("6");
+    for host in ["50  recorder", "70  client", "60  camera", "1   resolver", "80  panel"] {
+        terminal.wait_to_see(&format!("192.168.1.{host}"));
+    }
+    terminal.press("\r");
+    terminal.wait_to_see("HOSTS > 192.168.1.50 > FLOWS  38 of 48 flows");
+    terminal.press("\u{1b}");
+    terminal.wait_to_see("HOSTS  1 of 5");
+    terminal.press("q");
+    assert_eq!(terminal.end().code(), Some(0));
+}

@@ -52,7 +52,7 @@ pub struct Transport {
 pub struct HostRow {
     /// Its address.
     pub ip: IpAddr,
-    /// What it is: `recorder`, `client`, what it serves as (`camera`, `resolver`, `clock`), or nothing that is known.
+    /// What it is: `recorder`, `client`, what else it does (`camera`, `resolver`, `clock`, `panel`), or nothing that is known.
     pub role: Option<&'static str>,
     /// Its hardware address, as ARP told it.
     pub mac: Option<[u8; 6]>,

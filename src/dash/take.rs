@@ -174,6 +174,9 @@ fn note(row: &mut HostRow, flow: &Light, side: usize, other: usize) {
     }
     row.vendor = row.vendor.saturating_add(u64::from(is_vendor(flow.class)));
     row.last = row.last.max(flow.last);
+    if let Some(does) = does(flow.class, side) {
+        row.role.get_or_insert(does);
+    }
     if side == 0 {
         for ja4 in flow.ja4() {
             if row.ja4.len() < JA4_MAX && !row.ja4.iter().any(|known| known == ja4) {
@@ -181,17 +184,16 @@ fn note(row: &mut HostRow, flow: &Light, side: usize, other: usize) {
             }
         }
         note_outside(row, flow);
-    } else if let Some(serves) = serves(flow.class) {
-        row.role.get_or_insert(serves);
     }
 }
 
-/// What a host is that answers flows of a class.
-const fn serves(class: Class) -> Option<&'static str> {
-    match class {
-        Class::Camera => Some("camera"),
-        Class::Dns => Some("resolver"),
-        Class::Ntp => Some("clock"),
+/// What a host is that begins (side 0) or answers a flow of that class.
+const fn does(class: Class, side: usize) -> Option<&'static str> {
+    match (class, side) {
+        (Class::Camera, 1) => Some("camera"),
+        (Class::Dns, 1) => Some("resolver"),
+        (Class::Ntp, 1) => Some("clock"),
+        (Class::Dmp, 0) => Some("panel"),
         _ => None,
     }
 }
