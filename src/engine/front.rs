@@ -120,17 +120,21 @@ impl Totals {
         self.frames = self.frames.wrapping_add(1);
         self.bytes = self.bytes.wrapping_add(u64::from(len));
         self.first.get_or_insert(ts);
-        if self.last.since(ts) > OVERTAKEN {
-            self.runs_back(ts);
+        if ts < self.last {
+            self.comes_late(ts);
+        } else {
+            self.last = ts;
         }
-        self.last = self.last.max(ts);
         self.cut_frames = self.cut_frames.wrapping_add(u64::from((captured as u64) < u64::from(len)));
     }
 
+    /// A frame whose time is before that of another that came before it.
     #[cold]
-    fn runs_back(&mut self, ts: Timestamp) {
-        self.earlier_frames = self.earlier_frames.wrapping_add(1);
-        self.first = self.first.map(|first| first.min(ts));
+    fn comes_late(&mut self, ts: Timestamp) {
+        if self.last.since(ts) > OVERTAKEN {
+            self.earlier_frames = self.earlier_frames.wrapping_add(1);
+            self.first = self.first.map(|first| first.min(ts));
+        }
     }
 }
 

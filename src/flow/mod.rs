@@ -168,10 +168,12 @@ impl Table {
         let duplicate = copy && !begins;
         let second = forward != flow.is(flag::FIRST_FORWARD);
         let side = usize::from(second);
-        if packet.ts.since(flow.last) > TIMED_MOST {
-            self.tcp.stop_timing(flow.tcp);
+        if packet.ts.0.abs_diff(flow.last.0) > OVERTAKEN {
+            self.runs_back |= packet.ts < flow.last;
+            if packet.ts.since(flow.last) > TIMED_MOST {
+                self.tcp.stop_timing(flow.tcp);
+            }
         }
-        self.runs_back |= flow.last.since(packet.ts) > OVERTAKEN;
         note(flow, side, packet);
         self.besides.count(flow, side, packet, duplicate);
         let tcp = match packet.proto == proto::TCP && packet.transport {
