@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
         frames += 1;
     }
     let analysis = engine.finish();
-    let packets: u64 = analysis.shards.iter().flat_map(|s| s.table.flows()).flat_map(|(_, f)| f.pkts).sum();
+    let packets: u64 = analysis.shards.iter().flat_map(|s| s.table.flows().flat_map(|(_, flow)| s.table.pkts(flow))).sum();
     assert_eq!(packets + analysis.totals.undecoded.iter().sum::<u64>(), frames);
     let Some(base) = &*KNOWLEDGE else { panic!("the embedded knowledge cannot be read") };
     let naming = analysis.name(base);
