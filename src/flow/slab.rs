@@ -1,5 +1,6 @@
-//! Dense storage that grows by blocks: growth never needs the memory twice, and seldom asks the kernel for any, which keeps
-//! other threads waiting. What of a block was never used is not touched, and takes no memory.
+//! Dense storage that grows by blocks: growth never needs the memory twice, but for the first few elements, and seldom asks
+//! the kernel for any, which keeps other threads waiting. What of a block was never used is not touched, and so takes no
+//! memory; that is why it is not counted.
 
 use super::NONE;
 
