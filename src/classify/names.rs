@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 
 use super::buckets::{self, Groups, Lists};
 use super::catalogue::Catalogue;
@@ -214,16 +214,15 @@ impl Learnt {
         let carried = coalesce(&self.carried, nanos(rules.learn.neighbour_seconds));
         self.given.sort_unstable();
         self.given.dedup();
-        let neighbours = group(carried.iter().map(|c| c.server));
+        let about = about(groups, carried.iter().map(|c| c.server));
         NameIndex {
             names: self.names,
             hosts,
             answers,
             by_client,
             by_name,
-            groups: groups.into(),
+            about: about.into(),
             carried,
-            neighbours: neighbours.into(),
             given: self.given,
             named: self.named,
             dropped: self.dropped,
@@ -255,14 +254,30 @@ fn coalesce(entries: &[Carried], window: u64) -> Vec<Carried> {
     sorted
 }
 
-/// Where each server's entries begin and end in a list in which they are together.
-fn group(servers: impl Iterator<Item = Key>) -> Groups {
-    let mut groups = Groups::default();
-    for (i, server) in servers.enumerate() {
-        let i = i as u32;
-        groups.entry(server).or_insert((i, i)).1 = i.saturating_add(1);
+/// Where what was learnt of one address stands: from one place up to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Places {
+    answers: (u32, u32),
+    carried: (u32, u32),
+}
+
+/// An address, and where what was learnt of it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    key: Key,
+    places: Places,
+}
+
+/// Where the entries about each server stand, by those of the answers, and of the servers of all that was carried, in a list
+/// in which those of one are together.
+fn about(answers: Groups, carried: impl Iterator<Item = Key>) -> HashMap<Key, Places, RandomState> {
+    let mut about: HashMap<Key, Places, RandomState> =
+        answers.into_iter().map(|(key, answers)| (key, Places { answers, ..Places::default() })).collect();
+    for (i, server) in carried.enumerate() {
+        let (i, Places { carried, .. }) = (i as u32, about.entry(server).or_default());
+        *carried = (if carried.1 == 0 { i } else { carried.0 }, i.saturating_add(1));
     }
-    groups
+    about
 }
 
 /// A name found for an address.
@@ -290,11 +305,9 @@ pub struct NameIndex {
     by_client: Vec<u32>,
     /// The places of the answers that told each name, by client.
     by_name: Lists,
-    /// Where the answers for each address stand.
-    groups: ByAddress<(u32, u32)>,
     carried: Vec<Carried>,
-    /// Where what flows to each address carried stands.
-    neighbours: ByAddress<(u32, u32)>,
+    /// Where what was learnt of each address stands.
+    about: ByAddress<Places>,
     given: Vec<(Key, u32)>,
     named: Named,
     /// Entries that had no room.
@@ -315,7 +328,7 @@ impl NameIndex {
             each(self.names.ends.len(), NAME),
             each(self.answers.len(), ANSWER),
             each(self.carried.len(), size_of::<Carried>()),
-            each(self.groups.len().saturating_add(self.neighbours.len()), KEY + 2 * PLACE),
+            each(self.about.len(), KEY + size_of::<Places>()),
             each(self.named.len(), KEY),
         ]
         .iter()
@@ -332,16 +345,33 @@ impl NameIndex {
         if id == UNLISTED { Some(HostMatch::NONE) } else { self.hosts.get(id as usize).copied() }
     }
 
+    /// Where what was learnt of `server` stands.
+    #[inline]
+    pub fn about(&self, server: IpAddr) -> About {
+        let key = key(server);
+        About { key, places: self.about.get(key).copied().unwrap_or_default() }
+    }
+
+    /// Looks at what was learnt of `server`, and gives a number that depends on it: waits for memory overlap where that is
+    /// done for many servers, one right after the other.
+    #[inline]
+    pub fn touch(&self, server: IpAddr) -> u64 {
+        let Places { answers, carried } = self.about(server).places;
+        let answer = self.answers.get(answers.0 as usize).map_or(0, |answer| answer.at);
+        let carried = self.carried.get(carried.0 as usize).map_or(0, |carried| carried.last);
+        answer ^ carried
+    }
+
     /// Whether any entry is about `server`.
     pub fn knows(&self, server: IpAddr) -> bool {
         let key = key(server);
-        self.groups.has(key) || self.neighbours.has(key) || self.given.binary_search_by(|(ip, _)| ip.cmp(&key)).is_ok()
+        self.about.has(key) || self.given.binary_search_by(|(ip, _)| ip.cmp(&key)).is_ok()
     }
 
     /// The digest of every address that any entry is about, some more than once.
     pub(super) fn known(&self) -> impl Iterator<Item = u64> {
         let given = self.given.iter().map(|(ip, _)| *ip);
-        self.groups.keys().chain(self.neighbours.keys()).chain(given).map(|ip| digest(address(ip)))
+        self.about.keys().chain(given).map(|ip| digest(address(ip)))
     }
 
     /// Whether DNS told anybody any name for `server`.
@@ -349,18 +379,23 @@ impl NameIndex {
         self.named.contains(server)
     }
 
-    /// The name that DNS told `client` for `server`: the newest still valid at `start`, else the first learnt later,
+    /// The name that DNS told `client` for a server: the newest still valid at `start`, else the first learnt later,
     /// while the flow lived or within its own lifetime after `end`.
     pub fn told(
         &self,
         client: IpAddr,
-        server: IpAddr,
+        about: &About,
         start: Timestamp,
         end: Timestamp,
         rules: &Rules,
     ) -> Option<Found> {
-        let (from, to) = *self.groups.get(key(server))?;
-        let group = self.by_client.get(from as usize..to as usize)?;
+        let (from, to) = about.places.answers;
+        // most addresses were told once, and then there is no order to look up
+        let one = [from];
+        let group = if to == from.saturating_add(1) { &one } else { self.by_client.get(from as usize..to as usize)? };
+        if group.is_empty() {
+            return None;
+        }
         let client = key(client);
         let of = |i: &u32| self.answers.get(*i as usize).copied();
         let first = group.partition_point(|i| of(i).is_some_and(|a| a.client < client));
@@ -379,14 +414,13 @@ impl NameIndex {
         Some(self.found(best, true, self.shared(best, near)))
     }
 
-    /// The name that DNS told anybody, or the user gave, for `server`; the nearest in time.
-    pub fn told_others(&self, server: IpAddr, start: Timestamp, rules: &Rules) -> Option<Found> {
-        let server = key(server);
-        let at = self.given.partition_point(|(ip, _)| *ip < server);
-        if let Some((_, name)) = self.given.get(at).filter(|(ip, _)| *ip == server) {
+    /// The name that DNS told anybody, or the user gave, for a server; the nearest in time.
+    pub fn told_others(&self, about: &About, start: Timestamp, rules: &Rules) -> Option<Found> {
+        let at = self.given.partition_point(|(ip, _)| *ip < about.key);
+        if let Some((_, name)) = self.given.get(at).filter(|(ip, _)| *ip == about.key) {
             return Some(Found { name: *name, host: self.host(*name)?, frame: None, later: false, shared: false });
         }
-        let (from, to) = *self.groups.get(server)?;
+        let (from, to) = about.places.answers;
         let group = self.answers.get(from as usize..to as usize)?;
         let split = group.partition_point(|a| a.at <= start.0);
         let before = group.get(..split)?.iter().rev().take(WALK).copied();
@@ -401,10 +435,10 @@ impl NameIndex {
         Some(self.found(best, true, self.shared(best, near)))
     }
 
-    /// The name that other flows to `server` carried near `start`. `own`: the name this flow carries itself, which
+    /// The name that other flows to a server carried near `start`. `own`: the name this flow carries itself, which
     /// counts only if another flow carried it too.
-    pub fn neighbour(&self, server: IpAddr, start: Timestamp, own: Option<u32>, rules: &Rules) -> Option<Found> {
-        let (from, to) = *self.neighbours.get(key(server))?;
+    pub fn neighbour(&self, about: &About, start: Timestamp, own: Option<u32>, rules: &Rules) -> Option<Found> {
+        let (from, to) = about.places.carried;
         let window = nanos(rules.learn.neighbour_seconds);
         let group = self.carried.get(from as usize..to as usize)?.iter().take(WALK);
         let near = group.filter(|c| {
@@ -419,8 +453,8 @@ impl NameIndex {
         Some(Found { name: best.name, host, frame: Some(best.frame), later: best.first > start.0, shared })
     }
 
-    /// Whether `client` had a valid answer for `name` at `start` while no answer at all put it at `server`.
-    pub fn contradicts(&self, client: IpAddr, server: IpAddr, name: u32, start: Timestamp, rules: &Rules) -> bool {
+    /// Whether `client` had a valid answer for `name` at `start` while no answer at all put it at a server.
+    pub fn contradicts(&self, client: IpAddr, about: &About, name: u32, start: Timestamp, rules: &Rules) -> bool {
         let of = |i: &u32| self.answers.get(*i as usize);
         let (wanted, list) = ((key(client), start.0), self.by_name.of(name));
         let split = list.partition_point(|i| of(i).is_some_and(|a| (a.client, a.at) <= wanted));
@@ -430,9 +464,9 @@ impl NameIndex {
         if !valid {
             return false;
         }
-        let Some((from, to)) = self.groups.get(key(server)) else { return true };
+        let (from, to) = about.places.answers;
         // Beyond this many answers for one address nothing is claimed of it.
-        let group = self.answers.get(*from as usize..*to as usize).unwrap_or_default();
+        let group = self.answers.get(from as usize..to as usize).unwrap_or_default();
         group.len() <= 4096 && group.iter().all(|a| a.name != name)
     }
 
@@ -519,7 +553,7 @@ mod tests {
             ("10.0.0.2", "52.1.1.1", "www.example.com", 300, 600),
         ]) {
             let told = |client, at| {
-                let f = index.told(ip(client), ip("52.1.1.1"), t(at), t(at), &rules)?;
+                let f = index.told(ip(client), &index.about(ip("52.1.1.1")), t(at), t(at), &rules)?;
                 Some((index.name(f.name), f.shared, f.later))
             };
             assert_eq!(told("10.0.0.1", 250), Some((RELAY, true, false)));
@@ -529,8 +563,11 @@ mod tests {
             assert_eq!(told("10.0.0.1", 50), Some(("restapi.gp4f.com", true, true)), "learnt later");
             assert_eq!(told("10.0.0.2", 1500), Some(("www.example.com", false, false)));
             assert_eq!(told("10.0.0.3", 250), None);
-            assert_eq!(index.name(index.told_others(ip("52.1.1.1"), t(250), &rules).unwrap().name), RELAY);
-            assert_eq!(index.told_others(ip("52.1.1.2"), t(250), &rules), None);
+            assert_eq!(
+                index.name(index.told_others(&index.about(ip("52.1.1.1")), t(250), &rules).unwrap().name),
+                RELAY
+            );
+            assert_eq!(index.told_others(&index.about(ip("52.1.1.2")), t(250), &rules), None);
         }
     }
 
@@ -539,12 +576,14 @@ mod tests {
         let rules = Rules::embedded().unwrap();
         for index in frozen(&[("10.0.0.1", "52.1.1.1", RELAY, 1000, 60)]) {
             let id = index.names.table.iter().next().copied();
-            let near = |at, own| index.neighbour(ip("52.1.1.1"), t(at), own, &rules).is_some();
+            let near = |at, own| index.neighbour(&index.about(ip("52.1.1.1")), t(at), own, &rules).is_some();
             assert!(near(400, None) && near(1600, None) && !near(399, None) && !near(1601, None));
             assert!(!near(1000, id));
-            assert!(index.contradicts(ip("10.0.0.1"), ip("1.2.3.4"), id.unwrap(), t(1001), &rules));
-            assert!(!index.contradicts(ip("10.0.0.1"), ip("52.1.1.1"), id.unwrap(), t(1001), &rules));
-            assert!(!index.contradicts(ip("10.0.0.1"), ip("1.2.3.4"), id.unwrap(), t(999), &rules));
+            let contradicts =
+                |server, at| index.contradicts(ip("10.0.0.1"), &index.about(ip(server)), id.unwrap(), t(at), &rules);
+            assert!(contradicts("1.2.3.4", 1001));
+            assert!(!contradicts("52.1.1.1", 1001));
+            assert!(!contradicts("1.2.3.4", 999));
         }
     }
 
@@ -559,7 +598,7 @@ mod tests {
         assert_eq!((learnt.names.len(), learnt.names.dropped), (2, 1));
         learnt.given(ip("1.1.1.1"), "y.org");
         let index = learnt.freeze(&Catalogue::embedded().unwrap(), &Rules::embedded().unwrap());
-        let found = index.told_others(ip("1.1.1.1"), t(9), &Rules::embedded().unwrap()).unwrap();
+        let found = index.told_others(&index.about(ip("1.1.1.1")), t(9), &Rules::embedded().unwrap()).unwrap();
         assert_eq!((index.name(found.name), found.frame), ("y.org", None));
     }
 

@@ -75,7 +75,7 @@ impl<'a> FlowView<'a> {
     /// Looks at the places that a record of this flow is made of and that are far apart, and gives a number that depends on
     /// them: waits for memory overlap where many flows' places are looked at one right after the other.
     pub fn touch(&self) -> u64 {
-        let met = u64::from(self.naming.names.knows(self.resp.0));
+        let met = self.naming.names.touch(self.resp.0);
         let tcp = self.tcp.map_or(0, |tcp| u64::from(tcp.mss().contains(&0)));
         let tls = self.tls().and_then(|tls| tls.detail.as_deref()).map_or(0, |detail| detail.random);
         let dns = self.dns().and_then(Dns::record).and_then(|kept| kept.list.first());

@@ -93,13 +93,14 @@ impl<'a, 'f> Case<'a, 'f> {
             return [None; 2];
         }
         let (c, names, server) = (&know.rules.confidence, know.names, f.resp.0);
-        let told = names.told(f.orig.0, server, f.start, f.end, know.rules).map(|found| {
+        let about = names.about(server);
+        let told = names.told(f.orig.0, &about, f.start, f.end, know.rules).map(|found| {
             let name = names.name(found.name);
             let confidence = if found.shared { c.answer_shared } else { c.answer };
             self.learnt(Tier::E3, confidence, found, What::Answer { name, server, later: found.later })
         });
         let told = told.or_else(|| {
-            let found = names.told_others(server, f.start, know.rules)?;
+            let found = names.told_others(&about, f.start, know.rules)?;
             let name = names.name(found.name);
             let what = match found.frame {
                 Some(_) => What::OtherAnswer { name, server },
@@ -109,7 +110,7 @@ impl<'a, 'f> Case<'a, 'f> {
         });
         let own = self.carried.iter().flatten().next().and_then(|o| o.id);
         let unnumbered = own.is_none() && self.carried.iter().flatten().next().is_some();
-        let near = (!unnumbered).then(|| names.neighbour(server, f.start, own, know.rules)).flatten().map(|found| {
+        let near = (!unnumbered).then(|| names.neighbour(&about, f.start, own, know.rules)).flatten().map(|found| {
             let name = names.name(found.name);
             self.learnt(Tier::E5, c.neighbour, found, What::Neighbour { name, server })
         });
@@ -172,7 +173,8 @@ impl<'a, 'f> Case<'a, 'f> {
             return false;
         }
         let Some(named) = self.carried().filter(|o| o.host.entry(self.know.catalogue).is_some()) else { return false };
-        let client_told = |id| self.know.names.contradicts(f.orig.0, f.resp.0, id, f.start, self.know.rules);
+        let about = self.know.names.about(f.resp.0);
+        let client_told = |id| self.know.names.contradicts(f.orig.0, &about, id, f.start, self.know.rules);
         !is_public(f.resp.0) || named.id.is_some_and(client_told)
     }
 

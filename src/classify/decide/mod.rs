@@ -47,7 +47,7 @@ pub fn name_of(facts: &FlowFacts<'_>, catalogue: &Catalogue, names: &NameIndex, 
         return Some(host_of(seen, catalogue, names));
     }
     let (client, server) = (facts.orig.0, facts.resp.0);
-    names.told(client, server, facts.start, facts.end, rules).map(|f| f.host)
+    names.told(client, &names.about(server), facts.start, facts.end, rules).map(|f| f.host)
 }
 
 /// What a seen name says; by its number where it has one.

@@ -112,8 +112,9 @@ impl FlowView<'_> {
     /// The name that DNS or the user told for the responder.
     fn told_name<'n>(&self, facts: &FlowFacts<'_>, naming: &'n Naming<'_>) -> Option<&'n str> {
         let known = naming.knowledge();
-        let found = known.names.told(self.orig.0, self.resp.0, facts.start, facts.end, known.rules);
-        let found = found.or_else(|| known.names.told_others(self.resp.0, facts.start, known.rules));
+        let about = known.names.about(self.resp.0);
+        let found = known.names.told(self.orig.0, &about, facts.start, facts.end, known.rules);
+        let found = found.or_else(|| known.names.told_others(&about, facts.start, known.rules));
         found.map(|found| naming.names.name(found.name))
     }
 
