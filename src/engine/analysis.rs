@@ -103,9 +103,14 @@ impl Analysis {
 
     /// The places of all flows for which `is` holds, in the order of their first frames.
     pub fn places(&self, is: impl Fn(&Flow) -> bool) -> Vec<FlowAt> {
+        self.places_of(|_, flow| is(flow))
+    }
+
+    /// The places of all flows, each of a shard, for which `is` holds, in the order of their first frames.
+    pub(super) fn places_of(&self, is: impl Fn(&Shard, &Flow) -> bool) -> Vec<FlowAt> {
         let mut places = Vec::new();
         for (shard, at) in self.shards.iter().zip(0u32..) {
-            let flows = shard.table.flows().filter(|(_, flow)| is(flow));
+            let flows = shard.table.flows().filter(|(_, flow)| is(shard, flow));
             places.extend(flows.map(|(number, f)| FlowAt { first_frame: f.first_frame(), shard: at, number }));
         }
         // one ascending run a shard, which a merging sort makes use of
@@ -115,12 +120,17 @@ impl Analysis {
 
     /// Every flow's place, in the order of their first frames.
     pub fn in_order(&self) -> Vec<FlowAt> {
-        self.places(|_| true)
+        self.places_of(|_, _| true)
+    }
+
+    /// The shard of a flow.
+    pub(super) fn shard_of(&self, at: FlowAt) -> Option<&Shard> {
+        self.shards.get(at.shard as usize)
     }
 
     /// The flow at a place, to be read with what naming has brought.
     pub fn view<'a>(&'a self, at: FlowAt, naming: &'a Naming) -> Option<FlowView<'a>> {
-        let shard = self.shards.get(at.shard as usize)?;
+        let shard = self.shard_of(at)?;
         let flow = shard.table.flow(at.number)?;
         Some(FlowView::new(shard, at.shard, flow, naming))
     }
@@ -151,7 +161,7 @@ impl Analysis {
     pub fn told_name(&self, client: IpAddr, server: IpAddr, start: Timestamp) -> Option<&str> {
         let (client, server) = (Addr::from_ip(client), Addr::from_ip(server));
         let mine = self.shards.iter().flat_map(|shard| {
-            let told = shard.learner.told().filter(|(answer, _)| answer.client == client);
+            let told = shard.learner.told().filter(|(_, told)| told.client == client);
             told.filter_map(move |(answer, mut servers)| servers.any(|told| told == server).then_some((shard, answer)))
         });
         let (shard, answer) = mine.min_by_key(|(_, a)| (a.ts > start, a.ts.0.abs_diff(start.0), a.frame))?;

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use super::analysis::Analysis;
 use super::learn::{Learner, MAX_ANSWERS, MAX_ASKED};
-use super::learnt::{Dns, Http, NameAt, Quic, Stun, Tls};
+use super::learnt::{Answer, Dns, Http, NameAt, Quic, Stun, Tls};
 use super::parts::{KINDS, Kind, Parts};
 use super::shard::{Shard, end};
 use super::strings::OMITTED;
@@ -86,7 +86,7 @@ impl Learner {
         let message = marks(Kind::Message, self.messages.len());
         let router = marks(Kind::Router, self.routers.len());
         // in the order of the kinds
-        let renumbered: [Renumbered; KINDS] = [
+        let renumbered: [Renumbered; KINDS - 1] = [
             self.tls.compact(|n| tls.has(n)),
             self.http.compact(|n| http.has(n)),
             self.dns.compact(|n| dns.has(n)),
@@ -107,17 +107,16 @@ impl Learner {
 
     fn compact_answers(&mut self, keep: &Keep<'_>) {
         let mut newest: HashMap<(Addr, u32), u64, RandomState> = HashMap::default();
-        for (_, answer) in self.answers.iter() {
-            newest.insert((answer.client, answer.name), answer.frame);
+        for (answer, told) in self.told() {
+            newest.insert((told.client, answer.name), answer.frame);
         }
         let is_newest = |client, name, frame| newest.get(&(client, name)).is_some_and(|newest: &u64| *newest == frame);
-        let kept = |(_, a): &(u32, &super::learnt::Answer)| {
-            a.ts >= keep.answers || a.ts >= keep.names && is_newest(a.client, a.name, a.frame)
-        };
+        let kept =
+            |a: &Answer, client| a.ts >= keep.answers || a.ts >= keep.names && is_newest(client, a.name, a.frame);
         let mut room = keep.room.min(MAX_ANSWERS / 2);
         let mut marks = Marks::of(&self.answers);
-        let all: Vec<(u32, usize)> =
-            self.answers.iter().filter(kept).map(|(n, a)| (n, self.addresses.of(a).count())).collect();
+        let told = self.told().zip(0u32..).filter(|((answer, told), _)| kept(answer, told.client));
+        let all: Vec<(u32, usize)> = told.map(|((_, told), number)| (number, told.count())).collect();
         for (number, count) in all.into_iter().rev() {
             let Some(left) = room.checked_sub(count) else { break };
             room = left;
@@ -160,13 +159,14 @@ fn renumber(flow: &mut u32, numbers: &Renumbered) -> bool {
 }
 
 /// The word of a flow's parts, after they have moved.
-fn moved(word: u32, before: &Parts, parts: &mut Parts, renumbered: &[Renumbered; KINDS]) -> u32 {
+fn moved(word: u32, before: &Parts, parts: &mut Parts, renumbered: &[Renumbered; KINDS - 1]) -> u32 {
     let mut now = NONE;
-    for (kind, numbers) in Kind::ALL.into_iter().zip(renumbered) {
-        let number = numbers.of(before.get(word, kind));
-        if number != NONE {
-            parts.add(&mut now, kind, number);
-        }
+    let told = Kind::TOLD.into_iter().zip(renumbered);
+    let told = told.map(|(kind, numbers)| (kind, numbers.of(before.get(word, kind))));
+    // what is being read stays where it is
+    let reading = (Kind::Reading, before.get(word, Kind::Reading));
+    for (kind, number) in told.chain([reading]).filter(|(_, number)| *number != NONE) {
+        parts.add(&mut now, kind, number);
     }
     now
 }

@@ -5,6 +5,7 @@
 
 use super::learn::{Context, Learner, direction};
 use super::media;
+use super::parts::{Kind, Parts};
 use super::quic::Connections;
 use crate::decode::Packet;
 use crate::flow::{Flow, NONE, slab::Slab};
@@ -34,7 +35,7 @@ impl Default for Pieces {
 }
 
 /// The hellos of a shard that come in more datagrams than one: those of DTLS and OpenVPN, and QUIC connections. A UDP
-/// flow has its place here by `Flow::streams`, and it is its phase that says among which.
+/// flow has its place here by [`Kind::Reading`], and it is its phase that says among which.
 #[derive(Clone, Debug, Default)]
 pub struct Piecewise {
     states: Slab<Pieces>,
@@ -43,8 +44,8 @@ pub struct Piecewise {
 }
 
 impl Piecewise {
-    fn hold(&mut self, flow: &mut Flow, pieces: Pieces) {
-        flow.streams = self.states.insert(pieces);
+    fn hold(&mut self, flow: &mut Flow, parts: &mut Parts, pieces: Pieces) {
+        parts.add(&mut flow.learnt, Kind::Reading, self.states.insert(pieces));
         self.open = self.open.saturating_add(1);
     }
 
@@ -55,27 +56,29 @@ impl Piecewise {
     /// Takes a datagram of DTLS, and reports the hellos that are whole with it.
     fn dtls(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
         let wanted = learner.wanted();
-        if cx.flow.streams == NONE {
+        if learner.parts.get(cx.flow.learnt, Kind::Reading) == NONE {
             if !self.has_room() || !dtls::has_piece(payload, wanted) {
                 return dtls::inspect(payload, wanted, &mut |fact| learner.learn(cx, fact));
             }
-            self.hold(cx.flow, Pieces::Dtls(DtlsState::new()));
+            self.hold(cx.flow, &mut learner.parts, Pieces::Dtls(DtlsState::new()));
         }
-        let Some(Pieces::Dtls(state)) = self.states.get_mut(cx.flow.streams) else { return };
+        let number = learner.parts.get(cx.flow.learnt, Kind::Reading);
+        let Some(Pieces::Dtls(state)) = self.states.get_mut(number) else { return };
         let toward = direction(cx.second, cx.flow.flipped());
         state.inspect(toward, payload, wanted, &mut |fact| learner.learn(cx, fact));
         if state.is_empty() {
-            self.release(cx.flow);
+            self.release(cx.flow, &mut learner.parts);
         }
     }
 
     /// Takes a datagram of OpenVPN. False: nothing more of the flow is wanted.
     fn openvpn(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
-        let Some(Pieces::OpenVpn(session)) = self.states.get_mut(cx.flow.streams) else { return false };
+        let number = learner.parts.get(cx.flow.learnt, Kind::Reading);
+        let Some(Pieces::OpenVpn(session)) = self.states.get_mut(number) else { return false };
         let toward = direction(cx.second, cx.flow.flipped());
         let goes_on = session.packet(toward, payload, &mut |_, fact| learner.learn(cx, fact));
         if !goes_on {
-            self.release(cx.flow);
+            self.release(cx.flow, &mut learner.parts);
         }
         goes_on
     }
@@ -86,17 +89,18 @@ impl Piecewise {
             let mut cx = Context { flow, number, packet: last, second: false, segments: 0 };
             self.quic.close(&mut cx, learner);
         } else {
-            self.release(flow);
+            self.release(flow, &mut learner.parts);
         }
     }
 
-    fn release(&mut self, flow: &mut Flow) {
-        if let Some(state) = self.states.get_mut(flow.streams) {
+    fn release(&mut self, flow: &mut Flow, parts: &mut Parts) {
+        let number = parts.get(flow.learnt, Kind::Reading);
+        if let Some(state) = self.states.get_mut(number) {
             *state = Pieces::default();
-            self.states.release(flow.streams);
+            self.states.release(number);
             self.open = self.open.saturating_sub(1);
         }
-        flow.streams = NONE;
+        parts.remove(&mut flow.learnt, Kind::Reading);
     }
 
     /// Bytes of memory held.
@@ -186,7 +190,7 @@ fn probe(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecewise:
         && piecewise.has_room()
         && let Some(session) = Session::open(payload)
     {
-        piecewise.hold(cx.flow, Pieces::OpenVpn(Box::new(session)));
+        piecewise.hold(cx.flow, &mut learner.parts, Pieces::OpenVpn(Box::new(session)));
         cx.flow.phase = phase::OPENVPN;
         return;
     }
@@ -253,7 +257,7 @@ fn take_quic(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, piecew
         Outcome::More => {
             cx.flow.phase = phase::QUIC;
             // where there was no room to keep the connection, a hello is still looked for, but not for long
-            if cx.flow.streams == NONE {
+            if learner.parts.get(cx.flow.learnt, Kind::Reading) == NONE {
                 tried_in_vain(cx.flow);
             }
         }

@@ -183,9 +183,9 @@ impl Learner {
         self.answers.iter().map(|(_, answer)| (answer, self.addresses.of(answer)))
     }
 
-    /// The DNS answer of that number.
-    pub fn answer(&self, number: u32) -> Option<&Answer> {
-        self.answers.get(number)
+    /// The DNS answer of that number, with the addresses.
+    pub fn answer(&self, number: u32) -> Option<(&Answer, Told<'_>)> {
+        self.answers.get(number).map(|answer| (answer, self.addresses.of(answer)))
     }
 
     /// How many addresses DNS told a name for, those told again counted each time.

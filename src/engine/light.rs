@@ -217,7 +217,7 @@ impl Rare {
 
 fn rare(view: &FlowView<'_>, verdict: &Verdict<'_>, texts: &mut Texts) -> Option<Rare> {
     let mut rare = Rare {
-        vlans: view.flow.vlan().into_iter().filter(|id| *id != 0).collect(),
+        vlans: view.shard.table.vlan(view.flow).into_iter().filter(|id| *id != 0).collect(),
         tunnels: view.shard.table.tunnels(view.flow).names().collect(),
         ..Rare::default()
     };

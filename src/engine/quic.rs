@@ -1,7 +1,8 @@
 //! QUIC connections of a shard, while their hellos are still to come.
 
 use super::learn::{Context, Learner};
-use crate::flow::{Flow, NONE, slab::Slab};
+use super::parts::{Kind, Parts};
+use crate::flow::{Flow, slab::Slab};
 use crate::inspect::quic::{Outcome, QuicState};
 
 /// How many connections of a shard are followed at a time; of others only a hello in one datagram is read.
@@ -9,7 +10,7 @@ const MAX_OPEN: usize = 4096;
 /// The most bytes that they hold back for hellos in pieces.
 const MAX_HELD: usize = 4 << 20;
 
-/// The connections under way. A UDP flow has its place here by `Flow::streams`.
+/// The connections under way. A UDP flow has its place here by [`Kind::Reading`].
 #[derive(Clone, Debug, Default)]
 pub struct Connections {
     states: Slab<QuicState>,
@@ -23,12 +24,13 @@ impl Connections {
     /// Takes a datagram of a flow that may be, or is, QUIC.
     pub fn inspect(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> Outcome {
         let second = cx.second;
-        let Some(state) = self.states.get_mut(cx.flow.streams) else { return self.begin(cx, payload, learner) };
+        let number = learner.parts.get(cx.flow.learnt, Kind::Reading);
+        let Some(state) = self.states.get_mut(number) else { return self.begin(cx, payload, learner) };
         let before = state.memory();
         let outcome = state.inspect(second, payload, &mut self.scratch, &mut |fact| learner.learn(cx, fact));
         self.held = self.held.saturating_sub(before).saturating_add(state.memory());
         if outcome != Outcome::More || self.held > MAX_HELD {
-            self.release(cx.flow);
+            self.release(cx.flow, &mut learner.parts);
         }
         outcome
     }
@@ -40,29 +42,30 @@ impl Connections {
         if outcome == Outcome::More && self.open < MAX_OPEN && held <= MAX_HELD {
             self.held = held;
             self.open = self.open.saturating_add(1);
-            cx.flow.streams = self.states.insert(state);
+            learner.parts.add(&mut cx.flow.learnt, Kind::Reading, self.states.insert(state));
         }
         outcome
     }
 
     /// Nothing more comes on a flow: what is known of its hello is told, and let go.
     pub fn close(&mut self, cx: &mut Context<'_>, learner: &mut Learner) {
-        if let Some(state) = self.states.get_mut(cx.flow.streams) {
+        if let Some(state) = self.states.get_mut(learner.parts.get(cx.flow.learnt, Kind::Reading)) {
             let before = state.memory();
             state.cut_short(&mut |fact| learner.learn(cx, fact));
             self.held = self.held.saturating_sub(before).saturating_add(state.memory());
         }
-        self.release(cx.flow);
+        self.release(cx.flow, &mut learner.parts);
     }
 
-    fn release(&mut self, flow: &mut Flow) {
-        if let Some(state) = self.states.get_mut(flow.streams) {
+    fn release(&mut self, flow: &mut Flow, parts: &mut Parts) {
+        let number = parts.get(flow.learnt, Kind::Reading);
+        if let Some(state) = self.states.get_mut(number) {
             self.held = self.held.saturating_sub(state.memory());
             *state = QuicState::new();
-            self.states.release(flow.streams);
+            self.states.release(number);
             self.open = self.open.saturating_sub(1);
         }
-        flow.streams = NONE;
+        parts.remove(&mut flow.learnt, Kind::Reading);
     }
 
     /// Bytes of memory held.

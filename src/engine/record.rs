@@ -44,7 +44,7 @@ impl<'a> FlowView<'a> {
             dest_ip,
             dest_port,
             proto,
-            vlan: self.flow.vlan().into_iter().filter(|id| *id != 0).collect(),
+            vlan: self.shard.table.vlan(self.flow).into_iter().filter(|id| *id != 0).collect(),
             tunnel: self.shard.table.tunnels(self.flow).names().collect(),
             app_proto: self.app_proto(verdict.subclass),
             flow: self.flow_counts(),
@@ -179,7 +179,7 @@ impl<'a> FlowView<'a> {
             interim: false,
             evicted: false,
             conn_state: tcp.as_ref().map(|t| t.conn_state(flow.flipped(), any_payload)),
-            history: tcp.as_ref().map(|t| t.log.history.text(flow.flipped(), flow.flipped())).unwrap_or_default(),
+            history: tcp.as_ref().map(|t| t.log.letters(flow.flipped(), flow.flipped())).unwrap_or_default(),
         }
     }
 

@@ -42,13 +42,13 @@ pub fn first(
         known.next = next;
         return First::Alone;
     }
-    streams.open_http(cx.flow, tcp.begins(), next, stream);
+    streams.open_http(cx.flow, &mut learner.parts, tcp.begins(), next, stream);
     First::Opened
 }
 
 /// More comes behind a request that [`first`] took: opens the streams.
 pub fn open(cx: &mut Context<'_>, tcp: &Tcp, learner: &mut Learner, streams: &mut StreamTable) {
-    if let Some(known) = learner.known_http(cx.flow) {
-        streams.open_http(cx.flow, tcp.begins(), known.next, HttpStream::after_request());
+    if let Some(next) = learner.known_http(cx.flow).map(|known| known.next) {
+        streams.open_http(cx.flow, &mut learner.parts, tcp.begins(), next, HttpStream::after_request());
     }
 }

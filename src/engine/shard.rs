@@ -7,8 +7,8 @@ use super::datagrams::{Piecewise, datagram};
 use super::hellos;
 use super::learn::{Context, Learner};
 use super::learnt::Icmp;
-use super::learnt::tls as mark;
 use super::media;
+use super::parts::{Kind, Parts};
 use super::requests::{self, First};
 use super::streams::StreamTable;
 use super::{Config, Hosts};
@@ -194,7 +194,7 @@ impl Shard {
 
 /// Whether a packet is one of many that bring nothing new: its flow has told what it is, and its side has sent much.
 fn is_bulk(tracked: &Tracked<'_>, packet: &Packet) -> bool {
-    packet.payload_len > 0 && tracked.flow.learnt != NONE && tracked.sent() >= BULK
+    packet.payload_len > 0 && Parts::has_told(tracked.flow.learnt) && tracked.sent() >= BULK
 }
 
 /// Takes a segment with payload. What comes with a SYN follows it in sequence (TCP fast open, RFC 7413).
@@ -217,22 +217,21 @@ fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
             if hellos::second(cx, tcp, payload, learner) {
                 return records_from(cx, payload, learner);
             }
-            let Some(known) = learner.tls_of(cx.flow) else { return };
-            streams.open_after_hello(cx.flow, tcp.begins(), known, known.has(mark::WATCHED) || learner.records);
+            streams.open_after_hello(cx.flow, learner, tcp.begins());
             cx.flow.phase = 0;
         }
         phase::ASKED => {
             requests::open(cx, tcp, learner, streams);
             cx.flow.phase = 0;
         }
-        _ if cx.flow.streams == NONE => {
+        _ if learner.parts.get(cx.flow.learnt, Kind::Reading) == NONE => {
             if hellos::first(cx, tcp, payload, learner) {
                 cx.flow.phase = phase::ANSWER;
                 learner.walk(cx, payload);
                 return;
             }
             match requests::first(cx, tcp, payload, learner, streams) {
-                First::Other => streams.open(cx.flow, tcp.begins()),
+                First::Other => streams.open(cx.flow, &mut learner.parts, tcp.begins()),
                 First::Opened => return,
                 First::Alone => {
                     cx.flow.phase = phase::ASKED;
@@ -244,7 +243,7 @@ fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
     }
     let finished = streams.segment(cx, payload, learner);
     if finished || is_past_hellos(cx.flow, learner) {
-        streams.release(cx.flow);
+        streams.release(cx.flow, &mut learner.parts);
         records_from(cx, payload, learner);
     } else {
         learner.walk(cx, payload);
@@ -260,7 +259,7 @@ fn records_from(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
 /// A connection is over: its streams are read to the end and let go, and what comes behind a reset is nobody's word.
 #[cold]
 fn over(cx: &mut Context<'_>, learner: &mut Learner, streams: &mut StreamTable) {
-    if cx.flow.streams != NONE {
+    if learner.parts.get(cx.flow.learnt, Kind::Reading) != NONE {
         streams.close(cx.flow, cx.number, cx.packet, learner);
         cx.flow.phase = phase::DONE;
     } else if matches!(cx.flow.phase, phase::ASKED | phase::ANSWER) {
@@ -276,7 +275,7 @@ pub(super) fn end(
     piecewise: &mut Piecewise,
     learner: &mut Learner,
 ) {
-    if flow.streams == NONE {
+    if learner.parts.get(flow.learnt, Kind::Reading) == NONE {
         return;
     }
     let last = Packet { ts: flow.last, frame: flow.first_frame(), ..Packet::default() };

@@ -1,11 +1,11 @@
 //! The payload of TCP connections: streams in order, probed, and read by the inspector that knows them.
 
 use super::learn::{Context, Learner, direction};
-use super::learnt::Tls;
 use super::learnt::tls as mark;
+use super::parts::{Kind, Parts};
 use crate::decode::Packet;
 use crate::flow::stream::{Limits, Shown, Stream, Taken};
-use crate::flow::{Flow, NONE, slab::Slab};
+use crate::flow::{Flow, slab::Slab};
 use crate::inspect::dns::{self, DnsStream};
 use crate::inspect::haproxy::{self, HaproxyStream};
 use crate::inspect::http::{self, HttpStream};
@@ -132,7 +132,9 @@ impl StreamTable {
     pub fn segment(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
         let tight = self.held > MAX_BYTES;
         let limits = if tight { TIGHT } else { ROOMY };
-        let Some(streams) = self.streams.get_mut(cx.flow.streams) else { return true };
+        let Some(streams) = self.streams.get_mut(learner.parts.get(cx.flow.learnt, Kind::Reading)) else {
+            return true;
+        };
         let before = streams.held;
         let (seq, wire_len) = (cx.packet.seq, cx.packet.payload_len);
         streams.show(cx, learner, |stream, reader| stream.segment(seq, payload, wire_len, &limits, reader));
@@ -149,40 +151,53 @@ impl StreamTable {
     }
 
     /// Begins to read a connection, whose sides' data begins as given, where that is known.
-    pub fn open(&mut self, flow: &mut Flow, begins: [Option<u32>; 2]) {
+    pub fn open(&mut self, flow: &mut Flow, parts: &mut Parts, begins: [Option<u32>; 2]) {
+        self.begin(flow, parts, begins);
+    }
+
+    fn begin(&mut self, flow: &mut Flow, parts: &mut Parts, begins: [Option<u32>; 2]) -> Option<&mut Streams> {
         let mut streams = Streams { flipped: flow.flipped(), ..Streams::default() };
         for (side, begin) in streams.sides.iter_mut().zip(begins) {
             begin.into_iter().for_each(|seq| side.begin(seq));
         }
-        flow.streams = self.streams.insert(streams);
+        let number = self.streams.insert(streams);
+        parts.add(&mut flow.learnt, Kind::Reading, number);
         self.open = self.open.saturating_add(1);
+        self.streams.get_mut(number)
     }
 
     /// Begins to read a connection of HTTP whose originator's next byte is `next`, what came before having been shown
     /// to `http`.
-    pub fn open_http(&mut self, flow: &mut Flow, begins: [Option<u32>; 2], next: u32, http: HttpStream) {
+    pub fn open_http(
+        &mut self,
+        flow: &mut Flow,
+        parts: &mut Parts,
+        begins: [Option<u32>; 2],
+        next: u32,
+        http: HttpStream,
+    ) {
         let client = usize::from(flow.flipped());
         let [first, other] = begins;
         let moved = |(side, begin)| if side == client { Some(next) } else { begin };
-        self.open(flow, [(0, first), (1, other)].map(moved));
-        if let Some(streams) = self.streams.get_mut(flow.streams) {
+        if let Some(streams) = self.begin(flow, parts, [(0, first), (1, other)].map(moved)) {
             streams.segments.get_mut(client).into_iter().for_each(|count| *count = 1);
             streams.inspector = Inspector::Http(Box::new(http));
         }
     }
 
-    /// Begins to read a connection whose originator's ClientHello, of which `known` tells, was a segment taken alone.
-    /// `certificates`: those of either side are wanted in any case.
-    pub fn open_after_hello(&mut self, flow: &mut Flow, begins: [Option<u32>; 2], known: &Tls, certificates: bool) {
+    /// Begins to read a connection whose originator's ClientHello was a segment taken alone. Where all is wanted
+    /// (`records`), certificates are in any case.
+    pub fn open_after_hello(&mut self, flow: &mut Flow, learner: &mut Learner, begins: [Option<u32>; 2]) {
+        let Some(known) = learner.tls_of(flow) else { return };
         let (taken, named) = (known.alone, known.name != 0);
+        let certificates = known.has(mark::WATCHED) || learner.records;
         let client = usize::from(flow.flipped());
         let moved = |(side, begin): (usize, Option<u32>)| match begin {
             Some(seq) if side == client => Some(seq.wrapping_add(u32::from(taken))),
             begin => begin,
         };
         let [first, other] = begins;
-        self.open(flow, [(0, first), (1, other)].map(moved));
-        if let Some(streams) = self.streams.get_mut(flow.streams) {
+        if let Some(streams) = self.begin(flow, &mut learner.parts, [(0, first), (1, other)].map(moved)) {
             let mut tls = TlsStream::after_client_hello(taken, named);
             if certificates {
                 tls.want_certificates();
@@ -193,24 +208,25 @@ impl StreamTable {
 
     /// Nothing more comes on the connection of `packet`, the last one seen of it: reads what still waits, and lets go.
     pub fn close(&mut self, flow: &mut Flow, number: u32, packet: &Packet, learner: &mut Learner) {
-        if let Some(streams) = self.streams.get_mut(flow.streams) {
+        if let Some(streams) = self.streams.get_mut(learner.parts.get(flow.learnt, Kind::Reading)) {
             for second in [false, true] {
                 let mut cx = Context { flow, number, packet, second, segments: 0 };
                 streams.show(&mut cx, learner, |stream, reader| stream.flush(&ROOMY, reader));
             }
         }
-        self.release(flow);
+        self.release(flow, &mut learner.parts);
     }
 
     /// Lets go of a connection's streams.
-    pub fn release(&mut self, flow: &mut Flow) {
-        if let Some(streams) = self.streams.get_mut(flow.streams) {
+    pub fn release(&mut self, flow: &mut Flow, parts: &mut Parts) {
+        let number = parts.get(flow.learnt, Kind::Reading);
+        if let Some(streams) = self.streams.get_mut(number) {
             self.held = self.held.saturating_sub(streams.held);
             self.open = self.open.saturating_sub(1);
             *streams = Streams::default();
-            self.streams.release(flow.streams);
+            self.streams.release(number);
         }
-        flow.streams = NONE;
+        parts.remove(&mut flow.learnt, Kind::Reading);
     }
 
     /// Bytes of memory held.

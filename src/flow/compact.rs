@@ -3,6 +3,7 @@
 use super::counts::Besides;
 use super::index::Index;
 use super::slab::{Marks, Renumbered};
+use super::tunnels::Way;
 use super::{Flow, NONE, Table};
 use crate::time::SECOND;
 
@@ -14,13 +15,20 @@ impl Table {
         let Besides(besides) = &mut self.besides;
         let mut beside = Marks::of(besides);
         let staying = || self.flows.iter().filter(|(number, _)| is_kept(*number)).map(|(_, flow)| flow);
-        staying().for_each(|flow| beside.mark(flow.beside));
+        staying().filter_map(|flow| flow.way.place()).for_each(|number| beside.mark(number));
         let tcp = self.tcp.compact(staying().map(|flow| flow.tcp));
+        let spoken = staying().filter(|flow| flow.is_v6()).flat_map(|flow| flow.key.numbers());
+        let addresses = self.addresses.compact(spoken, self.secret);
         let beside = besides.compact(|number| beside.has(number));
         let numbers = self.flows.compact(is_kept);
         for (_, flow) in self.flows.iter_mut() {
             flow.tcp = tcp.of(flow.tcp);
-            flow.beside = beside.of(flow.beside);
+            if let Some(number) = flow.way.place() {
+                flow.way = Way::elsewhere(beside.of(number));
+            }
+            if flow.is_v6() {
+                flow.key = flow.key.numbered(flow.key.numbers().map(|number| addresses.of(number)));
+            }
         }
         self.refile();
         numbers
@@ -34,7 +42,7 @@ impl Table {
         for number in 0..u32::try_from(self.flows.len()).unwrap_or(NONE) {
             let Some(flow) = self.flows.get(number).filter(|flow| !flow.ended()) else { continue };
             let due = flow.last.after(self.timeout(flow)).after(SECOND);
-            let (hash, last) = (flow.key.hash(self.secret), flow.last);
+            let (hash, last) = (self.hash(flow), flow.last);
             self.index.insert(hash, number);
             self.wheel.file(number, due, last);
         }

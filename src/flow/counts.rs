@@ -1,12 +1,11 @@
 //! What is counted of a flow, in few bytes, as there may be millions and nearly all are small.
 //!
-//! Of a side's sums 31 bits stand in the flow itself. What is beyond them is carried to a [`Beside`], which has all that few
-//! flows have.
+//! Of a side's sums 31 bits stand in the flow itself. What is beyond them is carried to a [`Beside`], which few flows have.
 
-use super::NONE;
 use super::entry::Flow;
 use super::slab::Slab;
-use crate::decode::{Addr, Packet};
+use super::tunnels::Way;
+use crate::decode::Packet;
 
 /// How many bits of a sum stand in the flow itself.
 const OWN_BITS: u32 = 31;
@@ -32,8 +31,8 @@ struct Carried {
 /// What few flows have.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Beside {
-    /// The addresses of an IPv6 flow, lower endpoint's first.
-    pub pair: [Addr; 2],
+    /// How the flow's first packet came.
+    way: Way,
     carried: [Carried; 2],
     duplicates: u32,
 }
@@ -65,9 +64,9 @@ impl Count {
 pub(super) struct Besides(pub Slab<Beside>);
 
 impl Besides {
-    /// The number of a new one, with these addresses.
-    pub fn insert(&mut self, pair: [Addr; 2]) -> u32 {
-        self.0.insert(Beside { pair, ..Beside::default() })
+    /// How a flow's first packet came.
+    pub fn way(&self, flow: &Flow) -> Way {
+        self.of(flow).map_or(flow.way, |beside| beside.way)
     }
 
     /// Counts a packet of a side; `duplicate`: it is a mirror's copy.
@@ -87,10 +86,9 @@ impl Besides {
     #[cold]
     fn note(&mut self, flow: &mut Flow, side: usize, packet: &Packet, duplicate: bool) {
         let Besides(all) = self;
-        if all.get(flow.beside).is_none() {
-            flow.beside = all.insert(Beside::default());
-        }
-        let (Some(beside), Some(count)) = (all.get_mut(flow.beside), flow.counts.get_mut(side)) else { return };
+        let number = flow.way.place().unwrap_or_else(|| all.insert(Beside { way: flow.way, ..Beside::default() }));
+        flow.way = Way::elsewhere(number);
+        let (Some(beside), Some(count)) = (all.get_mut(number), flow.counts.get_mut(side)) else { return };
         let (payload, copies) = if duplicate { (0, packet.frames) } else { (packet.payload_len, 0) };
         beside.duplicates = beside.duplicates.saturating_add(copies);
         let sums = count.with(packet, payload);
@@ -134,7 +132,7 @@ impl Besides {
 
     #[inline(always)]
     fn of(&self, flow: &Flow) -> Option<&Beside> {
-        if flow.beside == NONE { None } else { self.0.get(flow.beside) }
+        self.0.get(flow.way.place()?)
     }
 
     #[inline(always)]
@@ -151,7 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::flow::{key::FlowKey, tunnels::Way};
+    use crate::flow::key::FlowKey;
 
     fn flow() -> Flow {
         let packet = Packet::default();
@@ -172,7 +170,7 @@ mod tests {
                 besides.count(&mut flow, side, &packet, false);
                 (sums.pkts[side], sums.bytes[side], sums.payload[side]) = (begun.into(), begun.into(), begun.into());
             }
-            prop_assert!(flow.beside == NONE);
+            prop_assert!(flow.way.place().is_none());
             for (second, duplicate, frames, len, payload_len) in packets {
                 let side = usize::from(second);
                 let packet = Packet { frames, len, payload_len, ..Packet::default() };
@@ -183,12 +181,13 @@ mod tests {
                 sums.duplicates += if duplicate { frames } else { 0 };
                 prop_assert_eq!(besides.counted(&flow), sums);
                 prop_assert_eq!(besides.payload(&flow), sums.payload);
+                prop_assert_eq!(besides.way(&flow), Way::default());
             }
         }
     }
 
     #[test]
     fn a_flow_takes_little() {
-        assert!((size_of::<Flow>(), size_of::<Beside>()) <= (88, 48));
+        assert!((size_of::<Flow>(), size_of::<Beside>()) <= (80, 20));
     }
 }

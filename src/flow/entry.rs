@@ -35,13 +35,9 @@ pub struct Flow {
     pub(super) counts: [Count; 2],
     /// Number of its connection, or [`NONE`].
     pub(super) tcp: u32,
-    /// Number of what few flows have, or [`NONE`].
-    pub(super) beside: u32,
-    /// Number of what its payload has told; the inspecting layer's, [`NONE`] at first.
+    /// Number of what its payload has told, and of what of it is being read; the inspecting layer's, [`NONE`] at first.
     pub learnt: u32,
-    /// Number of its streams while they are read; the inspecting layer's, [`NONE`] at first.
-    pub streams: u32,
-    /// How its first packet came.
+    /// How its first packet came, or where that stands.
     pub(super) way: Way,
     /// The first packet's frame number, its lower 32 bits and the 16 above.
     frame_low: u32,
@@ -64,9 +60,7 @@ impl Flow {
             last: packet.ts,
             counts: [Count::default(); 2],
             tcp: NONE,
-            beside: NONE,
             learnt: NONE,
-            streams: NONE,
             way,
             frame_low: packet.frame as u32,
             frame_high: (packet.frame >> 32) as u16,
@@ -138,7 +132,7 @@ impl Flow {
         // what is told of it is not what happened to it
         let flags = self.flags & !(flag::TOLD | flag::GIVEN_UP);
         let [a, b] = self.counts;
-        Stamp { pkts: [a.pkts, b.pkts], learnt: self.learnt, streams: self.streams, flags }
+        Stamp { pkts: [a.pkts, b.pkts], learnt: self.learnt, flags }
     }
 
     /// Its last record is told now.
@@ -167,11 +161,6 @@ impl Flow {
         (self.frame_high as u64) << 32 | self.frame_low as u64
     }
 
-    /// VLAN ids of the first packet, the outermost and the innermost; 0 is none.
-    pub const fn vlan(&self) -> [u16; 2] {
-        self.way.vlan()
-    }
-
     /// A pair by side, put in order originator, responder.
     pub const fn oriented<T: Copy>(&self, pair: [T; 2]) -> [T; 2] {
         let [a, b] = pair;
@@ -185,6 +174,5 @@ impl Flow {
 pub struct Stamp {
     pkts: [u32; 2],
     learnt: u32,
-    streams: u32,
     flags: u16,
 }

@@ -79,12 +79,17 @@ const LETTERS: [u8; 16] = *b"shadfrtgwiqcx???";
 const ENTRY: usize = 5;
 /// Entries in one word.
 const PER_WORD: usize = 6;
+/// Words of a history's own: few connections do more than twelve different things.
+const OWN: usize = 2;
+
+/// The entries of one connection that its history has no room for.
+pub type Beyond = [u32; 3];
 
 /// The letters of a history in the order in which they were first seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History {
-    /// Entries, one behind the other.
-    order: [u32; 4],
+    /// The first entries, one behind the other.
+    order: [u32; OWN],
     /// A bit for each letter and side that is there.
     seen: u32,
 }
@@ -109,79 +114,69 @@ const fn place(letter: u8) -> u32 {
     }
 }
 
+/// The letters, in lower case, of what a segment does: of its flags, and of its payload.
+#[inline(always)]
+pub const fn letters(packet: &Packet) -> [Option<u8>; 2] {
+    let flags = packet.tcp_flags;
+    let of_flags = if flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) != 0 {
+        Some(control(flags))
+    } else if packet.payload_len == 0 && flags & tcp_flag::ACK != 0 {
+        Some(b'a')
+    } else {
+        None
+    };
+    [of_flags, if packet.payload_len > 0 { Some(b'd') } else { None }]
+}
+
+const fn control(flags: u8) -> u8 {
+    let (syn, fin, rst) = (flags & tcp_flag::SYN != 0, flags & tcp_flag::FIN != 0, flags & tcp_flag::RST != 0);
+    match (syn, rst, fin) {
+        (true, true, _) => b'i',
+        (true, false, true) => b'q',
+        (true, false, false) if flags & tcp_flag::ACK != 0 => b'h',
+        (true, false, false) => b's',
+        (false, true, _) => b'r',
+        (false, false, _) => b'f',
+    }
+}
+
 impl History {
-    /// Notes that side 1 (`second`) or 0 did what `letter` (lower case) stands for; only the first time counts.
-    #[inline(always)]
-    pub fn note(&mut self, second: bool, letter: u8) {
-        let entry = place(letter) | u32::from(second) << 4;
-        if self.seen >> entry & 1 == 0 {
-            self.push(entry);
-        }
-    }
-
-    /// Notes what a segment of side 1 (`second`) or 0 does.
-    #[inline(always)]
-    pub fn segment(&mut self, second: bool, packet: &Packet) {
-        let flags = packet.tcp_flags;
-        if flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST) != 0 {
-            self.control(second, flags);
-        } else if packet.payload_len == 0 && flags & tcp_flag::ACK != 0 {
-            self.note(second, b'a');
-        }
-        if packet.payload_len > 0 {
-            self.note(second, b'd');
-        }
-    }
-
-    fn control(&mut self, second: bool, flags: u8) {
-        let (syn, fin, rst) = (flags & tcp_flag::SYN != 0, flags & tcp_flag::FIN != 0, flags & tcp_flag::RST != 0);
-        if syn && rst {
-            self.note(second, b'i');
-        } else if syn && fin {
-            self.note(second, b'q');
-        } else if syn {
-            self.note(second, if flags & tcp_flag::ACK != 0 { b'h' } else { b's' });
-        } else if rst {
-            self.note(second, b'r');
-        } else if fin {
-            self.note(second, b'f');
-        }
-    }
-
     /// Whether side 1 (`second`) or 0 did what `letter` (lower case) stands for.
+    #[inline(always)]
     pub const fn has(&self, second: bool, letter: u8) -> bool {
         self.seen >> (place(letter) | (second as u32) << 4) & 1 != 0
     }
 
-    #[cold]
-    fn push(&mut self, entry: u32) {
-        let at = self.len();
+    /// Notes that side 1 (`second`) or 0 did, for the first time, what `letter` (lower case) stands for. `beyond` is where
+    /// entries stand that there is no room for.
+    pub fn add<'b>(&mut self, second: bool, letter: u8, beyond: impl FnOnce() -> &'b mut Beyond) {
+        let entry = place(letter) | u32::from(second) << 4;
+        let at = self.seen.count_ones() as usize;
         self.seen |= 1 << entry;
-        if let Some(word) = self.order.get_mut(at / PER_WORD) {
-            *word |= entry << (at % PER_WORD).wrapping_mul(ENTRY);
-        }
-    }
-
-    const fn len(&self) -> usize {
-        self.seen.count_ones() as usize
+        let word = match at / PER_WORD {
+            own @ ..OWN => self.order.get_mut(own),
+            other => beyond().get_mut(other.wrapping_sub(OWN)),
+        };
+        word.into_iter().for_each(|word| *word |= entry << (at % PER_WORD).wrapping_mul(ENTRY));
     }
 
     /// Each letter, and whether it is side 1's.
-    fn entries(&self) -> impl Iterator<Item = (u8, bool)> {
-        let words = self.order.iter().flat_map(|word| (0..PER_WORD).map(move |n| word >> n.wrapping_mul(ENTRY)));
-        words.take(self.len()).map(|entry| {
+    fn entries<'h>(&'h self, beyond: &'h Beyond) -> impl Iterator<Item = (u8, bool)> + 'h {
+        let words = self.order.iter().chain(beyond);
+        let all = words.flat_map(|word| (0..PER_WORD).map(move |n| word >> n.wrapping_mul(ENTRY)));
+        all.take(self.seen.count_ones() as usize).map(|entry| {
             let letter = LETTERS.get(entry as usize & 15).copied().unwrap_or(b'?');
             (letter, entry >> 4 & 1 == 1)
         })
     }
 
     /// The history in text. `flipped`: side 1 is the originator; `guessed`: not by its SYN, which Zeek marks with `^`.
-    pub fn text(&self, flipped: bool, guessed: bool) -> Short {
+    pub fn text(&self, beyond: &Beyond, flipped: bool, guessed: bool) -> Short {
         let mut text = Short::default();
         if guessed {
             text.push(b"^");
         }
-        for (letter, second) in self.entries() {
+        for (letter, second) in self.entries(beyond) {
             text.push(&[if second == flipped { letter.to_ascii_uppercase() } else { letter }]);
         }
         text
@@ -190,6 +185,7 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use super::super::trouble::Log;
     use super::*;
 
     #[test]
@@ -217,15 +213,19 @@ mod tests {
 
     #[test]
     fn letters_come_once_and_change_case_with_the_originator() {
-        let mut history = History::default();
+        let mut log = Log::default();
         for (second, letter) in [(false, b's'), (true, b'h'), (false, b'a'), (false, b'a'), (true, b'd')] {
-            history.note(second, letter);
+            log.note(second, letter);
         }
-        assert_eq!(history.text(false, false), "ShAd");
-        assert_eq!(history.text(true, true), "^sHaD");
-        for letter in b'a'..=b'z' {
-            history.note(true, letter);
+        assert_eq!(log.letters(false, false), "ShAd");
+        assert_eq!(log.letters(true, true), "^sHaD");
+        for letter in LETTERS {
+            log.note(true, letter);
         }
-        assert_eq!(history.text(false, false).len(), 4 + 11, "each of the other side's letters once");
+        assert_eq!(log.letters(false, false), "ShAdsafrtgwiqcx", "each of the other side's letters once");
+        for letter in LETTERS {
+            log.note(false, letter);
+        }
+        assert_eq!(log.letters(false, false), "ShAdsafrtgwiqcxHDFRTGWIQCX", "more than a history has room for");
     }
 }

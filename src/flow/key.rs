@@ -15,8 +15,8 @@ pub const SHARDS: usize = 16;
 
 /// A flow's key: the same for both directions.
 ///
-/// IPv4 endpoints stand in it whole. IPv6 addresses stand as a hash, so that a key stays at 16 bytes; the table
-/// confirms a match against the addresses themselves.
+/// IPv4 endpoints stand in it whole. IPv6 addresses stand as a hash, so that a key stays at 16 bytes; in the key that a
+/// table keeps, as their numbers there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowKey {
     high: u64,
@@ -67,10 +67,36 @@ impl FlowKey {
         let forward = a <= b;
         let (low, high) = if forward { (a, b) } else { (b, a) };
         let ports = (u64::from(low.2) << 48) | (u64::from(high.2) << 32) | (u64::from(packet.proto) << 8);
+        let pair = if forward { [packet.src, packet.dst] } else { [packet.dst, packet.src] };
+        (FlowKey { high: 0, low: ports | 1 }.of_pair(pair, secret), forward)
+    }
+
+    /// The key of an IPv6 flow, whose ports are this one's, between these addresses, the lower endpoint's first.
+    #[inline(always)]
+    pub(super) const fn of_pair(self, pair: [Addr; 2], secret: u64) -> FlowKey {
         let [m0, m1, m2, m3] = MIX;
-        let x = fold(low.0 ^ secret ^ m0, low.1 ^ m1);
-        let y = fold(high.0 ^ secret ^ m2, high.1 ^ m3);
-        (FlowKey { high: fold(x ^ m1, y ^ secret), low: ports | 1 }, forward)
+        let [low, high] = pair;
+        let x = fold(low.high64() ^ secret ^ m0, low.low64() ^ m1);
+        let y = fold(high.high64() ^ secret ^ m2, high.low64() ^ m3);
+        FlowKey { high: fold(x ^ m1, y ^ secret), low: self.low }
+    }
+
+    /// The key that a table keeps of an IPv6 flow, whose addresses have these numbers there.
+    pub(super) const fn numbered(self, pair: [u32; 2]) -> FlowKey {
+        let [low, high] = pair;
+        FlowKey { high: (low as u64) << 32 | high as u64, low: self.low }
+    }
+
+    /// The numbers of an IPv6 flow's addresses, in the key that a table keeps.
+    #[inline(always)]
+    pub(super) const fn numbers(self) -> [u32; 2] {
+        [(self.high >> 32) as u32, self.high as u32]
+    }
+
+    /// Whether another key has the same ports, protocol and family.
+    #[inline(always)]
+    pub(super) const fn has_ports_of(self, other: FlowKey) -> bool {
+        self.low == other.low
     }
 
     /// A hash of the key that the traffic cannot foresee.

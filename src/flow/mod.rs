@@ -18,6 +18,7 @@
     )
 )]
 
+mod addresses;
 mod compact;
 mod connections;
 mod counts;
@@ -44,6 +45,7 @@ use std::borrow::Cow;
 use crate::decode::{Addr, Packet, Tunnels, proto, tcp_flag};
 use crate::time::{SECOND, Timestamp};
 
+use addresses::Addresses;
 use connections::Connections;
 use counts::Besides;
 use duplicate::Duplicates;
@@ -117,6 +119,7 @@ pub struct Table {
     index: Index,
     flows: Slab<Flow>,
     besides: Besides,
+    addresses: Addresses,
     tcp: Connections,
     wheel: Wheel,
     tunnels: TunnelRows,
@@ -134,6 +137,7 @@ impl Table {
             index: Index::default(),
             flows: Slab::default(),
             besides: Besides::default(),
+            addresses: Addresses::default(),
             tcp: Connections::default(),
             wheel: Wheel::default(),
             tunnels: TunnelRows::default(),
@@ -194,14 +198,23 @@ impl Table {
         let number = self.index.find(hash, |number| {
             let Some(flow) = self.flows.get(number) else { return false };
             found = Some(flow);
-            flow.key == key && (!packet.v6 || self.v6_pair(flow) == Some(pair(packet, forward)))
+            match packet.v6 {
+                true => flow.key.has_ports_of(key) && self.v6_pair(flow) == Some(pair(packet, forward)),
+                false => flow.key == key,
+            }
         })?;
         found.map(|flow| (number, flow))
     }
 
     /// The addresses of an IPv6 flow, lower endpoint's first.
     fn v6_pair(&self, flow: &Flow) -> Option<[Addr; 2]> {
-        flow.is_v6().then(|| self.besides.0.get(flow.beside).map(|beside| beside.pair))?
+        if flow.is_v6() { self.addresses.pair(flow.key.numbers()) } else { None }
+    }
+
+    /// The hash that a flow is filed under.
+    fn hash(&self, flow: &Flow) -> u64 {
+        let key = self.v6_pair(flow).map_or(flow.key, |pair| flow.key.of_pair(pair, self.secret));
+        key.hash(self.secret)
     }
 
     /// Whether the packet is the first of another flow between the same endpoints: after a silence, or by its SYN.
@@ -249,7 +262,8 @@ impl Table {
             flow.tcp = self.tcp.open(packet, packet.options(bytes));
         }
         if packet.v6 {
-            flow.beside = self.besides.insert(pair(packet, forward));
+            let numbers = pair(packet, forward).map(|addr| self.addresses.number(addr, self.secret));
+            flow.key = key.numbered(numbers);
         }
         let due = packet.ts.after(self.timeout(&flow));
         let number = self.flows.insert(flow);
@@ -285,7 +299,12 @@ impl Table {
 
     /// What the first packet of a flow came through.
     pub fn tunnels(&self, flow: &Flow) -> Tunnels {
-        self.tunnels.get(flow.way)
+        self.tunnels.get(self.besides.way(flow))
+    }
+
+    /// VLAN ids of the first packet of a flow, the outermost and the innermost; 0 is none.
+    pub fn vlan(&self, flow: &Flow) -> [u16; 2] {
+        self.besides.way(flow).vlan()
     }
 
     /// Moves packet time on: `ended` is told each flow that has been silent for too long.
@@ -308,7 +327,7 @@ impl Table {
             let Some(flow) = self.flows.get(number) else { continue };
             let timeout = self.timeout(flow);
             if flow.ended() || now.since(flow.last) > timeout {
-                let hash = flow.key.hash(self.secret);
+                let hash = self.hash(flow);
                 self.end(number, hash);
                 if let Some(flow) = self.flows.get_mut(number) {
                     ended(number, flow);
@@ -360,6 +379,7 @@ impl Table {
     /// No packet is to come any more: lets go of what only finds and ends flows.
     pub fn close(&mut self) {
         self.index.close();
+        self.addresses.close();
         self.wheel.clear();
     }
 
@@ -408,9 +428,8 @@ impl Table {
     /// Bytes of memory that the table holds, by the traffic alone: what is remembered of the last moment's packets is
     /// small, and how much room that takes depends on the secret.
     pub fn memory(&self) -> usize {
-        [self.index.memory(), self.flows.memory(), self.besides.0.memory(), self.tcp.memory(), self.wheel.memory()]
-            .iter()
-            .sum()
+        let flows = self.flows.memory().saturating_add(self.besides.0.memory());
+        [self.index.memory(), flows, self.addresses.memory(), self.tcp.memory(), self.wheel.memory()].iter().sum()
     }
 }
 

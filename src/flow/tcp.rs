@@ -5,7 +5,7 @@
 //! only once they are acknowledged, and no more when they are filled after all.
 
 use super::course::{Burst, Course, PAUSE};
-use super::history::{History, Side, conn_state};
+use super::history::{Side, conn_state};
 use super::offer::Offer;
 use super::rates::{Rates, Thresholds, WINDOW};
 use super::rtt::Rtt;
@@ -54,6 +54,8 @@ mod known {
     pub const FIN: u8 = 1 << 4;
     /// Its SYN was seen, and with it its initial sequence number and what it says of window scale.
     pub const SYN: u8 = 1 << 5;
+    /// The window that it last announced is to be scaled.
+    pub const SCALED: u8 = 1 << 6;
 }
 
 /// What one side has sent. Small: there is one for each end of every connection.
@@ -67,8 +69,6 @@ pub struct Half {
     ack: u32,
     /// The end of the segment whose acknowledgement is being timed.
     timed: u32,
-    /// The window that it last announced, scaled where the scale is known.
-    window: u32,
     /// When the highest sequence number was seen.
     nxt_at: Micros,
     /// When the timed segment was seen.
@@ -79,6 +79,8 @@ pub struct Half {
     data_at: Micros,
     /// Payload that it has sent since the other side last sent any.
     turn: u32,
+    /// The window that it last announced, as it stands on the wire; [`known::SCALED`] tells what it means.
+    window: u16,
     /// Its maximum segment size option; 0 is none.
     mss: u16,
     /// Its window scale option; valid with [`known::SCALE`].
@@ -122,11 +124,11 @@ impl Tcp {
         let [first, _] = &mut tcp.half;
         (first.isn, first.nxt, first.nxt_at) = (seq, nxt, at);
         (first.timed, first.timed_at) = (nxt, at);
-        first.window = u32::from(window);
+        first.window = window;
         first.known = known::SYN | known::NXT | known::TIMING;
         first.side = Side::SynSent;
         first.take(offer);
-        tcp.log.history.note(false, b's');
+        tcp.log.note(false, b's');
         tcp
     }
 
@@ -142,7 +144,7 @@ impl Tcp {
         let [first, other] = &mut self.half;
         let (from, to) = if second { (other, first) } else { (first, other) };
         let sender = usize::from(second);
-        self.log.history.segment(second, packet);
+        self.log.segment(second, packet);
         if packet.has(tcp_flag::SYN) {
             from.take(Offer::of(options));
         }
@@ -372,14 +374,14 @@ impl Half {
         // data whose acknowledgement the mirror showed first is as new as any
         let new = filled == Filled::Foretold
             || filled == Filled::Nothing && self.is_behind_probe(packet)
-            || is_answered_syn(packet, &log.history, second);
+            || is_answered_syn(packet, log, second);
         let mut again = false;
         if !new {
             if self.is_overtaken(to, packet, end, rtt.path(), filled == Filled::Hole) {
                 log.note_trouble(second, |t| t.comes_late(packet, filled == Filled::Nothing));
             } else {
                 log.note_trouble(second, |t| t.repeats(packet));
-                log.history.note(second, b't');
+                log.note(second, b't');
                 // an acknowledgement would not say which of the two it is for (Karn)
                 self.known &= !known::TIMING;
                 again = filled == Filled::Nothing;
@@ -451,7 +453,7 @@ impl Half {
         if let Some(trouble) = log.known(second)
             && trouble.acknowledge(ack)
         {
-            log.history.note(second, b'g');
+            log.note(second, b'g');
         }
         if self.has(known::TIMING) && ahead(ack, self.timed) >= 0 {
             self.known &= !known::TIMING;
@@ -477,19 +479,23 @@ impl Half {
     /// It has acknowledged the same once more: a duplicate only if its window stands as it was, nothing is probed, and
     /// data is under way that it may be missing (RFC 5681 §2).
     fn repeats(&mut self, to: &Half, packet: &Packet) {
-        let same_window = packet.window != 0 && self.scaled(to, packet) == self.window;
-        if same_window && packet.seq == self.nxt && ahead(to.nxt, packet.ack) > 0 {
+        let window = u32::from(packet.window) << if self.scales(to, packet) { self.scale } else { 0 };
+        if window != 0 && window == self.room() && packet.seq == self.nxt && ahead(to.nxt, packet.ack) > 0 {
             self.dup_acks = self.dup_acks.saturating_add(1);
             self.dup_ack_at = micros(packet.ts);
         }
     }
 
-    /// The window that `packet`, of this side, announces. A scale holds from the handshake on, if both sides name one
-    /// (RFC 7323 §2.2).
+    /// Whether the window that `packet`, of this side, announces is to be scaled. A scale holds from the handshake on, if
+    /// both sides name one (RFC 7323 §2.2).
     #[inline(always)]
-    fn scaled(&self, to: &Half, packet: &Packet) -> u32 {
-        let scale = if packet.has(tcp_flag::SYN) || !to.has(known::SCALE) { 0 } else { self.scale };
-        u32::from(packet.window) << scale
+    const fn scales(&self, to: &Half, packet: &Packet) -> bool {
+        !packet.has(tcp_flag::SYN) && self.known & to.known & known::SCALE != 0
+    }
+
+    /// The window that it last announced, in bytes as far as the scale is known.
+    const fn room(&self) -> u32 {
+        (self.window as u32) << if self.has(known::SCALED) { self.scale } else { 0 }
     }
 
     /// Keeps the window that this side announced, and sees whether it filled the other's.
@@ -498,18 +504,19 @@ impl Half {
         let control = tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
         if packet.window == 0 && packet.tcp_flags & control == 0 {
             log.note_trouble(second, |t| t.closes(packet));
-            log.history.note(second, b'w');
+            log.note(second, b'w');
         } else if self.is_closed()
             && let Some(trouble) = log.known(second)
         {
             trouble.reopens(packet);
         }
-        self.window = self.scaled(to, packet);
+        self.window = packet.window;
+        self.known = self.known & !known::SCALED | if self.scales(to, packet) { known::SCALED } else { 0 };
         // what a window is worth is only known from both SYNs
         let known = self.known & to.known & known::SYN != 0 && to.has(known::ACK);
         if packet.payload_len > 0 && packet.tcp_flags & control == 0 && known {
             let end = packet.seq.wrapping_add(packet.payload_len);
-            if end == to.ack.wrapping_add(to.window) {
+            if end == to.ack.wrapping_add(to.room()) {
                 log.note_trouble(second, |t| t.window_full = t.window_full.saturating_add(1));
             }
         }
@@ -518,8 +525,8 @@ impl Half {
 
 /// The SYN and ACK of a side that has sent a SYN before: it has met the other's (RFC 9293 §3.5, figure 8), and was not
 /// lost.
-fn is_answered_syn(packet: &Packet, history: &History, second: bool) -> bool {
-    packet.has(tcp_flag::SYN) && packet.has(tcp_flag::ACK) && history.has(second, b's')
+fn is_answered_syn(packet: &Packet, log: &Log, second: bool) -> bool {
+    packet.has(tcp_flag::SYN) && packet.has(tcp_flag::ACK) && log.has(second, b's')
 }
 
 /// What a segment says its sender has come to.

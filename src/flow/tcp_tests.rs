@@ -37,7 +37,7 @@ fn a_whole_connection() {
     assert_eq!(w.0.conn_state(false, true), "S1");
     w.send(false, FIN | ACK, 151, 511, 0).send(true, FIN | ACK, 511, 152, 0);
     assert_eq!(w.0.conn_state(false, true), "SF");
-    assert_eq!(w.0.log.history.text(false, false), "ShADadFf");
+    assert_eq!(w.0.log.letters(false, false), "ShADadFf");
     assert_eq!((w.0.rtt.min(), w.0.half[0].mss, w.0.log.fin_by), (Some(0.02), 1460, Some(0)));
     assert!(w.0.is_over() && w.0.is_established());
 }
@@ -174,7 +174,7 @@ fn holes_count_when_acknowledged_and_not_when_filled_late() {
     let mut w = Wire::handshake();
     w.send(false, ACK, 201, 501, 100).send(true, ACK, 501, 301, 0);
     assert_eq!((w.trouble().gaps, w.trouble().missed), (1, 100));
-    assert_eq!(w.0.log.history.text(false, false), "ShADaG");
+    assert_eq!(w.0.log.letters(false, false), "ShADaG");
     w.send(false, ACK, 101, 501, 100);
     assert_eq!((w.trouble().gaps, w.trouble().missed), (0, 0));
     // an acknowledgement ahead of the data it is for

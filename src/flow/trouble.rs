@@ -3,9 +3,10 @@
 //! A mirror may miss data that both ends have: holes are kept, and count as missed only once they are acknowledged, and
 //! no more when they are filled after all.
 
-use super::history::History;
+use super::history::{self, Beyond, History};
 use super::tcp::ahead;
 use crate::decode::Packet;
+use crate::short::Short;
 use crate::time::Timestamp;
 
 /// How many holes one direction keeps account of.
@@ -150,8 +151,7 @@ pub(super) enum Filled {
 /// What happened on a connection, and what went wrong.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
-    /// What happened, in letters.
-    pub history: History,
+    history: History,
     /// Who sent the first FIN: 0, 1.
     pub fin_by: Option<u8>,
     /// Who sent the first RST: 0, 1.
@@ -166,6 +166,8 @@ struct Incidents {
     trouble: Option<Box<[Trouble; 2]>>,
     /// The first RST, if the connection had been established.
     reset: Option<Reset>,
+    /// Letters of its history that this has no room for.
+    beyond: Beyond,
 }
 
 impl Log {
@@ -175,6 +177,38 @@ impl Log {
         let still = |trouble: &Trouble| if trouble.standstill.is_some() { size_of::<Standstill>() } else { 0 };
         let of_both = |both: &[Trouble; 2]| both.iter().map(still).sum::<usize>().saturating_add(size_of_val(both));
         size_of::<Incidents>().saturating_add(incidents.trouble.as_deref().map_or(0, of_both))
+    }
+
+    /// Notes that side 1 (`second`) or 0 did what `letter` of [`History`] (lower case) stands for; only the first time
+    /// counts.
+    #[inline(always)]
+    pub fn note(&mut self, second: bool, letter: u8) {
+        if !self.history.has(second, letter) {
+            self.add(second, letter);
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, second: bool, letter: u8) {
+        let Log { history, incidents, .. } = self;
+        history.add(second, letter, || &mut incidents.get_or_insert_default().beyond);
+    }
+
+    /// Notes what a segment of side 1 (`second`) or 0 does.
+    #[inline(always)]
+    pub(super) fn segment(&mut self, second: bool, packet: &Packet) {
+        history::letters(packet).into_iter().flatten().for_each(|letter| self.note(second, letter));
+    }
+
+    /// Whether side 1 (`second`) or 0 did what `letter` (lower case) stands for.
+    pub(super) const fn has(&self, second: bool, letter: u8) -> bool {
+        self.history.has(second, letter)
+    }
+
+    /// What happened, in letters, as [`History::text`] has them.
+    pub fn letters(&self, flipped: bool, guessed: bool) -> Short {
+        let beyond = self.incidents.as_ref().map_or(Beyond::default(), |incidents| incidents.beyond);
+        self.history.text(&beyond, flipped, guessed)
     }
 
     /// What went wrong with the data of either side, if anything did.

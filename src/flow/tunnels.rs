@@ -3,16 +3,29 @@
 use crate::decode::Tunnels;
 
 /// How many different rows are kept; flows that came through others do not say it.
-const MAX_ROWS: usize = 255;
+const MAX_ROWS: usize = 127;
 
-/// How a flow's first packet came: two VLAN ids of 12 bits (IEEE 802.1Q §9.6), and the number of a row of tunnels.
+/// How a flow's first packet came: two VLAN ids of 12 bits (IEEE 802.1Q §9.6), and the number of a row of tunnels. Or, with
+/// the upper bit, the number of where this stands with all else that few flows have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Way(u32);
 
 const VLAN_BITS: u32 = 12;
 const VLAN: u16 = (1 << VLAN_BITS) - 1;
+const ELSEWHERE: u32 = 1 << 31;
 
 impl Way {
+    /// It stands elsewhere, under that number.
+    pub(super) const fn elsewhere(number: u32) -> Way {
+        Way(ELSEWHERE | number)
+    }
+
+    /// The number of where it stands, if that is elsewhere.
+    #[inline(always)]
+    pub(super) const fn place(self) -> Option<u32> {
+        if self.0 & ELSEWHERE == 0 { None } else { Some(self.0 & !ELSEWHERE) }
+    }
+
     /// VLAN ids, the outermost and the innermost; 0 is none.
     pub const fn vlan(self) -> [u16; 2] {
         [self.0 as u16 & VLAN, (self.0 >> VLAN_BITS) as u16 & VLAN]
@@ -82,6 +95,7 @@ mod tests {
             let vlan = [n as u16 * 13, 4095 - n as u16];
             let way = rows.way(vlan, row(n));
             assert_eq!(way.vlan(), vlan);
+            assert!(way.place().is_none() && Way::elsewhere(n as u32).place() == Some(n as u32));
             assert_eq!(rows.get(way), if n < MAX_ROWS { row(n) } else { Tunnels::default() });
         }
     }

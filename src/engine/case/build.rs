@@ -148,7 +148,7 @@ impl FlowView<'_> {
             payload: facts.payload,
             duplicates: u64::from(self.counted().duplicates),
             ttl: flow.oriented(flow.ttl),
-            vlan: flow.vlan(),
+            vlan: self.shard.table.vlan(flow),
             icmp: None,
             tcp: self.connection().map(|tcp| self.tcp_case(&tcp)),
             tls: self.tls_case(),

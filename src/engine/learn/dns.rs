@@ -183,7 +183,7 @@ impl Learner {
             if let Some(other) = answer.take_if(|answer| answer.name != name) {
                 self.answers.insert(other);
             }
-            let answer = answer.get_or_insert_with(|| Answer::new(cx.packet, name, self.addresses.end()));
+            let answer = answer.get_or_insert_with(|| self.addresses.begin(cx.packet, name));
             answer.ttl = answer.ttl.min(record.ttl);
             self.addresses.push(answer, address);
         }

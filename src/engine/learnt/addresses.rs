@@ -1,7 +1,8 @@
-//! The addresses that DNS answers told, one answer's after the other's. Most are IPv4 and take four bytes.
+//! The addresses of DNS answers, who asked and what was told, one answer's after the other's. Most are IPv4 and take four
+//! bytes.
 
 use super::Answer;
-use crate::decode::Addr;
+use crate::decode::{Addr, Packet};
 
 /// The addresses of a shard's answers.
 #[derive(Clone, Debug, Default)]
@@ -14,20 +15,33 @@ pub struct Addresses {
 const WIDE: usize = 4;
 
 impl Addresses {
-    /// Where the next one will begin.
-    pub fn end(&self) -> u32 {
-        u32::try_from(self.words.len()).unwrap_or(u32::MAX)
+    /// An answer that came in `packet`, for the name of that number.
+    pub fn begin(&mut self, packet: &Packet, name: u32) -> Answer {
+        let mut answer = Answer::new(packet, name);
+        self.place(&mut answer, packet.dst);
+        answer
     }
 
-    /// Adds one to `answer`, which is the last that any was added to.
+    /// Makes room for an answer to `client`, which is the last one from now on.
+    fn place(&mut self, answer: &mut Answer, client: Addr) {
+        let first = u32::try_from(self.words.len()).unwrap_or(u32::MAX);
+        (answer.first, answer.count, answer.wide) = (first, 0, !client.is_mapped());
+        self.add(answer.wide, client);
+    }
+
+    fn add(&mut self, wide: bool, address: Addr) {
+        match wide {
+            true => self.words.extend(words(address)),
+            false => self.words.push(address.low32()),
+        }
+    }
+
+    /// Adds an address to `answer`, which is the last one.
     pub fn push(&mut self, answer: &mut Answer, address: Addr) {
         if !answer.wide && !address.is_mapped() {
             self.widen(answer);
         }
-        match answer.wide {
-            true => self.words.extend(words(address)),
-            false => self.words.push(address.low32()),
-        }
+        self.add(answer.wide, address);
         answer.count = answer.count.saturating_add(1);
         self.count = self.count.saturating_add(1);
     }
@@ -41,21 +55,23 @@ impl Addresses {
 
     /// Takes over those of an answer from where they were `before`.
     pub fn move_in(&mut self, answer: &mut Answer, before: &Addresses) {
-        let moved = before.of(answer);
-        (answer.first, answer.count, answer.wide) = (self.end(), 0, false);
-        moved.for_each(|address| self.push(answer, address));
+        let told = before.of(answer);
+        self.place(answer, told.client);
+        told.for_each(|address| self.push(answer, address));
     }
 
     /// Those of an answer.
     #[inline]
     pub fn of(&self, answer: &Answer) -> Told<'_> {
         let each = if answer.wide { WIDE } else { 1 };
-        let (first, length) = (answer.first as usize, usize::from(answer.count).saturating_mul(each));
-        let own = self.words.get(first..first.saturating_add(length)).unwrap_or_default();
-        Told { words: own.iter(), wide: answer.wide }
+        let (first, count) = (answer.first as usize, usize::from(answer.count).saturating_add(1));
+        let own = self.words.get(first..first.saturating_add(count.saturating_mul(each))).unwrap_or_default();
+        let mut told = Told { client: Addr::default(), words: own.iter(), wide: answer.wide };
+        told.client = told.next().unwrap_or_default();
+        told
     }
 
-    /// How many there are.
+    /// How many were told.
     pub const fn count(&self) -> usize {
         self.count
     }
@@ -66,9 +82,11 @@ impl Addresses {
     }
 }
 
-/// The addresses of one answer.
+/// The addresses of one answer: each that was told.
 #[derive(Clone, Debug)]
 pub struct Told<'a> {
+    /// Who asked.
+    pub client: Addr,
     words: std::slice::Iter<'a, u32>,
     wide: bool,
 }
@@ -102,17 +120,25 @@ mod tests {
     fn each_answer_has_its_own_whatever_their_family() {
         let (v4, v6) = (|n| Addr::v4([10, 0, 0, n]), |n| Addr::v6([0xfd, n, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, n]));
         let told = [vec![v4(1), v4(2)], vec![v6(1)], vec![v4(3), v6(2), v4(4)], vec![], vec![v6(3), v4(5)]];
-        let mut addresses = Addresses::default();
-        let add = |addresses: &mut Addresses, told: &Vec<Addr>| {
-            let mut answer = Answer::new(&Packet::default(), 1, addresses.end());
-            told.iter().for_each(|address| addresses.push(&mut answer, *address));
-            answer
-        };
-        let answers: Vec<Answer> = told.iter().map(|told| add(&mut addresses, told)).collect();
-        for (answer, told) in answers.iter().zip(&told) {
-            assert_eq!(&addresses.of(answer).collect::<Vec<_>>(), told);
+        for clients in [[v4(9), v4(9), v4(9), v4(9), v4(9)], [v6(9), v4(9), v6(9), v6(9), v4(9)]] {
+            let mut addresses = Addresses::default();
+            let add = |addresses: &mut Addresses, (told, client): (&Vec<Addr>, Addr)| {
+                let mut answer = addresses.begin(&Packet { dst: client, ..Packet::default() }, 1);
+                told.iter().for_each(|address| addresses.push(&mut answer, *address));
+                answer
+            };
+            let each = || told.iter().zip(clients);
+            let mut answers: Vec<Answer> = each().map(|one| add(&mut addresses, one)).collect();
+            for (answer, (told, client)) in answers.iter().zip(each()) {
+                assert_eq!((addresses.of(answer).client, &addresses.of(answer).collect::<Vec<_>>()), (client, told));
+            }
+            let mut moved = Addresses::default();
+            for (answer, (told, client)) in answers.iter_mut().zip(each()).skip(1) {
+                moved.move_in(answer, &addresses);
+                assert_eq!((moved.of(answer).client, &moved.of(answer).collect::<Vec<_>>()), (client, told));
+            }
+            assert_eq!((addresses.count(), moved.count()), (8, 6));
         }
-        assert_eq!((addresses.count(), addresses.end()), (8, 2 + 4 + 12 + 8));
-        assert!(size_of::<Answer>() <= 48);
+        assert!(size_of::<Answer>() <= 32);
     }
 }

@@ -212,11 +212,9 @@ pub struct DnsExchange {
     pub rtt: Option<u64>,
 }
 
-/// A DNS answer that gave addresses.
+/// A DNS answer that gave addresses, which stand elsewhere ([`super::Addresses`]), as does who asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
-    /// Who asked.
-    pub client: Addr,
     /// When.
     pub ts: Timestamp,
     /// The answer's frame.
@@ -225,9 +223,9 @@ pub struct Answer {
     pub name: u32,
     /// For how long it holds, in seconds: the shortest of its records.
     pub ttl: u32,
-    /// Where its addresses begin among all that were told.
+    /// Where its addresses begin among all.
     pub(super) first: u32,
-    /// How many there are.
+    /// How many were told.
     pub(super) count: u16,
     /// Some of them are not IPv4.
     pub(super) wide: bool,
@@ -236,10 +234,10 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Came in `packet`, for the name of that number; its addresses are to begin at `first`.
-    pub const fn new(packet: &Packet, name: u32, first: u32) -> Self {
-        let Packet { dst, v6, ts, frame, .. } = *packet;
-        Answer { client: dst, ts, frame, name, ttl: u32::MAX, first, count: 0, wide: false, client_v6: v6 }
+    /// Came in `packet`, for the name of that number.
+    pub(super) const fn new(packet: &Packet, name: u32) -> Self {
+        let Packet { v6, ts, frame, .. } = *packet;
+        Answer { ts, frame, name, ttl: u32::MAX, first: 0, count: 0, wide: false, client_v6: v6 }
     }
 }
 

@@ -109,9 +109,9 @@ impl<'a> Gather<'a> {
     fn take_told(&mut self, at: usize, told: &[(u32, Addr)]) {
         let Some(shard) = self.shards.get(at) else { return };
         for (number, server) in told {
-            let Some(answer) = shard.learner.answer(*number) else { continue };
+            let Some((answer, own)) = shard.learner.answer(*number) else { continue };
             if let Some(name) = self.keep(shard, at, answer.name) {
-                let client = answer.client.ip(answer.client_v6);
+                let client = own.client.ip(answer.client_v6);
                 self.learnt.answer(client, server.mapped_ip(), name, answer.ts, answer.ttl, answer.frame);
             }
         }
