@@ -4,13 +4,14 @@
 //! that it may have grown too much. Then the flows that were silent for longest go, those of the system last, until
 //! there is room again. All is by packets alone: the same packets are let go at the same frames.
 
-use super::analysis::{FlowAt, FlowView};
+use super::analysis::{Analysis, FlowAt, FlowView};
 use super::compact::Keep;
-use super::naming::KnowledgeBase;
+use super::naming::{KnowledgeBase, Naming};
 use super::parts::Kind;
+use super::shard::Shard;
 use super::{Engine, learnt};
-use crate::flow::NONE;
 use crate::flow::key::SHARDS;
+use crate::flow::{Flow, NONE};
 use crate::source::Shed;
 use crate::time::{SECOND, Timestamp};
 
@@ -134,19 +135,7 @@ impl Engine {
     ) -> Result<(), E> {
         let analysis = self.look();
         let naming = analysis.name(base);
-        let mut all: Vec<(bool, bool, Timestamp, FlowAt)> = Vec::with_capacity(analysis.len());
-        for at in analysis.in_order() {
-            let Some(view) = analysis.view(at, &naming) else { continue };
-            let http = view.shard.learner.parts.get(view.flow.learnt, Kind::Http);
-            let message = |http: &learnt::Http| http.message_http != 0;
-            let of_system = naming.is_to_vendor(view.shard, view.flow)
-                || http != NONE && view.shard.learner.http.get(http).is_some_and(message);
-            all.push((!view.flow.told(), of_system, view.flow.last, at));
-        }
-        all.sort_unstable();
-        let count = (all.len() as f64 * share).ceil() as usize;
-        let mut going: Vec<FlowAt> = all.into_iter().take(count).map(|(.., at)| at).collect();
-        going.sort_unstable();
+        let going = first_to_go(analysis, &naming, share);
         let latest = analysis.totals.last;
         for at in &going {
             if let Some(view) = analysis.view(*at, &naming) {
@@ -164,6 +153,39 @@ impl Engine {
         self.compact(&Keep { flow: &|flow| !flow.given_up(), answers, names: answers, room: room.unwrap_or(0) });
         Ok(())
     }
+}
+
+/// A share of all flows, those that are missed least, in the order of their first frames. Little is put down of each flow
+/// for that, as there is no room.
+fn first_to_go(analysis: &Analysis, naming: &Naming<'_>, share: f64) -> Vec<FlowAt> {
+    let all = || analysis.shards.iter().flat_map(|shard| shard.table.flows().map(move |(_, flow)| (shard, flow)));
+    let mut ranks = Vec::with_capacity(analysis.len());
+    ranks.extend(all().map(|(shard, flow)| rank(naming, shard, flow)));
+    let count = (ranks.len() as f64 * share).ceil() as usize;
+    let Some(last) = count.checked_sub(1).filter(|at| *at < ranks.len()) else { return Vec::new() };
+    let (less, most, _) = ranks.select_nth_unstable(last);
+    let most = *most;
+    let mut alike = count.saturating_sub(less.iter().filter(|rank| **rank < most).count());
+    drop(ranks);
+    let mut going = analysis.places_of(|shard, flow| rank(naming, shard, flow) <= most);
+    going.retain(|at| {
+        let flow = analysis.shard_of(*at).and_then(|shard| Some((shard, shard.table.flow(at.number())?)));
+        let least = flow.is_some_and(|(shard, flow)| rank(naming, shard, flow) < most);
+        let stays = !least && alike == 0;
+        alike = alike.saturating_sub(usize::from(!least));
+        !stays
+    });
+    going
+}
+
+/// The more, the later a flow is to go: what was told goes first, what is of the system last, and what was silent for
+/// longest before others.
+fn rank(naming: &Naming<'_>, shard: &Shard, flow: &Flow) -> u64 {
+    let http = shard.learner.parts.get(flow.learnt, Kind::Http);
+    let message = |http: &learnt::Http| http.message_http != 0;
+    let of_system =
+        naming.is_to_vendor(shard, flow) || http != NONE && shard.learner.http.get(http).is_some_and(message);
+    u64::from(!flow.told()) << 63 | u64::from(of_system) << 62 | flow.last.0.min((1 << 62) - 1)
 }
 
 #[cfg(test)]
