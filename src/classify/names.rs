@@ -322,13 +322,14 @@ impl NameIndex {
         const KEY: usize = 24;
         const NAME: usize = KEY.saturating_add(size_of::<HostMatch>());
         const ANSWER: usize = size_of::<Answer>().saturating_add(2 * PLACE);
+        const ABOUT: usize = KEY.saturating_add(size_of::<Places>());
         let each = |count: usize, size: usize| count.saturating_mul(size);
         [
             self.names.text.len(),
             each(self.names.ends.len(), NAME),
             each(self.answers.len(), ANSWER),
             each(self.carried.len(), size_of::<Carried>()),
-            each(self.about.len(), KEY + size_of::<Places>()),
+            each(self.about.len(), ABOUT),
             each(self.named.len(), KEY),
         ]
         .iter()
