@@ -353,11 +353,11 @@ impl NameIndex {
         About { key, places: self.about.get(key).copied().unwrap_or_default() }
     }
 
-    /// Looks at what was learnt of `server`, and gives a number that depends on it: waits for memory overlap where that is
+    /// Looks at what was learnt of a server, and gives a number that depends on it: waits for memory overlap where that is
     /// done for many servers, one right after the other.
     #[inline]
-    pub fn touch(&self, server: IpAddr) -> u64 {
-        let Places { answers, carried } = self.about(server).places;
+    pub fn touch(&self, about: &About) -> u64 {
+        let Places { answers, carried } = about.places;
         let answer = self.answers.get(answers.0 as usize).map_or(0, |answer| answer.at);
         let carried = self.carried.get(carried.0 as usize).map_or(0, |carried| carried.last);
         answer ^ carried

@@ -11,6 +11,7 @@ use super::learnt::tls as mark;
 use super::learnt::{
     CertificateDetail, Dns, DnsExchange, Http, Mapped, Ntp, Quic, SpokenDetail, Stun, StunDetail, Tls,
 };
+use crate::classify::names::About;
 use crate::classify::verdict::Verdict;
 use crate::classify::words::{Sub, Subs};
 use crate::decode::proto;
@@ -72,10 +73,15 @@ impl<'a> FlowView<'a> {
         }
     }
 
+    /// What was learnt of the responder.
+    pub fn about(&self) -> About {
+        self.naming.names.about(self.resp.0)
+    }
+
     /// Looks at the places that a record of this flow is made of and that are far apart, and gives a number that depends on
     /// them: waits for memory overlap where many flows' places are looked at one right after the other.
-    pub fn touch(&self) -> u64 {
-        let met = self.naming.names.touch(self.resp.0);
+    pub fn touch(&self, about: &About) -> u64 {
+        let met = self.naming.names.touch(about);
         let tcp = self.tcp.map_or(0, |tcp| u64::from(tcp.mss().contains(&0)));
         let tls = self.tls().and_then(|tls| tls.detail.as_deref()).map_or(0, |detail| detail.random);
         let dns = self.dns().and_then(Dns::record).and_then(|kept| kept.list.first());

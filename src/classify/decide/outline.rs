@@ -202,9 +202,9 @@ fn is_resolver(ip: IpAddr, know: &Knowledge<'_>) -> bool {
 fn is_met(ip: IpAddr, know: &Knowledge<'_>) -> bool {
     let roles = know.roles;
     let met = || {
-        roles.knows(ip)
+        know.names.knows(ip)
+            || roles.knows(ip)
             || roles.is_wan(ip)
-            || know.names.knows(ip)
             || roles.site.proxies.iter().any(|proxy| proxy.ip() == ip)
     };
     know.known.may_have(ip) && met()
