@@ -7,14 +7,14 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 
 use super::buckets::{self, Groups, Lists};
 use super::catalogue::Catalogue;
 use super::host::HostMatch;
 use super::named::Named;
 use super::rules::{Rules, nanos};
-use super::sieve::ByAddress;
+use super::sieve::{Addresses, ByAddress};
 use crate::event::Class;
 use crate::time::Timestamp;
 
@@ -156,8 +156,8 @@ pub struct Learnt {
     answers: Vec<Answer>,
     carried: Vec<Carried>,
     given: Vec<(Key, u32)>,
-    /// The addresses that DNS told anybody a name for; which one does not matter.
-    pub named: Named,
+    /// The addresses that DNS told anybody a name for; which one does not matter. `None`: those of the answers are all.
+    pub named: Option<Named>,
     max: usize,
     /// Entries that had no room.
     pub dropped: u64,
@@ -172,7 +172,7 @@ impl Learnt {
             answers: Vec::new(),
             carried: Vec::new(),
             given: Vec::new(),
-            named: Named::default(),
+            named: Some(Named::default()),
             max,
             dropped: 0,
         }
@@ -270,11 +270,11 @@ pub struct About {
 
 /// Where the entries about each server stand, by those of the answers, and of the servers of all that was carried, in a list
 /// in which those of one are together.
-fn about(answers: Groups, carried: impl Iterator<Item = Key>) -> HashMap<Key, Places, RandomState> {
-    let mut about: HashMap<Key, Places, RandomState> =
+fn about(answers: Groups, carried: impl Iterator<Item = Key>) -> Addresses<Places> {
+    let mut about: Addresses<Places> =
         answers.into_iter().map(|(key, answers)| (key, Places { answers, ..Places::default() })).collect();
     for (i, server) in carried.enumerate() {
-        let (i, Places { carried, .. }) = (i as u32, about.entry(server).or_default());
+        let (i, Places { carried, .. }) = (i as u32, about.of(server));
         *carried = (if carried.1 == 0 { i } else { carried.0 }, i.saturating_add(1));
     }
     about
@@ -309,7 +309,7 @@ pub struct NameIndex {
     /// Where what was learnt of each address stands.
     about: ByAddress<Places>,
     given: Vec<(Key, u32)>,
-    named: Named,
+    named: Option<Named>,
     /// Entries that had no room.
     pub dropped: u64,
 }
@@ -330,7 +330,7 @@ impl NameIndex {
             each(self.answers.len(), ANSWER),
             each(self.carried.len(), size_of::<Carried>()),
             each(self.about.len(), ABOUT),
-            each(self.named.len(), KEY),
+            each(self.named.as_ref().map_or(0, Named::len), KEY),
         ]
         .iter()
         .sum()
@@ -377,7 +377,13 @@ impl NameIndex {
 
     /// Whether DNS told anybody any name for `server`.
     pub fn is_named(&self, server: IpAddr) -> bool {
-        self.named.contains(server)
+        match &self.named {
+            Some(named) => named.contains(server),
+            None => {
+                let (from, to) = self.about(server).places.answers;
+                from < to
+            }
+        }
     }
 
     /// The name that DNS told `client` for a server: the newest still valid at `start`, else the first learnt later,

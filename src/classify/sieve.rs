@@ -42,17 +42,71 @@ impl Sieve {
     }
 }
 
+/// A table by address, while it is put together. Most addresses are IPv4, and take four bytes.
+#[derive(Debug)]
+pub(super) struct Addresses<V> {
+    small: HashMap<u32, V, RandomState>,
+    large: HashMap<Key, V, RandomState>,
+}
+
+impl<V> Default for Addresses<V> {
+    fn default() -> Self {
+        Addresses { small: HashMap::default(), large: HashMap::default() }
+    }
+}
+
+impl<V: Default> Addresses<V> {
+    /// What it has for an address, from now on.
+    pub fn of(&mut self, key: Key) -> &mut V {
+        match small(key) {
+            Some(key) => self.small.entry(key).or_default(),
+            None => self.large.entry(key).or_default(),
+        }
+    }
+}
+
+impl<V> FromIterator<(Key, V)> for Addresses<V> {
+    fn from_iter<T: IntoIterator<Item = (Key, V)>>(entries: T) -> Self {
+        let (entries, mut all) = (entries.into_iter(), Addresses::default());
+        all.small.reserve(entries.size_hint().0);
+        for (key, value) in entries {
+            match small(key) {
+                Some(key) => _ = all.small.insert(key, value),
+                None => _ = all.large.insert(key, value),
+            }
+        }
+        all
+    }
+}
+
+/// The key of an IPv4 address, in its mapped form, as the number that such an address is.
+#[inline(always)]
+fn small(key: Key) -> Option<u32> {
+    (key >> 32 == 0xffff).then_some(key as u32)
+}
+
+fn large(key: u32) -> Key {
+    0xffff << 32 | Key::from(key)
+}
+
 /// A table by address that is not changed any more.
 #[derive(Debug)]
 pub(super) struct ByAddress<V> {
-    table: HashMap<Key, V, RandomState>,
+    table: Addresses<V>,
     sieve: Sieve,
+}
+
+impl<V> From<Addresses<V>> for ByAddress<V> {
+    fn from(table: Addresses<V>) -> Self {
+        let mut all = ByAddress { table, sieve: Sieve::default() };
+        all.sieve = Sieve::of(all.len(), all.keys().map(number));
+        all
+    }
 }
 
 impl<V> From<HashMap<Key, V, RandomState>> for ByAddress<V> {
     fn from(table: HashMap<Key, V, RandomState>) -> Self {
-        let sieve = Sieve::of(table.len(), table.keys().map(|key| number(*key)));
-        ByAddress { table, sieve }
+        table.into_iter().collect::<Addresses<V>>().into()
     }
 }
 
@@ -65,13 +119,19 @@ fn number(key: Key) -> u64 {
 impl<V> ByAddress<V> {
     /// How many addresses it has something for.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.table.small.len().saturating_add(self.table.large.len())
     }
 
     /// What it has for an address.
     #[inline]
     pub fn get(&self, key: Key) -> Option<&V> {
-        if self.sieve.may_have(number(key)) { self.table.get(&key) } else { None }
+        if !self.sieve.may_have(number(key)) {
+            return None;
+        }
+        match small(key) {
+            Some(key) => self.table.small.get(&key),
+            None => self.table.large.get(&key),
+        }
     }
 
     /// Whether it has anything for an address.
@@ -82,12 +142,13 @@ impl<V> ByAddress<V> {
 
     /// All that it has, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
-        self.table.iter().map(|(key, value)| (*key, value))
+        let small = self.table.small.iter().map(|(key, value)| (large(*key), value));
+        small.chain(self.table.large.iter().map(|(key, value)| (*key, value)))
     }
 
     /// Every address that it has anything for, in no order.
     pub fn keys(&self) -> impl Iterator<Item = Key> {
-        self.table.keys().copied()
+        self.iter().map(|(key, _)| key)
     }
 }
 
@@ -99,7 +160,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_missing(keys in prop::collection::hash_map(any::<u128>(), any::<u8>(), 0..300), others: Vec<u128>) {
+        fn nothing_is_missing(
+            keys in prop::collection::hash_map(prop_oneof![any::<u128>(), any::<u32>().prop_map(large)], any::<u8>(), 0..300),
+            others in prop::collection::vec(prop_oneof![any::<u128>(), any::<u32>().prop_map(large)], 0..100),
+        ) {
             let table: ByAddress<u8> = keys.iter().map(|(key, value)| (*key, *value)).collect::<HashMap<_, _, _>>().into();
             prop_assert!(keys.iter().all(|(key, value)| table.get(*key) == Some(value)));
             prop_assert!(others.iter().all(|key| table.has(*key) == keys.contains_key(key)));

@@ -51,9 +51,10 @@ impl<'a> Gather<'a> {
             let room = MAX_NAMES.saturating_sub(gather.vendors.len());
             gather.vendors.extend(vendors.into_iter().take(room));
         }
-        gather.learnt.named = named(shards, hands);
         let told = hands.each(shards.len(), |at| gather.told(at));
-        told.into_iter().enumerate().for_each(|(at, told)| gather.take_told(at, &told));
+        let kept = told.iter().enumerate().fold(true, |kept, (at, told)| gather.take_told(at, told) && kept);
+        let all = gather.everything && kept && gather.learnt.dropped == 0;
+        gather.learnt.named = (!all).then(|| named(shards, hands));
         if !gather.vendors.is_empty() || gather.everything {
             let carried = hands.each(shards.len(), |at| gather.carried(at));
             carried.into_iter().enumerate().for_each(|(at, carried)| gather.take_carried(at, &carried));
@@ -106,15 +107,20 @@ impl<'a> Gather<'a> {
         wanted
     }
 
-    fn take_told(&mut self, at: usize, told: &[(u32, Addr)]) {
-        let Some(shard) = self.shards.get(at) else { return };
+    /// False: there was no room for some name.
+    fn take_told(&mut self, at: usize, told: &[(u32, Addr)]) -> bool {
+        let Some(shard) = self.shards.get(at) else { return true };
+        let mut all = true;
         for (number, server) in told {
             let Some((answer, own)) = shard.learner.answer(*number) else { continue };
             if let Some(name) = self.keep(shard, at, answer.name) {
                 let client = own.client.ip(answer.client_v6);
                 self.learnt.answer(client, server.mapped_ip(), name, answer.ts, answer.ttl, answer.frame);
+            } else {
+                all = false;
             }
         }
+        all
     }
 
     /// The flows that carried a name worth keeping for their servers.
