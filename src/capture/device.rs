@@ -6,7 +6,7 @@ use pcap::{Active, Capture, Packet, Precision};
 
 use super::{Counters, Interface, append, frame};
 use crate::platform::{self, LinkState};
-use crate::source::{CHUNK_BYTES, Chunk, FrameRef, LinkType};
+use crate::source::{CHUNK_BYTES, Chunk, Frame, Tally};
 use crate::time::{MILLISECOND, Timestamp};
 
 /// How long the kernel may hold frames back to hand over many at once, in milliseconds: little enough for a screen
@@ -46,16 +46,49 @@ pub enum Trouble {
     Failed(String),
 }
 
+/// What becomes of frames that are read.
+#[derive(Debug)]
+pub enum Intake<'a> {
+    /// They are added to this.
+    Chunk(&'a mut Chunk),
+    /// They are only counted, those that came until then.
+    Tally(&'a mut Tally, Timestamp),
+}
+
+impl Intake<'_> {
+    /// Whether as much was taken as is at a time, of which `frames` were taken now.
+    fn is_full(&self, frames: usize) -> bool {
+        frames >= MOST_TAKEN || matches!(self, Intake::Chunk(chunk) if chunk.buf.len() >= CHUNK_BYTES)
+    }
+
+    /// How many frames are to be taken next.
+    fn room(&self) -> usize {
+        match self {
+            Intake::Chunk(chunk) => (CHUNK_BYTES.saturating_sub(chunk.buf.len()) / USUAL_FRAME).clamp(1, MOST_FRAMES),
+            Intake::Tally(..) => MOST_TAKEN,
+        }
+    }
+
+    /// Takes a frame.
+    #[inline(always)]
+    pub fn push(&mut self, frame: &Frame<'_>) {
+        match self {
+            Intake::Chunk(chunk) => _ = append(chunk, frame),
+            Intake::Tally(tally, until) if frame.ts <= *until => tally.frame(frame),
+            Intake::Tally(..) => {}
+        }
+    }
+}
+
 /// Where frames come from.
 pub trait Device: Send {
     /// What is known of it.
     fn interface(&self) -> &Interface;
-    /// Adds frames to `chunk`, about a chunk's worth, or only the index of them (`bare`); waits up to `wait` if none is
-    /// there.
+    /// Takes frames, about a chunk's worth; waits up to `wait` if none is there.
     ///
     /// # Errors
     /// It gives none.
-    fn read(&mut self, chunk: &mut Chunk, bare: bool, wait: Duration) -> Result<Read, Trouble>;
+    fn read(&mut self, intake: Intake<'_>, wait: Duration) -> Result<Read, Trouble>;
     /// What it has counted so far.
     fn counters(&mut self) -> Counters;
 }
@@ -150,13 +183,17 @@ pub struct Pcap {
     handle: Capture<Active>,
     counted: Counters,
     last: Option<pcap::Stat>,
-    /// Bytes of the ring, and how many were taken out since it was last empty.
-    ring: usize,
+    /// Bytes that are taken out of the ring without its having been empty, from which on who reads is behind.
+    behind: usize,
+    /// How many were taken out since it was last empty.
     taken: usize,
 }
 
-/// A share of the ring that is taken out without its having been empty: who reads is behind then.
+/// The share of the ring that may be taken out without its having been empty.
 const BEHIND: usize = 4;
+/// The same where a process that has less than two cores may be stopped at any moment, for tens of milliseconds: the ring
+/// must have room for what comes until it goes on.
+const BEHIND_STOPPED: usize = 16;
 
 impl Pcap {
     /// Opens the device of that name, or number in the list of devices.
@@ -185,7 +222,8 @@ impl Pcap {
         let link = u16::try_from(handle.get_datalink().0).unwrap_or(u16::MAX);
         let index = platform::interface_index(&name);
         let interface = Interface { name, link, snaplen: settings.snaplen, filter: settings.filter.clone() };
-        Ok(Pcap { interface, index, handle, counted: Counters::default(), last: None, ring: settings.ring, taken: 0 })
+        let behind = settings.ring / if platform::has_one_core() { BEHIND_STOPPED } else { BEHIND };
+        Ok(Pcap { interface, index, handle, counted: Counters::default(), last: None, behind, taken: 0 })
     }
 
     /// The descriptor by which it is open, where there is one.
@@ -207,24 +245,23 @@ impl Pcap {
         }
     }
 
-    /// Adds what waits; none if nothing did.
-    fn take(&mut self, chunk: &mut Chunk, bare: bool) -> Result<Option<Read>, pcap::Error> {
+    /// Takes what waits; none if nothing did.
+    fn take(&mut self, intake: &mut Intake<'_>) -> Result<Option<Read>, pcap::Error> {
         let link = self.interface.link;
-        let (before, mut bytes) = (chunk.frames.len(), 0);
-        while chunk.frames.len() - before < MOST_TAKEN && chunk.buf.len() < CHUNK_BYTES {
-            let room = (CHUNK_BYTES - chunk.buf.len()) / USUAL_FRAME;
-            let count = room.clamp(1, MOST_FRAMES);
-            let n = self.handle.dispatch(Some(count), |packet| {
+        let (mut frames, mut bytes) = (0, 0);
+        while !intake.is_full(frames) {
+            let n = self.handle.dispatch(Some(intake.room()), |packet| {
                 bytes += packet.header.caplen as usize;
-                push(chunk, link, bare, &packet);
+                intake.push(&of_packet(&packet, link));
             })?;
             if n == 0 {
                 self.taken = 0;
-                return Ok((chunk.frames.len() > before).then_some(Read::Frames));
+                return Ok((frames > 0).then_some(Read::Frames));
             }
+            frames += n;
         }
         self.taken = self.taken.saturating_add(bytes);
-        Ok(Some(Read::Some { behind: self.taken >= self.ring / BEHIND }))
+        Ok(Some(Read::Some { behind: self.taken >= self.behind }))
     }
 }
 
@@ -233,11 +270,11 @@ impl Device for Pcap {
         &self.interface
     }
 
-    fn read(&mut self, chunk: &mut Chunk, bare: bool, wait: Duration) -> Result<Read, Trouble> {
+    fn read(&mut self, mut intake: Intake<'_>, wait: Duration) -> Result<Read, Trouble> {
         for attempt in 0..2 {
             // whatever had come by now is there to be read, but for what the kernel holds back
             let now = Timestamp(platform::now().0.saturating_sub(RETIRE_MS as u64 * MILLISECOND + SLACK));
-            match self.take(chunk, bare) {
+            match self.take(&mut intake) {
                 Ok(None) if attempt == 0 => platform::wait_for_frames(&self.handle, wait),
                 Ok(None) => return self.trouble().map_or(Ok(Read::Quiet(now)), Err),
                 Ok(Some(read)) => return Ok(read),
@@ -267,18 +304,14 @@ pub const ANY: &str = "any";
 /// What libpcap takes for no limit.
 const MAX_SNAPLEN: u32 = 262_144;
 
-fn push(chunk: &mut Chunk, link: u16, bare: bool, packet: &Packet<'_>) {
+/// A packet as libpcap gives it.
+#[inline(always)]
+fn of_packet<'p>(packet: &Packet<'p>, link: u16) -> Frame<'p> {
     let header = packet.header;
     let (seconds, fraction) = (header.ts.tv_sec, header.ts.tv_usec);
     let seconds = u64::try_from(seconds).unwrap_or(0);
     let nanos = u64::try_from(fraction).unwrap_or(0) * platform::NANOS_PER_FRACTION;
-    let ts = Timestamp::from_parts(seconds, nanos);
-    if bare {
-        let len = header.len.max(header.caplen);
-        chunk.frames.push(FrameRef { ts, start: 0, caplen: header.caplen, len, link: LinkType(link) });
-    } else {
-        append(chunk, &frame(ts, link, header.len, packet.data));
-    }
+    frame(Timestamp::from_parts(seconds, nanos), link, header.len, packet.data)
 }
 
 /// The name of the device that is meant: by its name, or its number in the list.

@@ -1,12 +1,12 @@
 //! Devices at work, each on a thread of its own, and the one queue that their frames wait in.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::device::{Device, Read, Trouble};
+use super::device::{Device, Intake, Read, Trouble};
 use super::merge::{HOLD, Merge};
 use super::{Batch, Counters, Interface};
 use crate::platform;
@@ -25,7 +25,12 @@ const TOGETHER: u64 = SECOND;
 /// The most memory of a batch that is used again.
 const SPARE: usize = 4 * CHUNK_BYTES;
 /// The most memory of all such batches together.
-const SPARES: usize = 32 << 20;
+const SPARES: usize = 16 << 20;
+/// Bytes that wait, from which on what was read last is filled up before more is read apart: what waits long would take
+/// several times the memory that it needs.
+const FILL_UP: usize = 1 << 20;
+/// How many batches wait at the most, nearly always.
+const MESSAGES: usize = 4_096;
 /// How long a device waits for frames before it says that there are none.
 const WAIT: Duration = Duration::from_millis(100);
 /// How often a device that is down is looked at.
@@ -82,9 +87,12 @@ enum Message {
 struct Queue {
     messages: VecDeque<(usize, Message)>,
     bytes: usize,
-    spare: Vec<Batch>,
+    /// Batches to be used again, by their numbers.
+    spare: BTreeMap<u64, Batch>,
     /// Bytes that the spare batches could hold.
     spared: usize,
+    /// How many batches were made.
+    made: u64,
     counters: Vec<Counters>,
 }
 
@@ -94,11 +102,47 @@ impl Queue {
         self.bytes as f64 / QUEUE as f64
     }
 
-    /// A batch that holds nothing.
+    /// A batch that holds nothing: the one that was made first. What was made last lies where the heap ends, and only there
+    /// is memory given back: so those that a long wait has asked for are not kept, and leave nothing behind.
     fn fresh(&mut self) -> Batch {
-        let Some(batch) = self.spare.pop() else { return Batch::roomy() };
-        self.spared -= batch.capacity();
-        batch
+        match self.spare.pop_first() {
+            Some((_, batch)) => {
+                self.spared -= batch.capacity();
+                batch
+            }
+            None => {
+                self.made += 1;
+                Batch::roomy(self.made)
+            }
+        }
+    }
+
+    /// Takes back what the device at that place put here last, if much waits and there is room in that.
+    fn take_last(&mut self, place: usize) -> Option<Batch> {
+        let has_room = |batch: &Batch| batch.chunk.buf.len() < CHUNK_BYTES / 2;
+        let is_its = |(of, message): &mut (usize, Message)| {
+            *of == place && matches!(message, Message::Frames(batch) if has_room(batch))
+        };
+        if self.bytes < FILL_UP {
+            return None;
+        }
+        let (_, Message::Frames(batch)) = self.messages.pop_back_if(is_its)? else { return None };
+        self.bytes -= batch.bytes();
+        Some(batch)
+    }
+
+    /// Keeps a batch to be used again; gives those that there is no room for.
+    fn keep(&mut self, batch: Batch) -> Vec<Batch> {
+        self.spared += batch.capacity();
+        let mut more = Vec::from_iter(self.spare.insert(batch.number, batch));
+        self.spared -= more.iter().map(Batch::capacity).sum::<usize>();
+        while self.spared > SPARES
+            && let Some((_, last)) = self.spare.pop_last()
+        {
+            self.spared -= last.capacity();
+            more.push(last);
+        }
+        more
     }
 
     /// Counts frames of the device at that place, with those that it counted before.
@@ -133,12 +177,11 @@ pub struct Spare(Arc<Shared>);
 impl Spare {
     /// Gives a batch back.
     pub fn put(&self, mut batch: Batch) {
-        let mut queue = lock(&self.0.queue);
-        let bytes = batch.capacity();
-        if bytes <= SPARE && queue.spared.saturating_add(bytes) <= SPARES {
+        if batch.capacity() <= SPARE {
             batch.clear();
-            queue.spared += bytes;
-            queue.spare.push(batch);
+            // nobody waits while memory is given back
+            let more = lock(&self.0.queue).keep(batch);
+            drop(more);
         }
     }
 }
@@ -165,7 +208,10 @@ impl Feed {
     /// The system gives no thread.
     pub fn start(devices: Vec<Box<dyn Device>>, whole: bool) -> std::io::Result<Feed> {
         let shared = Arc::new(Shared::default());
-        lock(&shared.queue).counters = vec![Counters::default(); devices.len()];
+        let mut queue = lock(&shared.queue);
+        queue.counters = vec![Counters::default(); devices.len()];
+        queue.messages.reserve(MESSAGES);
+        drop(queue);
         let interfaces: Vec<_> = devices.iter().map(|device| device.interface().clone()).collect();
         let mut threads = Vec::new();
         for (place, device) in devices.into_iter().enumerate() {
@@ -291,6 +337,9 @@ impl Drop for Feed {
     }
 }
 
+/// From when on nothing is wanted any more, if it is so, and until when what came before is still taken.
+type Stopping = Option<(Timestamp, Instant)>;
+
 /// A device's thread.
 struct Worker {
     place: usize,
@@ -327,34 +376,15 @@ impl Worker {
     }
 
     /// Reads once; false if that was the last time.
-    fn turn(&mut self, stopping: Option<(Timestamp, Instant)>) -> bool {
-        let mut batch = self.fresh();
-        let read = self.device.read(&mut batch.chunk, self.bare, WAIT);
-        self.behind = read == Ok(Read::Some { behind: true });
-        if self.down && read.is_ok() {
-            self.down = false;
-            self.say(Message::Link(true));
-        }
+    fn turn(&mut self, stopping: Stopping) -> bool {
+        let read = match self.fresh() {
+            Some(batch) => self.take(batch, stopping),
+            None => self.tally(stopping),
+        };
         match read {
-            Ok(Read::Frames | Read::Some { .. }) => {
-                let goes_on = stopping.is_none_or(|(end, latest)| {
-                    let kept = batch.chunk.frames.iter().take_while(|frame| frame.ts <= end).count();
-                    let all = kept == batch.chunk.frames.len();
-                    batch.chunk.frames.truncate(kept);
-                    all && now() < latest
-                });
-                if self.bare {
-                    self.give_counted(batch);
-                } else {
-                    batch.from.resize(batch.chunk.frames.len(), self.place as u16);
-                    self.give(batch);
-                }
-                goes_on
-            }
-            Ok(Read::Quiet(until)) => {
-                self.say(Message::Quiet(until));
-                stopping.is_none()
-            }
+            // more may have come until then
+            Ok(Some(all)) => stopping.is_none_or(|(_, latest)| all && now() < latest),
+            Ok(None) => stopping.is_none(),
             Err(Trouble::Down) => {
                 if !std::mem::replace(&mut self.down, true) {
                     self.say(Message::Link(false));
@@ -370,24 +400,70 @@ impl Worker {
         }
     }
 
-    /// A batch for what is read next, and whether that is only to be counted.
-    fn fresh(&mut self) -> Batch {
+    /// Reads frames into the queue. Gives whether all came before the end; none if nothing came.
+    fn take(&mut self, mut batch: Batch, stopping: Stopping) -> Result<Option<bool>, Trouble> {
+        let read = self.read(Intake::Chunk(&mut batch.chunk));
+        let count = batch.chunk.frames.len();
+        if let Some((end, _)) = stopping {
+            let kept = batch.chunk.frames.iter().take_while(|frame| frame.ts <= end).count();
+            batch.chunk.frames.truncate(kept);
+        }
+        let all = batch.chunk.frames.len() == count;
+        batch.from.resize(batch.chunk.frames.len(), self.place as u16);
+        // nothing is said of a silence before what came until then is there
+        if count > 0 {
+            self.give(batch);
+        } else {
+            Spare(Arc::clone(&self.shared)).put(batch);
+        }
+        Ok(self.heard(read)?.map(|()| all))
+    }
+
+    /// Reads frames and only counts them. Gives whether any came before the end; none if nothing came.
+    fn tally(&mut self, stopping: Stopping) -> Result<Option<bool>, Trouble> {
+        let mut tally = Tally::default();
+        let until = stopping.map_or(Timestamp(u64::MAX), |(end, _)| end);
+        let read = self.read(Intake::Tally(&mut tally, until));
+        if self.heard(read)?.is_none() {
+            return Ok(None);
+        }
+        // where there was none there is no time of one either
+        if tally.frames > 0 {
+            lock(&self.shared.queue).count(self.place, tally);
+            self.shared.came.notify_one();
+        }
+        Ok(Some(tally.frames > 0))
+    }
+
+    /// Reads from the device.
+    fn read(&mut self, intake: Intake<'_>) -> Result<Read, Trouble> {
+        let read = self.device.read(intake, WAIT);
+        self.behind = read == Ok(Read::Some { behind: true });
+        if self.down && read.is_ok() {
+            self.down = false;
+            self.say(Message::Link(true));
+        }
+        read
+    }
+
+    /// Says what a read came to; none if nothing came.
+    fn heard(&self, read: Result<Read, Trouble>) -> Result<Option<()>, Trouble> {
+        match read? {
+            Read::Frames | Read::Some { .. } => Ok(Some(())),
+            Read::Quiet(until) => {
+                self.say(Message::Quiet(until));
+                Ok(None)
+            }
+        }
+    }
+
+    /// A batch for what is read next; none if that is only to be counted.
+    fn fresh(&mut self) -> Option<Batch> {
         let mut queue = lock(&self.shared.queue);
         let (from, below) = COUNTED;
         let full = queue.fill() > if self.bare { below } else { from };
         self.bare = !self.whole && (full || self.behind);
-        queue.fresh()
-    }
-
-    fn give_counted(&self, batch: Batch) {
-        let tally: Tally = batch.chunk.frames.iter().collect();
-        Spare(Arc::clone(&self.shared)).put(batch);
-        // where there was none there is no time of one either
-        if tally.frames == 0 {
-            return;
-        }
-        lock(&self.shared.queue).count(self.place, tally);
-        self.shared.came.notify_one();
+        (!self.bare).then(|| queue.take_last(self.place).unwrap_or_else(|| queue.fresh()))
     }
 
     fn count(&mut self) {

@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::capture::{append, frame};
-use crate::source::Chunk;
+use crate::capture::frame;
 
 /// What a played device does at a read.
 enum Step {
@@ -25,16 +24,11 @@ impl Device for Played {
         &self.interface
     }
 
-    fn read(&mut self, chunk: &mut Chunk, bare: bool, _: Duration) -> Result<Read, Trouble> {
+    fn read(&mut self, mut intake: Intake<'_>, _: Duration) -> Result<Read, Trouble> {
         match self.steps.pop_front() {
             Some(Step::Frames(times)) => {
                 self.given += times.len() as u64;
-                for ts in times {
-                    append(chunk, &frame(Timestamp(ts), 1, 60, &[0; 60]));
-                }
-                if bare {
-                    chunk.buf.clear();
-                }
+                times.into_iter().for_each(|ts| intake.push(&frame(Timestamp(ts), 1, 60, &[0; 60])));
                 Ok(Read::Frames)
             }
             Some(Step::Quiet(until)) => Ok(Read::Quiet(Timestamp(until))),
@@ -146,4 +140,41 @@ fn what_there_is_no_room_for_is_counted_and_nothing_waits() {
     assert_eq!((frames + tally.frames, tally.bytes), (4_000_000, tally.frames * 60));
     assert_eq!((tally.first.0, tally.last.0), (frames * 1_000, 3_999 * 1_000_000));
     assert_eq!(pieces, tally.last.since(tally.first) / SECOND + 1, "a second at a time");
+}
+
+#[test]
+fn what_was_made_first_is_used_again_and_what_a_wait_has_asked_for_is_not_kept() {
+    let mut queue = Queue::default();
+    let all: Vec<Batch> = (0..200).map(|_| queue.fresh()).collect();
+    let size = all[0].capacity();
+    let gone: Vec<u64> = all.into_iter().rev().flat_map(|batch| queue.keep(batch)).map(|batch| batch.number).collect();
+    let kept = SPARES / size;
+    assert_eq!((queue.spare.len(), queue.spared), (kept, kept * size));
+    assert!(queue.spare.keys().copied().eq(1..=kept as u64));
+    assert_eq!(gone, (kept as u64 + 1..=200).rev().collect::<Vec<_>>());
+    assert_eq!((queue.fresh().number, queue.spared), (1, (kept - 1) * size));
+}
+
+#[test]
+fn what_waits_for_long_is_put_together() {
+    let steps = (0..200u64).map(|n| Step::Frames((n * 100..n * 100 + 100).collect())).chain([Step::Quiet(20_000)]);
+    let mut feed = Feed::start(vec![played(steps.collect())], true).unwrap();
+    while feed.threads.iter().any(|thread| !thread.is_finished()) {
+        thread::yield_now();
+    }
+    let (mut times, mut batches, mut quiet) = (Vec::new(), 0, None);
+    loop {
+        match feed.next(Duration::from_secs(10)).expect("it ends") {
+            Event::Frames(batch) => {
+                times.extend(batch.frames().map(|(frame, _)| frame.ts.0));
+                batches += 1;
+            }
+            Event::Quiet(until) => quiet = Some((until.0, times.len())),
+            Event::End => break,
+            _ => {}
+        }
+    }
+    assert!(times.iter().copied().eq(0..20_000), "in order, and each once");
+    assert_eq!(quiet, Some((20_000, 20_000)));
+    assert!((20..150).contains(&batches), "{batches}");
 }

@@ -34,6 +34,9 @@ use crate::time::Timestamp;
 /// Bytes of a frame that is longer than nearly all.
 const LONGEST: usize = 64 << 10;
 
+/// The most frames that are read at a time, as long as they are not shorter than any on Ethernet.
+const USUAL_FRAMES: usize = CHUNK_BYTES / 60 + 1;
+
 /// What is known of a device that frames come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
@@ -89,12 +92,16 @@ pub struct Batch {
     pub from: Vec<u16>,
     /// What their analysis passes over.
     pub shed: Shed,
+    /// A number that no other batch has that is used again.
+    number: u64,
 }
 
 impl Batch {
-    /// An empty one with room for what is usually read at a time.
-    pub fn roomy() -> Batch {
-        let mut batch = Batch::default();
+    /// An empty one of that number with room for what is usually read at a time.
+    pub fn roomy(number: u64) -> Batch {
+        // lists that grow would lie where the heap ends when they do
+        let mut batch = Batch { number, from: Vec::with_capacity(USUAL_FRAMES), ..Batch::default() };
+        batch.chunk.frames.reserve_exact(USUAL_FRAMES);
         batch.chunk.buf.reserve_exact(CHUNK_BYTES + LONGEST);
         batch
     }
@@ -128,7 +135,8 @@ impl Batch {
 
     /// Bytes that it could hold without asking for more.
     pub fn capacity(&self) -> usize {
-        self.chunk.buf.capacity() + self.chunk.frames.capacity() * size_of::<FrameRef>()
+        let index = self.chunk.frames.capacity() * size_of::<FrameRef>() + self.from.capacity() * size_of::<u16>();
+        self.chunk.buf.capacity() + index
     }
 }
 

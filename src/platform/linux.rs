@@ -84,15 +84,15 @@ pub fn keep_to_one_core() {
 
 /// Has this thread run when others of this process do not want to, if they have one core together.
 pub fn stand_back() {
-    /// Others get nine times as much.
-    const SHARE: i32 = 10;
+    /// Others get seventy times as much.
+    const SHARE: i32 = 19;
     if has_one_core() {
         let _ = rustix::process::setpriority_process(None, SHARE);
     }
 }
 
 /// Whether less than two cores are this process's own, by what it is bound to and by its group's share.
-fn has_one_core() -> bool {
+pub fn has_one_core() -> bool {
     std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1)
 }
 

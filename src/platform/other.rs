@@ -46,6 +46,11 @@ pub fn confine(_: &Allowed) -> Result<Confined, String> {
 /// Cores are the system's affair here.
 pub fn keep_to_one_core() {}
 
+/// Whether less than two cores are this process's own, as far as the system says.
+pub fn has_one_core() -> bool {
+    std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1)
+}
+
 /// So is what runs first.
 pub fn stand_back() {}
 

@@ -1,6 +1,6 @@
 //! How much an analysis passes over where there is no time for all of it, and how a capture says so.
 
-use super::FrameRef;
+use super::{Frame, FrameRef};
 use crate::time::Timestamp;
 
 /// How much is passed over; each stage passes over what those before it do, and more. Frames and their bytes are counted
@@ -70,6 +70,16 @@ impl Tally {
         self.bytes = self.bytes.saturating_add(more.bytes);
         self.cut = self.cut.saturating_add(more.cut);
         self.last = self.last.max(more.last);
+    }
+}
+
+impl Tally {
+    /// Counts a frame that came later.
+    #[inline(always)]
+    pub fn frame(&mut self, frame: &Frame<'_>) {
+        let captured = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
+        let (bytes, cut) = (u64::from(frame.len.max(captured)), u64::from(captured < frame.len));
+        self.add(&Tally { frames: 1, bytes, cut, first: frame.ts, last: frame.ts });
     }
 }
 
