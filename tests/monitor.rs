@@ -141,24 +141,26 @@ fn records(told: &[u8]) -> Vec<Value> {
 
 #[test]
 fn any_pieces_give_the_same_bytes() {
-    let knowledge = Knowledge::new();
-    let some: Vec<PathBuf> = captures().into_iter().step_by(7).collect();
-    each(&some, |path| {
-        let whole = knowledge.told(path, Some(1 << 18));
-        for pieces in [Some(1 << 10), None] {
-            let told = knowledge.told(path, pieces);
-            if let Some((one, other)) = records(&whole).iter().zip(&records(&told)).find(|(one, other)| one != other) {
-                panic!("{}, {pieces:?}:\n  {one}\n  {other}", path.display());
+    for (knowledge, from) in [(Knowledge::new(), 0), (Knowledge::busy(), 3)] {
+        let some: Vec<PathBuf> = captures().into_iter().skip(from).step_by(7).collect();
+        each(&some, |path| {
+            let whole = knowledge.told(path, Some(1 << 18));
+            for pieces in [Some(1 << 10), None] {
+                let told = knowledge.told(path, pieces);
+                let (whole_records, told_records) = (records(&whole), records(&told));
+                if let Some((one, other)) = whole_records.iter().zip(&told_records).find(|(one, other)| one != other) {
+                    panic!("{}, {pieces:?}:\n  {one}\n  {other}", path.display());
+                }
+                assert!(whole == told, "{}, {pieces:?}", path.display());
             }
-            assert!(whole == told, "{}, {pieces:?}", path.display());
-        }
-    });
+        });
+    }
 }
 
 /// A monitor and its source, forked anywhere, tell from there what those tell that they come from.
 #[test]
 fn a_fork_goes_on_as_the_one_that_it_comes_from() {
-    let knowledge = Knowledge::new();
+    let [knowledge, busy] = [Knowledge::new(), Knowledge::busy()];
     let some: Vec<PathBuf> = captures().into_iter().step_by(5).collect();
     let dir = tempfile::TempDir::new().unwrap();
     each(&some, |path| {
@@ -168,8 +170,9 @@ fn a_fork_goes_on_as_the_one_that_it_comes_from() {
         let packed = path.extension().is_some_and(|end| end == "zst");
         fs::write(&plain, if packed { zstd::decode_all(&bytes[..]).unwrap() } else { bytes }).unwrap();
         let (mut source, mut chunk) = (Source::open(std::slice::from_ref(&plain), 1 << 12), Chunk::default());
-        let mut monitor = knowledge.monitor();
-        let half = fs::metadata(&plain).unwrap().len() / 2;
+        let bytes = fs::metadata(&plain).unwrap().len();
+        let mut monitor = if bytes.is_multiple_of(2) { &busy } else { &knowledge }.monitor();
+        let half = bytes / 2;
         let mut sink = Ndjson::new(Vec::new());
         while source.progress().bytes_read < half && source.fill(&mut chunk) == Fill::More {
             monitor.chunk(&chunk, &mut sink).unwrap();
@@ -183,8 +186,11 @@ fn a_fork_goes_on_as_the_one_that_it_comes_from() {
             monitor.finish(&mut sink).unwrap();
             (sink.finish().unwrap(), source.facts(), source.progress())
         };
-        // the fork last: that the other has gone on changes nothing for it
-        let (told, again) = (tell(monitor, source), tell(fork, forked));
+        // the fork last: that the other has gone on changes nothing for it, and that somebody looks at it does not either
+        let told = tell(monitor, source);
+        let mut fork = fork;
+        assert!(fork.look().stats.frames > 0);
+        let again = tell(fork, forked);
         assert!(!told.0.is_empty(), "{}", path.display());
         // a copy has no room to spare, so what it holds is less
         let records = |told: &[u8]| {
@@ -494,6 +500,58 @@ fn a_stall_is_told_within_two_seconds_of_its_rules_time() {
         let waited = last.duration_since(first).as_secs_f64();
         assert!((wait..=wait + 2.0).contains(&waited), "{name}: {waited} s: {raised}");
     }
+}
+
+/// The stalls of a capture, each with the time of the frame before which it was first told; and all findings as they were
+/// told last, but for what was taken back.
+fn stalls(knowledge: &Knowledge, path: &Path) -> (BTreeMap<String, u64>, BTreeMap<String, Value>) {
+    let mut source = Source::open(&[path.to_owned()], 1 << 16);
+    let (mut monitor, mut chunk) = (knowledge.monitor(), Chunk::default());
+    let (mut told, mut last, mut now) = (BTreeMap::new(), BTreeMap::new(), 0);
+    let mut take = |sink: Ndjson<Vec<u8>>, now: u64| {
+        for record in records(&sink.finish().unwrap()).into_iter().filter(|r| r["event_type"] == "finding") {
+            let id = record["id"].as_str().unwrap().to_owned();
+            if record["kind"] == "content-filter-stall" {
+                told.entry(id.clone()).or_insert(now);
+            }
+            last.insert(id, record);
+        }
+    };
+    while source.fill(&mut chunk) == Fill::More {
+        for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
+            let mut sink = Ndjson::new(Vec::new());
+            monitor.frame(frame, &mut sink).unwrap();
+            now = frame.ts.0;
+            take(sink, now);
+        }
+    }
+    let mut sink = Ndjson::new(Vec::new());
+    monitor.finish(&mut sink).unwrap();
+    take(sink, now);
+    last.retain(|_, record| record["state"] == "ended");
+    (told, last)
+}
+
+/// Where there is so much that it is judged every other second, stalls are told as soon as they are where there is little,
+/// and in the end all is told that is there.
+#[test]
+fn a_stall_does_not_wait_for_all_to_be_judged() {
+    let [often, seldom] = [Knowledge::new(), Knowledge::busy()];
+    let (soon, late) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    each(&captures(), |path| {
+        let ((told, last), (told_seldom, last_seldom)) = (stalls(&often, path), stalls(&seldom, path));
+        assert_eq!(last, last_seldom, "{}", path.display());
+        for (id, now) in told {
+            let seldom = told_seldom.get(&id).unwrap_or_else(|| panic!("{}: {id}", path.display()));
+            // what others teach of a flow is heard a second later
+            assert!(*seldom <= now + 2 * SECOND, "{}: {id} {now} {seldom}", path.display());
+            let count = if *seldom <= now { &soon } else { &late };
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let [soon, late] = [soon, late].map(AtomicUsize::into_inner);
+    println!("{soon} stalls as soon as ever, {late} later");
+    assert!(soon > 50 && late * 20 <= soon, "{soon} {late}");
 }
 
 #[test]

@@ -66,6 +66,7 @@ pub(super) fn live(args: &LiveArgs) -> Result<Exit> {
         diagnose: true,
         settings: intervals,
         max_memory: Some(args.max_memory),
+        glances: true,
     };
     let monitor = Monitor::new(&config(&base, true), &base, &rules, options);
     // what is kept, and what is counted, is needed frame by frame

@@ -36,7 +36,8 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     let settings = Settings::embedded().context("the settings that come with the program")?;
-    let options = Options { filter: args.filter.as_ref(), diagnose: true, settings, max_memory: args.max_memory };
+    let options =
+        Options { filter: args.filter.as_ref(), diagnose: true, settings, max_memory: args.max_memory, glances: true };
     let mut monitor = Monitor::new(&config(&base, true), &base, &rules, options);
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
     let mut source = Source::open(&paths, CHUNK_BYTES);

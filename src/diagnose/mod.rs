@@ -95,6 +95,13 @@ pub fn faults(scene: &Scene<'_>) -> Diagnosis {
     Diagnosis { findings, sessions, poor, ..Diagnosis::default() }
 }
 
+/// Only the stalls among the faults, but for those of flows that are `gone`: no fault of another kind joins them.
+pub fn stalls(scene: &Scene<'_>, gone: impl Fn(u64) -> bool) -> Vec<FindingRecord> {
+    let mut found = stall::detect(scene);
+    found.retain(|finding| !finding.flow_ids.first().is_some_and(|leading| gone(*leading)));
+    settle(found, scene.quality, scene.rules)
+}
+
 /// The site as a whole, by what was found.
 pub fn site(scene: &Scene<'_>, findings: &[FindingRecord]) -> SiteRecord {
     let told = product::told(scene);

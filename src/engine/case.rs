@@ -35,7 +35,7 @@ pub use index::{Client, Index};
 pub(super) const MAX_CASES: usize = 1 << 17;
 
 /// All cases of a capture.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Cases {
     /// The flows, in the order of their first frames.
     pub flows: Vec<Case>,
@@ -253,6 +253,21 @@ impl Case {
     pub fn is_vain(&self) -> bool {
         let state = self.tcp.as_ref().map_or("", |tcp| tcp.state);
         self.is_tcp() && !self.midstream && !self.established && !self.one_sided && matches!(state, "S0" | "REJ")
+    }
+
+    /// Whether it is a TCP connection that has ended.
+    pub fn is_over(&self) -> bool {
+        self.tcp.as_ref().is_some_and(|tcp| tcp.fin_by.is_some() || tcp.rst_by.is_some())
+    }
+
+    /// Takes what others have taught of the flow from what was put down of it before.
+    fn remember(&mut self, before: Case) {
+        let Case { class, subs, flags, confidence, region, via_proxy, recorders, icmp, host, known, .. } = before;
+        (self.class, self.subs, self.flags, self.confidence) = (class, subs, flags, confidence);
+        (self.region, self.via_proxy, self.recorders, self.icmp) = (region, via_proxy, recorders, icmp);
+        if !self.carried {
+            (self.host, self.known) = (host, known);
+        }
     }
 
     /// By what it is in order.

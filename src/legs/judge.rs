@@ -293,7 +293,7 @@ impl Bench<'_> {
 
     /// When a flow of the inner capture was ended; never, if nobody has.
     fn open_until(&self, flow: &LegFlow) -> f64 {
-        let ended = flow.case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by.is_some() || tcp.rst_by.is_some());
+        let ended = flow.case.is_over();
         if ended { self.legs.lan_at(flow.case.last) } else { f64::INFINITY }
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Clock {
     now: Option<Timestamp>,
     /// When the next tick comes.
     next: Timestamp,
+    /// When all is judged again: a tick of before is one between.
+    whole: Timestamp,
     /// A frame of before that says that the clock was set back.
     earliest: Timestamp,
     /// For how many seconds no frame has come, by the next tick.
@@ -68,8 +70,25 @@ impl Clock {
         step
     }
 
-    /// A tick has been dealt with; the next one comes after `spacing` ticks at the earliest.
-    pub fn ticked(&mut self, at: Timestamp, spacing: u64) {
+    /// Whether all is to be judged at a tick.
+    pub fn is_whole(&self, at: Timestamp) -> bool {
+        at >= self.whole
+    }
+
+    /// A tick at which all was judged has been dealt with; that is done again after `spacing` ticks at the earliest, and
+    /// `between` there are others.
+    pub fn ticked(&mut self, at: Timestamp, spacing: u64, between: bool) {
+        self.go_on(at, if between { 1 } else { spacing });
+        self.whole = if between { self.next.max(aligned(at, spacing)) } else { self.next };
+    }
+
+    /// A tick between two of those has been dealt with.
+    pub fn glanced(&mut self, at: Timestamp) {
+        self.go_on(at, 1);
+    }
+
+    /// The next tick comes after `spacing` ticks at the earliest.
+    fn go_on(&mut self, at: Timestamp, spacing: u64) {
         let silent = if std::mem::take(&mut self.frames) { 0 } else { self.silent };
         let late = silent.saturating_sub(PATIENCE).checked_div(SHARE).unwrap_or(0);
         let spacing = spacing.max(1).saturating_add(late);
@@ -105,7 +124,7 @@ mod tests {
         let mut at = Vec::new();
         while let Some(tick) = clock.due(Timestamp(ts)) {
             at.push(tick.0 / 1_000_000);
-            clock.ticked(tick, 1);
+            clock.ticked(tick, 1, false);
         }
         at
     }
@@ -150,6 +169,25 @@ mod tests {
         let whole = ticks(one, 500 * SECOND);
         let parts: Vec<u64> = (0..=5000).flat_map(|n| ticks(other, n * SECOND / 10)).collect();
         assert_eq!(whole, parts);
+    }
+
+    #[test]
+    fn between_two_judgements_that_are_apart_there_are_other_ticks() {
+        let mut clock = Clock::default();
+        frame(&mut clock, SECOND);
+        let mut whole = Vec::new();
+        while let Some(tick) = clock.due(Timestamp(9 * SECOND)) {
+            match clock.is_whole(tick) {
+                true => clock.ticked(tick, 3, true),
+                false => clock.glanced(tick),
+            }
+            whole.push((tick.0 / SECOND, clock.whole.0 / SECOND));
+        }
+        assert_eq!(whole, [(2, 5), (3, 5), (4, 5), (5, 8), (6, 8), (7, 8), (8, 11), (9, 11)]);
+        // a clock that is set back has not judged anything of its time
+        assert!(!clock.is_whole(Timestamp(10 * SECOND)));
+        clock.begin(Timestamp(SECOND / 2));
+        assert!(clock.is_whole(Timestamp(SECOND)));
     }
 
     #[test]

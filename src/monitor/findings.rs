@@ -72,12 +72,18 @@ pub(super) struct Round<'r> {
 }
 
 impl Findings {
-    /// Takes what is found now, and gives what is to be told. `open` says whether any of these flows is still open.
-    pub fn update(&mut self, round: &Round<'_>, open: impl Fn(&[u64]) -> bool) -> Vec<FindingRecord> {
+    /// Takes some of what is found now, and gives what is to be told: that there is nothing of others says nothing.
+    pub fn add(&mut self, round: &Round<'_>) -> Vec<FindingRecord> {
         let mut tell = Vec::new();
         for found in round.found {
             self.take(found, round, &mut tell);
         }
+        tell
+    }
+
+    /// Takes all that is found now, and gives what is to be told. `open` says whether any of these flows is still open.
+    pub fn update(&mut self, round: &Round<'_>, open: impl Fn(&[u64]) -> bool) -> Vec<FindingRecord> {
+        let mut tell = self.add(round);
         self.standing.retain(|_, standing| {
             if standing.round != round.number {
                 // what is no longer known is no longer found: that proves nothing

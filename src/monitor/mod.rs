@@ -20,6 +20,7 @@
 
 mod clock;
 mod findings;
+mod glance;
 mod judged;
 mod kept;
 mod open;
@@ -39,7 +40,7 @@ use crate::engine::case::Cases;
 use crate::engine::ceiling::Ceiling;
 use crate::engine::naming::{KnowledgeBase, Naming};
 use crate::engine::{Config, Engine, Keep};
-use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, State, Stats};
+use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, Stats};
 use crate::filter::{Filter, Known};
 use crate::flow::Flow;
 use crate::source::{Chunk, Frame, Shed, Tally};
@@ -47,7 +48,7 @@ use crate::time::{SECOND, Timestamp, seconds};
 
 use clock::{Clock, Step};
 use findings::{Findings, Round};
-use judged::Judged;
+use judged::{Basis, Judged, passes, tell_findings};
 use kept::System;
 use open::Open;
 use sessions::Sessions;
@@ -67,6 +68,10 @@ pub trait Sink {
     fn capture_quality(&mut self, record: &CaptureQuality) -> Result<(), Self::Error>;
     /// The counts of the run so far.
     fn stats(&mut self, record: &Stats) -> Result<(), Self::Error>;
+    /// What was told so far is to be passed on: what is done next takes its time.
+    fn pause(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// What is known of the capture beside its frames.
@@ -93,6 +98,8 @@ pub struct Options<'a> {
     pub settings: Settings,
     /// The most that flows, streams and names may hold, in bytes.
     pub max_memory: Option<usize>,
+    /// Where there is so much to judge that it is not done every second, stalls are looked for in between.
+    pub glances: bool,
 }
 
 /// All that is known at a moment.
@@ -129,6 +136,10 @@ pub struct Monitor<'a> {
     /// Flows that went before their end.
     given_up: u64,
     judged: Option<Judged<'a>>,
+    /// Stalls are looked for between the last judgement and the next.
+    glances: bool,
+    /// What that is done in, where it is not what was judged last.
+    basis: Option<Basis>,
     findings: Findings,
     sessions: Sessions,
     /// How many ticks there were.
@@ -161,6 +172,8 @@ impl<'a> Monitor<'a> {
             links: BTreeSet::new(),
             link: None,
             judged: None,
+            glances: false,
+            basis: None,
             findings: Findings::default(),
             sessions: Sessions::default(),
             ticks: 0,
@@ -233,7 +246,15 @@ impl<'a> Monitor<'a> {
     /// What the sink gives.
     pub fn advance<S: Sink>(&mut self, now: Timestamp, sink: &mut S) -> Result<(), S::Error> {
         while let Some(tick) = self.clock.due(now) {
-            self.tick(tick, sink)?;
+            // a judgement takes its time, and what stalls is told before it
+            if self.glances && self.glance(tick, sink)? {
+                sink.pause()?;
+            }
+            if self.clock.is_whole(tick) {
+                self.tick(tick, sink)?;
+            } else {
+                self.clock.glanced(tick);
+            }
         }
         Ok(())
     }
@@ -302,7 +323,9 @@ impl<'a> Monitor<'a> {
     /// nothing that comes later depends on that.
     pub fn renew(&mut self) {
         let now = self.clock.now();
-        if self.judged.as_ref().is_some_and(|judged| now.since(judged.cases.last) >= SECOND) {
+        // what was judged last is still needed as it was
+        let wanted = self.glances && !self.clock.is_whole(now);
+        if !wanted && self.judged.as_ref().is_some_and(|judged| now.since(judged.cases.last) >= SECOND) {
             self.engine.look();
             self.judge(now);
         }
@@ -324,6 +347,8 @@ impl<'a> Monitor<'a> {
             given_up: self.given_up,
             // it is made anew of the same flows when somebody asks
             judged: None,
+            glances: self.glances,
+            basis: self.basis(),
             findings: self.findings.clone(),
             sessions: self.sessions.clone(),
             ticks: self.ticks,
@@ -430,34 +455,19 @@ impl<'a> Monitor<'a> {
         self.tell_flows(due, false, sink)?;
         self.tell_diagnosis(now, false, sink)?;
         if let Some(Judged { quality, .. }) = &self.judged
-            && (quality.advice != self.advised || passes(before, now, nanos(self.options.settings.quality_seconds)))
+            && (quality.advice != self.advised || has_passed(before, now, nanos(self.options.settings.quality_seconds)))
         {
             sink.capture_quality(quality)?;
             self.advised.clone_from(&quality.advice);
         }
-        if passes(before, now, nanos(self.options.settings.stats_seconds)) {
+        if has_passed(before, now, nanos(self.options.settings.stats_seconds)) {
             self.tell_stats(now, sink)?;
         }
-        if passes(before, now, nanos(self.options.settings.let_go_seconds)) {
+        if has_passed(before, now, nanos(self.options.settings.let_go_seconds)) {
             self.let_go(now);
         }
-        self.clock.ticked(now, self.spacing());
+        self.pace(now);
         Ok(())
-    }
-
-    /// How many seconds it is to the next tick: by how much there is to be judged, and never by the clock.
-    fn spacing(&self) -> u64 {
-        /// Naming alone costs a tenth of judging.
-        const NAMED: u64 = 10;
-        let judged = |judged: &Judged<'_>| judged.cases.flows.len().saturating_add(judged.cases.dns.len()) as u64;
-        let system = self.judged.as_ref().map_or(0, judged);
-        let all = self.engine.analysis().len() as u64;
-        let cost = system.saturating_add(all.checked_div(NAMED).unwrap_or(0)) as f64;
-        let Settings { tick_flows, tick_flows_most, .. } = self.options.settings;
-        // where there is no time for what comes, there is less for what was
-        let strained = if self.shed >= Shed::Strangers { 2 } else { 0 };
-        let spacing = 1u64.saturating_add(u64::from(cost > tick_flows)).saturating_add((cost / tick_flows_most) as u64);
-        spacing.saturating_add(strained)
     }
 
     /// Names and judges all that was seen, as it stands `now`.
@@ -544,17 +554,11 @@ impl<'a> Monitor<'a> {
             return Ok(());
         }
         let passing = judged.passing(analysis, self.options.filter);
-        let passes = |flows: &[u64]| passing.as_ref().is_none_or(|passing| flows.iter().any(|id| passing.contains(id)));
-        for session in sessions.into_iter().filter(|session| passes(&steps(session))) {
+        let sessions = sessions.into_iter().filter(|session| passes(passing.as_ref(), &steps(session)));
+        for session in sessions {
             sink.session(session)?;
         }
-        for finding in findings.iter().filter(|finding| finding.flow_ids.is_empty() || passes(&finding.flow_ids)) {
-            sink.finding(finding)?;
-            if finding.state == Some(State::Ended) && finding.is_claim() {
-                self.worst = self.worst.max(Some(finding.severity));
-            }
-        }
-        Ok(())
+        tell_findings(&findings, passing.as_ref(), &mut self.worst, sink)
     }
 
     fn tell_stats<S: Sink>(&mut self, now: Timestamp, sink: &mut S) -> Result<(), S::Error> {
@@ -578,7 +582,7 @@ impl<'a> Monitor<'a> {
 }
 
 /// Whether time has passed a whole multiple of an interval, in nanoseconds.
-fn passes(before: Timestamp, now: Timestamp, interval: u64) -> bool {
+fn has_passed(before: Timestamp, now: Timestamp, interval: u64) -> bool {
     let whole = |at: Timestamp| at.0.checked_div(interval);
     whole(before) != whole(now)
 }

@@ -63,6 +63,10 @@ impl<W: Write> Sink for Ndjson<W> {
     fn stats(&mut self, record: &Stats) -> io::Result<()> {
         self.at_once(record)
     }
+
+    fn pause(&mut self) -> io::Result<()> {
+        self.flush()
+    }
 }
 
 impl<W: Write> Ndjson<W> {

@@ -12,6 +12,7 @@ pub struct Knowledge {
     pub base: KnowledgeBase,
     pub rules: Rules,
     pub config: Config,
+    pub settings: Settings,
 }
 
 impl Knowledge {
@@ -21,11 +22,18 @@ impl Knowledge {
         let flow = relayscope::flow::Config { rates: base.thresholds, ..Default::default() };
         let watch = Watch::of(&base.catalogue).into();
         let config = Config { flow, records: true, watch, secret: 7, ..Config::default() };
-        Knowledge { base, rules, config }
+        Knowledge { base, rules, config, settings: Settings::embedded().unwrap() }
+    }
+
+    /// The same, but that all is judged every other second whatever there is.
+    pub fn busy() -> Self {
+        let mut knowledge = Knowledge::new();
+        knowledge.settings.tick_flows = -1.0;
+        knowledge
     }
 
     pub fn options(&self) -> Options<'_> {
-        Options { filter: None, diagnose: true, settings: Settings::embedded().unwrap(), max_memory: None }
+        Options { filter: None, diagnose: true, settings: self.settings, max_memory: None, glances: true }
     }
 
     pub fn monitor(&self) -> Monitor<'_> {

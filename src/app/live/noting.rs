@@ -72,6 +72,10 @@ impl<W: Write> Sink for Noting<W> {
         let result = self.ndjson.stats(record);
         self.told(result)
     }
+
+    fn pause(&mut self) -> io::Result<()> {
+        self.ndjson.flush()
+    }
 }
 
 /// A finding as a comment; what is claimed and new is worth keeping.

@@ -116,7 +116,7 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     /// From the start.
     pub(super) fn new(given: &Given<'a>, settings: &Settings) -> Run<'a> {
-        let options = Options { filter: None, diagnose: true, settings: *settings, max_memory: None };
+        let options = Options { filter: None, diagnose: true, settings: *settings, max_memory: None, glances: false };
         Run {
             monitor: Monitor::new(given.config, given.base, given.rules, options),
             source: Source::open(given.paths, CHUNK_BYTES),

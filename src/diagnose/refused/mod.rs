@@ -215,7 +215,7 @@ fn waits(scene: &Scene<'_>, told: Told<'_>) -> (u64, bool) {
     if bursts.clone().any(|burst| burst.start <= asked && burst.end > moved_on) {
         return (0, true);
     }
-    let ended = told.case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by.is_some() || tcp.rst_by.is_some());
+    let ended = told.case.is_over();
     match bursts.find(|burst| burst.start > moved_on) {
         Some(next) => (next.start.since(asked), true),
         None => (if ended { told.case.last } else { scene.cases.last }.since(asked), false),

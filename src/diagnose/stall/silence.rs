@@ -42,8 +42,7 @@ impl Silence {
 
 /// When nothing more was to come on a connection: its end, or where it has none the capture's.
 pub fn end_of(case: &Case, capture: Timestamp) -> Timestamp {
-    let over = case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by.is_some() || tcp.rst_by.is_some());
-    if over { case.last } else { capture.max(case.last) }
+    if case.is_over() { case.last } else { capture.max(case.last) }
 }
 
 /// All silences of a connection's responder of at least `least` seconds, up to `end`, in order.

@@ -143,7 +143,8 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
     let waited = end.since(asked.ts);
     let alike = alike(scene, case);
     let together = alike.iter().map(|(_, waited)| *waited).sum::<u64>();
-    let least = if is_given_up(case) { settings.give_up_seconds } else { settings.first_byte_seconds };
+    // while it is open, an answer may still come
+    let least = if case.is_over() { settings.give_up_seconds } else { settings.first_byte_seconds };
     if waited < nanos(least) || waited.max(together) < nanos(settings.first_byte_seconds) {
         return None;
     }
@@ -159,11 +160,6 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
     // healthy proxies show the signs of a box as well: they do not make a claim of one silent wait
     let unsure = alone || is_unsure(scene, case) || sees_video(scene, case, asked.ts, asked.ts.after(waited));
     Some(if unsure { draft.at_most(HINT) } else { draft }.build())
-}
-
-/// Whether nobody waits on a connection any more: while it is open, an answer may still come.
-fn is_given_up(case: &Case) -> bool {
-    case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by.is_some() || tcp.rst_by.is_some())
 }
 
 /// Whether a wait, long enough in itself, was ended without an answer and another attempt begun, to which none has come
@@ -193,7 +189,7 @@ fn after_head(
 ) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.stall;
     let waited = end.since(head.ts);
-    let least = if is_given_up(case) { settings.give_up_seconds } else { settings.body_seconds };
+    let least = if case.is_over() { settings.give_up_seconds } else { settings.body_seconds };
     if bytes as f64 >= settings.body_bytes || waited < nanos(least) {
         return None;
     }
@@ -253,7 +249,7 @@ fn alike<'a>(scene: &Scene<'a>, case: &Case) -> Vec<(&'a Case, u64)> {
             Answer::Head(..) | Answer::Whole | Answer::Unknown => return None,
         };
         let waited = end_of(other, scene.cases.last).since(asked);
-        let least = if is_given_up(other) { settings.give_up_seconds } else { settings.first_byte_seconds };
+        let least = if other.is_over() { settings.give_up_seconds } else { settings.first_byte_seconds };
         (waited >= nanos(least)).then_some(waited)
     };
     let all = attempts(scene, case).into_iter().filter(|other| !is_troubled(scene, other));

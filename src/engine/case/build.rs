@@ -13,11 +13,13 @@ use super::{Direction, TurnCase};
 use crate::classify::facts::FlowFacts;
 use crate::classify::host::HostMatch;
 use crate::classify::words::{Flags, Subs};
+use crate::decode::{Addr, Packet};
 use crate::engine::analysis::{Analysis, FlowView};
 use crate::engine::learnt::tls as mark;
 use crate::engine::learnt::{Seen, Turn};
-use crate::engine::naming::Naming;
+use crate::engine::naming::{KnowledgeBase, Naming};
 use crate::event::Class;
+use crate::flow::key::shard_of;
 use crate::flow::tcp::Tcp;
 use crate::flow::trouble::Trouble;
 
@@ -49,6 +51,38 @@ impl Analysis {
         cases.flows = again(before, views, order, |(_, view)| view.case(naming), renew);
         // two runs in order at the most, and most often one
         cases.flows.sort_by_key(Case::key);
+    }
+}
+
+impl Analysis {
+    /// Brings up to date what flows that go on have shown of themselves since they were put down. What others have taught
+    /// of them since is not looked up, and no flow is added. Gives the flows that are no longer known.
+    pub fn refresh(&self, base: &KnowledgeBase, cases: &mut Cases) -> HashSet<u64, RandomState> {
+        let (naming, mut gone) = (Naming::of_nothing(base), HashSet::default());
+        for case in cases.flows.iter_mut().filter(|case| !case.is_over()) {
+            match self.flow_of(case, &naming) {
+                Some(view) if view.flow.stamp() != case.stamp => {
+                    let now = view.own_case(&view.facts(), &naming);
+                    let taught = std::mem::replace(case, now);
+                    case.remember(taught);
+                }
+                Some(_) => {}
+                None => _ = gone.insert(case.identity.flow_id),
+            }
+        }
+        gone
+    }
+
+    /// The flow that was put down as that, if it is still known and no other has taken its place.
+    fn flow_of<'a>(&'a self, case: &Case, naming: &'a Naming<'a>) -> Option<FlowView<'a>> {
+        let [src, dst] = [case.orig.0, case.resp.0].map(Addr::from_ip);
+        let [src_port, dst_port] = [case.orig.1, case.resp.1];
+        let headers =
+            Packet { src, dst, src_port, dst_port, proto: case.proto, v6: case.orig.0.is_ipv6(), ..Packet::default() };
+        let at = shard_of(src, dst);
+        let shard = self.shards.get(at)?;
+        let flow = shard.table.flow(shard.table.lookup(&headers)?)?;
+        (flow.first_frame() == case.first_frame).then(|| FlowView::new(shard, at as u32, flow, naming))
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Client {
 }
 
 /// The places of cases, each list in the order of first frames.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Index {
     clients: HashMap<IpAddr, Client, RandomState>,
     /// What each host asked of DNS.
