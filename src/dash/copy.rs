@@ -1,7 +1,7 @@
 //! What is selected: as text to be copied, and as the flows that it is about.
 
+use super::listing::ends;
 use super::state::{Dash, View};
-use crate::filter::Asked;
 
 /// The text of what is selected.
 pub fn text(dash: &Dash) -> Option<String> {
@@ -11,10 +11,11 @@ pub fn text(dash: &Dash) -> Option<String> {
     let text = match dash.list() {
         View::Flows => {
             let flow = dash.selected_flow()?;
-            let [(orig, from), (resp, to)] = flow.ends();
+            let ([(orig, from), (resp, to)], says) = ends(flow);
             let name = flow.name.as_deref().map(|name| format!(" ({})", mask.name(name))).unwrap_or_default();
-            let class = flow.class.name();
-            format!("{} {} → {}{name} {class}", flow.proto_name, mask.end(orig, from), mask.end(resp, to))
+            let says = says.map(|says| format!(" {says}")).unwrap_or_default();
+            let (proto, class) = (&flow.proto_name, flow.class.name());
+            format!("{proto}{says} {} → {}{name} {class}", mask.end(orig, from), mask.end(resp, to))
         }
         View::Findings | View::Overview => {
             let finding = dash.selected_finding()?;

@@ -1,7 +1,10 @@
 //! More of one flow: the tabs of the detail pane, as labelled lines.
 
+use std::borrow::Cow;
+
 use crate::event::{FlowRecord, Rfc3339};
 use crate::evidence::ladder::Step;
+use crate::text::icmp;
 use crate::text::safe::{safe, safe_name};
 use crate::text::units::{BitRate, Bytes, Count, Percent, Span};
 use crate::time::{SECOND, Timestamp};
@@ -93,6 +96,12 @@ impl Detail {
     }
 }
 
+/// What it says where it is ICMP, which has a type and a code in the place of ports.
+fn says(record: &FlowRecord<'_>) -> Option<Cow<'static, str>> {
+    let numbers = [record.src_port?, record.dest_port?];
+    record.proto.ends_with("ICMP").then(|| icmp::words(record.proto != "ICMP", numbers))
+}
+
 fn summary(record: &FlowRecord<'_>) -> Vec<Line> {
     let mut lines = Lines::default();
     let end = |ip: std::net::IpAddr, port: Option<u16>| match port {
@@ -103,11 +112,14 @@ fn summary(record: &FlowRecord<'_>) -> Vec<Line> {
     lines.add("class", class.trim_end());
     lines.add("sure", format!("{:.2} {}", record.confidence, crate::event::Word::of(record.confidence).text()));
     lines.some("region", record.region.as_deref().map(safe_name));
-    lines.add("from", end(record.src_ip, record.src_port));
-    lines.add("to", end(record.dest_ip, record.dest_port));
+    let says = says(record);
+    let port = |port: Option<u16>| port.filter(|_| says.is_none());
+    lines.add("from", end(record.src_ip, port(record.src_port)));
+    lines.add("to", end(record.dest_ip, port(record.dest_port)));
     lines.some("name", crate::present::name_of(record).map(safe_name));
     lines.some("by proxy", record.via_proxy.as_ref().map(|p| safe(&p.authority).to_string()));
-    lines.add("protocol", format!("{} {}", record.proto, record.app_proto.unwrap_or_default()).trim_end());
+    let spoken = says.as_deref().or(record.app_proto).unwrap_or_default();
+    lines.add("protocol", format!("{} {spoken}", record.proto).trim_end());
     let counts = &record.flow;
     lines.add("began", Rfc3339(counts.start));
     lines.add("last", Rfc3339(counts.end));
@@ -269,5 +281,13 @@ mod tests {
         assert!(has(&detail.summary, "from") && has(&detail.summary, "up") && has(&detail.web, "sni"));
         assert!(has(&detail.tcp, "sent again") && !detail.evidence.is_empty());
         assert!(has(&Detail::of(&sample::dns()).web, "dns"));
+    }
+
+    #[test]
+    fn icmp_has_no_ports() {
+        let echo = FlowRecord { proto: "ICMP".into(), src_port: Some(8), dest_port: Some(0), ..sample::relay() };
+        let told = summary(&echo);
+        let text = |label: &str| told.iter().find(|(l, _)| *l == label).map(|(_, text)| &**text);
+        assert_eq!((text("protocol"), text("to")), (Some("ICMP echo"), Some(&*echo.dest_ip.to_string())));
     }
 }

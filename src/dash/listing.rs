@@ -1,6 +1,7 @@
 //! Which flows are listed, and in what order: filtered, sorted and grouped. Works on light rows, and keeps what a snapshot
 //! was once asked for, so that hundreds of thousands of them take no longer than a key takes to be let go.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::table::Table;
 use crate::engine::light::Light;
 use crate::event::word::words;
 use crate::filter::{Asked, Filter, Known};
+use crate::text::icmp;
 use crate::time::Timestamp;
 
 words! {
@@ -211,6 +213,15 @@ impl Lister {
         let row = Row::Flow(u32::try_from(self.place).ok()?);
         listing.rows.iter().position(|at| *at == row)
     }
+}
+
+/// Its ends, each with its port where there are ports; and what ICMP says, which has a type and a code in their place.
+pub fn ends(flow: &Light) -> ([(IpAddr, Option<u16>); 2], Option<Cow<'static, str>>) {
+    if !flow.proto_name.ends_with("ICMP") {
+        return (flow.ends(), None);
+    }
+    let [(orig, kind), (resp, code)] = [flow.orig, flow.resp];
+    ([(orig, None), (resp, None)], Some(icmp::words(flow.proto_name != "ICMP", [kind, code])))
 }
 
 /// Its payload rate: the one of now where it plays, else its mean; in bits per second.

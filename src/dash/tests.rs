@@ -1,5 +1,7 @@
 //! What the screen shows, and what keys and clicks do to it.
 
+use std::sync::Arc;
+
 use super::command::Command;
 use super::detail::Tab;
 use super::listing::Row;
@@ -137,6 +139,19 @@ fn no_address_is_cut() {
             }
         }
     }
+}
+
+#[test]
+fn icmp_is_told_in_words_where_others_have_ports() {
+    let mut snapshot = busy(5);
+    let [host, router] = [50, 1].map(|n| std::net::IpAddr::from([192, 168, 1, n]));
+    let echo = crate::engine::light::Light::bare(77, 1, (host, 8), (router, 0));
+    snapshot.flows = Arc::new(snapshot.flows.iter().cloned().chain([echo]).collect());
+    let mut dash = screen(snapshot, 120, 40);
+    press(&mut dash, "2");
+    let picture = picture(&mut dash);
+    let line = picture.lines().find(|line| line.contains("192.168.1.1")).unwrap();
+    assert!(line.contains("192.168.1.50 ") && line.contains("echo → 192.168.1.1 "), "{line}");
 }
 
 /// With nothing but the keys shown on the screen: the verdict, the evidence, its flows, their packets, the report.

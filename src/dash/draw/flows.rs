@@ -16,7 +16,7 @@ use super::pen::{Part, Pen, fit, part, split_top, width};
 use super::{detail, halves, place_of, shown, stacked};
 use crate::dash::detail::state_in_words;
 use crate::dash::group::Group;
-use crate::dash::listing::{Column, Grouping, Row, rate, retrans};
+use crate::dash::listing::{Column, Grouping, Row, ends, rate, retrans};
 use crate::dash::state::{Dash, Hit, View};
 use crate::dash::theme::{Role, of_severity};
 use crate::engine::light::Light;
@@ -198,7 +198,7 @@ fn peer_least(dash: &Dash, lines: &[Row]) -> usize {
         Row::Group(_) => None,
     });
     let whole = |flow: &Light| {
-        let [_, (ip, port)] = flow.ends();
+        let ([_, (ip, port)], _) = ends(flow);
         if flow.name.is_none() || asks_dns(flow) { width(&dash.mask.end(ip, port)) + 1 } else { 0 }
     };
     flows.map(whole).max().unwrap_or(0).max(26)
@@ -268,9 +268,13 @@ fn group_line(pen: &mut Pen<'_>, area: Rect, dash: &Dash, group: Option<&Group>)
     );
 }
 
-/// The responder: by its name if it has one, with its port.
+/// The responder: by its name if it has one, with its port, or with what ICMP says.
 fn peer(dash: &Dash, flow: &Light) -> String {
-    let [_, (ip, port)] = flow.ends();
+    let ([_, (ip, port)], says) = ends(flow);
+    if let Some(says) = says {
+        let whose = flow.name.as_ref().map_or_else(|| dash.mask.end(ip, port), |name| dash.mask.name(name));
+        return format!("{says} {} {whose}", dash.theme.pick("→", ">"));
+    }
     match (&flow.name, port) {
         (Some(name), _) if asks_dns(flow) => {
             // what does not fit is cut at the beginning, and no address may be
@@ -296,7 +300,7 @@ fn cell(dash: &Dash, flow: &Light, at: usize, column: Column) -> Part {
         Column::Weight => text(String::new()),
         Column::Class => text(format!("{} {}", dash.theme.class(flow.class), flow.class.name())),
         Column::From => {
-            let [(ip, port), _] = flow.ends();
+            let ([(ip, port), _], _) = ends(flow);
             text(dash.mask.end(ip, port.filter(|_| dash.size.0 >= 100)))
         }
         Column::Peer => text(peer(dash, flow)),
