@@ -387,6 +387,9 @@ fn before_and_after() {
     let held = capture("holds/hold-chunked-viewer.pcapng.zst");
     let (code, out, _) = relayscope(&["compare", "-q", &held, &idle]);
     assert!(code == 5 && out.starts_with("? Not proved yet: 1 gone, not tried."), "{code}: {out}");
+    // nor is one of another site
+    let (code, out, _) = relayscope(&["compare", "-q", &held, &healthy]);
+    assert!(code == 5 && out.starts_with("? Not proved: no host is in both captures: "), "{code}: {out}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(super) fn compare_captures(args: &CompareArgs) -> Result<Exit> {
         exit.note(Exit::Finding);
     }
     // who tries nothing finds nothing: that is no ground to accept
-    if comparison.poor || comparison.unproved().is_some_and(|gone| gone >= least) {
+    if comparison.proves_nothing(least) {
         exit.note(Exit::Poor);
     }
     Ok(exit.exit())

@@ -17,6 +17,9 @@
     )
 )]
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use crate::diagnose::Diagnosis;
@@ -87,6 +90,15 @@ pub struct RowChange {
     pub after: AllowState,
 }
 
+/// The hosts of the system that two captures show, where they have none in common.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Strangers {
+    /// The first few of the earlier capture.
+    pub before: Vec<IpAddr>,
+    /// And of the later one.
+    pub after: Vec<IpAddr>,
+}
+
 /// What changed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Comparison {
@@ -100,6 +112,9 @@ pub struct Comparison {
     pub views_after: [u64; 2],
     /// The later capture is too poor to judge by.
     pub poor: bool,
+    /// No host is in both captures: they may be of two sites, and then prove nothing of each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strangers: Option<Strangers>,
 }
 
 impl Comparison {
@@ -113,6 +128,12 @@ impl Comparison {
     pub fn unproved(&self) -> Option<Severity> {
         let gone = self.findings.iter().filter(|change| change.became == Became::NotTried);
         gone.map(|change| change.severity).max()
+    }
+
+    /// Whether the later capture is no ground to accept anything, `least` being the severity that counts: it cannot be
+    /// judged, is another site's, or nobody tried there what had failed.
+    pub fn proves_nothing(&self, least: Severity) -> bool {
+        self.poor || self.strangers.is_some() || self.unproved().is_some_and(|gone| gone >= least)
     }
 
     /// How many findings became that.
@@ -153,7 +174,16 @@ pub fn compare(before: &Diagnosis, after: &Diagnosis) -> Comparison {
         views_before: views(&before.sessions),
         views_after: views(&after.sessions),
         poor: after.poor,
+        strangers: strangers(&before.hosts, &after.hosts),
     }
+}
+
+/// The hosts of two captures that have none in common.
+fn strangers(before: &BTreeSet<IpAddr>, after: &BTreeSet<IpAddr>) -> Option<Strangers> {
+    /// How many of each are told.
+    const TOLD: usize = 4;
+    let few = |hosts: &BTreeSet<IpAddr>| hosts.iter().copied().take(TOLD).collect();
+    before.is_disjoint(after).then(|| Strangers { before: few(before), after: few(after) })
 }
 
 fn change(
@@ -232,9 +262,13 @@ mod tests {
     use super::*;
     use crate::present::sample;
 
+    fn host(number: u8) -> IpAddr {
+        IpAddr::from([192, 168, 1, number])
+    }
+
     fn diagnosis() -> Diagnosis {
-        let sessions = vec![sample::session()];
-        Diagnosis { findings: sample::findings(), site: sample::site(), sessions, poor: false }
+        let (sessions, hosts) = (vec![sample::session()], [host(50)].into());
+        Diagnosis { findings: sample::findings(), site: sample::site(), sessions, poor: false, hosts }
     }
 
     #[test]
@@ -265,5 +299,22 @@ mod tests {
         let told = compare(&before, &later);
         assert_eq!(told.allow_list.len(), 1);
         assert_eq!((told.allow_list[0].before, told.allow_list[0].after), (AllowState::Blocked, AllowState::Working));
+    }
+
+    #[test]
+    fn captures_without_a_host_in_common_prove_nothing() {
+        let (before, mut after) = (diagnosis(), diagnosis());
+        after.findings.clear();
+        assert_eq!(compare(&before, &after).strangers, None);
+        assert!(!compare(&before, &after).proves_nothing(Severity::Error));
+        after.hosts = (60..70).map(host).collect();
+        let told = compare(&before, &after);
+        let few = (60..64).map(host).collect();
+        assert_eq!(told.strangers, Some(Strangers { before: vec![host(50)], after: few }));
+        assert!(told.proves_nothing(Severity::Error) && told.worst().is_none());
+        after.hosts.insert(host(50));
+        assert_eq!(compare(&before, &after).strangers, None);
+        after.hosts.clear();
+        assert!(compare(&before, &after).strangers.is_some_and(|hosts| hosts.after.is_empty()));
     }
 }

@@ -73,7 +73,7 @@ pub fn take(look: &Look<'_>) -> Snapshot {
         }
         flows.push(light);
     }
-    let Diagnosis { findings, sessions, site, poor } = look.diagnosis.clone();
+    let Diagnosis { findings, sessions, site, poor, .. } = look.diagnosis.clone();
     let hosts = hosts(look, &flows);
     let mut snapshot = Snapshot {
         now: look.now,

@@ -38,6 +38,9 @@ pub mod support;
 pub(crate) mod testcases;
 pub mod tls;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use crate::event::{CaptureQuality, FindingRecord, SessionRecord, SiteRecord};
 use rules::Rules;
 use scene::Scene;
@@ -53,6 +56,8 @@ pub struct Diagnosis {
     pub site: SiteRecord,
     /// The capture is too poor to judge by.
     pub poor: bool,
+    /// The hosts of the system that it shows: recorders, and who speaks to the vendor's cloud.
+    pub hosts: BTreeSet<IpAddr>,
 }
 
 impl Diagnosis {
@@ -83,10 +88,11 @@ const DETECTORS: &[fn(&Scene<'_>) -> Vec<FindingRecord>] = &[
 pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
     let mut diagnosis = faults(scene);
     diagnosis.site = site(scene, &diagnosis.findings);
+    diagnosis.hosts = scene.system() | scene.cases.recorders();
     diagnosis
 }
 
-/// The same, but for the site as a whole.
+/// The same, but for the site as a whole and its hosts.
 pub fn faults(scene: &Scene<'_>) -> Diagnosis {
     let found = DETECTORS.iter().flat_map(|detector| detector(scene)).collect();
     let findings = settle(found, scene.quality, scene.rules);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::color::Style;
 use super::human::push_wrapped;
 use super::spoken;
-use crate::compare::{Became, Change, Comparison};
+use crate::compare::{Became, Change, Comparison, Strangers};
 use crate::event::Severity;
 use crate::text::safe::safe;
 
@@ -21,6 +21,7 @@ pub fn write(mut out: impl Write, told: &Comparison, files: &[String; 2], style:
     let [before, after] = files;
     lines.push(format!("Before    {}", safe(before)));
     lines.push(format!("After     {}", safe(after)));
+    told.strangers.iter().for_each(|hosts| two_sites(&mut lines, hosts, style));
     for (label, [got, all]) in [("before", told.views_before), ("after", told.views_after)] {
         if all > 0 {
             lines.push(format!("Views     {label}: {got} of {all} got video"));
@@ -57,6 +58,21 @@ pub fn write(mut out: impl Write, told: &Comparison, files: &[String; 2], style:
     out.flush()
 }
 
+/// Why nothing is proved where no host is in both captures.
+fn two_sites(lines: &mut Vec<String>, hosts: &Strangers, style: Style) {
+    let list = |hosts: &[std::net::IpAddr]| match hosts {
+        [] => "none".to_owned(),
+        hosts => hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let text = format!(
+        "Hosts of the system before: {}; after: {}. Captures of two sites, or of one whose addresses are others now, prove \
+         nothing of each other: capture again where the same hosts are seen.",
+        list(&hosts.before),
+        list(&hosts.after)
+    );
+    push_wrapped(lines, '?', &text, style, |_, text| text.to_owned());
+}
+
 fn verdict(told: &Comparison) -> String {
     let counts: Vec<String> = Became::ALL
         .iter()
@@ -68,6 +84,7 @@ fn verdict(told: &Comparison) -> String {
     match (told.poor, told.worst()) {
         (true, _) => format!("⚠ The later capture is too poor to judge by: {counts}."),
         (_, Some(Severity::Error)) => format!("✗ Not accepted: {counts}."),
+        _ if told.strangers.is_some() => format!("? Not proved: no host is in both captures: {counts}."),
         (_, Some(Severity::Warning)) => format!("⚠ Better, or not worse: {counts}."),
         _ if told.unproved() == Some(Severity::Error) => {
             format!("? Not proved yet: {counts}. Capture again while the same is tried.")
@@ -93,6 +110,9 @@ fn line(lines: &mut Vec<String>, change: &Change, style: Style) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::net::IpAddr;
+
     use super::*;
     use crate::compare::compare;
     use crate::diagnose::Diagnosis;
@@ -100,12 +120,20 @@ mod tests {
 
     #[test]
     fn a_comparison_in_words() {
-        let before = Diagnosis { findings: sample::findings(), site: sample::site(), ..Diagnosis::default() };
-        let mut after = Diagnosis { sessions: vec![sample::session()], site: sample::site(), ..Diagnosis::default() };
+        let hosts: BTreeSet<IpAddr> = [IpAddr::from([192, 168, 1, 50])].into();
+        let site = Diagnosis { site: sample::site(), hosts, ..Diagnosis::default() };
+        let before = Diagnosis { findings: sample::findings(), ..site.clone() };
+        let mut after = Diagnosis { sessions: vec![sample::session()], ..site };
         after.findings = sample::findings().into_iter().skip(1).take(1).collect();
         let mut out = Vec::new();
         let files = ["monday.pcap".to_owned(), "tuesday.pcap".to_owned()];
         write(&mut out, &compare(&before, &after), &files, Style::plain()).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap());
+        after.hosts = [IpAddr::from([10, 0, 0, 5])].into();
+        let mut out = Vec::new();
+        write(&mut out, &compare(&before, &after), &files, Style::plain()).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.starts_with("? Not proved: no host is in both captures: 1 unchanged, 2 fixed."), "{out}");
+        assert!(out.contains("before: 192.168.1.50; after: 10.0.0.5."), "{out}");
     }
 }

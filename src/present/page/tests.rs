@@ -29,6 +29,7 @@ fn judged() -> Summary {
         sessions: vec![sample::session()],
         site: sample::site(),
         poor: false,
+        ..Diagnosis::default()
     });
     summary
 }
