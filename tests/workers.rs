@@ -6,16 +6,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use relayscope::source::{CHUNK_BYTES, Chunk, Fill, Source};
 use support::{ACK, FIN, PSH, SYN, ethernet, fragments, pcap, port_unreachable, tcp, udp};
 use tempfile::TempDir;
 
 const FORMS: [&[&str]; 4] = [&["--ndjson"], &["--csv"], &[], &["--ndjson", "-Y", "relay or flag:unusual-port"]];
 
 fn output(file: &Path, threads: &str, form: &[&str]) -> String {
+    output_of(&[file], threads, form)
+}
+
+fn output_of(files: &[&Path], threads: &str, form: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_relayscope"))
         .args(["--threads", threads])
         .args(form)
-        .arg(file)
+        .args(files)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -42,6 +47,35 @@ fn the_captures_of_this_repository() {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     for file in files.filter(|path| path.extension().is_some_and(|e| e == "pcapng")) {
         same_for_any_number_of_threads(&file);
+    }
+}
+
+/// The two halves of a tap, each in a file of its own, in whatever order they are given.
+#[test]
+fn two_halves_of_a_tap_tell_what_the_whole_tells() {
+    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/first-view.pcapng");
+    let (mut source, mut chunk) = (Source::open(&[capture], CHUNK_BYTES), Chunk::default());
+    let mut all: Vec<(u64, Vec<u8>)> = Vec::new();
+    while source.fill(&mut chunk) == Fill::More {
+        all.extend(chunk.frames.iter().filter_map(|at| chunk.frame(at)).map(|f| (f.ts.0, f.bytes.to_vec())));
+    }
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, of: &dyn Fn(&[u8]) -> bool| {
+        let frames = all.iter().filter(|(_, frame)| of(frame)).map(|(at, frame)| (*at, &frame[..]));
+        let path = folder.path().join(name);
+        fs::write(&path, pcap(1, frames)).unwrap();
+        path
+    };
+    // by the hardware address of who sends
+    let recorder = all[0].1[6..12].to_vec();
+    let whole = write("whole", &|_| true);
+    let (out, back) = (write("a", &|frame| frame[6..12] == recorder), write("b", &|frame| frame[6..12] != recorder));
+    for threads in ["1", "3"] {
+        for form in [&["--ndjson"][..], &["--csv"], &["--ndjson", "--max-memory", "16M"]] {
+            let want = output(&whole, threads, form);
+            assert!(output_of(&[&out, &back], threads, form) == want, "{threads} {form:?}");
+            assert!(output_of(&[&back, &out], threads, form) == want, "{threads} {form:?}");
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! From what stands on the command line to one sequence of frames.
 //!
 //! Files are read in the order of their first frame's time, so that a ring of rotated captures comes out as it went
-//! in. A pipe keeps its place among the inputs: looking for its first frame would mean to wait for it.
+//! in; those whose times overlap are put together frame by frame ([`super::lane`]). A pipe keeps its place among the
+//! inputs, and nothing is put together with it: looking for its first frame would mean to wait for it.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::display_name;
-use super::{CaptureReader, Chunk, Facts, Fill, Problem, Progress, SourceError};
+use super::lane::{LANES_MAX, Lane, earliest};
+use super::{CaptureReader, Chunk, Facts, Fill, Problem, Progress, Shed, SourceError};
 use crate::platform;
 use crate::time::Timestamp;
 
@@ -20,7 +22,7 @@ const PEEK_READS: usize = 256;
 
 /// One input that can be read.
 #[derive(Clone)]
-struct Input {
+pub(super) struct Input {
     path: PathBuf,
     /// In bytes; None of a pipe.
     size: Option<u64>,
@@ -45,10 +47,13 @@ impl Place {
     }
 }
 
-/// All inputs of a run, one after the other.
+/// All inputs of a run, as one sequence of frames.
 pub struct Source {
     waiting: VecDeque<Input>,
-    current: Option<(Input, CaptureReader)>,
+    /// Those that are being read: one, or several whose times overlap, in the order in which they began.
+    lanes: Vec<Lane>,
+    /// What the analysis that wrote the frames of the last fill passed over.
+    shed: Shed,
     chunk_bytes: usize,
     facts: Facts,
     problems: Vec<Problem>,
@@ -78,7 +83,8 @@ impl Source {
         };
         Source {
             waiting: in_order(inputs),
-            current: None,
+            lanes: Vec::new(),
+            shed: Shed::Nothing,
             chunk_bytes,
             facts: Facts::default(),
             problems,
@@ -87,32 +93,103 @@ impl Source {
         }
     }
 
-    /// Reads on into `chunk`, whose frames are replaced; they are all of one input. A chunk without frames is not
-    /// yet the end unless [`Fill::End`] says so.
+    /// Reads on into `chunk`, whose frames are replaced. A chunk without frames is not yet the end unless [`Fill::End`]
+    /// says so.
     pub fn fill(&mut self, chunk: &mut Chunk) -> Fill {
+        chunk.frames.clear();
         loop {
-            if self.current.is_none() && !self.next_input() {
-                chunk.frames.clear();
+            if self.lanes.is_empty() && !self.next_input() {
                 return Fill::End;
             }
-            let Some((_, reader)) = &mut self.current else { continue };
-            let result = reader.fill(chunk);
-            self.problems.extend(reader.take_warnings().map(Problem::Warning));
-            self.progress.bytes_read = self.bytes_done.saturating_add(reader.bytes_read());
-            match result {
-                Ok(Fill::More) => return Fill::More,
-                Ok(Fill::End) => self.close(),
-                Err(error) => {
-                    self.problems.push(Problem::Error(error));
-                    self.close();
-                }
+            let alone = matches!(&self.lanes[..], [lane] if lane.is_used_up());
+            let given = if alone { self.read_alone(chunk) } else { self.put_together(chunk) };
+            if given {
+                self.progress.bytes_read = self.bytes_done.saturating_add(self.under_way());
+                return Fill::More;
             }
         }
     }
 
+    /// Reads on in the only input under way; false where it has ended, or another begins before what was read.
+    fn read_alone(&mut self, chunk: &mut Chunk) -> bool {
+        let Some(lane) = self.lanes.first_mut() else { return false };
+        let result = lane.reader.fill(chunk);
+        self.problems.extend(lane.reader.take_warnings().map(Problem::Warning));
+        if self.note_end(0, result) {
+            return false;
+        }
+        let next = self.waiting.front().and_then(|input| input.first);
+        let last = || chunk.frames.iter().map(|frame| frame.ts).max();
+        let Some(lane) = self.lanes.first_mut().filter(|_| next.is_some() && next <= last()) else {
+            self.shed = self.lanes.first().map_or(Shed::Nothing, Lane::shed);
+            return true;
+        };
+        lane.take_back(chunk);
+        false
+    }
+
+    /// Fills a chunk with what comes next of several inputs; false where there was nothing.
+    fn put_together(&mut self, chunk: &mut Chunk) -> bool {
+        let mut used = 0;
+        while used < self.chunk_bytes {
+            self.read_ahead();
+            let Some((at, ts)) = earliest(&self.lanes) else { break };
+            let is_due = |input: &Input| input.first.is_some_and(|first| first <= ts);
+            if self.lanes.len() < LANES_MAX && self.waiting.front().is_some_and(is_due) {
+                self.next_input();
+                continue;
+            }
+            let alone = self.lanes.len() == 1;
+            let Some(lane) = self.lanes.get_mut(at) else { break };
+            // a chunk is of one stage
+            if !chunk.frames.is_empty() && lane.shed() != self.shed {
+                break;
+            }
+            self.shed = lane.shed();
+            used = lane.give(chunk, used);
+            if alone && lane.is_used_up() {
+                break;
+            }
+        }
+        !chunk.frames.is_empty()
+    }
+
+    /// Sees to it that each input under way has a frame at hand; those that have none left are done with.
+    fn read_ahead(&mut self) {
+        let mut at = 0;
+        while let Some(lane) = self.lanes.get_mut(at) {
+            if !lane.is_used_up() {
+                at = at.saturating_add(1);
+                continue;
+            }
+            let (reader, chunk) = lane.room();
+            let result = reader.fill(chunk);
+            self.problems.extend(reader.take_warnings().map(Problem::Warning));
+            self.note_end(at, result);
+        }
+    }
+
+    /// Whether reading has ended the input in that lane, which then is closed.
+    fn note_end(&mut self, at: usize, result: Result<Fill, SourceError>) -> bool {
+        match result {
+            Ok(Fill::More) => return false,
+            Ok(Fill::End) => {}
+            Err(error) => self.problems.push(Problem::Error(error)),
+        }
+        let Lane { input, reader, .. } = self.lanes.remove(at);
+        self.facts.merge(reader.facts());
+        self.count_done(input.size.unwrap_or(0).max(reader.bytes_read()));
+        true
+    }
+
+    /// Bytes read of the inputs under way.
+    fn under_way(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.reader.bytes_read()).fold(0, u64::saturating_add)
+    }
+
     /// What the analysis that wrote the frames of the last fill passed over.
-    pub fn shed(&self) -> super::Shed {
-        self.current.as_ref().map_or(super::Shed::Nothing, |(_, reader)| reader.shed())
+    pub fn shed(&self) -> Shed {
+        self.shed
     }
 
     /// Another that goes on from here by itself and gives the same; nothing where that cannot be, as of a pipe, and while
@@ -121,13 +198,10 @@ impl Source {
         if !self.problems.is_empty() {
             return None;
         }
-        let current = match &self.current {
-            Some((input, reader)) => Some((input.clone(), reader.fork()?)),
-            None => None,
-        };
         Some(Source {
             waiting: self.waiting.iter().map(|input| input.size.map(|_| input.clone())).collect::<Option<_>>()?,
-            current,
+            lanes: self.lanes.iter().map(Lane::fork).collect::<Option<_>>()?,
+            shed: self.shed,
             chunk_bytes: self.chunk_bytes,
             facts: self.facts.clone(),
             problems: Vec::new(),
@@ -136,10 +210,10 @@ impl Source {
         })
     }
 
-    /// Where reading stands; nothing where it could not go on from, which takes a file that is not packed.
+    /// Where reading stands; nothing where it could not go on from, which takes one file that is not packed.
     pub fn place(&self) -> Option<Place> {
-        let (_, reader) = self.current.as_ref()?;
-        let (offset, changes) = reader.place()?;
+        let [lane] = &self.lanes[..] else { return None };
+        let (offset, changes) = lane.reader.place().filter(|_| lane.is_used_up())?;
         Some(Place { input: self.progress.files_done, offset, changes })
     }
 
@@ -147,9 +221,9 @@ impl Source {
     /// go on there.
     pub fn go_on_at(&mut self, place: &Place) -> bool {
         let follows = self.place().is_some_and(|here| place.follows(&here));
-        if let Some((_, reader)) = self.current.as_mut().filter(|_| follows) {
-            reader.go_on_at(place.offset);
-            self.progress.bytes_read = self.bytes_done.saturating_add(reader.bytes_read());
+        if let Some(lane) = self.lanes.first_mut().filter(|_| follows) {
+            lane.reader.go_on_at(place.offset);
+            self.progress.bytes_read = self.bytes_done.saturating_add(self.under_way());
         }
         follows
     }
@@ -167,9 +241,7 @@ impl Source {
     /// What the captures read so far say of themselves.
     pub fn facts(&self) -> Facts {
         let mut facts = self.facts.clone();
-        if let Some((_, reader)) = &self.current {
-            facts.merge(reader.facts());
-        }
+        self.lanes.iter().for_each(|lane| facts.merge(lane.reader.facts()));
         facts
     }
 
@@ -178,7 +250,7 @@ impl Source {
         while let Some(input) = self.waiting.pop_front() {
             match CaptureReader::open(&input.path, self.chunk_bytes) {
                 Ok(reader) => {
-                    self.current = Some((input, reader));
+                    self.lanes.push(Lane::new(input, reader));
                     return true;
                 }
                 Err(error) => {
@@ -188,13 +260,6 @@ impl Source {
             }
         }
         false
-    }
-
-    fn close(&mut self) {
-        if let Some((input, reader)) = self.current.take() {
-            self.facts.merge(reader.facts());
-            self.count_done(input.size.unwrap_or(0).max(reader.bytes_read()));
-        }
     }
 
     fn count_done(&mut self, bytes: u64) {
@@ -253,7 +318,12 @@ fn add_directory(path: &Path, inputs: &mut Vec<Input>, problems: &mut Vec<Proble
 /// had sent everything twice.
 fn once(inputs: &mut Vec<Input>, problems: &mut Vec<Problem>) {
     let mut seen = HashSet::new();
+    let mut piped = false;
     inputs.retain(|input| {
+        if input.path.as_os_str() == "-" && std::mem::replace(&mut piped, true) {
+            problems.push(Problem::Repeated { path: display_name(&input.path) });
+            return false;
+        }
         let Some(metadata) = input.size.and_then(|_| fs::metadata(&input.path).ok()) else { return true };
         let fresh = seen.insert(platform::file_id(&input.path, &metadata));
         if !fresh {

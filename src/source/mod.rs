@@ -23,6 +23,7 @@
 
 mod error;
 mod input;
+mod lane;
 mod pcap;
 mod pcapng;
 pub mod progress;
@@ -150,7 +151,7 @@ pub struct FrameRef {
 }
 
 /// A buffer of capture bytes and the index of the frames in it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Chunk {
     /// Capture bytes, file headers and all. Behind the last frame lies whatever an earlier fill left there: the
     /// buffer is used again as it is.

@@ -371,6 +371,54 @@ fn sockets_and_bare_directories_are_refused() {
     assert!(!fails(dir.path().join("a\x1b[2Jb")).contains('\x1b'));
 }
 
+/// Everything that a source gives, as the times of frames and the first byte of each; `look` sees it after each fill.
+fn given(mut source: Source, mut look: impl FnMut(&Source, usize)) -> Vec<(u64, u8)> {
+    let (mut chunk, mut seen) = (Chunk::default(), Vec::new());
+    while source.fill(&mut chunk) == Fill::More {
+        let frames = chunk.frames.iter().map(|at| chunk.frame(at).expect("within the buffer"));
+        seen.extend(frames.map(|frame| (frame.ts.0 / SECOND, frame.bytes[0])));
+        look(&source, seen.len());
+    }
+    assert_eq!(source.facts().frames, seen.len() as u64);
+    assert_eq!(Some(source.progress().bytes_read), source.progress().bytes_total);
+    seen
+}
+
+/// Captures of frames at these seconds; each byte is the capture's number.
+fn of_times(dir: &Path, all: &[Vec<u32>]) -> Vec<PathBuf> {
+    let capture = |(n, times): (usize, &Vec<u32>)| {
+        let frames: Vec<Sent> = times.iter().map(|at| (*at, 0, 1, &b"abcdefgh"[n..=n])).collect();
+        // one of them is packed
+        let bytes = if n == 1 { gzip(&plain(&frames)) } else { plain(&frames) };
+        put(dir, &n.to_string(), &bytes)
+    };
+    all.iter().enumerate().map(capture).collect()
+}
+
+#[test]
+fn inputs_of_the_same_time_are_put_together() {
+    let dir = tempfile::tempdir().unwrap();
+    // the second lies within the first, the third begins at its last frame, the last behind all
+    let paths = of_times(dir.path(), &[vec![1, 4, 9, 12], vec![3, 4, 5], vec![12, 13], vec![20, 21]]);
+    let want = [(1, 'a'), (3, 'b'), (4, 'a'), (4, 'b'), (5, 'b'), (9, 'a'), (12, 'a'), (12, 'c'), (13, 'c')];
+    let want: Vec<(u64, u8)> = want.into_iter().chain([(20, 'd'), (21, 'd')]).map(|(at, c)| (at, c as u8)).collect();
+    for chunk in [64, 100, CHUNK_BYTES] {
+        let mut forks = 0;
+        let seen = given(Source::open(&paths, chunk), |source, so_far| {
+            if let Some(mut fork) = source.fork() {
+                forks += 1;
+                let (mut left, mut chunk) = (Vec::new(), Chunk::default());
+                while fork.fill(&mut chunk) == Fill::More {
+                    left.extend(chunk.frames.iter().map(|at| at.ts.0 / SECOND));
+                }
+                assert_eq!(left, want[so_far..].iter().map(|(at, _)| *at).collect::<Vec<_>>());
+            }
+        });
+        assert_eq!(seen, want, "{chunk}");
+        assert!(forks > 0);
+    }
+}
+
 fn sent() -> impl Strategy<Value = Vec<(u32, u32, u32, Vec<u8>)>> {
     prop::collection::vec((any::<u32>(), any::<u32>(), 0u32..3_000, prop::collection::vec(any::<u8>(), 0..300)), 0..40)
 }
@@ -389,7 +437,32 @@ fn made(kind: usize, frames: &[(u32, u32, u32, Vec<u8>)]) -> Vec<u8> {
     }
 }
 
+/// What is to come of captures: always the earliest of the next frames of those that have begun by then.
+fn in_one_order(all: &[Vec<u32>]) -> Vec<(u64, u8)> {
+    let mut lanes: Vec<(u8, &[u32])> = all.iter().enumerate().map(|(n, times)| (b"abcdefgh"[n], &times[..])).collect();
+    lanes.retain(|(_, times)| !times.is_empty());
+    lanes.sort_by_key(|(_, times)| times[0]);
+    let mut seen = Vec::new();
+    while let Some((name, times)) = lanes.iter_mut().filter(|(_, t)| !t.is_empty()).min_by_key(|(_, t)| t[0]) {
+        seen.push((u64::from(times[0]), *name));
+        *times = &times[1..];
+    }
+    seen
+}
+
 proptest! {
+    #[test]
+    fn captures_are_put_together_whatever_the_chunks(
+        all in prop::collection::vec(prop::collection::vec(0u32..40, 0..30), 1..6),
+        chunk in 64usize..600,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = of_times(dir.path(), &all);
+        let want = in_one_order(&all);
+        prop_assert_eq!(given(Source::open(&paths, chunk), |_, _| ()), want.clone());
+        prop_assert_eq!(given(Source::open(&paths, CHUNK_BYTES), |_, _| ()), want);
+    }
+
     #[test]
     fn the_size_of_chunks_changes_nothing(kind in 0usize..6, frames in sent(), chunk in 64usize..5_000) {
         let file = made(kind, &frames);
