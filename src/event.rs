@@ -373,6 +373,9 @@ pub struct CaptureQuality {
     pub one_sided_flows: u64,
     /// Frames that the capture cut.
     pub cut_frames: u64,
+    /// The most bytes that it kept of one of them; of those that were only counted it is not known.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cut_at: u64,
     /// Bytes that TCP acknowledged and the capture does not hold.
     pub missed_bytes: u64,
     /// Their share of all payload bytes, held and missed, 0 to 1.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use relayscope::diagnose::scene::Scene;
 use relayscope::diagnose::{capture, diagnose};
 use relayscope::engine::Engine;
-use relayscope::event::{CaptureQuality, Kind};
+use relayscope::event::{CaptureQuality, FindingRecord, Kind};
 use relayscope::source::{CHUNK_BYTES, Chunk, Fill, Frame, LinkType, Source};
 use relayscope::time::{MILLISECOND, Timestamp};
 use serde_json::Value;
@@ -53,6 +53,8 @@ struct Told {
     must: Vec<String>,
     /// What is claimed of the network.
     claims: Vec<String>,
+    /// What is said of stalls, claim or hint, in words.
+    stalls: Vec<String>,
     /// What is claimed of the capture itself.
     about_capture: Vec<Kind>,
     quality: CaptureQuality,
@@ -108,11 +110,16 @@ fn told(known: &Knowledge, path: &Path, frames: &[Taken]) -> Told {
         claims: of_network
             .map(|finding| serde_json::to_value(finding.kind).unwrap().as_str().unwrap().to_owned())
             .collect(),
+        stalls: findings.iter().filter(|finding| finding.kind == Kind::ContentFilterStall).map(words).collect(),
         about_capture: of_capture.map(|finding| finding.kind).collect(),
         poor: capture::is_poor(&quality, &known.rules),
         quality,
         name,
     }
+}
+
+fn words(finding: &FindingRecord) -> String {
+    finding.evidence.iter().map(|evidence| format!("{}; ", evidence.text)).collect()
 }
 
 /// What is told of each capture once it is spoilt, by name.
@@ -180,6 +187,24 @@ fn one_direction_a_millisecond_late_hides_little_and_invents_nothing() {
         assert_eq!(wrong(&all), []);
         assert!(found(&all) > 0.9, "{}", found(&all));
         assert!(all.iter().all(|told| told.about_capture.is_empty()));
+    }
+}
+
+#[test]
+fn frames_that_are_cut_tell_stalls_by_their_headers_and_invent_nothing() {
+    for at in [256, 128] {
+        let all = spoil(|mut frames| {
+            frames.iter_mut().for_each(|taken| taken.bytes.truncate(at));
+            frames
+        });
+        assert_eq!(wrong(&all), [], "{at}");
+        let held = || all.iter().filter(|told| told.must.iter().any(|kind| kind == "content-filter-stall"));
+        let claimed = held().filter(|told| told.claims().any(|kind| kind == "content-filter-stall")).count();
+        assert!(claimed * 3 >= held().count() * 2, "{at}: {claimed} of {}", held().count());
+        // those of flows of which a frame was cut say so
+        let why = format!("frames are cut at {at} bytes");
+        assert!(held().flat_map(|told| &told.stalls).filter(|stall| stall.contains(&why)).count() * 3 >= claimed);
+        assert!(all.iter().all(|told| told.quality.cut_frames == 0 || told.quality.cut_at == at as u64));
     }
 }
 

@@ -21,6 +21,12 @@ pub const fn is_about_capture(kind: Kind) -> bool {
 
 /// Whether the capture is too poor to judge by: one direction only, much of it lost, most of it cut, or not in order.
 pub fn is_poor(quality: &CaptureQuality, rules: &Rules) -> bool {
+    is_poor_in_headers(quality, rules)
+        || share(quality.cut_frames, quality.frames) > rules.settings.capture.poor_cut_share
+}
+
+/// The same for what rests on headers alone, which cut frames have.
+pub fn is_poor_in_headers(quality: &CaptureQuality, rules: &Rules) -> bool {
     let at = &rules.settings.capture;
     let unseen = dropped(quality).saturating_add(quality.shed_frames);
     let lost = share(unseen, quality.frames.saturating_add(dropped(quality)));
@@ -28,7 +34,6 @@ pub fn is_poor(quality: &CaptureQuality, rules: &Rules) -> bool {
         || (quality.missed_share > at.poor_missed_share && quality.missed_bytes as f64 >= at.missed_bytes)
         || lost > at.poor_missed_share
         || is_disordered(quality, rules)
-        || share(quality.cut_frames, quality.frames) > at.poor_cut_share
 }
 
 /// What to do about the capture, in a sentence or two.
@@ -130,7 +135,10 @@ fn drops(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timest
 
 fn cut(quality: &CaptureQuality, rules: &Rules, first: Timestamp, last: Timestamp) -> Option<FindingRecord> {
     let share = share(quality.cut_frames, quality.frames);
-    let cut = format!("{} of {} cut short", Count(quality.cut_frames), Counted(quality.frames, "frame"));
+    let mut cut = format!("{} of {} cut short", Count(quality.cut_frames), Counted(quality.frames, "frame"));
+    if quality.cut_at > 0 {
+        cut.push_str(&format!(", at {} bytes or less", quality.cut_at));
+    }
     (share > rules.settings.capture.cut_share).then(|| {
         let draft = Draft::new(rules, RuleId::D24, first, last).count(quality.cut_frames);
         draft.say(Place::Share, Percent(share)).evidence(cut, None, None).build()

@@ -42,7 +42,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::event::{CaptureQuality, FindingRecord, SessionRecord, SiteRecord};
-use rules::Rules;
+use rules::{RuleId, Rules};
 use scene::Scene;
 
 /// What a capture comes to.
@@ -127,7 +127,9 @@ fn settle(found: Vec<FindingRecord>, quality: &CaptureQuality, rules: &Rules) ->
     let mut findings = draft::merge(found);
     if capture::is_poor(quality, rules) {
         let most = rules.settings.capture.poor_cap;
-        for finding in findings.iter_mut().filter(|f| !capture::is_about_capture(f.kind)) {
+        let headers = !capture::is_poor_in_headers(quality, rules);
+        let stands = |rule: &str| headers && RuleId::parse(rule).is_some_and(|rule| rules.rule(rule).text.by_headers);
+        for finding in findings.iter_mut().filter(|f| !capture::is_about_capture(f.kind) && !stands(f.rule)) {
             let confidence = finding.confidence.min(most);
             draft::set_confidence(finding, confidence);
         }

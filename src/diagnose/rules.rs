@@ -167,6 +167,9 @@ pub struct RuleText {
     pub modes: HashMap<Mode, ModeText>,
     pub meaning: String,
     pub disproved_if: String,
+    /// It rests on headers and lengths, which cut frames have: it may be a claim where most frames are cut.
+    #[serde(default)]
+    pub by_headers: bool,
     pub guards: Vec<String>,
     pub sources: Vec<String>,
     settings: Vec<String>,

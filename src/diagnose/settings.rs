@@ -19,7 +19,7 @@ settings!(
         release_seconds, release_silence_seconds, release_factor, backlog_share, at_end_seconds, at_end,
         zero_window_seconds, zero_window_bytes, upload_bytes, far_receiver, cycle_lives, cycle_life_share,
         cycle_bytes_share, cycle_timer_share, cycle_timer, near_rtt_seconds, far_rtt_seconds, sign, signs_max,
-        loss_share, pool_holds, pool_hosts,
+        loss_share, cut, pool_holds, pool_hosts,
     }
 );
 settings!(

@@ -279,6 +279,7 @@ impl Analysis {
             one_sided_share: share(sums.one_sided, sums.tcp_with_payload),
             one_sided_flows: sums.one_sided,
             cut_frames: self.totals.cut_frames,
+            cut_at: self.totals.cut_at,
             missed_bytes: sums.missed,
             missed_share: share(sums.missed, sums.payload.saturating_add(sums.missed)),
             undecoded: undecoded.map(|(reason, n)| (reason.name(), *n)).collect(),

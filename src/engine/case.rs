@@ -298,8 +298,12 @@ impl Case {
         match (&self.tls, &self.http) {
             // the client's first record of TLS 1.3 ends its handshake
             (Some(tls), _) => {
-                let own = if tls.version >= 0x0304 { 2 } else { 1 };
-                tls.version != 0 && tls.alert.is_none() && tls.flight.is_some_and(|flight| flight.client >= own)
+                // which version was chosen may stand behind where its hello was cut
+                let unread = self.cut && tls.version == 0;
+                let own = if tls.version >= 0x0304 || unread { 2 } else { 1 };
+                (tls.version != 0 || unread)
+                    && tls.alert.is_none()
+                    && tls.flight.is_some_and(|flight| flight.client >= own)
             }
             (None, Some(http)) => http.turns.iter().any(|turn| {
                 let page = turn.turn.marks & turn::PAGE != 0;

@@ -55,6 +55,8 @@ pub struct Totals {
     pub shed_frames: u64,
     /// Frames that the capture cut.
     pub cut_frames: u64,
+    /// The most bytes that it kept of one of those that are analyzed.
+    pub cut_at: u64,
     /// Frames without a packet, by reason.
     pub undecoded: [u64; Undecoded::ALL.len()],
     /// Who claims which address.
@@ -125,7 +127,10 @@ impl Totals {
         } else {
             self.last = ts;
         }
-        self.cut_frames = self.cut_frames.wrapping_add(u64::from((captured as u64) < u64::from(len)));
+        if (captured as u64) < u64::from(len) {
+            self.cut_frames = self.cut_frames.wrapping_add(1);
+            self.cut_at = self.cut_at.max(captured as u64);
+        }
     }
 
     /// A frame whose time is before that of another that came before it.

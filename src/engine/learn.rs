@@ -310,8 +310,8 @@ impl Learner {
             (tls.name, tls.hello_frame) = (name, seen.frame);
             carried.push((number, name));
         }
-        // a fingerprint of half a hello in QUIC would be one of nobody
-        let whole = !(quic && hello.truncated);
+        // a fingerprint of half a hello would be one of nobody
+        let whole = !(hello.cut || quic && hello.truncated);
         if records && whole {
             certificates::note_fingerprints(memo, tls.detail.get_or_insert_default(), hello);
         }
@@ -321,7 +321,9 @@ impl Learner {
         }
         tls.hello_frame = seen.frame;
         tls.mark(mark::WATCHED, watched);
-        tls.offered = hello.highest_version();
+        // the field of the version says nothing where the extension may stand behind a cut
+        let known = !hello.cut || hello.supported_versions().next().is_some();
+        tls.offered = if known { hello.highest_version() } else { 0 };
         tls.mark(mark::DTLS, dtls);
         tls.mark(mark::DNS, hello.offers_dns());
         tls.segments = segments;

@@ -386,7 +386,8 @@ fn notes(summary: &Summary) -> Vec<(&'static str, String)> {
         damage.push(format!("{} not decoded ({})", Counted(undecoded, "frame"), tally(reasons)));
     }
     if quality.cut_frames > 0 {
-        damage.push(format!("{} cut", Counted(quality.cut_frames, "frame")));
+        let at = if quality.cut_at > 0 { format!(" at {} bytes", quality.cut_at) } else { String::new() };
+        damage.push(format!("{} cut{at}", Counted(quality.cut_frames, "frame")));
     }
     if quality.earlier_frames > 0 {
         damage.push(format!("{} out of order by more than a second", Counted(quality.earlier_frames, "frame")));

@@ -112,7 +112,7 @@ fn wrong_region(scene: &Scene<'_>) -> Option<FindingRecord> {
 fn remote_assist(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let answered = case.payload.iter().all(|n| *n > 0);
     let refused = case.http.iter().flat_map(|http| &http.turns).any(|turn| turn.turn.status >= 400);
-    let broken = case.tls.as_ref().is_some_and(|tls| tls.version == 0 || tls.alert.is_some());
+    let broken = case.tls.as_ref().is_some_and(|tls| tls.version == 0 && !case.cut || tls.alert.is_some());
     if !case.established || !answered || refused || broken {
         return None;
     }

@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
-use super::signs::{from_next_door, is_troubled, signs};
+use super::signs::{from_next_door, is_troubled, mind_cut, signs};
 use super::silence::{end_of, varies_less_than};
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction, TcpCase};
+use crate::engine::learnt::turn::CONTINUED;
 use crate::event::{Class, FindingRecord, HINT, Mode, Vantage};
 use crate::flow::trouble::Closed;
 use crate::text::units::Bytes;
@@ -39,7 +40,8 @@ fn closed_window(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let (side, sender) = if receiver == Direction::Resp { (1, 0) } else { (0, 1) };
     let closed = tcp.trouble.get(side)?.closed;
     // who refuses a body need not read the rest of it
-    if case.http.iter().flat_map(|http| &http.turns).any(|turn| turn.turn.status >= 400) {
+    let turns = || case.http.iter().flat_map(|http| &http.turns).map(|turn| &turn.turn);
+    if turns().any(|turn| turn.status >= 400) {
         return None;
     }
     let taken = taken_before(tcp, sender, closed.since);
@@ -62,13 +64,16 @@ fn closed_window(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     .say(Place::Seconds, format!("{:.0}", seconds(closed.nanos)))
     .say(Place::Bytes, Bytes(taken))
     .evidence(text, Some(closed.frame), Some(closed.since));
-    draft = draft.vantage(scene.vantage(case));
+    draft = mind_cut(scene, case, draft.vantage(scene.vantage(case)));
     draft = signs.told.into_iter().fold(draft, |draft, sign| draft.evidence(sign, Some(case.first_frame), None));
     if !near || went_on {
         draft = draft.adjust(-settings.far_receiver);
     }
     // outside the viewer's filter a healthy proxy closes its window too, for a viewer that has paused
-    if receiver == Direction::Orig {
+    // and what it has said and was not read, as it was cut or not in order, may have been a refusal
+    let said = case.tls.is_none() && case.payload.get(side).is_some_and(|said| *said > 0);
+    let unread = said && (case.cut || !turns().any(|turn| turn.answered.is_some() || turn.marks & CONTINUED != 0));
+    if receiver == Direction::Orig || unread {
         draft = draft.at_most(HINT);
     }
     Some(draft.build())
@@ -185,7 +190,7 @@ fn cycle(scene: &Scene<'_>, all: &[Life<'_>]) -> Option<FindingRecord> {
         .adjust(if round { settings.cycle_timer } else { 0.0 });
     // views of one length, one after the other, end so as well
     draft = if sure { draft } else { draft.at_most(HINT) };
-    draft = draft.vantage(scene.vantage(first.case));
+    draft = mind_cut(scene, first.case, draft.vantage(scene.vantage(first.case)));
     for Life { case, whole, waited, .. } in lives {
         let text = format!(
             "{} taken in{}, and no answer in {:.1} s",

@@ -2,6 +2,7 @@
 
 use super::silence::{Answer, answer_of};
 use crate::classify::words::Sub;
+use crate::diagnose::draft::Draft;
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction, is_core};
 use crate::event::Middlebox;
@@ -99,6 +100,19 @@ fn was_answered(scene: &Scene<'_>, case: &Case) -> bool {
     }
 }
 
+/// Says of a finding about a connection whose frames were cut what it can rest on, and is less sure of it.
+pub fn mind_cut<'r>(scene: &Scene<'r>, case: &Case, draft: Draft<'r>) -> Draft<'r> {
+    if !case.cut {
+        return draft;
+    }
+    let at = match scene.quality.cut_at {
+        0 => "frames are not whole".to_owned(),
+        bytes => format!("frames are cut at {bytes} bytes"),
+    };
+    let text = format!("{at}: how much came, and when, is known by their headers, and not what it was");
+    draft.adjust(-scene.rules.settings.stall.cut).evidence(text, None, None)
+}
+
 /// Why the network may be to blame, or the capture: then nothing is said of the connection.
 pub fn is_troubled(scene: &Scene<'_>, case: &Case) -> bool {
     is_troubled_before(scene, case, Timestamp(u64::MAX))
@@ -108,7 +122,7 @@ pub fn is_troubled(scene: &Scene<'_>, case: &Case) -> bool {
 pub fn is_troubled_before(scene: &Scene<'_>, case: &Case, when: Timestamp) -> bool {
     let settings = &scene.rules.settings.stall;
     let Some(tcp) = &case.tcp else { return true };
-    if case.one_sided || case.cut {
+    if case.one_sided {
         return true;
     }
     let share = |side: usize| {

@@ -2,7 +2,7 @@
 
 use crate::diagnose::scene::nanos;
 use crate::diagnose::settings::Stall;
-use crate::engine::case::{Case, TcpCase};
+use crate::engine::case::{Case, TcpCase, TlsCase};
 use crate::engine::learnt::{ANSWER_LEAST, Seen, turn};
 use crate::flow::course::{Burst, RUNGS};
 use crate::time::{MILLISECOND, SECOND, Timestamp, seconds};
@@ -88,6 +88,7 @@ pub fn answer_of(case: &Case, settings: &Stall) -> Answer {
         return Answer::Unknown;
     }
     match (&case.tls, &case.http) {
+        (Some(tls), _) if case.cut => answer_by_amount(case, tls, tcp, settings),
         (Some(_), _) => answer_in_tls(case, tcp, settings),
         (None, Some(_)) => answer_in_http(case, tcp),
         (None, None) => Answer::Unknown,
@@ -98,7 +99,10 @@ fn answer_in_http(case: &Case, tcp: &TcpCase) -> Answer {
     let Some(last) = case.http.as_ref().and_then(|http| http.turns.last()) else { return Answer::Unknown };
     let turn = &last.turn;
     let Some(asked) = turn.asked.filter(|_| turn.marks & turn::CONNECT == 0) else { return Answer::Unknown };
+    let [_, said] = tcp.turns;
     match turn.answered {
+        // what came was cut where it could not be read
+        None if case.cut && said > 0 => Answer::Unknown,
         None => Answer::Nothing(asked),
         Some(head) if streams(turn.marks) && turn.status == 200 => {
             let behind = tcp.bursts.get(1).into_iter().flatten().filter(|burst| burst.end >= head.ts);
@@ -109,13 +113,33 @@ fn answer_in_http(case: &Case, tcp: &TcpCase) -> Answer {
     }
 }
 
+/// What became of the last request where frames were cut: the records behind it are not known one by one, but how much
+/// they come to is.
+fn answer_by_amount(case: &Case, tls: &TlsCase, tcp: &TcpCase, settings: &Stall) -> Answer {
+    /// The words that end TLS, with their record, and a filter's drops are no longer.
+    const LEAST: u32 = 31;
+    let Some(flight) = tls.flight.filter(|flight| flight.client > handshakes(case, tls)) else {
+        return Answer::Unknown;
+    };
+    let [_, since] = tcp.turns;
+    match since {
+        ..=LEAST => Answer::Nothing(flight.asked),
+        _ if f64::from(since) <= most_unasked(settings) => Answer::Perhaps(flight.asked),
+        _ => Answer::Whole,
+    }
+}
+
+/// How many records of the client that look like data are the end of its handshake: one in TLS 1.3, and where a cut hello
+/// does not tell, it may be so.
+fn handshakes(case: &Case, tls: &TlsCase) -> u16 {
+    u16::from(tls.version == TLS13 || case.cut && tls.version == 0)
+}
+
 fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
     let Some(tls) = &case.tls else { return Answer::Unknown };
     let Some(flight) = &tls.flight else { return Answer::Unknown };
-    // in TLS 1.3 the first record of the client that looks like data is the end of its handshake
-    let handshake = u16::from(tls.version == TLS13);
     let [_, since] = tcp.turns;
-    if flight.client <= handshake {
+    if flight.client <= handshakes(case, tls) {
         return Answer::Unknown;
     }
     // drops of a held answer may follow them, and the word that ends the connection
@@ -135,7 +159,7 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
 pub fn asked_of(case: &Case) -> Option<Seen> {
     match (&case.tls, &case.http) {
         (Some(tls), _) => {
-            let flight = tls.flight.filter(|flight| flight.client > u16::from(tls.version == TLS13))?;
+            let flight = tls.flight.filter(|flight| flight.client > handshakes(case, tls))?;
             Some(flight.asked)
         }
         (None, Some(http)) => {
@@ -155,7 +179,7 @@ const fn streams(marks: u32) -> bool {
 /// Whether what a server has sent in answer to the last request is less than a head, in the clear.
 pub fn is_less_than_a_head(case: &Case) -> bool {
     let last = case.http.as_ref().filter(|_| case.tls.is_none()).and_then(|http| http.turns.last());
-    last.is_some_and(|last| last.turn.asked.is_some() && last.turn.answered.is_none())
+    !case.cut && last.is_some_and(|last| last.turn.asked.is_some() && last.turn.answered.is_none())
 }
 
 /// The most that session tickets come to, with what their records and a trickle add.
@@ -333,7 +357,8 @@ pub fn trickle(case: &Case, from: Timestamp, settings: &Stall) -> Option<Trickle
     // no server brings the head of an answer in pieces
     let slow = less && count >= 2 && span >= settings.give_up_seconds && bytes as f64 <= settings.body_bytes;
     // what is sealed may be short messages: they differ in length
-    let like_drops = case.tls.is_none() || alike || trickle.mean() <= TINY;
+    let in_the_clear = case.tls.is_none() && !case.cut;
+    let like_drops = in_the_clear || alike || trickle.mean() <= TINY;
     let small = like_drops && trickle.mean() as f64 <= settings.trickle_bytes && rate <= settings.trickle_bps;
     if slow || small && f64::from(count) >= enough && has_rhythm(drops, settings) {
         return Some(trickle);

@@ -1,6 +1,6 @@
 //! The viewer's side of a hold: nothing comes, or drops, or all of it late and at once (CF-1 to CF-4).
 
-use super::signs::{Signs, attempts, is_ticket, is_troubled, is_troubled_before, sees_video, sibling, signs};
+use super::signs::{Signs, attempts, is_ticket, is_troubled, is_troubled_before, mind_cut, sees_video, sibling, signs};
 use super::silence::{
     Answer, Behind, Release, Silence, Trickle, answer_of, asked_of, end_of, is_less_than_a_head, is_poll, silences,
     trickle,
@@ -220,7 +220,7 @@ fn start<'r>(
     signs: &Signs,
 ) -> Draft<'r> {
     let mut draft = Draft::new(scene.rules, rule, first, last).about(case).middlebox(signs.middlebox.clone());
-    draft = draft.vantage(scene.vantage(case));
+    draft = mind_cut(scene, case, draft.vantage(scene.vantage(case)));
     signs.told.iter().fold(draft, |draft, sign| draft.evidence(sign.clone(), some_frame(case.first_frame), None))
 }
 

@@ -9,6 +9,7 @@ use crate::inspect::tls::walk::{Header, Walk};
 /// Content types (RFC 8446 §5.1).
 mod content {
     pub const ALERT: u8 = 21;
+    pub const HANDSHAKE: u8 = 22;
     pub const APPLICATION_DATA: u8 = 23;
 }
 
@@ -25,8 +26,10 @@ impl Learner {
         let (seq, length) = (cx.packet.seq, cx.packet.payload_len);
         let mut walk = tls.walks.get(second);
         if walk == Walk::Unknown {
-            // the hello has ended with this segment, or the answer begins with it
-            walk = Walk::At(if client { seq.wrapping_add(length) } else { seq });
+            // the hello has ended with this segment, unless it begins with it too and may end behind it; an answer begins
+            // with it
+            let begins = matches!(payload, [content::HANDSHAKE, 3, ..]);
+            walk = Walk::At(if client && !begins { seq.wrapping_add(length) } else { seq });
         }
         let mut enough = false;
         walk.segment(seq, payload, length, &mut |header| enough |= note(tls, header, client, second, seen));

@@ -74,6 +74,8 @@ pub struct ClientHello<'a> {
     pub cipher_bytes: &'a [u8],
     /// The lengths inside do not fit: what overran was cut.
     pub truncated: bool,
+    /// Its end was not captured: what it does not show may have been there.
+    pub cut: bool,
     extensions: &'a [u8],
     /// Found on the way when the extensions were walked first: what is asked for of nearly every hello.
     found: Found<'a>,
@@ -95,6 +97,14 @@ impl<'a> ClientHello<'a> {
     /// Reads the body of a TLS ClientHello (what follows the four bytes of type and length). `None`: not one.
     pub fn parse(body: &'a [u8]) -> Option<Self> {
         Self::read(body, Form::Tls).ok().flatten()
+    }
+
+    /// Reads what there is of the body of a TLS ClientHello whose end was not captured. `None`: not one.
+    pub fn parse_cut(body: &'a [u8]) -> Option<Self> {
+        match Self::read(body, Form::Tls) {
+            Ok(hello) => hello.map(|hello| ClientHello { cut: true, ..hello }),
+            Err(_) => Self::read_beginning(body).ok().flatten(),
+        }
     }
 
     /// Reads the body of a ClientHello that QUIC carries. `None`: not one.
@@ -133,8 +143,27 @@ impl<'a> ClientHello<'a> {
             cookie,
             cipher_bytes,
             truncated,
+            cut: false,
             extensions,
             found,
+        }))
+    }
+
+    /// Of a hello that was cut before its cipher suites: that it is one.
+    fn read_beginning(body: &'a [u8]) -> Result<Option<Self>> {
+        let mut r = Reader::new(body);
+        let legacy_version = r.u16()?;
+        Ok(version_fits(legacy_version, Form::Tls).then(|| ClientHello {
+            form: Form::Tls,
+            legacy_version,
+            random: r.take_up_to(32),
+            session_id: &[],
+            cookie: &[],
+            cipher_bytes: &[],
+            truncated: true,
+            cut: true,
+            extensions: &[],
+            found: Found::default(),
         }))
     }
 
@@ -158,6 +187,7 @@ impl<'a> ClientHello<'a> {
             cookie: &[],
             cipher_bytes,
             truncated: false,
+            cut: false,
             extensions: &[],
             found: Found::default(),
         }))

@@ -208,6 +208,17 @@ impl StreamInspector for TlsStream {
         half.lost = true;
         !half.done
     }
+
+    /// A ClientHello whose end is missing shows what stands before that, a name perhaps.
+    fn cut_short(&mut self, direction: Direction, bytes: &[u8], emit: &mut dyn FnMut(Direction, Fact<'_>)) {
+        let (half, _) = self.halves(direction);
+        let is_message = half.left > 0 && half.pass == 0 && half.held.is_empty() && !half.done;
+        let Some((&[CLIENT_HELLO, ..], body)) = bytes.split_first_chunk::<MESSAGE_HEAD>() else { return };
+        if let Some(hello) = ClientHello::parse_cut(body).filter(|_| is_message) {
+            (half.client, half.named) = (true, hello.sni().is_some());
+            emit(direction, Fact::ClientHello(hello));
+        }
+    }
 }
 
 impl Half {
@@ -558,6 +569,24 @@ mod tests {
         assert_eq!(probe(&[22, 3]), Probe::Unsure);
         assert_eq!(probe(&record(23, &[0; 16_795])), Probe::Match);
         assert_eq!(probe(&[22, 3, 1, 2, 0, 1, 0, 1, 252, 9, 9]), Probe::Reject);
+    }
+
+    #[test]
+    fn a_hello_whose_end_is_missing_shows_what_stands_before() {
+        let whole = record(content::HANDSHAKE, &client(0));
+        let names = |at: usize| {
+            let (mut tls, mut told) = (TlsStream::new(), Vec::new());
+            let mut emit = |way: Direction, fact: Fact<'_>| match fact {
+                Fact::ClientHello(hello) => told.push((way, hello.cut, hello.sni().map(<[u8]>::to_vec))),
+                _ => panic!("a hello was cut"),
+            };
+            let taken = tls.feed(Direction::Orig, &whole[..at], &mut emit);
+            tls.cut_short(Direction::Orig, &whole[taken.consumed..at], &mut emit);
+            told
+        };
+        assert_eq!(names(20), [(Direction::Orig, true, None)]);
+        assert_eq!(names(whole.len() - 1), [(Direction::Orig, true, Some(b"relay.example".to_vec()))]);
+        assert_eq!(names(9), []);
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! Record headers in passing: kinds and lengths of what is encrypted, without putting a stream together.
 //!
 //! RFC 8446 §5.1 and RFC 5246 §6.2.1. Limits: a direction whose records begin where none is seen to begin (a segment
-//! was lost or overtaken, a header lies across two segments) is followed no further. Refused: what is no record header
+//! was lost or overtaken, a header lies across two segments) is followed no further; behind a segment that the capture cut
+//! it goes on with the next that begins with a header. Refused: what is no record header
 //! of major version 3, or longer than any record may be.
 
 use crate::wire::Reader;
 
 /// The longest record that is believed, in bytes: TLS 1.2's limit with room for what senders add to it.
 const RECORD_MAX: u16 = (1 << 14) + 2048;
+
+/// Bytes of a header.
+const HEADER: u32 = 5;
 
 /// A record's header, and the two bytes behind it where they are in the same segment: an alert in the clear is those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub enum Walk {
     Unknown,
     /// At that sequence number.
     At(u32),
+    /// Where a segment begins, at that sequence number or behind it: a header before it was cut off.
+    Behind(u32),
     /// It was lost.
     Lost,
 }
@@ -44,6 +50,7 @@ enum State {
     #[default]
     Unknown,
     At,
+    Behind,
     Lost,
 }
 
@@ -55,6 +62,7 @@ impl Walks {
         match state {
             State::Unknown => Walk::Unknown,
             State::At => Walk::At(at),
+            State::Behind => Walk::Behind(at),
             State::Lost => Walk::Lost,
         }
     }
@@ -66,6 +74,7 @@ impl Walks {
         match walk {
             Walk::Unknown => *state = State::Unknown,
             Walk::At(next) => (*state, *at) = (State::At, next),
+            Walk::Behind(end) => (*state, *at) = (State::Behind, end),
             Walk::Lost => *state = State::Lost,
         }
     }
@@ -80,21 +89,28 @@ impl Walk {
     /// Tells `found` every header in a segment whose payload begins at `seq` and is `wire_len` bytes on the wire, of which
     /// `payload` was captured. A segment sent again tells nothing new.
     pub fn segment(&mut self, seq: u32, payload: &[u8], wire_len: u32, found: &mut dyn FnMut(Header)) {
-        while let Walk::At(next) = *self {
+        let (mut next, mut guessed) = match *self {
+            Walk::At(next) => (next, false),
+            Walk::Behind(end) if seq.wrapping_sub(end).cast_signed() >= 0 => (seq, true),
+            Walk::Unknown | Walk::Behind(_) | Walk::Lost => return,
+        };
+        *self = loop {
             let offset = next.wrapping_sub(seq);
             if offset.cast_signed() < 0 {
                 // the segment lies behind where the next record begins: what is between was not seen
-                *self = Walk::Lost;
-                return;
+                break Walk::Lost;
             }
             if offset >= wire_len {
-                return;
+                break Walk::At(next);
             }
-            *self = Walk::Lost;
-            let Some((header, end)) = header(payload, offset) else { return };
+            let Some((header, end)) = header(payload, offset) else {
+                let captured = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+                let is_off = captured < wire_len && (guessed || captured.saturating_sub(offset) < HEADER);
+                break if is_off { Walk::Behind(seq.wrapping_add(wire_len)) } else { Walk::Lost };
+            };
             found(header);
-            *self = Walk::At(seq.wrapping_add(end));
-        }
+            (next, guessed) = (seq.wrapping_add(end), false);
+        };
     }
 }
 
@@ -147,6 +163,23 @@ mod tests {
         let mut walk = Walk::At(100);
         walk.segment(100, &[23, 3, 3], 3, &mut |_| panic!("half a header"));
         assert_eq!(walk, Walk::Lost);
+    }
+
+    #[test]
+    fn behind_a_cut_it_goes_on_with_the_next_segment_that_begins_with_a_header() {
+        let mut walk = Walk::At(100);
+        let mut seen = Vec::new();
+        let first = [record(20, 1), record(23, 53), record(23, 400)].concat();
+        let mut take = |seq: u32, whole: &[u8], captured: usize| {
+            walk.segment(seq, &whole[..captured], whole.len() as u32, &mut |h| seen.push(h.length));
+            walk
+        };
+        let end = 100 + first.len() as u32;
+        assert_eq!(take(100, &first, 30), Walk::Behind(end), "the third header lies behind the cut");
+        assert_eq!(take(end, &[7; 900], 30), Walk::Behind(end + 900));
+        assert_eq!(take(end, &record(23, 9), 14), Walk::Behind(end + 900), "sent again");
+        assert_eq!(take(end + 900, &record(23, 300), 30), Walk::At(end + 1205));
+        assert_eq!(seen, [1, 53, 300]);
     }
 
     proptest! {
