@@ -200,7 +200,9 @@ fn unanswered<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>>
 
 /// Whether the capture would show what comes back to a client: nothing speaks against it.
 fn hears(scene: &Scene<'_>, client: IpAddr) -> bool {
-    !scene.is_one_sided() && !scene.of_client(client).any(|case| case.one_sided && case.payload != [0, 0])
+    !scene.is_one_sided()
+        && !scene.is_leaky()
+        && !scene.of_client(client).any(|case| case.one_sided && case.payload != [0, 0])
 }
 
 /// What makes an address one of a filter's.

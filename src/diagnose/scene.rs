@@ -71,6 +71,12 @@ impl<'a> Scene<'a> {
         self.quality.one_sided_share > self.rules.settings.capture.one_sided_share
     }
 
+    /// Whether so much is missing of the capture that silence says nothing: TCP acknowledges what it does not hold, however
+    /// little that is in all.
+    pub fn is_leaky(&self) -> bool {
+        self.quality.missed_share > self.rules.settings.capture.poor_missed_share
+    }
+
     /// Where the capture stands in the path of a flow to the relay: on whose side, and inside that site's address
     /// translation or out. `None` where the flow does not show whose side it is.
     pub fn vantage(&self, case: &Case) -> Option<Vantage> {

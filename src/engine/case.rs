@@ -156,6 +156,8 @@ pub struct ResetCase {
 #[allow(missing_docs)]
 pub struct TroubleCase {
     pub retransmissions: u32,
+    /// Those of them that the capture only shows late.
+    pub misplaced: u32,
     pub out_of_order: u32,
     /// Those of them that had been seen before.
     pub resent: u32,
@@ -169,6 +171,13 @@ pub struct TroubleCase {
     pub last_repeat: Timestamp,
     /// The longest time for which this side kept its window closed.
     pub closed: Closed,
+}
+
+impl TroubleCase {
+    /// Segments that Wireshark calls retransmissions and that were sent again indeed.
+    pub const fn repeats(&self) -> u32 {
+        self.retransmissions.saturating_sub(self.misplaced)
+    }
 }
 
 /// TLS of one flow.
@@ -249,10 +258,13 @@ impl Case {
         self.proto == proto::TCP
     }
 
-    /// Whether it is a TCP connection that was asked for and not made, as far as the mirror can tell.
+    /// Whether it is a TCP connection that was asked for and not made, as far as the mirror can tell: who has answered has
+    /// not refused, though the capture show the end of it before its beginning.
     pub fn is_vain(&self) -> bool {
         let state = self.tcp.as_ref().map_or("", |tcp| tcp.state);
-        self.is_tcp() && !self.midstream && !self.established && !self.one_sided && matches!(state, "S0" | "REJ")
+        let [_, answered] = self.payload;
+        let made = self.midstream || self.established || answered > 0;
+        self.is_tcp() && !made && !self.one_sided && matches!(state, "S0" | "REJ")
     }
 
     /// Whether it is a TCP connection that has ended.

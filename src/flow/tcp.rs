@@ -9,7 +9,7 @@ use super::history::{Side, conn_state};
 use super::offer::Offer;
 use super::rates::{Rates, Thresholds, WINDOW};
 use super::rtt::Rtt;
-use super::trouble::{Filled, Log};
+use super::trouble::{Filled, Filling, Log};
 use crate::decode::{Packet, tcp_flag};
 use crate::time::{SECOND, Timestamp};
 
@@ -19,6 +19,10 @@ const REORDERED: u32 = 3_000;
 /// After this many duplicate acknowledgements, within these microseconds, a segment sent again is a fast
 /// retransmission.
 const FAST: (u8, u32) = (2, 20_000);
+
+/// As many microseconds as a capture may show a segment late whose frames came by several ways, the queues of a card for
+/// one, and no more than a sender takes that was not told of a loss (RFC 8985 §7.2 has 10 ms at the least).
+const MISPLACED: i32 = 10_000;
 
 /// As much of what a side sends may be acknowledged before its SYN is shown; beyond, they belong to two connections.
 const SHOWN_BEFORE: i32 = 1 << 20;
@@ -30,7 +34,7 @@ pub const fn ahead(a: u32, b: u32) -> i32 {
 }
 
 /// A moment in microseconds, as is enough to tell the time between two of them that are less than an hour apart.
-type Micros = u32;
+pub(super) type Micros = u32;
 
 /// After this much silence, in nanoseconds, moments from before it may not be told from later ones.
 pub const TIMED_MOST: u64 = 2_000 * SECOND;
@@ -281,7 +285,7 @@ impl Tcp {
                     && !packet.has(tcp_flag::ACK)
                     && !to.has(known::SYN)
             }
-            Side::Partial => !packet.has(tcp_flag::ACK),
+            Side::Partial => !packet.has(tcp_flag::ACK) && !from.is_own(packet),
             _ => from.isn != packet.seq && !packet.has(tcp_flag::ACK),
         }
     }
@@ -361,13 +365,14 @@ impl Half {
         let jump = ahead(packet.seq, self.nxt);
         if jump >= 0 {
             if jump > 0 && !packet.has(tcp_flag::RST) {
-                log.note_trouble(second, |t| t.open(self.nxt, packet.seq, false));
+                log.note_trouble(second, |t| t.open(self.nxt, packet.seq, false, packet.ts));
             }
             self.advance(end, packet.ts);
             self.time(to, end, packet.ts);
             return true;
         }
-        let filled = log.known(second).map_or(Filled::Nothing, |t| t.fill(packet.seq, end));
+        let filling = log.known(second).map_or(Filling::NOTHING, |t| t.fill(packet.seq, end));
+        let filled = filling.filled;
         if filled == Filled::Nothing && self.is_keep_alive(packet) {
             return false;
         }
@@ -380,7 +385,8 @@ impl Half {
             if self.is_overtaken(to, packet, end, rtt.path(), filled == Filled::Hole) {
                 log.note_trouble(second, |t| t.comes_late(packet, filled == Filled::Nothing));
             } else {
-                log.note_trouble(second, |t| t.repeats(packet));
+                let misplaced = self.is_misplaced(to, packet, filling);
+                log.note_trouble(second, |t| t.repeats(packet, misplaced));
                 log.note(second, b't');
                 // an acknowledgement would not say which of the two it is for (Karn)
                 self.known &= !known::TIMING;
@@ -403,6 +409,22 @@ impl Half {
         let spurious = to.has(known::ACK) && ahead(end, to.ack) <= 0 && packet.payload_len > 0 && !filled;
         let late = now.wrapping_sub(self.nxt_at) < rtt.unwrap_or(REORDERED) && self.nxt != end;
         !fast && !spurious && late
+    }
+
+    /// Whether a segment that fills a hole was not sent late but is shown late: the other side had acknowledged it before,
+    /// or did not ask for it, and too little time has passed for its sender to miss it by itself.
+    fn is_misplaced(&self, to: &Half, packet: &Packet, filling: Filling) -> bool {
+        let opened = filling.opened.or(filling.blurred.then_some(self.nxt_at));
+        let Some(opened) = opened.filter(|_| packet.payload_len > 0) else { return false };
+        let asked = to.dup_acks > 0 && ahead(to.ack, packet.seq) <= 0;
+        let since = micros(packet.ts).wrapping_sub(opened).cast_signed();
+        filling.acknowledged || !asked && since < MISPLACED
+    }
+
+    /// Whether a SYN is this side's own, which the capture shows behind what followed it.
+    fn is_own(&self, syn: &Packet) -> bool {
+        let since = micros(syn.ts).wrapping_sub(self.nxt_at).cast_signed();
+        self.has(known::NXT) && (1..SHOWN_BEFORE).contains(&ahead(self.nxt, syn.seq)) && since < MISPLACED
     }
 
     /// A probe of an idle peer: one byte or none, just before what comes next (RFC 9293 §3.8.4).
@@ -446,7 +468,7 @@ impl Half {
             return None;
         }
         if ahead(ack, self.nxt) > 0 {
-            log.note_trouble(second, |t| t.open(self.nxt, ack, true));
+            log.note_trouble(second, |t| t.open(self.nxt, ack, true, ts));
             self.nxt = ack;
             self.known &= !known::TIMING;
         }
@@ -559,7 +581,9 @@ fn transition(from: &mut Half, to: &mut Half, packet: &Packet) {
 fn opening(from: &mut Half, to: &mut Half, packet: &Packet) {
     match (packet.has(tcp_flag::ACK), from.side) {
         // a mirror may show the answer before the question, and more that followed it
-        (false, Side::Inactive) if to.has(known::SYN) && (1..SHOWN_BEFORE).contains(&ahead(to.ack, packet.seq)) => {
+        (false, Side::Inactive | Side::Partial)
+            if to.has(known::SYN) && (1..SHOWN_BEFORE).contains(&ahead(to.ack, packet.seq)) =>
+        {
             from.side = Side::Established;
             if matches!(to.side, Side::SynAckSent) {
                 to.side = Side::Established;

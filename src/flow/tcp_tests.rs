@@ -107,7 +107,36 @@ fn what_comes_late_was_overtaken_or_is_sent_again_soon() {
     assert_eq!(late(&[101, 301], &[201]), (0, 1, 0));
     assert_eq!(late(&[101, 201, 301], &[101, 201]), (0, 2, 2));
     // more holes than are kept account of: nobody can tell
-    assert_eq!(late(&[101, 301, 501, 701, 901, 1101], &[201, 101]), (0, 2, 0));
+    let many: Vec<u32> = (0..10).map(|n| 101 + n * 200).collect();
+    assert_eq!(late(&many, &[201, 101]), (0, 2, 0));
+}
+
+#[test]
+fn what_is_shown_late_was_not_sent_again() {
+    // three segments, the one in the middle behind the others, so many milliseconds after the hole shows
+    let told = |late: u64, ack: &[u32]| {
+        let mut w = Wire::default();
+        w.send_at(MILLISECOND, false, ACK, 100, 500, 100).send_at(MILLISECOND, true, ACK, 500, 200, 0);
+        w.send_at(2 * MILLISECOND, false, ACK, 300, 500, 100);
+        ack.iter().for_each(|ack| _ = w.send_at(3 * MILLISECOND, true, ACK, 500, *ack, 0));
+        w.send_at((2 + late) * MILLISECOND, false, ACK, 200, 500, 100);
+        (w.trouble().retransmissions, w.trouble().misplaced, w.trouble().standstill.is_some())
+    };
+    assert_eq!(told(4, &[]), (1, 1, false), "nobody asked for it");
+    assert_eq!(told(4, &[200]), (1, 0, true), "its receiver asked for it");
+    assert_eq!(told(15, &[]), (1, 0, true), "its sender may have missed it by itself");
+    assert_eq!(told(15, &[400]), (1, 1, false), "its receiver had it");
+}
+
+#[test]
+fn a_syn_that_is_shown_behind_what_followed_it_opens_nothing_new() {
+    let mut w = Wire::default();
+    w.send_at(MILLISECOND, true, SYN | ACK, 500, 101, 0).send_at(MILLISECOND, false, ACK, 101, 501, 80);
+    let syn = |ts: u64, seq: u32| Packet { ts: Timestamp(ts), tcp_flags: SYN, seq, ..Packet::default() };
+    assert!(!w.0.is_reopened_by(false, &syn(2 * MILLISECOND, 100)));
+    assert!(w.0.is_reopened_by(false, &syn(2 * MILLISECOND, 90_000_000)));
+    assert!(w.0.is_reopened_by(false, &syn(2 * SECOND, 100)));
+    assert_eq!(w.send_at(2 * MILLISECOND, false, SYN, 100, 0, 0).0.conn_state(false, true), "S1");
 }
 
 #[test]

@@ -4,13 +4,13 @@
 //! no more when they are filled after all.
 
 use super::history::{self, Beyond, History};
-use super::tcp::ahead;
+use super::tcp::{Micros, ahead, micros};
 use crate::decode::Packet;
 use crate::short::Short;
 use crate::time::Timestamp;
 
 /// How many holes one direction keeps account of.
-const HOLES: usize = 4;
+const HOLES: usize = 8;
 
 /// A hole grows no larger: places within it must be told apart from places before it.
 const HOLE_MOST: u32 = 1 << 30;
@@ -24,13 +24,17 @@ struct Hole {
     missed: bool,
     /// Only that acknowledgement told of them: no later byte of the same side was seen before.
     foretold: bool,
+    /// When it showed.
+    opened: Micros,
 }
 
 /// What went wrong with the data of one side.
 #[derive(Clone, Debug, Default)]
 pub struct Trouble {
-    /// Retransmitted segments.
+    /// Retransmitted segments, as Wireshark tells them.
     pub retransmissions: u32,
+    /// Those of them that were not sent again: the capture shows them later than they passed.
+    pub misplaced: u32,
     /// Segments that overtook others, as Wireshark tells them: by their time alone.
     pub out_of_order: u32,
     /// Those of them that had been seen before, so they were sent again, and soon.
@@ -141,11 +145,23 @@ pub struct Reset {
 }
 
 /// What late bytes were found to fill.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Filled {
     Nothing,
     Hole,
     Foretold,
+}
+
+/// Late bytes, and what they fill.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Filling {
+    pub filled: Filled,
+    /// When the hole showed.
+    pub opened: Option<Micros>,
+    /// The other side had acknowledged what it lacked.
+    pub acknowledged: bool,
+    /// It fills nothing that is known, but not all holes are.
+    pub blurred: bool,
 }
 
 /// What happened on a connection, and what went wrong.
@@ -241,11 +257,17 @@ impl Log {
     }
 }
 
+impl Filling {
+    pub(super) const NOTHING: Filling =
+        Filling { filled: Filled::Nothing, opened: None, acknowledged: false, blurred: false };
+}
+
 impl Trouble {
-    /// Data was sent again.
-    pub(super) fn repeats(&mut self, packet: &Packet) {
+    /// Data was sent again; `misplaced`: it only looks so.
+    pub(super) fn repeats(&mut self, packet: &Packet, misplaced: bool) {
         self.retransmissions = self.retransmissions.saturating_add(1);
-        if packet.payload_len > 0 {
+        self.misplaced = self.misplaced.saturating_add(u32::from(misplaced));
+        if packet.payload_len > 0 && !misplaced {
             self.standstill.get_or_insert_default().repeat(packet);
         }
     }
@@ -272,8 +294,9 @@ impl Trouble {
         }
     }
 
-    /// Bytes from `start` to `end` are not there (yet). `foretold`: the other side has acknowledged up to `end`.
-    pub(super) fn open(&mut self, start: u32, end: u32, foretold: bool) {
+    /// Bytes from `start` to `end` are not there (yet), as shows at `now`. `foretold`: the other side has acknowledged up
+    /// to `end`.
+    pub(super) fn open(&mut self, start: u32, end: u32, foretold: bool, now: Timestamp) {
         // where a mirror shows one direction later than the other, acknowledgement follows acknowledgement before the
         // data comes: that is one hole, which grows at its end and is filled from its beginning
         let grows = |hole: &&mut Hole| {
@@ -284,7 +307,7 @@ impl Trouble {
             self.missed = self.missed.saturating_add(u64::from(end.wrapping_sub(start)));
             return;
         }
-        self.keep(Hole { start, end, missed: false, foretold });
+        self.keep(Hole { start, end, missed: false, foretold, opened: micros(now) });
     }
 
     fn keep(&mut self, hole: Hole) {
@@ -316,8 +339,9 @@ impl Trouble {
 
     /// Bytes from `start` to `end` have come after all. What they fill part of: a hole that only an acknowledgement
     /// told of, or another.
-    pub(super) fn fill(&mut self, start: u32, end: u32) -> Filled {
-        let (mut filled, mut rest) = (Filled::Nothing, None);
+    pub(super) fn fill(&mut self, start: u32, end: u32) -> Filling {
+        let mut filling = Filling::NOTHING;
+        let mut rest = None;
         for slot in &mut self.holes {
             let Some(hole) = slot else { continue };
             let from = if ahead(start, hole.start) > 0 { start } else { hole.start };
@@ -325,7 +349,9 @@ impl Trouble {
             if ahead(to, from) <= 0 {
                 continue;
             }
-            filled = filled.max(if hole.foretold { Filled::Foretold } else { Filled::Hole });
+            filling.filled = filling.filled.max(if hole.foretold { Filled::Foretold } else { Filled::Hole });
+            filling.opened.get_or_insert(hole.opened);
+            filling.acknowledged |= hole.missed;
             if hole.missed {
                 self.missed = self.missed.saturating_sub(u64::from(to.wrapping_sub(from)));
             }
@@ -348,6 +374,7 @@ impl Trouble {
             self.gaps = self.gaps.saturating_add(u32::from(rest.missed));
             self.keep(rest);
         }
-        filled
+        filling.blurred = self.blurred && filling.filled == Filled::Nothing;
+        filling
     }
 }

@@ -11,7 +11,7 @@ use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
 use crate::classify::words::Sub;
 use crate::engine::case::{Case, TcpCase, TroubleCase, is_core};
-use crate::event::{Class, FindingRecord};
+use crate::event::{Class, FindingRecord, HINT};
 use crate::flow::rates::WINDOW;
 use crate::text::units::{BitRate, Percent};
 use crate::time::{Timestamp, seconds};
@@ -79,6 +79,10 @@ fn lossy(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
             format!("round trips take {:.0} ms at best, and {:.0} ms or less 19 times in 20", low * 1e3, high * 1e3);
         draft = draft.evidence(text, None, None);
     }
+    if share >= settings.copies_share {
+        let text = "as good as every segment is there twice: captures of one traffic by two clocks look so as well";
+        draft = draft.at_most(HINT).evidence(text, None, None);
+    }
     draft = draft.vantage(scene.vantage(case));
     Some(draft.build())
 }
@@ -89,7 +93,7 @@ fn repeats(case: &Case, side: usize) -> Option<(usize, f64, f64)> {
     let (tcp, trouble) = of_side(case, side)?;
     let (mine, payload) = (case.pkts.get(side).copied()?, case.payload.get(side).copied()?);
     let stuck = trouble.repeated.times;
-    let again = trouble.retransmissions.saturating_add(trouble.resent);
+    let again = trouble.repeats().saturating_add(trouble.resent);
     let again = again.saturating_sub(u32::from(if stuck > CHANCE { stuck } else { 0 }));
     // what a mirror shows twice counts once; of the rest, all may carry data
     let all = case.pkts.iter().copied().fold(0, u64::saturating_add);

@@ -39,6 +39,8 @@ fn data_sent_again_here_and_there_is_loss() {
     // it went well for twenty seconds
     assert_eq!(told(vec![losing(40, 20.0)])[0].3, at(20.0));
     assert_eq!(told(vec![losing(9, 1.0)]), []);
+    // everything twice is no loss
+    assert_eq!(told(vec![losing(500, 1.0)])[0].2, crate::event::HINT);
     let mut short = losing(12, 1.0);
     (short.pkts, short.payload) = ([45, 20], [40_000, 100]);
     assert_eq!(told(vec![short]), []);

@@ -130,8 +130,8 @@ pub fn is_troubled_before(scene: &Scene<'_>, case: &Case, when: Timestamp) -> bo
         let pkts = case.pkts.get(side).copied()?.max(1);
         let payload = case.payload.get(side).copied()?;
         let missed = trouble.missed > 0 && trouble.missed as f64 >= settings.loss_share * payload as f64;
-        let lost = trouble.retransmissions > 1
-            && f64::from(trouble.retransmissions) / pkts as f64 >= settings.loss_share
+        let lost = trouble.repeats() > 1
+            && f64::from(trouble.repeats()) / pkts as f64 >= settings.loss_share
             && trouble.first_repeat < when;
         Some(missed || lost)
     };

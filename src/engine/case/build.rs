@@ -289,6 +289,7 @@ fn trouble(known: &Trouble, begins: Option<u32>) -> TroubleCase {
     let still = known.standstill.as_deref();
     TroubleCase {
         retransmissions: known.retransmissions,
+        misplaced: known.misplaced,
         out_of_order: known.out_of_order,
         resent: known.resent,
         zero_windows: known.zero_windows,
