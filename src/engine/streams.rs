@@ -341,8 +341,10 @@ impl Reading<'_, '_> {
         let Reading { inspector, cx, learner, .. } = self;
         *self.unsure = 0;
         let mut goes_on = true;
+        // half a hello is told where the capture has cut it; a segment that was lost may have been anybody's
+        let told = cx.flow.cut() || !matches!(inspector, Inspector::Tls(_));
         if let Some(inspector) = inspector.get() {
-            if !held.is_empty() {
+            if !held.is_empty() && told {
                 inspector.cut_short(self.toward, held, &mut |_, fact| learner.learn(cx, fact));
             }
             goes_on = inspector.gap(self.toward);
