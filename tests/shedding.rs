@@ -228,7 +228,8 @@ fn what_has_nothing_to_inspect_is_not_passed_over() {
     let goes_on = [answers(), asks(17, "Host: a.example\r\n"), answers(), answers()];
     let fresh = tcp(50_001, 80).flags(2).seq(0).ipv4(near.0, far.0).frame();
     let batch = |frames: &[Vec<u8>], from: u64, shed: Shed| {
-        let mut batch = Batch { shed, ..Batch::default() };
+        let mut batch = Batch::roomy(0);
+        batch.shed = shed;
         for (bytes, n) in frames.iter().zip(from..) {
             let len = bytes.len() as u32;
             let ts = Timestamp(1_700_000_000 * SECOND + n * 20_000_000);

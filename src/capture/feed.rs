@@ -120,13 +120,12 @@ impl Queue {
     /// Takes back what the device at that place put here last, if much waits and there is room in that.
     fn take_last(&mut self, place: usize) -> Option<Batch> {
         let has_room = |batch: &Batch| batch.chunk.buf.len() < CHUNK_BYTES / 2;
-        let is_its = |(of, message): &mut (usize, Message)| {
-            *of == place && matches!(message, Message::Frames(batch) if has_room(batch))
-        };
-        if self.bytes < FILL_UP {
+        let last = self.messages.back().filter(|(of, _)| *of == place);
+        let is_its = matches!(last, Some((_, Message::Frames(batch))) if has_room(batch));
+        if self.bytes < FILL_UP || !is_its {
             return None;
         }
-        let (_, Message::Frames(batch)) = self.messages.pop_back_if(is_its)? else { return None };
+        let (_, Message::Frames(batch)) = self.messages.pop_back()? else { return None };
         self.bytes -= batch.bytes();
         Some(batch)
     }
