@@ -215,8 +215,11 @@ impl Lister {
     }
 }
 
-/// Its ends, each with its port where there are ports; and what ICMP says, which has a type and a code in their place.
-pub fn ends(flow: &Light) -> ([(IpAddr, Option<u16>); 2], Option<Cow<'static, str>>) {
+/// Originator and responder, each with its port where there are ports.
+pub type Ends = [(IpAddr, Option<u16>); 2];
+
+/// Its ends; and what ICMP says, which has a type and a code in the place of ports.
+pub fn ends(flow: &Light) -> (Ends, Option<Cow<'static, str>>) {
     if !flow.proto_name.ends_with("ICMP") {
         return (flow.ends(), None);
     }
