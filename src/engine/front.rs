@@ -128,9 +128,15 @@ impl Totals {
             self.last = ts;
         }
         if (captured as u64) < u64::from(len) {
-            self.cut_frames = self.cut_frames.wrapping_add(1);
-            self.cut_at = self.cut_at.max(captured as u64);
+            self.note_cut(captured as u64);
         }
+    }
+
+    /// A frame of which the capture kept so many bytes.
+    #[cold]
+    fn note_cut(&mut self, captured: u64) {
+        self.cut_frames = self.cut_frames.wrapping_add(1);
+        self.cut_at = self.cut_at.max(captured);
     }
 
     /// A frame whose time is before that of another that came before it.
