@@ -371,6 +371,13 @@ impl Half {
             self.time(to, end, packet.ts);
             return true;
         }
+        self.comes_behind(to, packet, rtt, log, second)
+    }
+
+    /// The same of a segment that does not begin with new data, which few do.
+    #[cold]
+    fn comes_behind(&mut self, to: &Half, packet: &Packet, rtt: &Rtt, log: &mut Log, second: bool) -> bool {
+        let end = packet.seq.wrapping_add(packet.seq_len());
         let filling = log.known(second).map_or(Filling::NOTHING, |t| t.fill(packet.seq, end));
         let filled = filling.filled;
         if filled == Filled::Nothing && self.is_keep_alive(packet) {
