@@ -213,7 +213,13 @@ impl Log {
     /// Notes what a segment of side 1 (`second`) or 0 does.
     #[inline(always)]
     pub(super) fn segment(&mut self, second: bool, packet: &Packet) {
-        history::letters(packet).into_iter().flatten().for_each(|letter| self.note(second, letter));
+        let [of_flags, of_payload] = history::letters(packet);
+        if let Some(letter) = of_flags {
+            self.note(second, letter);
+        }
+        if let Some(letter) = of_payload {
+            self.note(second, letter);
+        }
     }
 
     /// Whether side 1 (`second`) or 0 did what `letter` (lower case) stands for.
