@@ -178,6 +178,12 @@ impl Learnt {
         }
     }
 
+    /// So many answers and carried names are to come.
+    pub fn reserve(&mut self, answers: usize, carried: usize) {
+        self.answers.reserve_exact(answers.min(self.max));
+        self.carried.reserve_exact(carried.min(self.max));
+    }
+
     /// A DNS answer to `client`: the name asked for (or an alias of it) has this address. `ttl` in seconds.
     pub fn answer(&mut self, client: IpAddr, server: IpAddr, name: u32, at: Timestamp, ttl: u32, frame: u64) {
         let entry = Answer { server: key(server), client: key(client), at: at.0, frame, name, ttl };

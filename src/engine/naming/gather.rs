@@ -52,11 +52,14 @@ impl<'a> Gather<'a> {
             gather.vendors.extend(vendors.into_iter().take(room));
         }
         let told = hands.each(shards.len(), |at| gather.told(at));
-        let kept = told.iter().enumerate().fold(true, |kept, (at, told)| gather.take_told(at, told) && kept);
+        gather.learnt.reserve(told.iter().map(Vec::len).sum(), 0);
+        let told = told.into_iter().enumerate();
+        let kept = told.fold(true, |kept, (at, told)| gather.take_told(at, &told) && kept);
         let all = gather.everything && kept && gather.learnt.dropped == 0;
         gather.learnt.named = (!all).then(|| named(shards, hands));
         if !gather.vendors.is_empty() || gather.everything {
             let carried = hands.each(shards.len(), |at| gather.carried(at));
+            gather.learnt.reserve(0, carried.iter().map(Vec::len).sum());
             carried.into_iter().enumerate().for_each(|(at, carried)| gather.take_carried(at, &carried));
         }
         gather
