@@ -30,7 +30,7 @@ const STRAINED: usize = 10;
 /// How often flows are let go at once at the most; each time halves what is held or better.
 const ROUNDS: usize = 16;
 /// What an address that DNS told takes at the least, in bytes: it is kept, and put in order as often as all is named.
-const ANSWER: usize = 48;
+const ANSWER: usize = 96;
 /// How long, in nanoseconds, all answers of DNS are kept where there is no room.
 const ANSWERS: u64 = 600 * SECOND;
 
