@@ -198,12 +198,15 @@ impl Table {
         let number = self.index.find(hash, |number| {
             let Some(flow) = self.flows.get(number) else { return false };
             found = Some(flow);
-            match packet.v6 {
-                true => flow.key.has_ports_of(key) && self.v6_pair(flow) == Some(pair(packet, forward)),
-                false => flow.key == key,
-            }
+            if packet.v6 { self.is_between(flow, key, packet, forward) } else { flow.key == key }
         })?;
         found.map(|flow| (number, flow))
+    }
+
+    /// Whether an IPv6 packet, whose key is `key`, goes between the ends of a flow.
+    #[inline(never)]
+    fn is_between(&self, flow: &Flow, key: FlowKey, packet: &Packet, forward: bool) -> bool {
+        flow.key.has_ports_of(key) && self.v6_pair(flow) == Some(pair(packet, forward))
     }
 
     /// The addresses of an IPv6 flow, lower endpoint's first.
