@@ -3,8 +3,9 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::analysis::{FlowView, is_one_sided};
+use super::analysis::FlowView;
 use super::parts::Kind;
+use super::sums::is_one_sided;
 use crate::classify::decide::LOOKS_LIKE_VIDEO;
 use crate::classify::decide::outline::{Outline, Sketch, mark, of_names, of_stun, when};
 use crate::classify::words::Subs;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::analysis::{FlowView, is_one_sided};
+use super::analysis::FlowView;
+use super::sums::is_one_sided;
 use crate::classify::verdict::Verdict;
 use crate::classify::words::{Flags, Subs};
 use crate::decode::proto;

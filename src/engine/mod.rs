@@ -44,6 +44,7 @@ pub mod resolvers;
 pub mod shard;
 mod streams;
 pub mod strings;
+pub mod sums;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -53,11 +54,12 @@ use crate::flow::key::SHARDS;
 use crate::source::{Chunk, Frame, FrameRef, Shed, Tally};
 use crate::time::Timestamp;
 
-use analysis::{Analysis, FlowAt, FlowSums};
+use analysis::{Analysis, FlowAt};
 pub use compact::Keep;
 use front::{Front, Place, Sink, Sketch, Work};
 pub use hosts::Hosts;
 use shard::Shard;
+use sums::FlowSums;
 
 /// What a run is asked for.
 #[derive(Clone, Debug, Default)]

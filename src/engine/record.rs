@@ -6,11 +6,12 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::analysis::{FlowView, Identity, is_one_sided};
+use super::analysis::{FlowView, Identity};
 use super::learnt::tls as mark;
 use super::learnt::{
     CertificateDetail, Dns, DnsExchange, Http, Mapped, Ntp, Quic, SpokenDetail, Stun, StunDetail, Tls,
 };
+use super::sums::is_one_sided;
 use crate::classify::names::About;
 use crate::classify::verdict::Verdict;
 use crate::classify::words::{Sub, Subs};

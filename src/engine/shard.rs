@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::analysis::FlowSums;
 use super::datagrams::{Piecewise, datagram};
 use super::hellos;
 use super::learn::{Context, Learner};
@@ -11,6 +10,7 @@ use super::media;
 use super::parts::{Kind, Parts};
 use super::requests::{self, First};
 use super::streams::StreamTable;
+use super::sums::FlowSums;
 use super::{Config, Hosts};
 use crate::decode::{Packet, proto, tcp_flag};
 use crate::flow::key::Keyed;
