@@ -168,8 +168,13 @@ impl One {
 
 impl Sink for One {
     #[inline(always)]
-    fn fill(&mut self, put: impl FnOnce(&mut Work) -> Option<usize>) {
-        self.shard = put(&mut self.work);
+    fn place(&mut self) -> Option<&mut Work> {
+        Some(&mut self.work)
+    }
+
+    #[inline(always)]
+    fn take(&mut self, shard: usize) {
+        self.shard = Some(shard);
     }
 
     fn keep(&mut self, datagram: Vec<u8>) -> Place {

@@ -192,8 +192,13 @@ struct Filling<'a> {
 
 impl Sink for Filling<'_> {
     #[inline(always)]
-    fn fill(&mut self, put: impl FnOnce(&mut Work) -> Option<usize>) {
-        if let Some(list) = put(&mut self.made).and_then(|shard| self.work.get_mut(shard)) {
+    fn place(&mut self) -> Option<&mut Work> {
+        Some(&mut self.made)
+    }
+
+    #[inline(always)]
+    fn take(&mut self, shard: usize) {
+        if let Some(list) = self.work.get_mut(shard) {
             list.push(self.made);
         }
     }

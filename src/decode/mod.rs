@@ -349,7 +349,6 @@ impl Layer {
 ///
 /// # Errors
 /// [`Undecoded`] where there is no IP packet in reach; `packet` is then half filled and of no use.
-#[inline]
 pub fn decode(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undecoded> {
     decode_by_way(link, bytes, packet).map(drop)
 }
@@ -367,14 +366,19 @@ pub enum Way {
 ///
 /// # Errors
 /// As [`decode`].
-#[inline]
+#[inline(always)]
 pub fn decode_by_way(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<Way, Undecoded> {
     if link == link::ETHERNET && straight::decode(bytes, packet) {
         return Ok(Way::Straight);
     }
+    decode_stepwise(link, bytes, packet).map(|()| Way::Stepwise)
+}
+
+#[inline(never)]
+fn decode_stepwise(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undecoded> {
     let Packet { ts, frame, len, frames, .. } = *packet;
     *packet = Packet { ts, frame, len, frames, ..Packet::default() };
-    step_by_step(link, bytes, packet).map(|()| Way::Stepwise)
+    step_by_step(link, bytes, packet)
 }
 
 /// Walks the headers of the further packets in a frame that holds several (an aggregate of 802.11), in order. Each is

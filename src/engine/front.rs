@@ -101,16 +101,18 @@ pub struct Front {
 
 /// Takes work for a shard, with the bytes of a datagram that was put together from fragments.
 pub trait Sink {
-    /// Work whose bytes, if any, are a frame's.
+    /// Takes work whose bytes, if any, are a frame's.
     fn work(&mut self, shard: usize, work: Work) {
-        self.fill(|place| {
+        if let Some(place) = self.place() {
             *place = work;
-            Some(shard)
-        });
+            self.take(shard);
+        }
     }
-    /// Has work put where it will stand, which spares copies: what stands there before means nothing. `put` gives the
-    /// shard, or none if there is no work.
-    fn fill(&mut self, put: impl FnOnce(&mut Work) -> Option<usize>);
+    /// Where the next piece of work will stand: put together there it need not be copied. What stands there before means
+    /// nothing.
+    fn place(&mut self) -> Option<&mut Work>;
+    /// What was put there is work for that shard.
+    fn take(&mut self, shard: usize);
     /// Keeps a datagram; gives the place by which work names it.
     fn keep(&mut self, datagram: Vec<u8>) -> Place;
 }
@@ -159,31 +161,21 @@ impl Front {
     #[inline(always)]
     pub fn frame(&mut self, frame: &Frame<'_>, index: u32, sink: &mut impl Sink) {
         self.totals.count(frame.ts, frame.len, frame.bytes.len());
-        let (number, secret) = (self.totals.frames, self.secret);
-        let flows = &mut self.flows;
-        let mut odd = None;
-        sink.fill(|work| {
-            if !matches!(work, Work::Packet(..)) {
-                *work = Work::nothing();
-            }
-            let Work::Packet(packet, keyed, place) = work else { return None };
-            (packet.ts, packet.frame, packet.len, packet.frames) = (frame.ts, number, frame.len, 1);
-            *place = Place::Frame(index);
-            let read = decode_by_way(frame.link.0, frame.bytes, packet);
-            if read != Ok(Way::Straight) && is_odd(packet, read.is_ok(), frame) {
-                odd = Some((*packet, read.map(drop)));
-                return None;
-            }
-            *keyed = Keyed::of(packet, secret);
-            flows.note(keyed.hash);
-            Some(shard_of(packet.src, packet.dst))
-        });
-        if let Some((packet, read)) = odd {
-            self.odd(packet, read, frame, Place::Frame(index), sink);
-            if may_hold_several(frame.link.0) {
-                self.further(frame, index, sink);
-            }
+        let Some(work) = sink.place() else { return };
+        if !matches!(work, Work::Packet(..)) {
+            *work = Work::nothing();
         }
+        let Work::Packet(packet, keyed, place) = work else { return };
+        (packet.ts, packet.frame, packet.len, packet.frames) = (frame.ts, self.totals.frames, frame.len, 1);
+        let read = decode_by_way(frame.link.0, frame.bytes, packet);
+        if read != Ok(Way::Straight) && is_odd(packet, read.is_ok(), frame) {
+            let packet = *packet;
+            return self.odd(packet, read.map(drop), frame, index, sink);
+        }
+        (*keyed, *place) = (Keyed::of(packet, self.secret), Place::Frame(index));
+        self.flows.note(keyed.hash);
+        let shard = shard_of(packet.src, packet.dst);
+        sink.take(shard);
     }
 
     /// Counts frames, and looks no further.
@@ -222,7 +214,7 @@ impl Front {
         packet: Packet,
         read: Result<(), Undecoded>,
         frame: &Frame<'_>,
-        place: Place,
+        index: u32,
         sink: &mut impl Sink,
     ) {
         let bytes = frame.bytes;
@@ -232,7 +224,7 @@ impl Front {
                 self.quote(&packet, bytes, sink);
                 let keyed = Keyed::of(&packet, self.secret);
                 self.flows.note(keyed.hash);
-                sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, place));
+                sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, Place::Frame(index)));
             }
             Err(reason) => {
                 if let Some(claim) = arp::claim(frame.link.0, bytes).filter(|_| reason == Undecoded::NotIp) {
@@ -241,6 +233,9 @@ impl Front {
                 }
                 self.undecoded(reason);
             }
+        }
+        if may_hold_several(frame.link.0) {
+            self.further(frame, index, sink);
         }
     }
 

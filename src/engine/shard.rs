@@ -86,14 +86,14 @@ impl Shard {
     }
 
     /// Takes a packet whose frame, or datagram, is `bytes`.
-    #[inline]
-    pub fn packet(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) {
+    #[inline(always)]
+    pub fn packet(&mut self, packet: &Packet, keyed: &Keyed, bytes: &[u8]) {
         self.advance(packet.ts);
         if self.sheds >= Shed::Strangers && self.is_between_strangers(packet) {
             return self.pass_over(packet, keyed, bytes);
         }
         let Shard { table, learner, traces, streams, piecewise, .. } = self;
-        let Some(tracked) = table.track(packet, keyed, bytes) else { return };
+        let Some(tracked) = table.track(packet, *keyed, bytes) else { return };
         if let Some(traces) = traces.as_mut().filter(|_| packet.transport && !tracked.duplicate) {
             traces.packet(tracked.number, tracked.second, tracked.flow.first, packet, bytes);
         }
@@ -135,10 +135,11 @@ impl Shard {
 
     /// Counts a packet that is not to be inspected: of its flow, if that is followed. What would have had nothing to inspect
     /// is not passed over then.
-    fn pass_over(&mut self, packet: &Packet, keyed: Keyed, bytes: &[u8]) {
+    #[cold]
+    fn pass_over(&mut self, packet: &Packet, keyed: &Keyed, bytes: &[u8]) {
         let mut wanted = true;
         if self.table.lookup(packet).is_some() {
-            let tracked = self.table.track(packet, keyed, bytes);
+            let tracked = self.table.track(packet, *keyed, bytes);
             wanted = packet.transport
                 && packet.payload_len > 0
                 && tracked.is_some_and(|tracked| !tracked.duplicate && tracked.flow.phase != phase::DONE);

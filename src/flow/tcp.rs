@@ -147,21 +147,10 @@ impl Tcp {
     pub fn segment(&mut self, second: bool, packet: &Packet, options: &[u8]) -> bool {
         let [first, other] = &mut self.half;
         let (from, to) = if second { (other, first) } else { (first, other) };
-        let sender = usize::from(second);
-        self.log.segment(second, packet);
-        if packet.has(tcp_flag::SYN) {
-            from.take(Offer::of(options));
-        }
-        let established = matches!(to.side, Side::Established | Side::Partial | Side::Closed);
-        transition(from, to, packet);
-        if packet.has(tcp_flag::FIN) {
-            self.log.fin_by.get_or_insert(sender as u8);
-        }
-        if packet.has(tcp_flag::RST) {
-            self.log.rst_by.get_or_insert(sender as u8);
-            if established {
-                self.log.note_reset(second, packet);
-            }
+        if is_plain(packet) && !matches!(from.side, Side::Inactive | Side::SynSent) {
+            self.log.note(second, if packet.payload_len > 0 { b'd' } else { b'a' });
+        } else {
+            turn(from, to, &mut self.log, second, packet, options);
         }
         let mut new = true;
         if packet.seq_len() > 0 || !from.has(known::NXT) {
@@ -169,7 +158,7 @@ impl Tcp {
         }
         if packet.has(tcp_flag::ACK) {
             if let Some(micros) = to.acknowledged(packet.ack, packet.ts, &mut self.log, !second) {
-                self.rtt.sample(1usize.wrapping_sub(sender), micros);
+                self.rtt.sample(usize::from(!second), micros);
             }
             from.acknowledges(to, packet);
         }
@@ -338,6 +327,15 @@ impl Half {
         self.known & what != 0
     }
 
+    /// Takes its SYN.
+    fn opens(&mut self, packet: &Packet, options: &[u8]) {
+        self.take(Offer::of(options));
+        if !self.has(known::SYN) {
+            self.isn = packet.seq;
+            self.known |= known::SYN;
+        }
+    }
+
     fn take(&mut self, offer: Offer) {
         self.mss = offer.mss.unwrap_or(self.mss);
         if let Some(scale) = offer.scale {
@@ -349,10 +347,6 @@ impl Half {
     /// Accounts for the sequence numbers that a segment takes. False: they were sent before.
     fn sequence(&mut self, to: &Half, packet: &Packet, rtt: &Rtt, log: &mut Log, second: bool) -> bool {
         let end = packet.seq.wrapping_add(packet.seq_len());
-        if packet.has(tcp_flag::SYN) && !self.has(known::SYN) {
-            self.isn = packet.seq;
-            self.known |= known::SYN;
-        }
         if !self.has(known::NXT) {
             self.known |= known::NXT;
             self.advance(end, packet.ts);
@@ -558,8 +552,33 @@ fn is_answered_syn(packet: &Packet, log: &Log, second: bool) -> bool {
     packet.has(tcp_flag::SYN) && packet.has(tcp_flag::ACK) && log.has(second, b's')
 }
 
-/// What a segment says its sender has come to.
+/// Whether a segment only goes on with what is under way.
 #[inline(always)]
+const fn is_plain(packet: &Packet) -> bool {
+    const TURNS: u8 = tcp_flag::SYN | tcp_flag::FIN | tcp_flag::RST;
+    packet.tcp_flags & (TURNS | tcp_flag::ACK) == tcp_flag::ACK
+}
+
+/// Takes a segment with which a side may come to something new.
+fn turn(from: &mut Half, to: &mut Half, log: &mut Log, second: bool, packet: &Packet, options: &[u8]) {
+    log.segment(second, packet);
+    let established = matches!(to.side, Side::Established | Side::Partial | Side::Closed);
+    transition(from, to, packet);
+    if packet.has(tcp_flag::SYN) {
+        from.opens(packet, options);
+    }
+    if packet.has(tcp_flag::FIN) {
+        log.fin_by.get_or_insert(u8::from(second));
+    }
+    if packet.has(tcp_flag::RST) {
+        log.rst_by.get_or_insert(u8::from(second));
+        if established {
+            log.note_reset(second, packet);
+        }
+    }
+}
+
+/// What a segment says its sender has come to.
 fn transition(from: &mut Half, to: &mut Half, packet: &Packet) {
     if packet.has(tcp_flag::RST) {
         // once both have sent a FIN the connection has ended well, and a RST changes nothing

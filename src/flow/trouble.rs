@@ -48,6 +48,8 @@ pub struct Trouble {
     /// Bytes in them.
     pub missed: u64,
     holes: [Option<Hole>; HOLES],
+    /// A hole may be there that is not acknowledged.
+    waits: bool,
     /// An account of a hole was given up, in part or whole: what fills it looks like something sent again.
     blurred: bool,
     /// Where it stood still, once it did.
@@ -317,6 +319,7 @@ impl Trouble {
     }
 
     fn keep(&mut self, hole: Hole) {
+        self.waits |= !hole.missed;
         // with every place taken the oldest account is closed as it stands
         if self.holes.iter().all(Option::is_some) {
             self.blurred = true;
@@ -332,6 +335,9 @@ impl Trouble {
 
     /// Holes below `ack` did exist: they count as missed. True if there are such.
     pub(super) fn acknowledge(&mut self, ack: u32) -> bool {
+        if !self.waits {
+            return false;
+        }
         let before = self.gaps;
         for hole in self.holes.iter_mut().flatten() {
             if !hole.missed && ahead(ack, hole.end) >= 0 {
@@ -340,6 +346,7 @@ impl Trouble {
                 self.missed = self.missed.saturating_add(u64::from(hole.end.wrapping_sub(hole.start)));
             }
         }
+        self.waits = self.holes.iter().flatten().any(|hole| !hole.missed);
         self.gaps > before
     }
 
