@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use super::NONE;
 use super::offer::Offer;
 use super::slab::{Marks, Renumbered, Slab};
-use super::tcp::{Tcp, micros};
+use super::tcp::Tcp;
+use super::wrapping::micros;
 use crate::decode::{Packet, tcp_flag};
 use crate::time::Timestamp;
 

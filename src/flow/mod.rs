@@ -25,6 +25,7 @@ mod counts;
 pub mod course;
 pub mod duplicate;
 mod entry;
+mod half;
 pub mod history;
 pub mod index;
 pub mod key;
@@ -39,6 +40,7 @@ pub mod trace;
 pub mod trouble;
 pub mod tunnels;
 pub mod wheel;
+pub mod wrapping;
 
 use std::borrow::Cow;
 

@@ -3,7 +3,7 @@
 //! A segment that comes in order is shown as it stands in the capture; bytes are copied only where they wait for
 //! others. What waits is capped ([`Limits`]); past that the hole before it is given up and told as a gap.
 
-use super::tcp::ahead;
+use super::wrapping::ahead;
 
 /// What may be held back for one direction.
 #[derive(Clone, Copy, Debug)]

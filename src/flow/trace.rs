@@ -5,7 +5,7 @@
 //! together are, its moments are put together two by two.
 
 use super::key::digest;
-use super::tcp::ahead;
+use super::wrapping::ahead;
 use crate::decode::{Packet, proto, tcp_flag};
 use crate::time::{MILLISECOND, Timestamp};
 

@@ -4,7 +4,7 @@
 //! no more when they are filled after all.
 
 use super::history::{self, Beyond, History};
-use super::tcp::{Micros, ahead, micros};
+use super::wrapping::{Micros, ahead, micros};
 use crate::decode::Packet;
 use crate::short::Short;
 use crate::time::Timestamp;

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use crate::diagnose::settings::Legs as Settings;
 use crate::engine::case::Direction;
 use crate::engine::leg::{Leg, LegFlow};
-use crate::flow::tcp::ahead;
 use crate::flow::trace::Mark;
+use crate::flow::wrapping::ahead;
 use crate::time::{seconds, signed_seconds};
 
 use super::join::{has_one_sequence, is_originated_inside, names};
