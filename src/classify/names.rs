@@ -37,14 +37,17 @@ pub(crate) fn key(ip: IpAddr) -> Key {
 }
 
 /// A digest of an address, the same in every run; IPv4 addresses have each their own.
+#[inline]
 pub(super) fn digest(ip: IpAddr) -> u64 {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => u64::from(u32::from(v4)),
-        IpAddr::V6(v6) => {
-            let bits = u128::from(v6);
-            crate::flow::key::fold((bits >> 64) as u64 ^ 0x9e37_79b9_7f4a_7c15, bits as u64 ^ 0xd6e8_feb8_6659_fd93)
-        }
-    }
+    let v4 = match ip {
+        IpAddr::V4(v4) => Some(v4),
+        IpAddr::V6(v6) => v6.to_ipv4_mapped(),
+    };
+    v4.map_or_else(|| digest_of_v6(key(ip)), |v4| u64::from(u32::from(v4)))
+}
+
+fn digest_of_v6(key: Key) -> u64 {
+    crate::flow::key::fold((key >> 64) as u64 ^ 0x9e37_79b9_7f4a_7c15, key as u64 ^ 0xd6e8_feb8_6659_fd93)
 }
 
 /// The address of a key.

@@ -124,10 +124,11 @@ impl Sketch {
     #[inline]
     pub fn outline(&self, know: &Knowledge<'_>) -> Option<Outline> {
         let (orig, (resp, port)) = (self.orig, self.resp);
-        if self.marks & mark::VIDEO != 0 || is_known(orig, know) || is_met(resp, know) {
+        let near = know.known.may_have(resp);
+        if self.marks & mark::VIDEO != 0 || is_known(orig, know) || near && is_met(resp, know) {
             return None;
         }
-        let resolver = is_resolver(resp, know);
+        let resolver = near && is_resolver(resp, know);
         let ((orig_inside, orig_public), (resp_inside, resp_public)) =
             (know.roles.site.place(orig), know.roles.site.place(resp));
         let marks = self.marks
@@ -188,26 +189,21 @@ impl KnownEnds {
 /// Whether anything is known of an address.
 #[inline]
 pub(super) fn is_known(ip: IpAddr, know: &Knowledge<'_>) -> bool {
-    is_met(ip, know) || is_resolver(ip, know)
+    know.known.may_have(ip) && (is_met(ip, know) || is_resolver(ip, know))
 }
 
 /// Whether an address is a public resolver's.
-#[inline]
 fn is_resolver(ip: IpAddr, know: &Knowledge<'_>) -> bool {
-    know.known.may_have(ip) && know.catalogue.resolver_addresses.contains(&ip.to_canonical())
+    know.catalogue.resolver_addresses.contains(&ip.to_canonical())
 }
 
 /// Whether anything is known of an address beyond its being a public resolver's.
-#[inline]
 fn is_met(ip: IpAddr, know: &Knowledge<'_>) -> bool {
     let roles = know.roles;
-    let met = || {
-        know.names.knows(ip)
-            || roles.knows(ip)
-            || roles.is_wan(ip)
-            || roles.site.proxies.iter().any(|proxy| proxy.ip() == ip)
-    };
-    know.known.may_have(ip) && met()
+    know.names.knows(ip)
+        || roles.knows(ip)
+        || roles.is_wan(ip)
+        || roles.site.proxies.iter().any(|proxy| proxy.ip() == ip)
 }
 
 /// All that any rule asks of a flow of whose ends and name nothing is known: flows with one outline have one class,
