@@ -159,6 +159,13 @@ impl Shard {
     /// Moves packet time on to `now`: flows that were silent for too long end.
     #[inline(always)]
     pub fn advance(&mut self, now: Timestamp) {
+        if self.table.is_due(now) {
+            self.expire(now);
+        }
+    }
+
+    #[cold]
+    fn expire(&mut self, now: Timestamp) {
         let Shard { table, learner, streams, piecewise, .. } = self;
         table.advance(now, &mut |number, flow| end(flow, number, streams, piecewise, learner));
     }

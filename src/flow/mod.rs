@@ -312,10 +312,16 @@ impl Table {
         self.besides.way(flow).vlan()
     }
 
-    /// Moves packet time on: `ended` is told each flow that has been silent for too long.
+    /// Whether a timer may fire at `now`.
     #[inline(always)]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.wheel.is_due(now)
+    }
+
+    /// Moves packet time on: `ended` is told each flow that has been silent for too long.
+    #[inline]
     pub fn advance(&mut self, now: Timestamp, ended: &mut dyn FnMut(u32, &mut Flow)) {
-        if self.wheel.is_due(now) {
+        if self.is_due(now) {
             self.expire(now, ended);
         }
     }
