@@ -5,7 +5,7 @@ mod support;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use relayscope::engine::analysis::Analysis;
+use relayscope::engine::analysis::{Analysis, Wanted};
 use relayscope::engine::{Config, Engine};
 use relayscope::source::{Chunk, Frame, FrameRef, LinkType};
 use relayscope::time::Timestamp;
@@ -50,6 +50,38 @@ fn run_chunk(link: u16, frames: &[Shot]) -> Analysis {
     let mut engine = Engine::new(&config());
     engine.chunk(&chunk);
     engine.finish()
+}
+
+#[test]
+fn a_server_is_called_as_its_client_was_told_before() {
+    let told = |client: &str, seconds: u64, name: &str, server: [u8; 4]| {
+        let answer = dns(7, name, Some(server));
+        (START + seconds * SECOND, udp(53, 50_000).payload(answer).ipv4("192.168.1.1", client).frame())
+    };
+    let (server, other) = ([198, 51, 100, 10], [198, 51, 100, 11]);
+    let answers = [
+        told(CLIENT, 1, "old.example", server),
+        told(CLIENT, 2, "new.example", server),
+        told(CLIENT, 3, "elsewhere.example", other),
+        told("192.168.1.51", 4, "neighbour.example", server),
+        told(CLIENT, 9, "late.example", server),
+    ];
+    let analysis = run(1, &answers);
+    let wanted = |client: &str, server: &str, seconds: u64| Wanted {
+        client: client.parse().unwrap(),
+        server: server.parse().unwrap(),
+        start: Timestamp(START + seconds * SECOND),
+    };
+    let wanted = [
+        wanted(CLIENT, SERVER, 5),
+        wanted("192.168.1.51", SERVER, 5),
+        wanted(CLIENT, SERVER, 0),
+        wanted(CLIENT, SERVER, 20),
+        wanted(CLIENT, "198.51.100.12", 5),
+        wanted("192.168.1.52", SERVER, 5),
+    ];
+    let names = [Some("new.example"), Some("neighbour.example"), Some("old.example"), Some("late.example"), None, None];
+    assert_eq!(analysis.told_names(&wanted), names);
 }
 
 /// What is compared of a flow.

@@ -12,7 +12,7 @@ use super::snapshot::{HostRow, Outside, Snapshot};
 use crate::classify::roles::Role;
 use crate::classify::site::is_public;
 use crate::diagnose::Diagnosis;
-use crate::engine::analysis::Analysis;
+use crate::engine::analysis::{Analysis, Wanted};
 use crate::engine::brief::Briefs;
 use crate::engine::light::{Light, Texts};
 use crate::engine::naming::Naming;
@@ -58,20 +58,24 @@ pub fn take(look: &Look<'_>) -> Snapshot {
     let order = look.analysis.in_order();
     let mut flows = Vec::with_capacity(order.len());
     let mut detail = None;
-    let mut told = 0;
+    let (mut unnamed, mut wanted) = (Vec::new(), Vec::new());
     for at in order {
         let Some(view) = look.analysis.view(at, look.naming) else { continue };
         let verdict = view.verdict(&view.facts());
-        let mut light = Light::of(&view, &verdict, &mut texts);
-        if light.name.is_none() && is_vendor(light.class) && told < TOLD_MAX {
-            told += 1;
-            let name = look.analysis.told_name(light.orig.0, light.resp.0, light.first);
-            light.name = name.map(|name| texts.keep(name));
+        let light = Light::of(&view, &verdict, &mut texts);
+        if light.name.is_none() && is_vendor(light.class) && wanted.len() < TOLD_MAX {
+            unnamed.push(flows.len());
+            wanted.push(Wanted { client: light.orig.0, server: light.resp.0, start: light.first });
         }
         if look.wanted == Some(light.id) {
             detail = Some(Arc::new(Detail::of(&view.record(&verdict))));
         }
         flows.push(light);
+    }
+    for (at, name) in unnamed.into_iter().zip(look.analysis.told_names(&wanted)) {
+        if let (Some(light), Some(name)) = (flows.get_mut(at), name) {
+            light.name = Some(texts.keep(name));
+        }
     }
     let Diagnosis { findings, sessions, site, poor, .. } = look.diagnosis.clone();
     let hosts = hosts(look, &flows);

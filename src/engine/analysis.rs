@@ -40,6 +40,15 @@ pub struct Analysis {
     pub(super) gone: (FlowSums, u64),
 }
 
+/// A client and a server, of which the name is wanted that DNS told by that time.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Wanted {
+    pub client: IpAddr,
+    pub server: IpAddr,
+    pub start: Timestamp,
+}
+
 /// Where a flow is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowAt {
@@ -157,16 +166,27 @@ impl Analysis {
         })
     }
 
-    /// The name that DNS told `client` for `server`, whatever became of it: the newest before `start`, else the first
-    /// after it.
-    pub fn told_name(&self, client: IpAddr, server: IpAddr, start: Timestamp) -> Option<&str> {
-        let (client, server) = (Addr::from_ip(client), Addr::from_ip(server));
-        let mine = self.shards.iter().flat_map(|shard| {
-            let told = shard.learner.told().filter(|(_, told)| told.client == client);
-            told.filter_map(move |(answer, mut servers)| servers.any(|told| told == server).then_some((shard, answer)))
-        });
-        let (shard, answer) = mine.min_by_key(|(_, a)| (a.ts > start, a.ts.0.abs_diff(start.0), a.frame))?;
-        Some(shard.learner.strings.get(answer.name))
+    /// For each of these the name that DNS told its client for its server, whatever became of it: the newest before its
+    /// time, else the first after it.
+    pub fn told_names(&self, wanted: &[Wanted]) -> Vec<Option<&str>> {
+        let mut names = vec![None; wanted.len()];
+        let mut by_client: Vec<_> = wanted.iter().zip(0usize..).map(|(w, at)| (Addr::from_ip(w.client), at)).collect();
+        by_client.sort_unstable();
+        for shard in &self.shards {
+            for (answer, told) in shard.learner.told() {
+                let from = by_client.partition_point(|(client, _)| *client < told.client);
+                let its = by_client.get(from..).unwrap_or_default();
+                for (_, at) in its.iter().take_while(|(client, _)| *client == told.client) {
+                    let (Some(want), Some(best)) = (wanted.get(*at), names.get_mut(*at)) else { continue };
+                    let server = Addr::from_ip(want.server);
+                    let key = (answer.ts > want.start, answer.ts.0.abs_diff(want.start.0), answer.frame);
+                    if best.is_none_or(|(before, _)| key < before) && told.clone().any(|told| told == server) {
+                        *best = Some((key, shard.learner.strings.get(answer.name)));
+                    }
+                }
+            }
+        }
+        names.into_iter().map(|best| best.map(|(_, name)| name)).collect()
     }
 
     /// Names all flows by all that was learnt, and by what the user gave.

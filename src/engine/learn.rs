@@ -214,7 +214,6 @@ impl Learner {
         self.dns.get(self.parts.get(flow.learnt, Kind::Dns))
     }
 
-    /// HTTP of a flow, if there was any.
     /// What HTTP has told of a flow, to change.
     pub fn known_http(&mut self, flow: &Flow) -> Option<&mut Http> {
         self.http.get_mut(self.parts.get(flow.learnt, Kind::Http))

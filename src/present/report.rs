@@ -14,12 +14,12 @@ use super::csv::Csv;
 use super::human::write_summary;
 use super::json::Document;
 use super::ndjson::{Lines, Ndjson};
-use super::summary::{Summary, SummaryBuilder};
+use super::summary::{Summary, SummaryBuilder, TopFlow};
 use crate::changes::{Texts, requested};
 use crate::classify::words::Subs;
 use crate::crew;
 use crate::diagnose::Diagnosis;
-use crate::engine::analysis::{Analysis, FlowAt, FlowView};
+use crate::engine::analysis::{Analysis, FlowAt, FlowView, Wanted};
 use crate::engine::brief::Briefs;
 use crate::engine::naming::Naming;
 use crate::event::{CaptureQuality, Class, FlowRecord, Severity, Stats};
@@ -269,8 +269,11 @@ impl Report<'_> {
         let diagnosis = self.diagnosis_of(&passed, Telling::default());
         let mut summary = builder.finish(self.files, self.quality, self.stats);
         summary.diagnosis = diagnosis;
-        for top in summary.top.iter_mut().filter(|t| t.name.is_none()) {
-            top.name = self.analysis.told_name(top.originator, top.responder, top.start).map(str::to_owned);
+        let mut unnamed: Vec<_> = summary.top.iter_mut().filter(|top| top.name.is_none()).collect();
+        let wanted = |top: &&mut TopFlow| Wanted { client: top.originator, server: top.responder, start: top.start };
+        let wanted: Vec<_> = unnamed.iter().map(wanted).collect();
+        for (top, name) in unnamed.iter_mut().zip(self.analysis.told_names(&wanted)) {
+            top.name = name.map(str::to_owned);
         }
         summary
     }
