@@ -61,13 +61,12 @@ fn copies(row: &[Seen; WAYS], entry: u64, packet: &Packet) -> bool {
 #[inline(always)]
 fn signature(packet: &Packet, payload: &[u8]) -> u64 {
     let words = payload.first_chunk::<8>().map_or(payload.len() as u64, |b| u64::from_le_bytes(*b));
-    // in the order in which they stand in memory: neighbours are read at once
-    let a = u64::from(packet.ack) << 32 | u64::from(packet.seq);
-    let b = u64::from(packet.checksum) << 48
-        | u64::from(packet.ip_id) << 32
-        | u64::from(packet.tcp_flags) << 24
+    let a = (u64::from(packet.seq) << 32) | u64::from(packet.ack);
+    let b = (u64::from(packet.ip_id) << 48)
+        | (u64::from(packet.checksum) << 32)
+        | (u64::from(packet.tcp_flags) << 24)
         | u64::from(packet.payload_len & 0xff_ffff);
-    let ports = u64::from(packet.dst_port) << 16 | u64::from(packet.src_port);
+    let ports = u64::from(packet.src_port) << 16 | u64::from(packet.dst_port);
     let ends = packet.src.low64().rotate_left(17) ^ packet.dst.low64() ^ ports.rotate_left(29);
     let mixed = fold(a ^ ends ^ 0x9e37_79b9_7f4a_7c15, b ^ words.rotate_left(11) ^ 0xd6e8_feb8_6659_fd93);
     let [outer, inner] = packet.vlan;
