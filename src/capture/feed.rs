@@ -22,6 +22,13 @@ pub const COUNTED: (f64, f64) = (0.45, 0.25);
 /// Nanoseconds that frames are counted together at the most: where there are several devices, those of another that came
 /// meanwhile come after all that were counted.
 const TOGETHER: u64 = SECOND;
+/// Nanoseconds of packet time for which frames are only counted, once the ring was too full, by a process that may be
+/// stopped at any moment: whoever puts frames down again as soon as the ring is empty is soon behind again, and has spent
+/// on a few frames what was to be had for many.
+const APART: u64 = SECOND;
+/// How long a ring that was emptied in haste is left to fill: to be woken for each of its blocks takes longer than to count
+/// what is in it, and who may be stopped for tens of milliseconds has a ring that holds more than that.
+const LEFT: Duration = Duration::from_millis(10);
 /// The most memory of a batch that is used again.
 const SPARE: usize = 4 * CHUNK_BYTES;
 /// The most memory of all such batches together.
@@ -216,8 +223,8 @@ impl Feed {
         for (place, device) in devices.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
             let name = format!("capture {}", device.interface().name);
-            let worker =
-                Worker { place, device, shared, whole, bare: false, behind: false, down: false, counted: now() };
+            let haste = Haste { rest: if platform::has_one_core() { APART } else { 0 }, since: None };
+            let worker = Worker { place, device, shared, whole, bare: false, haste, down: false, counted: now() };
             threads.push(thread::Builder::new().name(name).spawn(move || worker.run())?);
         }
         let (merge, running) = (Merge::new(interfaces.len()), interfaces.len());
@@ -339,6 +346,31 @@ impl Drop for Feed {
 /// From when on nothing is wanted any more, if it is so, and until when what came before is still taken.
 type Stopping = Option<(Timestamp, Instant)>;
 
+/// Whether frames are to be taken out of a ring with nothing made of them, since it may soon be full.
+#[derive(Clone, Copy, Debug)]
+struct Haste {
+    /// For so many nanoseconds of packet time after it was last too full.
+    rest: u64,
+    /// When that was.
+    since: Option<Timestamp>,
+}
+
+impl Haste {
+    /// Takes whether the ring is too full `now`, in packet time.
+    fn take(&mut self, behind: bool, now: Timestamp) {
+        if behind {
+            self.since = Some(now);
+        } else if self.since.is_some_and(|since| now.0.abs_diff(since.0) >= self.rest) {
+            self.since = None;
+        }
+    }
+
+    /// Whether haste outlasts what has made it needed.
+    fn lasts(&self) -> bool {
+        self.rest > 0 && self.since.is_some()
+    }
+}
+
 /// A device's thread.
 struct Worker {
     place: usize,
@@ -347,8 +379,7 @@ struct Worker {
     whole: bool,
     /// Frames are only counted.
     bare: bool,
-    /// More wait in the ring than it will hold for long.
-    behind: bool,
+    haste: Haste,
     down: bool,
     counted: Instant,
 }
@@ -403,6 +434,7 @@ impl Worker {
     fn take(&mut self, mut batch: Batch, stopping: Stopping) -> Result<Option<bool>, Trouble> {
         let read = self.read(Intake::Chunk(&mut batch.chunk));
         let count = batch.chunk.frames.len();
+        self.note(&read, batch.chunk.frames.last().map(|frame| frame.ts));
         if let Some((end, _)) = stopping {
             let kept = batch.chunk.frames.iter().take_while(|frame| frame.ts <= end).count();
             batch.chunk.frames.truncate(kept);
@@ -423,13 +455,18 @@ impl Worker {
         let mut tally = Tally::default();
         let until = stopping.map_or(Timestamp(u64::MAX), |(end, _)| end);
         let read = self.read(Intake::Tally(&mut tally, until));
+        self.note(&read, (tally.frames > 0).then_some(tally.last));
+        let emptied = read == Ok(Read::Frames);
         if self.heard(read)?.is_none() {
             return Ok(None);
         }
         // where there was none there is no time of one either
         if tally.frames > 0 {
+            // who analyzes is not woken for that, and looks by itself ten times a second
             lock(&self.shared.queue).count(self.place, tally);
-            self.shared.came.notify_one();
+        }
+        if emptied && self.haste.lasts() && stopping.is_none() {
+            thread::sleep(LEFT);
         }
         Ok(Some(tally.frames > 0))
     }
@@ -437,12 +474,19 @@ impl Worker {
     /// Reads from the device.
     fn read(&mut self, intake: Intake<'_>) -> Result<Read, Trouble> {
         let read = self.device.read(intake, WAIT);
-        self.behind = read == Ok(Read::Some { behind: true });
         if self.down && read.is_ok() {
             self.down = false;
             self.say(Message::Link(true));
         }
         read
+    }
+
+    /// Takes note of how the ring stands after a read, the last frame of which is of that time.
+    fn note(&mut self, read: &Result<Read, Trouble>, last: Option<Timestamp>) {
+        let now = if let Ok(Read::Quiet(until)) = read { Some(*until) } else { last };
+        if let Some(now) = now {
+            self.haste.take(*read == Ok(Read::Some { behind: true }), now);
+        }
     }
 
     /// Says what a read came to; none if nothing came.
@@ -461,7 +505,7 @@ impl Worker {
         let mut queue = lock(&self.shared.queue);
         let (from, below) = COUNTED;
         let full = queue.fill() > if self.bare { below } else { from };
-        self.bare = !self.whole && (full || self.behind);
+        self.bare = !self.whole && (full || self.haste.since.is_some());
         (!self.bare).then(|| queue.take_last(self.place).unwrap_or_else(|| queue.fresh()))
     }
 

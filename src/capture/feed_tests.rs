@@ -178,3 +178,22 @@ fn what_waits_for_long_is_put_together() {
     assert_eq!(quiet, Some((20_000, 20_000)));
     assert!((20..150).contains(&batches), "{batches}");
 }
+
+#[test]
+fn a_ring_that_was_too_full_is_emptied_in_haste_until_it_was_not_for_a_while() {
+    let seconds = |n: u64| Timestamp(100 * SECOND + n * SECOND / 10);
+    let after = |rest, reads: &[(bool, u64)]| {
+        let mut haste = Haste { rest, since: None };
+        let take = |(behind, at): &(bool, u64)| {
+            haste.take(*behind, seconds(*at));
+            haste.since.is_some()
+        };
+        reads.iter().map(take).collect::<Vec<_>>()
+    };
+    let reads = [(false, 0), (true, 1), (false, 2), (false, 10), (true, 10), (false, 19), (false, 20), (false, 21)];
+    assert_eq!(after(SECOND, &reads), [false, true, true, true, true, true, false, false]);
+    // who has cores of its own goes on as soon as the ring was empty
+    assert_eq!(after(0, &reads), [false, true, false, false, true, false, false, false]);
+    // a clock that was set by an hour, either way, has no say for an hour
+    assert_eq!(after(SECOND, &[(true, 36_100), (false, 100)]), [true, false]);
+}
