@@ -266,8 +266,8 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let config = config(&base, whole);
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
     let beheld = Beheld::new(args.common.quiet);
-    let source = Source::open(&paths, CHUNK_BYTES);
     let stop = stop_flag()?;
+    let source = Source::open(&paths, CHUNK_BYTES).until(&stop);
     let mut progress = |progress: &source::Progress| beheld.progress(progress);
     let (mut outcome, output) = match args.max_memory {
         None => (pipeline::run(source, &config, threads, &stop, &mut progress), None),

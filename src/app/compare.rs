@@ -68,7 +68,7 @@ fn read(
 ) -> Option<Diagnosis> {
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
     let mut printer = (!args.common.quiet).then(progress::Printer::new);
-    let source = Source::open(std::slice::from_ref(path), CHUNK_BYTES);
+    let source = Source::open(std::slice::from_ref(path), CHUNK_BYTES).until(stop);
     let mut outcome = pipeline::run(source, &config(base, false), threads, stop, &mut |progress| {
         if let Some(printer) = &mut printer {
             printer.update(progress);

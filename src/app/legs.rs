@@ -85,7 +85,7 @@ fn read(
     let config = engine::Config { traces: true, ..config(base, true) };
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
     let mut printer = (!args.common.quiet).then(progress::Printer::new);
-    let source = Source::open(paths, CHUNK_BYTES);
+    let source = Source::open(paths, CHUNK_BYTES).until(stop);
     let mut outcome = pipeline::run(source, &config, threads, stop, &mut |progress| {
         if let Some(printer) = &mut printer {
             printer.update(progress);

@@ -40,8 +40,8 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
         Options { filter: args.filter.as_ref(), diagnose: true, settings, max_memory: args.max_memory, glances: true };
     let mut monitor = Monitor::new(&config(&base, true), &base, &rules, options);
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
-    let mut source = Source::open(&paths, CHUNK_BYTES);
     let stop = stop_flag()?;
+    let mut source = Source::open(&paths, CHUNK_BYTES).until(&stop);
     let mut sink = Ndjson::new(BufWriter::with_capacity(OUTPUT_BUFFER, io::stdout().lock()));
     play(args, &mut source, &mut monitor, &mut sink, &stop)?;
     let mut exit = Outcome::new(args.judge.fail_on.is_some());

@@ -3,11 +3,12 @@
 use std::fs::{File, FileType, Metadata};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap::{Active, Capture};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1};
@@ -39,6 +40,20 @@ pub fn is_socket(kind: FileType) -> bool {
 /// As the system has them.
 pub fn standard_input() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)
+}
+
+/// Opens a file, pipe or device to be read. Who will write to a pipe is not waited for.
+///
+/// # Errors
+/// As the system has them.
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)
+}
+
+/// Waits until a pipe or device has something to be read, or has ended; false where that has not come within that time.
+pub fn wait_for_input(file: &File, wait: Duration) -> bool {
+    let mut waiting = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+    !matches!(poll(&mut waiting, PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)), Ok(0) | Err(Errno::EINTR))
 }
 
 /// Reads from that place of a file on, wherever others read it.

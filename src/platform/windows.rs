@@ -40,6 +40,19 @@ pub fn standard_input() -> io::Result<File> {
     io::stdin().as_handle().try_clone_to_owned().map(File::from)
 }
 
+/// Opens a file to be read.
+///
+/// # Errors
+/// As the system has them.
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Whether there is something to be read: who reads waits for it here.
+pub fn wait_for_input(_: &File, _: Duration) -> bool {
+    true
+}
+
 /// Reads from that place of a file on.
 ///
 /// # Errors

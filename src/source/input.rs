@@ -8,9 +8,11 @@ use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::error::display_name;
 use super::lane::{LANES_MAX, Lane, earliest};
+use super::raw::{Stop, is_set};
 use super::{CaptureReader, Chunk, Facts, Fill, Problem, Progress, Shed, SourceError};
 use crate::platform;
 use crate::time::Timestamp;
@@ -55,6 +57,8 @@ pub struct Source {
     /// What the analysis that wrote the frames of the last fill passed over.
     shed: Shed,
     chunk_bytes: usize,
+    /// When that is set nothing is waited for any more.
+    stop: Stop,
     facts: Facts,
     problems: Vec<Problem>,
     bytes_done: u64,
@@ -86,11 +90,18 @@ impl Source {
             lanes: Vec::new(),
             shed: Shed::Nothing,
             chunk_bytes,
+            stop: None,
             facts: Facts::default(),
             problems,
             bytes_done: 0,
             progress,
         }
+    }
+
+    /// The same; a pipe that nothing comes from is waited for until `stop` is set, and ends then.
+    #[must_use]
+    pub fn until(self, stop: &Arc<AtomicBool>) -> Source {
+        Source { stop: Some(Arc::clone(stop)), ..self }
     }
 
     /// Reads on into `chunk`, whose frames are replaced. A chunk without frames is not yet the end unless [`Fill::End`]
@@ -203,6 +214,7 @@ impl Source {
             lanes: self.lanes.iter().map(Lane::fork).collect::<Option<_>>()?,
             shed: self.shed,
             chunk_bytes: self.chunk_bytes,
+            stop: self.stop.clone(),
             facts: self.facts.clone(),
             problems: Vec::new(),
             bytes_done: self.bytes_done,
@@ -248,11 +260,13 @@ impl Source {
     /// Opens the next input that can be opened; false when there is none.
     fn next_input(&mut self) -> bool {
         while let Some(input) = self.waiting.pop_front() {
-            match CaptureReader::open(&input.path, self.chunk_bytes) {
+            match CaptureReader::open_until(&input.path, self.chunk_bytes, &self.stop) {
                 Ok(reader) => {
                     self.lanes.push(Lane::new(input, reader));
                     return true;
                 }
+                // of what did not come because it was waited for no longer there is nothing to say
+                Err(_) if is_set(&self.stop) => return false,
                 Err(error) => {
                     self.problems.push(Problem::Error(error));
                     self.count_done(input.size.unwrap_or(0));

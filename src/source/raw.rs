@@ -8,7 +8,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::{Damage, SourceError};
 use crate::platform;
@@ -19,6 +20,12 @@ const BOMB_BYTES: u64 = 1 << 30;
 /// Unpacked bytes for one packed above which input is refused. Captures pack 2:1 to 50:1; a file made to swell comes
 /// near to the 1,032:1 of deflate or far beyond with zstd.
 const BOMB_RATIO: u64 = 300;
+
+/// The longest that nobody looks whether a pipe is still to be waited for.
+const NAP: Duration = Duration::from_millis(100);
+
+/// Set when no more is wanted.
+pub(super) type Stop = Option<Arc<AtomicBool>>;
 
 /// How input is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +103,32 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// A pipe or device, which is waited for until no more is wanted: it ends then.
+struct Awaited {
+    file: File,
+    stop: Stop,
+}
+
+impl Read for Awaited {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while !is_set(&self.stop) {
+            if !platform::wait_for_input(&self.file, NAP) {
+                continue;
+            }
+            match self.file.read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => return other,
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Whether no more is wanted.
+pub(super) fn is_set(stop: &Stop) -> bool {
+    stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+}
+
 /// A file read from a place on, whoever else reads it.
 struct From {
     file: Arc<File>,
@@ -109,8 +142,9 @@ impl Read for From {
 }
 
 impl Raw {
-    /// Opens the file, pipe or device at `path`, which messages call `name`; `-` is standard input.
-    pub(super) fn open(path: &Path, name: &Arc<str>) -> Result<Raw, SourceError> {
+    /// Opens the file, pipe or device at `path`, which messages call `name`; `-` is standard input. What is waited for ends
+    /// with `stop`.
+    pub(super) fn open(path: &Path, name: &Arc<str>, stop: &Stop) -> Result<Raw, SourceError> {
         let fail = |error| SourceError::from_io(name, error);
         let file = if path.as_os_str() == "-" {
             platform::standard_input().map_err(fail)?
@@ -118,7 +152,7 @@ impl Raw {
             if platform::is_socket(std::fs::metadata(path).map_err(fail)?.file_type()) {
                 return Err(SourceError::Socket { path: Arc::clone(name) });
             }
-            File::open(path).map_err(fail)?
+            platform::open_to_read(path).map_err(fail)?
         };
         let metadata = file.metadata().map_err(fail)?;
         if metadata.is_dir() {
@@ -127,7 +161,7 @@ impl Raw {
         if metadata.is_file() {
             Raw::from_file(file, metadata.len(), name).map_err(fail)
         } else {
-            Raw::from_pipe(Box::new(file), name).map_err(fail)
+            Raw::from_pipe(Box::new(Awaited { file, stop: stop.clone() }), name).map_err(fail)
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::display_name;
 use super::pcap::{FILE_HEADER, Header, HeaderError, Stop, Walked};
 use super::pcapng::{self, Sections};
-use super::raw::{Got, Raw, RawEnd};
+use super::raw::{self, Got, Raw, RawEnd};
 use super::{Chunk, Damage, Facts, Fill, FrameRef, SourceError, Warning};
 
 /// The smallest chunk that can be asked for, in bytes.
@@ -45,8 +45,13 @@ impl CaptureReader {
     /// # Errors
     /// It cannot be opened, is no capture, is empty, or ends within its first header.
     pub fn open(path: &Path, chunk_bytes: usize) -> Result<Self, SourceError> {
+        Self::open_until(path, chunk_bytes, &None)
+    }
+
+    /// The same; a pipe ends with `stop`, should nothing come.
+    pub(super) fn open_until(path: &Path, chunk_bytes: usize, stop: &raw::Stop) -> Result<Self, SourceError> {
         let name = display_name(path);
-        let raw = Raw::open(path, &name)?;
+        let raw = Raw::open(path, &name, stop)?;
         Self::start(raw, name, chunk_bytes)
     }
 
