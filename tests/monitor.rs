@@ -18,41 +18,17 @@ use relayscope::engine::ceiling;
 use relayscope::engine::{Engine, Keep};
 use relayscope::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
 use relayscope::flow::Flow;
-use relayscope::monitor::{Losses, Monitor, Options, Sink};
+use relayscope::monitor::{Monitor, Options, Sink};
 use relayscope::pcapng;
 use relayscope::present::ndjson::Ndjson;
 use relayscope::source::{Chunk, Fill, Frame, LinkType, Source};
 use relayscope::time::Timestamp;
 use serde_json::Value;
 use support::knowledge::Knowledge;
+use support::lab::{captures, each, records};
 use support::{ACK, FIN, PSH, SYN, client_hello, dns, server_hello, tcp, udp};
 
 impl Knowledge {
-    /// What a monitor tells of a capture that is read so many bytes at a time; frame by frame if that is none.
-    fn told(&self, path: &Path, chunk_bytes: Option<usize>) -> Vec<u8> {
-        let mut source = Source::open(&[path.to_owned()], chunk_bytes.unwrap_or(1 << 16));
-        let (mut monitor, mut sink, mut chunk) = (self.monitor(), Ndjson::new(Vec::new()), Chunk::default());
-        while source.fill(&mut chunk) == Fill::More {
-            match chunk_bytes {
-                Some(_) => monitor.chunk(&chunk, &mut sink).unwrap(),
-                None => {
-                    for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
-                        monitor.frame(frame, &mut sink).unwrap();
-                        // that somebody looks changes nothing
-                        assert!(monitor.look().stats.frames > 0);
-                        monitor.renew();
-                    }
-                }
-            }
-        }
-        let facts = source.facts();
-        let (kernel_drops, interface_drops) = (facts.kernel_drops, facts.interface_drops);
-        monitor.advance(facts.ended(monitor.now()), &mut sink).unwrap();
-        monitor.lose(Losses { kernel_drops, interface_drops, ..Losses::default() });
-        monitor.finish(&mut sink).unwrap();
-        sink.finish().unwrap()
-    }
-
     /// Puts cases down anew, and brings those of before up to date; gives them if they are the same. Counts flows to which
     /// nothing happened since.
     fn compare(&self, analysis: &Analysis, before: Cases, kept: &AtomicUsize) -> Cases {
@@ -103,40 +79,6 @@ fn assert_same<T: std::fmt::Debug>(one: &[T], other: &[T]) {
     for (one, other) in one.iter().zip(other) {
         assert_eq!(format!("{one:?}"), format!("{other:?}"));
     }
-}
-
-/// Every capture of the repository.
-fn captures() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
-    let mut folders: Vec<PathBuf> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
-    folders.retain(|path| path.is_dir());
-    folders.push(root);
-    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
-    let mut files: Vec<PathBuf> = files
-        .filter(|path| [".pcapng", ".pcapng.zst"].iter().any(|end| path.to_string_lossy().ends_with(end)))
-        .collect();
-    files.sort();
-    assert!(!files.is_empty());
-    files
-}
-
-/// Does something with each of all captures, on as many threads as there are processors.
-fn each(files: &[PathBuf], check: impl Fn(&Path) + Sync) {
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    check(path);
-                }
-            });
-        }
-    });
-}
-
-fn records(told: &[u8]) -> Vec<Value> {
-    let lines = told.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
 
 #[test]
@@ -485,73 +427,6 @@ fn long_flows_are_told_at_intervals_and_clocks_may_jump() {
     assert_eq!(interim, [(true, 300), (true, 600), (true, 900), (true, 1_000), (false, 1_000)]);
     assert!((5_000..5_004).all(|port| of(port).filter(|r| r["flow"]["interim"] != true).count() == 1));
     assert!(told.len() < 3_000, "{} records", told.len());
-}
-
-#[test]
-fn a_stall_is_told_within_two_seconds_of_its_rules_time() {
-    let knowledge = Knowledge::new();
-    let wait = knowledge.rules.settings.stall.first_byte_seconds;
-    for name in ["hold-once-viewer", "release-time-viewer", "release-size-tls13-viewer"] {
-        let capture = captures().into_iter().find(|path| path.ends_with(format!("{name}.pcapng.zst"))).unwrap();
-        let told = records(&knowledge.told(&capture, Some(1 << 18)));
-        let raised = told.iter().find(|r| r["rule"] == "CF-1" && r["state"] == "raised").unwrap();
-        let [first, last] =
-            ["first", "last"].map(|key| raised[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap());
-        let waited = last.duration_since(first).as_secs_f64();
-        assert!((wait..=wait + 2.0).contains(&waited), "{name}: {waited} s: {raised}");
-    }
-}
-
-/// The stalls of a capture, each with the time of the frame before which it was first told; and all findings as they were
-/// told last, but for what was taken back.
-fn stalls(knowledge: &Knowledge, path: &Path) -> (BTreeMap<String, u64>, BTreeMap<String, Value>) {
-    let mut source = Source::open(&[path.to_owned()], 1 << 16);
-    let (mut monitor, mut chunk) = (knowledge.monitor(), Chunk::default());
-    let (mut told, mut last, mut now) = (BTreeMap::new(), BTreeMap::new(), 0);
-    let mut take = |sink: Ndjson<Vec<u8>>, now: u64| {
-        for record in records(&sink.finish().unwrap()).into_iter().filter(|r| r["event_type"] == "finding") {
-            let id = record["id"].as_str().unwrap().to_owned();
-            if record["kind"] == "content-filter-stall" {
-                told.entry(id.clone()).or_insert(now);
-            }
-            last.insert(id, record);
-        }
-    };
-    while source.fill(&mut chunk) == Fill::More {
-        for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
-            let mut sink = Ndjson::new(Vec::new());
-            monitor.frame(frame, &mut sink).unwrap();
-            now = frame.ts.0;
-            take(sink, now);
-        }
-    }
-    let mut sink = Ndjson::new(Vec::new());
-    monitor.finish(&mut sink).unwrap();
-    take(sink, now);
-    last.retain(|_, record| record["state"] == "ended");
-    (told, last)
-}
-
-/// Where there is so much that it is judged every other second, stalls are told as soon as they are where there is little,
-/// and in the end all is told that is there.
-#[test]
-fn a_stall_does_not_wait_for_all_to_be_judged() {
-    let [often, seldom] = [Knowledge::new(), Knowledge::busy()];
-    let (soon, late) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    each(&captures(), |path| {
-        let ((told, last), (told_seldom, last_seldom)) = (stalls(&often, path), stalls(&seldom, path));
-        assert_eq!(last, last_seldom, "{}", path.display());
-        for (id, now) in told {
-            let seldom = told_seldom.get(&id).unwrap_or_else(|| panic!("{}: {id}", path.display()));
-            // what others teach of a flow is heard a second later
-            assert!(*seldom <= now + 2 * SECOND, "{}: {id} {now} {seldom}", path.display());
-            let count = if *seldom <= now { &soon } else { &late };
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    });
-    let [soon, late] = [soon, late].map(AtomicUsize::into_inner);
-    println!("{soon} stalls as soon as ever, {late} later");
-    assert!(soon > 50 && late * 20 <= soon, "{soon} {late}");
 }
 
 #[test]

@@ -26,16 +26,12 @@ fn reading(command: &str, pipe: &Path) -> Child {
     program.args([command, "-q"]).args((command == "replay").then_some("--no-tui")).arg(pipe);
     let child = program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let opened = || {
+        sleep(Duration::from_millis(50));
         let descriptors = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
         descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).any(|path| path == pipe)
     };
-    for _ in 0..1_200 {
-        if opened() {
-            return child;
-        }
-        sleep(Duration::from_millis(50));
-    }
-    panic!("it does not open the pipe");
+    assert!((0..1_200).any(|_| opened()), "it does not open the pipe");
+    child
 }
 
 /// Interrupts it once; gives its exit code and what it said.

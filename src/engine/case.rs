@@ -53,6 +53,8 @@ pub struct Cases {
     pub last: Timestamp,
     /// Flows that there was no room for.
     pub omitted: u64,
+    /// How many frames had come by then.
+    pub frames: u64,
     /// The hosts of the system.
     pub hosts: Arc<Hosts>,
     /// Where they are; put down by [`Cases::indexed`].
@@ -358,6 +360,7 @@ impl Analysis {
         let mut cases = Cases {
             first: self.totals.first.unwrap_or_default(),
             last: self.totals.last,
+            frames: self.totals.frames,
             on_link: self.totals.neighbours.addresses().into_iter().map(IpAddr::V4).collect(),
             contested: self
                 .totals

@@ -416,6 +416,11 @@ impl Table {
         self.flows.iter()
     }
 
+    /// Every flow, the newest first.
+    pub fn newest(&self) -> impl Iterator<Item = &Flow> {
+        self.flows.newest()
+    }
+
     /// How many flows there were.
     pub fn len(&self) -> usize {
         self.flows.len()

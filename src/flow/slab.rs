@@ -68,6 +68,11 @@ impl<T> Slab<T> {
         self.blocks.iter().flatten().enumerate().map(|(n, value)| (n as u32, value))
     }
 
+    /// Every element, the one with the greatest number first.
+    pub fn newest(&self) -> impl Iterator<Item = &T> {
+        self.blocks.iter().rev().flat_map(|block| block.iter().rev())
+    }
+
     /// Every element, to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
         self.blocks.iter_mut().flatten().enumerate().map(|(n, value)| (n as u32, value))

@@ -1,11 +1,15 @@
 //! What captures are judged by, as it comes with the program.
 
+use std::path::Path;
+
 use relayscope::classify::site::Site;
 use relayscope::classify::watch::Watch;
 use relayscope::diagnose::rules::Rules;
 use relayscope::engine::Config;
 use relayscope::engine::naming::KnowledgeBase;
-use relayscope::monitor::{Monitor, Options, Settings};
+use relayscope::monitor::{Losses, Monitor, Options, Settings};
+use relayscope::present::ndjson::Ndjson;
+use relayscope::source::{Chunk, Fill, Source};
 
 /// What every run goes by.
 pub struct Knowledge {
@@ -42,5 +46,30 @@ impl Knowledge {
 
     pub fn monitor_with<'a>(&'a self, options: Options<'a>) -> Monitor<'a> {
         Monitor::new(&self.config, &self.base, &self.rules, options)
+    }
+
+    /// What a monitor tells of a capture that is read so many bytes at a time; frame by frame if that is none.
+    pub fn told(&self, path: &Path, chunk_bytes: Option<usize>) -> Vec<u8> {
+        let mut source = Source::open(&[path.to_owned()], chunk_bytes.unwrap_or(1 << 16));
+        let (mut monitor, mut sink, mut chunk) = (self.monitor(), Ndjson::new(Vec::new()), Chunk::default());
+        while source.fill(&mut chunk) == Fill::More {
+            match chunk_bytes {
+                Some(_) => monitor.chunk(&chunk, &mut sink).unwrap(),
+                None => {
+                    for frame in chunk.frames.iter().filter_map(|at| chunk.frame(at)) {
+                        monitor.frame(frame, &mut sink).unwrap();
+                        // that somebody looks changes nothing
+                        assert!(monitor.look().stats.frames > 0);
+                        monitor.renew();
+                    }
+                }
+            }
+        }
+        let facts = source.facts();
+        let (kernel_drops, interface_drops) = (facts.kernel_drops, facts.interface_drops);
+        monitor.advance(facts.ended(monitor.now()), &mut sink).unwrap();
+        monitor.lose(Losses { kernel_drops, interface_drops, ..Losses::default() });
+        monitor.finish(&mut sink).unwrap();
+        sink.finish().unwrap()
     }
 }

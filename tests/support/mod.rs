@@ -8,6 +8,7 @@
 
 pub mod der;
 pub mod knowledge;
+pub mod lab;
 #[cfg(target_os = "linux")]
 pub mod live;
 

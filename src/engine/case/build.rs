@@ -55,8 +55,9 @@ impl Analysis {
 }
 
 impl Analysis {
-    /// Brings up to date what flows that go on have shown of themselves since they were put down. What others have taught
-    /// of them since is not looked up, and no flow is added. Gives the flows that are no longer known.
+    /// Brings up to date what flows that go on have shown of themselves since they were put down, and adds those that were
+    /// begun since by who had tried the same before. What others have taught of them since is not looked up. Gives the
+    /// flows that are no longer known.
     pub fn refresh(&self, base: &KnowledgeBase, cases: &mut Cases) -> HashSet<u64, RandomState> {
         let (naming, mut gone) = (Naming::of_nothing(base), HashSet::default());
         for case in cases.flows.iter_mut().filter(|case| !case.is_over()) {
@@ -70,7 +71,30 @@ impl Analysis {
                 None => _ = gone.insert(case.identity.flow_id),
             }
         }
+        self.tries(&naming, cases).into_iter().for_each(|case| cases.append(case));
+        cases.frames = self.totals.frames;
         gone
+    }
+
+    /// The flows that were begun since these cases were put down, to where the same viewer had been before, in order: what
+    /// others have taught of the one before holds of them. A recorder's uploads are held against each other, all of them.
+    fn tries(&self, naming: &Naming<'_>, cases: &Cases) -> Vec<Case> {
+        let mut tries = Vec::new();
+        for (shard, at) in self.shards.iter().zip(0u32..) {
+            let came = shard.table.newest().take_while(|flow| flow.first_frame() > cases.frames);
+            for flow in came.filter(|flow| shard.table.sides(flow).iter().any(|end| cases.hosts.contains(&end.addr))) {
+                let view = FlowView::new(shard, at, flow, naming);
+                let before = cases.last_to(view.orig.0, view.resp);
+                let before = before.filter(|before| before.proto == flow.proto() && !before.recorders[0]);
+                let Some(before) = before.filter(|_| view.dns().is_none()) else { continue };
+                let mut case = view.own_case(&view.facts(), naming);
+                case.remember(Case { icmp: None, ..before.clone() });
+                tries.push(case);
+            }
+        }
+        tries.sort_unstable_by_key(Case::key);
+        tries.truncate(MAX_CASES.saturating_sub(cases.flows.len()));
+        tries
     }
 
     /// The flow that was put down as that, if it is still known and no other has taken its place.

@@ -89,6 +89,20 @@ impl Cases {
         self
     }
 
+    /// Adds a flow that came after all of these.
+    pub(super) fn append(&mut self, case: Case) {
+        self.index.add(self.flows.len(), &case);
+        self.flows.push(case);
+    }
+
+    /// The newest flow of `client` to a server's port, among its last ones.
+    pub(super) fn last_to(&self, client: IpAddr, server: (IpAddr, u16)) -> Option<&Case> {
+        /// How many of them are looked at: who tries again does so soon.
+        const REACH: usize = 64;
+        let places = self.client(client)?.flows.iter().rev().take(REACH);
+        places.filter_map(|at| self.flows.get(*at)).find(|case| case.resp == server)
+    }
+
     fn at<'c>(&'c self, places: &'c [usize]) -> impl Iterator<Item = &'c Case> + Clone {
         places.iter().filter_map(|at| self.flows.get(*at))
     }
