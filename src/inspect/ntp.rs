@@ -1,8 +1,9 @@
 //! NTP packets (RFC 5905 §7.3; SNTP of RFC 4330 is the same on the wire).
 //!
 //! Read is the 48-byte header; extension fields and the authentication code behind it are only measured. Control
-//! and private packets (modes 6 and 7, RFC 9327) are recognised and not read. Refused: versions but 1 to 4, modes
-//! but 1 to 7, a stratum over 16, a tail that is no whole number of 32-bit words.
+//! and private packets (mode 6, RFC 9327; mode 7, which only the reference implementation defines) are recognised and
+//! not read. Refused: versions but 1 to 4, modes but 1 to 7, a stratum over 16, a tail that is no whole number of
+//! 32-bit words; of control and private packets what their headers rule out.
 
 use crate::time::Timestamp;
 use crate::wire::Reader;
@@ -89,9 +90,8 @@ pub fn parse(datagram: &[u8]) -> Option<Packet> {
         return None;
     }
     if mode >= 6 {
-        // the shortest mode 7 header; mode 6 has 12 bytes
-        let least = if mode == 6 { 12 } else { 8 };
-        return (datagram.len() >= least).then_some(Packet { version, mode, ..Packet::default() });
+        let sound = if mode == 6 { is_control(datagram) } else { is_private(datagram) };
+        return sound.then_some(Packet { version, mode, ..Packet::default() });
     }
     let tail = datagram.len().checked_sub(HEADER_LEN)?;
     let packet = Packet {
@@ -110,6 +110,21 @@ pub fn parse(datagram: &[u8]) -> Option<Packet> {
         transmit: r.u64().ok()?,
     };
     (packet.stratum <= 16 && tail.is_multiple_of(4)).then_some(packet)
+}
+
+/// Whether a control packet's header can be one (RFC 9327 §2): an opcode in use, and a count of data that is there.
+/// Records of DTLS, which VPNs send to any port that is open, begin with the same byte.
+fn is_control(datagram: &[u8]) -> bool {
+    const HEADER: usize = 12;
+    let Some(&[_, opcode, .., c0, c1]) = datagram.first_chunk::<HEADER>() else { return false };
+    let count = usize::from(u16::from_be_bytes([c0, c1]));
+    matches!(opcode & 0x1f, 0..=12 | 31) && HEADER.saturating_add(count) <= datagram.len()
+}
+
+/// Whether a private packet's header can be one: an implementation that there is, and bits that must be zero.
+fn is_private(datagram: &[u8]) -> bool {
+    let Some(&[_, _, implementation, _, _, _, reserved, _]) = datagram.first_chunk::<8>() else { return false };
+    matches!(implementation, 0 | 2 | 3) && reserved & 0xf0 == 0
 }
 
 /// The moment of a raw NTP timestamp; `None` where it is not known. Seconds with a clear top bit are of era 1, from
@@ -155,9 +170,23 @@ mod tests {
 
     #[test]
     fn control_is_only_recognised() {
-        assert!(parse(&[0x16; 12]).unwrap().is_control());
-        assert!(parse(&[0x16; 11]).is_none());
-        assert!(parse(&[0x17; 8]).unwrap().is_control());
+        let read_variables = [0x16, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert!(parse(&read_variables).unwrap().is_control());
+        assert!(parse(&read_variables[..11]).is_none());
+        let monitor_list = [0x17, 0, 3, 0x2a, 0, 0, 0, 0];
+        assert!(parse(&monitor_list).unwrap().is_control());
+        assert!(parse(&monitor_list[..7]).is_none());
+    }
+
+    #[test]
+    fn control_is_not_what_begins_with_its_byte() {
+        let promised = [0x16, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
+        assert!(parse(&promised).is_none(), "one byte of data is not there");
+        for record in [[0x16, 0xfe, 0xff], [0x16, 0xfe, 0xfd], [0x17, 0xfe, 0xff], [0x17, 0xfe, 0xfd]] {
+            let mut dtls = record.to_vec();
+            dtls.resize(64, 0);
+            assert!(parse(&dtls).is_none(), "{record:x?}");
+        }
     }
 
     #[test]
