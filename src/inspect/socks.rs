@@ -59,7 +59,7 @@ pub fn probe(bytes: &[u8]) -> Probe {
         None | Some(4 | 5) => {}
         Some(_) => return Probe::Reject,
     }
-    let read = if bytes.first() == Some(&4) { request_4(bytes).map(|r| r.is_some()) } else { is_greeting(bytes) };
+    let read = if bytes.first() == Some(&4) { is_request_4(bytes) } else { is_greeting(bytes) };
     match read {
         Ok(true) => Probe::Match,
         Ok(false) => Probe::Reject,
@@ -75,6 +75,12 @@ fn is_greeting(bytes: &[u8]) -> Result<bool> {
     // numbers from 10 to 127 have no meaning; a client in a hurry sends on without waiting for the answer
     let known = methods.rest().iter().all(|m| !(10..128).contains(m) && *m != 0xff);
     Ok(known && !methods.is_empty() && r.rest().first().is_none_or(|next| matches!(next, 1 | 5)))
+}
+
+/// Whether `bytes` are a request of version 4 and no more: its few fixed bits stand in much else, and a client waits
+/// for the answer.
+fn is_request_4(bytes: &[u8]) -> Result<bool> {
+    Ok(request_4(bytes)?.is_some_and(|(_, _, length)| length == bytes.len()))
 }
 
 /// The request of version 4 that `bytes` begin with, with its command and length. `None`: there is none.
@@ -97,7 +103,13 @@ fn request_4(bytes: &[u8]) -> Result<Option<(u8, Request<'_>, usize)>> {
         }
         _ => Host::Address(IpAddr::V4(Ipv4Addr::from(address))),
     };
-    let sane = port != 0 && address != [0; 4] && host != Host::Name(b"");
+    // nothing can be reached in network 0, or from 224 on (RFC 1122 §3.2.1.3)
+    let [network, ..] = address;
+    let reachable = match host {
+        Host::Name(name) => !name.is_empty(),
+        Host::Address(_) => (1..224).contains(&network),
+    };
+    let sane = port != 0 && reachable;
     Ok(sane.then_some((command, Request { host, port }, length)))
 }
 
@@ -305,6 +317,9 @@ mod tests {
             &b"\x04\x03\x01\xbb\xc0\x00\x02\x01me\0"[..],
             b"\x04\x01\x01\xbb\xc0\x00\x02\x01m\x01\0",
             b"\x04\x01\0\0\x01\x01\x01\x01\0",
+            b"\x04\x01\x01\xbb\0\x01\0\0\0",
+            b"\x04\x01\x01\xbb\xff\x01\x01\x01\0",
+            b"\x04\x01\x01\xbb\xc0\x00\x02\x01me\0more",
         ] {
             assert_eq!(probe(bad), Probe::Reject);
         }
