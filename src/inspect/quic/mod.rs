@@ -216,14 +216,16 @@ impl QuicState {
         }
     }
 
-    /// Version Negotiation; of a flow that has shown nothing else it counts if it offers a version that is known.
+    /// Version Negotiation; of a flow that has shown nothing else it counts if it offers a version that is known. The
+    /// number that says that a packet is one cannot be offered.
     fn negotiation(&mut self, offered: &[u8], emit: &mut Emit<'_>) {
         let mut offered = Reader::new(offered);
-        let mut known = self.recognised;
+        let (mut known, mut sound) = (self.recognised, true);
         while let Ok(version) = offered.u32() {
             known |= kind(version) != Kind::Unknown;
+            sound &= version != 0;
         }
-        if known {
+        if known && sound {
             self.recognised = true;
             emit(Fact::Quic(Quic::default()));
         }
@@ -318,7 +320,9 @@ impl QuicState {
         }
         let own = Cid::new(long.dcid);
         let other = if sender == Sender::Server { self.retried } else { own };
-        let usable = |id: &Cid| usize::from(id.length) >= MIN_FIRST_CID;
+        // software that keeps its ids short is wrong here (RFC 9000 §7.2), but what opens is sure
+        let own_is_sure = sender == Sender::Client && !packet.cut;
+        let usable = |id: &Cid| usize::from(id.length) >= MIN_FIRST_CID || (own_is_sure && *id == own);
         let ids = [self.dcid, other].into_iter().filter(usable).take(if self.dcid == other { 1 } else { 2 });
         let known = match kind(long.version) {
             Kind::Sealed(scheme) => Some(scheme),

@@ -163,6 +163,19 @@ fn a_hello_retry_an_alert_and_short_headers() {
 }
 
 #[test]
+fn a_client_whose_first_connection_id_is_too_short_is_read() {
+    let hello = crypto(0, &client_hello());
+    for id in [&b""[..], b"four"] {
+        assert_eq!(show(&[(false, from_client(V1, id, &hello))]).0, "v1 relay.example");
+        let mut damaged = from_client(V1, id, &hello);
+        damaged[200] ^= 1;
+        assert_eq!(show(&[(false, damaged)]).0, "v1");
+        let cut = from_client(V1, id, &hello)[..1000].to_vec();
+        assert_eq!(show(&[(false, cut)]).0, "v1", "no proof");
+    }
+}
+
+#[test]
 fn googles_own() {
     let hello = chlo(b"a.example");
     let (told, outcome) = show(&[(false, google(b"Q043", &hello))]);
@@ -185,6 +198,8 @@ fn what_is_not_quic_is_refused() {
     }
     let offers_nothing = [&[0x80, 0, 0, 0, 0, 0, 0][..], &[1, 2, 3, 4]].concat();
     assert_eq!(show(&[(false, offers_nothing)]).1, Outcome::Reject);
+    let offers_negotiation = [&[0x80, 0, 0, 0, 0, 0, 0][..], &[0, 0, 0, 1], &[0, 0, 0, 0]].concat();
+    assert_eq!(show(&[(false, offers_negotiation)]).1, Outcome::Reject);
     assert!(may_be(&handshake) && may_be(&[0x80, 0, 0, 0, 0, 1]) && may_be(&google(b"Q043", b"")));
     let unknown = [&[0xc5, 7, 7, 7, 7, 8][..], &[7; 1194]].concat();
     assert!(may_be(&unknown) && !may_be(&unknown[..1199]) && !may_be(&[0x80, 96, 1, 2, 3, 4]), "RTP");
