@@ -71,7 +71,7 @@ fn turn<'a>(case: &Case<'a, '_>, s: StunFacts) -> Claim<'a> {
 }
 
 fn binding<'a>(case: &Case<'a, '_>, s: StunFacts) -> Claim<'a> {
-    let what = What::Proof("STUN message with magic cookie");
+    let what = What::Proof("STUN message that keeps to its grammar");
     let mut claim = Claim::new(Class::Stun, Tier::E2, case.know.rules.confidence.proof, what, Some(s.frame));
     claim.subs = Subs::of(if case.vendor_server().is_some() { Sub::Vendor } else { Sub::Other });
     claim
