@@ -6,6 +6,8 @@
 //! Limits: [`MAX_NAMES`] alternative names. Refused: what that crate does not take for a certificate.
 
 use sha1::{Digest, Sha1};
+use x509_parser::asn1_rs::{Any, Tag};
+use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate, X509Name};
 
 /// How many alternative names are told.
@@ -37,8 +39,8 @@ impl Certificate {
     pub fn parse(der: &[u8]) -> Option<Certificate> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         Some(Certificate {
-            subject: certificate.subject().to_string(),
-            issuer: certificate.issuer().to_string(),
+            subject: spelled(certificate.subject()),
+            issuer: spelled(certificate.issuer()),
             serial: hex(certificate.raw_serial(), &data_encoding::HEXUPPER),
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
@@ -52,8 +54,53 @@ impl Certificate {
 /// The host that a certificate is for: its first alternative name (RFC 9525 §6.3), else its subject's common name.
 pub fn host(der: &[u8]) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let common = || certificate.subject().iter_common_name().next()?.as_str().ok().map(str::to_owned);
+    let common = || text(certificate.subject().iter_common_name().next()?.attr_value());
     names(&certificate).next().or_else(common)
+}
+
+/// A name as `C=…, O=…, CN=…`; what is no text in it, in hex.
+fn spelled(name: &X509Name<'_>) -> String {
+    let mut spelled = String::new();
+    for part in name.iter_rdn() {
+        let mut separator = ", ";
+        for attribute in part.iter() {
+            if !spelled.is_empty() {
+                spelled.push_str(separator);
+            }
+            let kind = attribute.attr_type();
+            match oid2abbrev(kind, oid_registry()) {
+                Ok(short) => spelled.push_str(short),
+                Err(_) => spelled.push_str(&kind.to_id_string()),
+            }
+            let value = attribute.attr_value();
+            spelled.push('=');
+            spelled.push_str(&text(value).unwrap_or_else(|| data_encoding::HEXUPPER.encode(value.data)));
+            separator = " + ";
+        }
+    }
+    spelled
+}
+
+/// The text of a value; `None`: it is none. Bytes of any kind of string that are no UTF-8 are Latin-1, which issuers
+/// wrote into Teletex strings.
+fn text(value: &Any<'_>) -> Option<String> {
+    match value.tag() {
+        Tag::BmpString => {
+            let units = value.data.chunks_exact(2).filter_map(|pair| <[u8; 2]>::try_from(pair).ok());
+            Some(char::decode_utf16(units.map(u16::from_be_bytes)).map(|c| c.unwrap_or('\u{fffd}')).collect())
+        }
+        Tag::Utf8String
+        | Tag::PrintableString
+        | Tag::Ia5String
+        | Tag::T61String
+        | Tag::NumericString
+        | Tag::VisibleString
+        | Tag::GeneralString => Some(match std::str::from_utf8(value.data) {
+            Ok(text) => text.to_owned(),
+            Err(_) => value.data.iter().map(|byte| char::from(*byte)).collect(),
+        }),
+        _ => None,
+    }
 }
 
 fn is_same(a: &X509Name<'_>, b: &X509Name<'_>) -> bool {
@@ -108,6 +155,27 @@ mod tests {
         let own = Certificate::parse(&bytes_of_own).unwrap();
         assert_eq!((host(&bytes_of_own).as_deref(), own.self_issued, own.names.len()), (Some("box"), true, 0));
         assert!((0..bytes.len()).all(|n| Certificate::parse(&bytes[..n]).is_none()));
+    }
+
+    #[test]
+    fn names_in_every_kind_of_string_are_told() {
+        let told = |tag: u8, text: &[u8]| {
+            let certificate = der::certificate_of(&[(10, tag, text), (3, 0x13, b"h.example")]);
+            (Certificate::parse(&certificate).unwrap().subject, host(&certificate).unwrap())
+        };
+        for (tag, bytes, spelled) in [
+            (0x0c, "Bücher".as_bytes(), "Bücher"),
+            (0x13, b"Plain", "Plain"),
+            (0x14, b"B\xfccher", "Bücher"),
+            (0x1e, b"\0B\0\xfc\0c\0h\0e\0r", "Bücher"),
+            (0x03, b"\0\xab", "00AB"),
+        ] {
+            assert_eq!(told(tag, bytes), (format!("O={spelled}, CN=h.example"), "h.example".to_owned()), "{tag:x}");
+        }
+        let certificate = der::certificate_of(&[(3, 0x1e, b"\0h\0.\0a")]);
+        assert_eq!(host(&certificate).as_deref(), Some("h.a"));
+        let unknown = der::certificate_of(&[(99, 0x13, b"x")]);
+        assert_eq!(Certificate::parse(&unknown).unwrap().subject, "2.5.4.99=x");
     }
 
     proptest! {
