@@ -54,6 +54,21 @@ fn the_kinds_of_dns_are_told_apart() {
     assert_eq!((&flow["app_proto"], &flow["class"]), (&Value::Null, &json!("unknown")));
 }
 
+#[test]
+fn what_hides_behind_the_port_of_dns_is_not_dns() {
+    let handshake = [&[1, 0, 0, 0][..], &[0xa7; 144]].concat();
+    let answer = [&[2, 0, 0, 0][..], &[0x9b; 88]].concat();
+    let flow = only(&[asked(53, &handshake), answered(53, &answer)], 1_000_000);
+    assert_eq!((&flow["app_proto"], &flow["dns"]), (&Value::Null, &Value::Null));
+    assert_eq!((&flow["class"], &flow["evidence"][0]["tier"]), (&json!("dns"), &json!("E6")), "by its port alone");
+    // once DNS was spoken, a message that is damaged is one of its messages
+    let query = dns(7, "a.example", None);
+    let mut damaged = dns(8, "b.example", None);
+    damaged[12..14].copy_from_slice(&[0xc0, 12]);
+    let flow = only(&[asked(53, &query), asked(53, &damaged)], 1_000_000);
+    assert_eq!(flow["dns"].as_array().map(Vec::len), Some(2));
+}
+
 /// A packet of NTP version 4: mode, stratum and precision, then the stamps origin, receive and transmit, in
 /// nanoseconds after the capture began by the sender's clock; `None` is not told.
 fn ntp(mode: u8, stratum: u8, precision: u8, stamps: [Option<i64>; 3]) -> Vec<u8> {

@@ -160,14 +160,18 @@ pub fn datagram(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner, pie
     }
 }
 
-/// Whether the ports say DNS, of which multicast DNS (RFC 6762) and LLMNR (RFC 4795) use such as any client may come
-/// to use: there the destination or the grammar must say so as well.
+/// Whether the ports say DNS and the payload does not speak against it. Multicast DNS (RFC 6762) and LLMNR (RFC 4795)
+/// have ports that any client may come to use: there the destination or the grammar must say so as well.
 fn is_dns_by_port(packet: &Packet, payload: &[u8]) -> bool {
-    if packet.has_port(53) {
-        return true;
-    }
-    if !packet.has_port(5353) && !packet.has_port(5355) {
+    let own_port = packet.has_port(53);
+    if !own_port && !packet.has_port(5353) && !packet.has_port(5355) {
         return false;
+    }
+    if !dns::is_credible(payload, payload.len() < packet.payload_len as usize) {
+        return false;
+    }
+    if own_port {
+        return true;
     }
     let multicast = if packet.v6 { packet.dst.high64() >> 56 == 0xff } else { packet.dst.low32() >> 28 == 0xe };
     multicast || (packet.src_port, packet.dst_port) == (5353, 5353) || dns::is_plausible(payload)

@@ -113,6 +113,14 @@ impl<'a> Message<'a> {
         self.records_behind(self.questions())
     }
 
+    /// Whether a message without questions begins with a record, or is its header alone.
+    fn opens_without_question(&self) -> bool {
+        match self.counts {
+            [0, 0, 0, 0] => self.body.is_empty(),
+            _ => self.records().next().is_some_and(|r| r.name.is_whole()),
+        }
+    }
+
     /// The records of all sections that are whole, given what is left of the questions.
     #[inline]
     fn records_behind(&self, mut questions: Questions<'a>) -> Records<'a> {
@@ -314,6 +322,19 @@ const fn class_is_known(class: u16) -> bool {
 /// Whether a header that a port already calls DNS can be one.
 fn header_is_sane(message: &Message<'_>) -> bool {
     matches!(message.opcode(), 0..=2 | 4..=6) && message.question_count() <= 16
+}
+
+/// Whether bytes that a port already calls DNS can begin a conversation in it: other things go by that port because
+/// firewalls let it through. The first question has a name that is whole, and of its class and the header one at least
+/// makes sense. A message without questions begins with a record, or ends. Where the capture has `cut` all that, the
+/// header must do.
+pub fn is_credible(bytes: &[u8], cut: bool) -> bool {
+    let Ok(message) = parse(bytes) else { return false };
+    let sane = header_is_sane(&message);
+    match message.question() {
+        Some(question) => question.name.is_whole() && (sane || class_is_known(question.qclass)),
+        None => sane && (cut || message.question_count() == 0 && message.opens_without_question()),
+    }
 }
 
 #[cfg(test)]

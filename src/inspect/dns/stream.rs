@@ -1,9 +1,9 @@
 //! DNS over TCP: messages behind two-byte lengths (RFC 1035 §4.2.2, RFC 7766 §8), several to a stream.
 //!
-//! A direction whose first message (the first after a hole, too) has no sane header is given up. A message too
+//! A direction whose first message (the first after a hole, too) cannot be one is given up. A message too
 //! long to be held whole is told with its first [`MAX_HELD`] bytes.
 
-use super::{HEADER_LEN, header_is_sane, is_plausible, parse};
+use super::{HEADER_LEN, header_is_sane, is_credible, is_plausible, parse};
 use crate::inspect::{Direction, Fact, MAX_HELD, Next, Probe, Progress, StreamInspector};
 use crate::wire::Reader;
 
@@ -62,7 +62,7 @@ impl StreamInspector for DnsStream {
                 _ => return progress(reader, 0, given_up(*trust)),
             };
             let believed = match trust {
-                Trust::Start => header_is_sane(&message),
+                Trust::Start => is_credible(body, body.len() < len),
                 Trust::Lost => is_plausible(body),
                 Trust::Framed => true,
             };

@@ -151,6 +151,30 @@ fn off_its_port_only_the_grammar_counts() {
 }
 
 #[test]
+fn on_its_port_too_a_question_needs_a_name() {
+    let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
+    assert!(is_credible(query, false));
+    assert!(is_credible(b"\x12\x34\x81\x81\0\0\0\0\0\0\0\0", false), "a refusal that repeats nothing");
+    assert!(!is_credible(b"\x12\x34\x81\x81\0\0\0\0\0\0\0\0\x07", false), "nothing is announced");
+    let record = b"\x12\x34\x84\0\0\0\0\x01\0\0\0\0\x01a\0\0\x01\0\x01\0\0\0\x05\0\x04\xc0\0\x02\x01";
+    assert!(is_credible(record, false) && !is_credible(&record[..20], false));
+    let spoilt = |places: &[usize]| {
+        let mut message = query.to_vec();
+        places.iter().for_each(|at| message[*at] = 0x78);
+        message
+    };
+    let (opcode, questions, name, class) = (2, 4, 12, 18);
+    assert!(is_credible(&spoilt(&[opcode, questions]), false), "its name and class say enough");
+    assert!(is_credible(&spoilt(&[class]), false));
+    for bad in [&[name][..], &[class, opcode], &[class, questions]] {
+        assert!(!is_credible(&spoilt(bad), false), "{bad:?}");
+    }
+    assert!(!is_credible(&query[..17], false) && !is_credible(&query[..11], true));
+    assert!(is_credible(&query[..17], true), "the capture has cut it");
+    assert!(!is_credible(&spoilt(&[questions])[..17], true));
+}
+
+#[test]
 fn a_stream_that_is_not_dns_is_refused_and_a_hole_is_survived() {
     let mut inspector = DnsStream::new();
     let progress = inspector.feed(Direction::Orig, b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1", &mut |_, _| {});
