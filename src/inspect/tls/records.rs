@@ -44,17 +44,26 @@ pub fn probe(bytes: &[u8]) -> Probe {
     let sane = match (kind, u16::from_be_bytes([high, low])) {
         (content::CHANGE_CIPHER_SPEC, n) => n == 1,
         (content::ALERT, n) => n == 2 || (16..=512).contains(&n),
-        (content::HANDSHAKE, n) => return if n == 0 { Probe::Reject } else { probe_handshake(body) },
+        (content::HANDSHAKE, n) => return probe_handshake(body, usize::from(n)),
         _ => true,
     };
     if sane { Probe::Match } else { Probe::Reject }
 }
 
-/// A first look at the body of a handshake record: the head of a message, and the version of a hello.
-fn probe_handshake(body: &[u8]) -> Probe {
-    let Some(&kind) = body.first() else { return Probe::Unsure };
+/// A first look at a handshake record's body of `n` bytes: the head of a message, and the version of a hello. Where a
+/// record has room for the message's type alone, another must follow it.
+fn probe_handshake(bytes: &[u8], n: usize) -> Probe {
+    let (body, behind) = bytes.split_at_checked(n).unwrap_or((bytes, &[]));
+    let Some(&kind) = body.first() else { return if n == 0 { Probe::Reject } else { Probe::Unsure } };
     if !in_the_clear(kind) {
         return Probe::Reject;
+    }
+    if n == 1 {
+        return match behind {
+            [content::HANDSHAKE, 3, ..] => Probe::Match,
+            [] | [content::HANDSHAKE] => Probe::Unsure,
+            _ => Probe::Reject,
+        };
     }
     match (body.get(1), body.get(4)) {
         (Some(2..), _) => Probe::Reject,

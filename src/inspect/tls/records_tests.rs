@@ -43,14 +43,22 @@ fn drive(tls: &mut TlsStream, way: Direction, bytes: &[u8], step: usize) -> (Vec
 #[test]
 fn a_hello_in_any_cutting() {
     let whole = record(22, &client(3000));
-    let spread = client(3000).chunks(100).flat_map(|c| record(22, c)).collect::<Vec<_>>();
-    for bytes in [whole, spread] {
+    let spread = |size| client(3000).chunks(size).flat_map(|c| record(22, c)).collect::<Vec<_>>();
+    for bytes in [whole, spread(100), spread(4), spread(3), spread(2), spread(1)] {
         assert_eq!(probe(&bytes), Probe::Match);
         for step in [1, 7, 1460, 65_535] {
             let (seen, next) = drive(&mut TlsStream::new(), Direction::Orig, &bytes, step);
             assert_eq!((seen.join(","), next), ("relay.example".to_owned(), Next::More), "in pieces of {step}");
         }
     }
+}
+
+#[test]
+fn a_record_of_one_byte_needs_another_behind_it() {
+    let first = record(22, &[CLIENT_HELLO]);
+    assert_eq!((probe(&first), probe(&record(22, &[]))), (Probe::Unsure, Probe::Reject));
+    assert_eq!(probe(&[&first[..], &[22, 3]].concat()), Probe::Match);
+    assert_eq!(probe(&[&first[..], &[23, 3]].concat()), Probe::Reject);
 }
 
 #[test]
