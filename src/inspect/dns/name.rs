@@ -72,7 +72,13 @@ impl<'a> Name<'a> {
     }
 
     /// Whether every label is there, up to the root.
+    #[inline]
     pub fn is_whole(&self) -> bool {
+        self.in_place().is_some() || self.leads_to_its_root()
+    }
+
+    /// The same of a name that goes on elsewhere.
+    fn leads_to_its_root(&self) -> bool {
         let mut labels = self.labels();
         while labels.next().is_some() {}
         labels.end == End::Root

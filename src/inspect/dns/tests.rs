@@ -48,6 +48,24 @@ proptest! {
     }
 
     #[test]
+    fn a_name_is_whole_if_all_of_it_can_be_spelled(
+        labels in prop::collection::vec(prop::collection::vec(b'a'..=b'z', 0..64), 0..6),
+        end in prop::sample::select(vec![&b"\0"[..], b"\xc0\x0c", b"\xc0\x00", b"\x40", b""]),
+    ) {
+        let mut bytes = [0; 12].to_vec();
+        for label in labels.iter().filter(|label| !label.is_empty()) {
+            bytes.push(label.len() as u8);
+            bytes.extend(label);
+        }
+        bytes.extend(end);
+        let name = Name::read(&bytes, &mut Reader::new(&bytes[12..]), 0);
+        prop_assert_eq!(name.is_ok(), !end.is_empty() && end != b"\x40");
+        if let Ok(name) = name {
+            prop_assert_eq!(name.is_whole(), !name.to_string().ends_with("<malformed>"));
+        }
+    }
+
+    #[test]
     fn agrees_with_a_library_on_mutated_messages(
         flips in prop::collection::vec((0usize..160, any::<u8>()), 0..4), cut in 60usize..200,
     ) {
