@@ -168,7 +168,7 @@ impl One {
 
 impl Sink for One {
     #[inline(always)]
-    fn place(&mut self) -> Option<&mut Work> {
+    fn slot(&mut self) -> Option<&mut Work> {
         Some(&mut self.work)
     }
 

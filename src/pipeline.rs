@@ -192,7 +192,7 @@ struct Filling<'a> {
 
 impl Sink for Filling<'_> {
     #[inline(always)]
-    fn place(&mut self) -> Option<&mut Work> {
+    fn slot(&mut self) -> Option<&mut Work> {
         Some(&mut self.made)
     }
 

@@ -103,14 +103,14 @@ pub struct Front {
 pub trait Sink {
     /// Takes work whose bytes, if any, are a frame's.
     fn work(&mut self, shard: usize, work: Work) {
-        if let Some(place) = self.place() {
-            *place = work;
+        if let Some(slot) = self.slot() {
+            *slot = work;
             self.take(shard);
         }
     }
     /// Where the next piece of work will stand: put together there it need not be copied. What stands there before means
     /// nothing.
-    fn place(&mut self) -> Option<&mut Work>;
+    fn slot(&mut self) -> Option<&mut Work>;
     /// What was put there is work for that shard.
     fn take(&mut self, shard: usize);
     /// Keeps a datagram; gives the place by which work names it.
@@ -161,7 +161,7 @@ impl Front {
     #[inline(always)]
     pub fn frame(&mut self, frame: &Frame<'_>, index: u32, sink: &mut impl Sink) {
         self.totals.count(frame.ts, frame.len, frame.bytes.len());
-        let Some(work) = sink.place() else { return };
+        let Some(work) = sink.slot() else { return };
         if !matches!(work, Work::Packet(..)) {
             *work = Work::nothing();
         }

@@ -103,7 +103,7 @@ pub struct Group {
 
 impl Sink for Group {
     #[inline(always)]
-    fn place(&mut self) -> Option<&mut Work> {
+    fn slot(&mut self) -> Option<&mut Work> {
         if self.used >= self.work.len() {
             self.work.push((0, Work::nothing()));
         }

@@ -71,7 +71,7 @@ impl Tcp {
         let [first, other] = &mut self.half;
         let (from, to) = if second { (other, first) } else { (first, other) };
         if is_plain(packet) && !matches!(from.side, Side::Inactive | Side::SynSent) {
-            self.log.note(second, if packet.payload_len > 0 { b'd' } else { b'a' });
+            self.log.note(second, plain_letter(packet));
         } else {
             turn(from, to, &mut self.log, second, packet, options);
         }
@@ -251,7 +251,14 @@ const fn is_plain(packet: &Packet) -> bool {
     packet.tcp_flags & (TURNS | tcp_flag::ACK) == tcp_flag::ACK
 }
 
-/// Takes a segment with which a side may come to something new.
+/// What [`super::history::letters`] has of a plain segment.
+#[inline(always)]
+const fn plain_letter(packet: &Packet) -> u8 {
+    if packet.payload_len > 0 { b'd' } else { b'a' }
+}
+
+/// Takes a segment with which a side may come to something new. Of a plain one, of a side that has begun, it comes to
+/// nothing but a letter (a test goes through all of them).
 fn turn(from: &mut Half, to: &mut Half, log: &mut Log, second: bool, packet: &Packet, options: &[u8]) {
     log.segment(second, packet);
     let established = matches!(to.side, Side::Established | Side::Partial | Side::Closed);

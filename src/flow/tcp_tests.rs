@@ -511,3 +511,24 @@ fn payload_is_told_in_bursts_once_it_pauses() {
     assert_eq!(sums(1), [(40, 4000), (15_010, 2800)]);
     assert_eq!(w.0.turns(), [0, 2800]);
 }
+
+#[test]
+fn a_plain_segment_is_no_turn() {
+    use Side::*;
+    let sides = [SynAckSent, Partial, Established, Closed, Reset];
+    let others = [Inactive, SynSent].into_iter().chain(sides);
+    let flags = (0..=u8::MAX).map(|tcp_flags| Packet { tcp_flags, ..Packet::default() }).filter(is_plain);
+    let packets: Vec<_> = flags.flat_map(|p| [0, 7].map(|payload_len| Packet { payload_len, ..p })).collect();
+    assert!(!packets.is_empty());
+    for (side, other) in others.flat_map(|other| sides.map(|side| (side, other))) {
+        for packet in &packets {
+            let mut shortly = Tcp::default();
+            (shortly.half[0].side, shortly.half[1].side) = (side, other);
+            let mut closely = shortly.clone();
+            shortly.log.note(false, plain_letter(packet));
+            let [from, to] = &mut closely.half;
+            turn(from, to, &mut closely.log, false, packet, &[]);
+            assert_eq!(format!("{shortly:?}"), format!("{closely:?}"), "{packet:?}");
+        }
+    }
+}
