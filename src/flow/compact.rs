@@ -17,8 +17,7 @@ impl Table {
         let staying = || self.flows.iter().filter(|(number, _)| is_kept(*number)).map(|(_, flow)| flow);
         staying().filter_map(|flow| flow.way.place()).for_each(|number| beside.mark(number));
         let tcp = self.tcp.compact(staying().map(|flow| flow.tcp));
-        let spoken = staying().filter(|flow| flow.is_v6()).flat_map(|flow| flow.key.numbers());
-        let addresses = self.addresses.compact(spoken, self.secret);
+        let pairs = self.pairs.compact(staying().filter(|flow| flow.is_v6()).map(|flow| flow.key.number()));
         let beside = besides.compact(|number| beside.has(number));
         let numbers = self.flows.compact(is_kept);
         for (_, flow) in self.flows.iter_mut() {
@@ -27,7 +26,7 @@ impl Table {
                 flow.way = Way::elsewhere(beside.of(number));
             }
             if flow.is_v6() {
-                flow.key = flow.key.numbered(flow.key.numbers().map(|number| addresses.of(number)));
+                flow.key = flow.key.numbered(pairs.of(flow.key.number()));
             }
         }
         self.refile();

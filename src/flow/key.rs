@@ -16,7 +16,7 @@ pub const SHARDS: usize = 16;
 /// A flow's key: the same for both directions.
 ///
 /// IPv4 endpoints stand in it whole. IPv6 addresses stand as a hash, so that a key stays at 16 bytes; in the key that a
-/// table keeps, as their numbers there.
+/// table keeps, as the number of their pair there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowKey {
     high: u64,
@@ -81,16 +81,15 @@ impl FlowKey {
         FlowKey { high: fold(x ^ m1, y ^ secret), low: self.low }
     }
 
-    /// The key that a table keeps of an IPv6 flow, whose addresses have these numbers there.
-    pub(super) const fn numbered(self, pair: [u32; 2]) -> FlowKey {
-        let [low, high] = pair;
-        FlowKey { high: (low as u64) << 32 | high as u64, low: self.low }
+    /// The key that a table keeps of an IPv6 flow, whose pair of addresses has this number there.
+    pub(super) const fn numbered(self, pair: u32) -> FlowKey {
+        FlowKey { high: pair as u64, low: self.low }
     }
 
-    /// The numbers of an IPv6 flow's addresses, in the key that a table keeps.
+    /// The number of an IPv6 flow's pair of addresses, in the key that a table keeps.
     #[inline(always)]
-    pub(super) const fn numbers(self) -> [u32; 2] {
-        [(self.high >> 32) as u32, self.high as u32]
+    pub(super) const fn number(self) -> u32 {
+        self.high as u32
     }
 
     /// Whether another key has the same ports, protocol and family.

@@ -18,7 +18,6 @@
     )
 )]
 
-mod addresses;
 mod compact;
 mod connections;
 mod counts;
@@ -31,6 +30,7 @@ pub mod index;
 pub mod key;
 mod offer;
 mod opening;
+mod pairs;
 pub mod rates;
 pub mod rtt;
 pub mod slab;
@@ -44,10 +44,9 @@ pub mod wrapping;
 
 use std::borrow::Cow;
 
-use crate::decode::{Addr, Packet, Tunnels, proto, tcp_flag};
+use crate::decode::{Packet, Tunnels, proto, tcp_flag};
 use crate::time::{SECOND, Timestamp};
 
-use addresses::Addresses;
 use connections::Connections;
 use counts::Besides;
 use duplicate::Duplicates;
@@ -55,6 +54,7 @@ use entry::flag;
 use index::Index;
 use key::{Endpoint, FlowKey, Keyed};
 use opening::opening_flags;
+use pairs::{Pair, Pairs};
 use slab::Slab;
 use tcp::{Begun, TIMED_MOST, Tcp};
 use tunnels::TunnelRows;
@@ -121,7 +121,7 @@ pub struct Table {
     index: Index,
     flows: Slab<Flow>,
     besides: Besides,
-    addresses: Addresses,
+    pairs: Pairs,
     tcp: Connections,
     wheel: Wheel,
     tunnels: TunnelRows,
@@ -139,7 +139,7 @@ impl Table {
             index: Index::default(),
             flows: Slab::default(),
             besides: Besides::default(),
-            addresses: Addresses::default(),
+            pairs: Pairs::default(),
             tcp: Connections::default(),
             wheel: Wheel::default(),
             tunnels: TunnelRows::default(),
@@ -212,8 +212,8 @@ impl Table {
     }
 
     /// The addresses of an IPv6 flow, lower endpoint's first.
-    fn v6_pair(&self, flow: &Flow) -> Option<[Addr; 2]> {
-        if flow.is_v6() { self.addresses.pair(flow.key.numbers()) } else { None }
+    fn v6_pair(&self, flow: &Flow) -> Option<Pair> {
+        if flow.is_v6() { self.pairs.get(flow.key.number()) } else { None }
     }
 
     /// The hash that a flow is filed under.
@@ -267,8 +267,7 @@ impl Table {
             flow.tcp = self.tcp.open(packet, packet.options(bytes));
         }
         if packet.v6 {
-            let numbers = pair(packet, forward).map(|addr| self.addresses.number(addr, self.secret));
-            flow.key = key.numbered(numbers);
+            flow.key = key.numbered(self.pairs.number(pair(packet, forward)));
         }
         let due = packet.ts.after(self.timeout(&flow));
         let number = self.flows.insert(flow);
@@ -390,7 +389,6 @@ impl Table {
     /// No packet is to come any more: lets go of what only finds and ends flows.
     pub fn close(&mut self) {
         self.index.close();
-        self.addresses.close();
         self.wheel.clear();
     }
 
@@ -445,7 +443,7 @@ impl Table {
     /// small, and how much room that takes depends on the secret.
     pub fn memory(&self) -> usize {
         let flows = self.flows.memory().saturating_add(self.besides.0.memory());
-        [self.index.memory(), flows, self.addresses.memory(), self.tcp.memory(), self.wheel.memory()].iter().sum()
+        [self.index.memory(), flows, self.pairs.memory(), self.tcp.memory(), self.wheel.memory()].iter().sum()
     }
 }
 
@@ -481,7 +479,7 @@ impl Tracked<'_> {
 
 /// A packet's addresses, lower endpoint's first.
 #[inline(always)]
-fn pair(packet: &Packet, forward: bool) -> [Addr; 2] {
+fn pair(packet: &Packet, forward: bool) -> Pair {
     if forward { [packet.src, packet.dst] } else { [packet.dst, packet.src] }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::decode::Addr;
 
 fn packet(ts: u64, from_client: bool, flags: u8) -> Packet {
     let (client, server) = ((Addr::v4([10, 0, 0, 1]), 50_000), (Addr::v4([52, 0, 0, 1]), 443));
