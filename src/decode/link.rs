@@ -10,8 +10,8 @@ use crate::wire::{Reader, Result as Read};
 /// Ethernet's number among link types.
 pub(super) const ETHERNET: u16 = 1;
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(super) const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// The first layer of a frame of that link type.
 pub(super) fn start(link: u16, r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
