@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use relayscope::engine::analysis::{Analysis, Wanted};
 use relayscope::engine::{Config, Engine};
+use relayscope::flow::INSPECTED;
 use relayscope::source::{Chunk, Frame, FrameRef, LinkType};
 use relayscope::time::Timestamp;
 use support::{ACK, FIN, PSH, RST, SYN, Segment, application_data, client_hello, dns, server_hello, tcp, udp};
@@ -429,6 +430,30 @@ fn a_port_used_again_is_another_flow() {
 }
 
 /// Were time walked second by second, or flows looked at each step, this would take longer than anyone waits.
+#[test]
+fn a_connection_that_the_capture_cuts_is_not_inspected_for_ever() {
+    let mut engine = Engine::new(&config());
+    let mut show = |bytes: Vec<u8>, caplen: usize| {
+        let (len, bytes) = (u32::try_from(bytes.len()).unwrap(), &bytes[..bytes.len().min(caplen)]);
+        engine.frame(Frame { ts: Timestamp(START), link: LinkType(1), len, bytes });
+        engine.look().shards.iter().flat_map(|shard| shard.table.flows()).all(|(_, flow)| flow.phase == INSPECTED)
+    };
+    let (port, mut seq) = (50_000, ISN[1].wrapping_add(1));
+    let hello = client_hello("nvr.example", 0);
+    for frame in opening(port).into_iter().chain([segment(port, false, ACK | PSH, ISN[0].wrapping_add(1), seq, &hello)])
+    {
+        assert!(!show(frame, usize::MAX));
+    }
+    let mut answer = || {
+        let frame = segment(port, true, ACK, seq, ISN[0], &application_data(1300));
+        seq = seq.wrapping_add(1305);
+        frame
+    };
+    assert!((0..20).all(|_| !show(answer(), 96)));
+    let done = (0..200).filter(|_| show(answer(), 96)).count();
+    assert!(done > 50, "{done}");
+}
+
 #[test]
 fn years_of_silence_cost_nothing() {
     let mut frames = Vec::new();

@@ -250,7 +250,7 @@ fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
         _ => {}
     }
     let finished = streams.segment(cx, payload, learner);
-    if finished || is_past_hellos(cx.flow, learner) {
+    if finished || is_past_hellos(cx.flow, learner) || is_cut_off(cx, learner) {
         streams.release(cx.flow, &mut learner.parts);
         records_from(cx, payload, learner);
     } else {
@@ -298,6 +298,16 @@ pub(super) fn end(
 #[inline(always)]
 fn is_past_hellos(flow: &Flow, learner: &Learner) -> bool {
     learner.tls_of(flow).is_some_and(|t| t.hello_frame != 0 && is_tls13(t.version))
+}
+
+/// Whether the capture has cut so many segments behind a hello that no other hello is to be expected.
+#[inline(always)]
+fn is_cut_off(cx: &mut Context<'_>, learner: &Learner) -> bool {
+    if !cx.packet.cut || learner.tls_of(cx.flow).is_none_or(|tls| tls.hello_frame == 0) {
+        return false;
+    }
+    cx.flow.tries = cx.flow.tries.saturating_add(1);
+    cx.flow.tries >= RECORD_SEGMENTS
 }
 
 fn is_tls13(version: u16) -> bool {
