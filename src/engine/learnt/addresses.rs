@@ -11,8 +11,13 @@ pub struct Addresses {
     count: usize,
 }
 
-/// Words that an address takes in an answer that has others than IPv4.
+/// Words of an address that is not kept as IPv4.
 const WIDE: usize = 4;
+
+/// Words of an address.
+const fn each(wide: bool) -> usize {
+    if wide { WIDE } else { 1 }
+}
 
 impl Addresses {
     /// An answer that came in `packet`, for the name of that number.
@@ -25,8 +30,8 @@ impl Addresses {
     /// Makes room for an answer to `client`, which is the last one from now on.
     fn place(&mut self, answer: &mut Answer, client: Addr) {
         let first = u32::try_from(self.words.len()).unwrap_or(u32::MAX);
-        (answer.first, answer.count, answer.wide) = (first, 0, !client.is_mapped());
-        self.add(answer.wide, client);
+        (answer.first, answer.count, answer.wide) = (first, 0, false);
+        self.add(answer.client_v6, client);
     }
 
     fn add(&mut self, wide: bool, address: Addr) {
@@ -48,7 +53,8 @@ impl Addresses {
 
     #[cold]
     fn widen(&mut self, answer: &mut Answer) {
-        let narrow = self.words.split_off((answer.first as usize).min(self.words.len()));
+        let first = (answer.first as usize).saturating_add(each(answer.client_v6));
+        let narrow = self.words.split_off(first.min(self.words.len()));
         self.words.extend(narrow.into_iter().flat_map(|word| words(Addr::v4(word.to_be_bytes()))));
         answer.wide = true;
     }
@@ -63,12 +69,11 @@ impl Addresses {
     /// Those of an answer.
     #[inline]
     pub fn of(&self, answer: &Answer) -> Told<'_> {
-        let each = if answer.wide { WIDE } else { 1 };
-        let (first, count) = (answer.first as usize, usize::from(answer.count).saturating_add(1));
-        let own = self.words.get(first..first.saturating_add(count.saturating_mul(each))).unwrap_or_default();
-        let mut told = Told { client: Addr::default(), words: own.iter(), wide: answer.wide };
-        told.client = told.next().unwrap_or_default();
-        told
+        let words = usize::from(answer.count).saturating_mul(each(answer.wide));
+        let (first, words) = (answer.first as usize, words.saturating_add(each(answer.client_v6)));
+        let mut words = self.words.get(first..first.saturating_add(words)).unwrap_or_default().iter();
+        let client = read(&mut words, answer.client_v6).unwrap_or_default();
+        Told { client, words, wide: answer.wide }
     }
 
     /// How many were told.
@@ -96,14 +101,19 @@ impl Iterator for Told<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Addr> {
-        let word = *self.words.next()?;
-        if !self.wide {
-            return Some(Addr::v4(word.to_be_bytes()));
-        }
-        let rest = self.words.by_ref().take(WIDE - 1);
-        let bits = rest.fold(u128::from(word), |bits, word| bits << 32 | u128::from(*word));
-        Some(Addr::v6(bits.to_be_bytes()))
+        read(&mut self.words, self.wide)
     }
+}
+
+/// Takes an address.
+#[inline]
+fn read(words: &mut std::slice::Iter<'_, u32>, wide: bool) -> Option<Addr> {
+    let word = *words.next()?;
+    if !wide {
+        return Some(Addr::v4(word.to_be_bytes()));
+    }
+    let bits = words.take(WIDE - 1).fold(u128::from(word), |bits, word| bits << 32 | u128::from(*word));
+    Some(Addr::v6(bits.to_be_bytes()))
 }
 
 fn words(address: Addr) -> [u32; WIDE] {
@@ -123,7 +133,8 @@ mod tests {
         for clients in [[v4(9), v4(9), v4(9), v4(9), v4(9)], [v6(9), v4(9), v6(9), v6(9), v4(9)]] {
             let mut addresses = Addresses::default();
             let add = |addresses: &mut Addresses, (told, client): (&Vec<Addr>, Addr)| {
-                let mut answer = addresses.begin(&Packet { dst: client, ..Packet::default() }, 1);
+                let mut answer =
+                    addresses.begin(&Packet { dst: client, v6: !client.is_mapped(), ..Packet::default() }, 1);
                 told.iter().for_each(|address| addresses.push(&mut answer, *address));
                 answer
             };

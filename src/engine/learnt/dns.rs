@@ -227,7 +227,7 @@ pub struct Answer {
     pub(super) first: u32,
     /// How many were told.
     pub(super) count: u16,
-    /// Some of them are not IPv4.
+    /// Some of them are not IPv4; that who asked is not makes no difference.
     pub(super) wide: bool,
     /// The client's address is IPv6.
     pub client_v6: bool,
