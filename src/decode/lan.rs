@@ -3,15 +3,18 @@
 //!
 //! Refused: what is not a data frame, LLC that carries no IP, and the later parts of an ARCNET packet in parts.
 
+use super::shim::is_ethernet;
 use super::{Layer, Undecoded, cut_link};
 use crate::wire::{Reader, Result as Read};
 
-/// IEEE 802.2: SNAP, or IP by the access point that it once had.
+/// IEEE 802.2: SNAP, IP by the access point that it once had, or by ISO's identifier of a network protocol (RFC 2684
+/// §5.1).
 pub(super) fn llc(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
     let Ok(&[dsap, ssap, control]) = r.array::<3>() else { return Err(Undecoded::NotIp) };
     match [dsap, ssap, control] {
         [0xaa, 0xaa, 0x03] => snap(r),
         [0x06, 0x06, 0x03] => Ok(Layer::Ip),
+        [0xfe, 0xfe, 0x03] if matches!(r.u8(), Ok(0xcc | 0x8e)) => Ok(Layer::Ip),
         _ => Err(Undecoded::NotIp),
     }
 }
@@ -23,7 +26,13 @@ pub(super) fn snap(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
         // RFC 1042, and IEEE 802.1H for what is bridged
         (0 | 0x0000_00f8, ethertype) => Ok(Layer::Ethertype(ethertype)),
         // RFC 2684 §5.2, RFC 2427 §4.2: a bridged Ethernet frame, with and without its check sequence
-        (0x0000_80c2, 0x0001 | 0x0007) => Ok(Layer::Ethernet),
+        (0x0000_80c2, 0x0001 | 0x0007) => {
+            // over ATM behind two bytes that align it, over Frame Relay behind none
+            if r.peek::<2>() == Ok(&[0, 0]) && !is_ethernet(*r) {
+                r.skip(2).map_err(cut_link)?;
+            }
+            Ok(Layer::Ethernet)
+        }
         _ => Err(Undecoded::NotIp),
     }
 }
@@ -110,6 +119,11 @@ mod tests {
         assert_eq!(seen(1, &spanning_tree), Err(Undecoded::NotIp));
         let bridged = [&[0xaa, 0xaa, 3, 0, 0x80, 0xc2, 0, 7][..], &inner_frame()].concat();
         assert_eq!(seen(100, &bridged), through(&[]));
+        let aligned = [&bridged[..8], &[0, 0], &inner_frame()].concat();
+        assert_eq!(seen(100, &aligned), through(&[]));
+        let routed = |id: u8| [&[0xfe, 0xfe, 3, id][..], &inner4()].concat();
+        assert_eq!(seen(100, &routed(0xcc)), through(&[]));
+        assert_eq!(seen(100, &routed(0x81)), Err(Undecoded::NotIp));
     }
 
     #[test]

@@ -45,12 +45,13 @@ pub(super) fn start(link: u16, r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
         281 | 284 => tagged(r, 4).map_err(cut_link),
         285 => tagged(r, 8).map_err(cut_link),
         274 => behind(r, 8, Layer::Ethernet),
-        105 => Ok(Layer::Wireless { padded: false }),
+        105 => Ok(Layer::Wireless(radio::Layout::default())),
         119 => radio::prism(r),
         127 => radio::radiotap(r),
         163 => radio::avs(r),
         149 | 258 => wrapped::pktap(r),
         192 => wrapped::ppi(r),
+        197 => wrapped::erf(r),
         239 => wrapped::nflog(r),
         252 => wrapped::exported(r),
         _ => Err(Undecoded::UnknownLink),
@@ -65,6 +66,12 @@ pub fn supported(link: u16) -> bool {
 /// Whether frames of that link type are, or may wrap, frames of 802.11.
 pub(super) const fn is_wireless(link: u16) -> bool {
     link != ETHERNET && matches!(link, 105 | 119 | 127 | 163 | 192)
+}
+
+/// Whether what stands first in frames of that link type is a note by the machine that captured them, which is
+/// counted in their length though it was never on the wire: SunATM's, ERF's, and PPP's direction.
+pub(super) const fn is_annotated(link: u16) -> bool {
+    matches!(link, 123 | 197 | 204)
 }
 
 /// A layer that stands behind `n` bytes of no interest.
@@ -111,6 +118,7 @@ pub fn name(link: u16) -> String {
         143 => "DOCSIS",
         163 => "IEEE802_11_AVS",
         192 => "PPI",
+        197 => "ERF",
         204 => "PPP_WITH_DIR",
         220 => "USB_LINUX_MMAPPED",
         226 => "IPNET",

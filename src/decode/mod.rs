@@ -332,8 +332,8 @@ enum Layer {
     Llc,
     /// PPP, with or without its HDLC framing.
     Ppp,
-    /// An IEEE 802.11 frame; whether its header is padded to a multiple of four.
-    Wireless { padded: bool },
+    /// An IEEE 802.11 frame.
+    Wireless(radio::Layout),
 }
 
 impl Layer {
@@ -392,8 +392,8 @@ pub fn decode_further(link: u16, bytes: &[u8], packet: &Packet, each: &mut dyn F
                 Ok(next) => layer = next,
                 Err(_) => return,
             },
-            Layer::Wireless { padded } => {
-                return radio::further_parts(bytes, padded, r).for_each(|(begin, end)| {
+            Layer::Wireless(layout) => {
+                return radio::further_parts(bytes, layout, r).for_each(|(begin, end)| {
                     let shown = bytes.get(..end).unwrap_or(bytes);
                     let len = u32::try_from(end.saturating_sub(begin)).unwrap_or(u32::MAX);
                     let mut packet = Packet { len, ..*packet };
@@ -438,6 +438,10 @@ fn ethernet(bytes: &[u8], mut r: Reader<'_>, packet: &mut Packet) -> Result<bool
 
 fn any_link(link: u16, bytes: &[u8], mut r: Reader<'_>, packet: &mut Packet) -> Result<bool, Undecoded> {
     let layer = link::start(link, &mut r)?;
+    if link::is_annotated(link) {
+        let note = u32::try_from(offset(bytes, &r)).unwrap_or(u32::MAX);
+        packet.len = packet.len.saturating_sub(note);
+    }
     walk(bytes, r, layer, packet)
 }
 
@@ -453,7 +457,7 @@ fn walk(bytes: &[u8], mut r: Reader<'_>, mut layer: Layer, packet: &mut Packet) 
             Layer::Link(link) => link::start(link, &mut r)?,
             Layer::Llc => lan::llc(&mut r)?,
             Layer::Ppp => serial::ppp(&mut r)?,
-            Layer::Wireless { padded } => radio::frame(padded, &mut r)?,
+            Layer::Wireless(layout) => radio::frame(layout, &mut r)?,
         };
     }
     Err(Undecoded::TooDeep)

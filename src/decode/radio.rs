@@ -20,9 +20,26 @@ mod flag {
     pub const ORDER: u8 = 0x80;
 }
 
-/// A frame from its frame control field on. `padded`: its header was filled up to a multiple of four.
-pub(super) fn frame(padded: bool, r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
-    if open(padded, r)? {
+/// How a frame is laid out where what carries it decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// Its header was filled up to a multiple of four.
+    pub padded: bool,
+    /// The two bytes of its frame control field have changed places.
+    pub swapped: bool,
+}
+
+/// The frame control field of a data frame: version 0, type 2.
+const DATA: u8 = 0x08;
+
+/// Whether only swapped bytes of the frame control field are a data frame's, as some access points tunnel them.
+pub(super) fn is_swapped(r: Reader<'_>) -> bool {
+    matches!(r.peek::<2>(), Ok(&[first, second]) if first & 0x0f != DATA && second & 0x0f == DATA)
+}
+
+/// A frame from its frame control field on.
+pub(super) fn frame(layout: Layout, r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    if open(layout, r)? {
         // each part has two addresses and a length of its own
         r.skip(PART_HEAD).map_err(cut_link)?;
     }
@@ -31,8 +48,8 @@ pub(super) fn frame(padded: bool, r: &mut Reader<'_>) -> Result<Layer, Undecoded
 
 /// The parts of an aggregate behind the first: for each where it begins, behind its own head, and where it ends, both in
 /// `bytes`, of which `r` is the tail from the frame control field on.
-pub(super) fn further_parts(bytes: &[u8], padded: bool, mut r: Reader<'_>) -> impl Iterator<Item = (usize, usize)> {
-    let aggregate = open(padded, &mut r).unwrap_or(false);
+pub(super) fn further_parts(bytes: &[u8], layout: Layout, mut r: Reader<'_>) -> impl Iterator<Item = (usize, usize)> {
+    let aggregate = open(layout, &mut r).unwrap_or(false);
     let mut left = if aggregate { MAX_PARTS } else { 0 };
     let parts = std::iter::from_fn(move || {
         left = left.checked_sub(1)?;
@@ -49,17 +66,16 @@ pub(super) fn further_parts(bytes: &[u8], padded: bool, mut r: Reader<'_>) -> im
 }
 
 /// Passes over a frame's header. Whether what follows are several packets.
-fn open(padded: bool, r: &mut Reader<'_>) -> Result<bool, Undecoded> {
-    let &[control, flags] = r.peek::<2>().map_err(cut_link)?;
-    const DATA: u8 = 0x08;
+fn open(layout: Layout, r: &mut Reader<'_>) -> Result<bool, Undecoded> {
+    let &[first, second] = r.peek::<2>().map_err(cut_link)?;
+    let (control, flags) = if layout.swapped { (second, first) } else { (first, second) };
     let (has_no_data, qos) = (control & 0x40 != 0, control & 0x80 != 0);
-    // version 0, type data
     if control & 0x0f != DATA || has_no_data {
         return Err(Undecoded::NotIp);
     }
     let four_addresses = flags & (flag::TO_DS | flag::FROM_DS) == flag::TO_DS | flag::FROM_DS;
     let ordered = flags & flag::ORDER != 0;
-    let Header { later_part, aggregate } = header(four_addresses, qos, ordered, padded, r).map_err(cut_link)?;
+    let Header { later_part, aggregate } = header(four_addresses, qos, ordered, layout.padded, r).map_err(cut_link)?;
     let clear = r.peek::<6>() == Ok(&[0xaa, 0xaa, 0x03, 0, 0, 0]);
     if flags & flag::PROTECTED != 0 && !clear {
         return Err(Undecoded::Encrypted);
@@ -110,7 +126,7 @@ pub(super) fn radiotap(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
     let fields = r.sub(length.checked_sub(4).ok_or(Undecoded::CutLink)?).map_err(cut_link)?;
     const DATA_PAD: u8 = 0x20;
     let padded = radiotap_flags(fields).is_ok_and(|flags| flags & DATA_PAD != 0);
-    Ok(Layer::Wireless { padded })
+    Ok(Layer::Wireless(Layout { padded, ..Layout::default() }))
 }
 
 /// The flags field: the second one, behind a timer of eight bytes that is aligned from the header's begin.
@@ -155,7 +171,7 @@ fn behind(length: u32, r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
         return Err(Undecoded::CutLink);
     }
     r.skip(usize::try_from(length).unwrap_or(usize::MAX)).map_err(cut_link)?;
-    Ok(Layer::Wireless { padded: false })
+    Ok(Layer::Wireless(Layout::default()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What stands between Ethernet and IP: PPPoE (RFC 2516), MPLS with pseudowires (RFC 3032, RFC 4385, RFC 4448),
 //! NSH (RFC 8300), provider backbone bridging (IEEE 802.1ah), TRILL (RFC 6325), FabricPath, the tags of port
-//! extenders (VN-Tag, IEEE 802.1BR E-Tag), Cisco metadata, MACsec without encryption (IEEE 802.1AE §9).
+//! extenders (VN-Tag, IEEE 802.1BR E-Tag), of redundant rings (HSR, IEC 62439-3 §5), Cisco metadata, MACsec without
+//! encryption (IEEE 802.1AE §9), the mesh of B.A.T.M.A.N. advanced (version 15 of its packets).
 //!
 //! Refused: encrypted MACsec, label stacks of more than [`MAX_LABELS`], what carries no IP.
 
@@ -23,8 +24,9 @@ pub(super) fn behind(ethertype: u16, r: &mut Reader<'_>, packet: &mut Packet) ->
         0x88e7 => (Some(Tunnel::Pbb), skip(r, 4, Layer::Ethernet)?),
         0x8903 => (Some(Tunnel::FabricPath), skip(r, 2, Layer::Ethernet)?),
         0x22f3 => (Some(Tunnel::Trill), trill(r).map_err(cut_link)?),
-        // VN-Tag, E-Tag, Cisco metadata: tags, not tunnels
-        0x8926 => (None, tag(r, 4)?),
+        0x4305 => (Some(Tunnel::Batman), batman(r).map_err(cut_link)?),
+        // VN-Tag, HSR, E-Tag, Cisco metadata: tags, not tunnels
+        0x8926 | 0x892f => (None, tag(r, 4)?),
         0x893f | 0x8909 => (None, tag(r, 6)?),
         0x88e5 => (None, Some(macsec(r)?)),
         // transparent bridging, as GRE and GENEVE announce it
@@ -120,6 +122,19 @@ fn trill(r: &mut Reader<'_>) -> Read<Option<Layer>> {
     Ok(Some(Layer::Ethernet))
 }
 
+/// B.A.T.M.A.N. advanced: a frame behind the header of a packet to one node, with its sender or without, or to all.
+fn batman(r: &mut Reader<'_>) -> Read<Option<Layer>> {
+    const VERSION: u8 = 15;
+    let header = match *r.peek::<2>()? {
+        [0x40, VERSION] => 10,
+        [0x42, VERSION] => 18,
+        [0x01, VERSION] => 14,
+        _ => return Ok(None),
+    };
+    r.skip(header)?;
+    Ok(Some(Layer::Ethernet))
+}
+
 /// MACsec's tag, which names no packet's end: IP's own length leaves the check value aside.
 fn macsec(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
     let &[control, _, _, _, _, _] = r.array::<6>().map_err(cut_link)?;
@@ -188,6 +203,11 @@ mod tests {
         assert_eq!(seen(1, &put(0x88e7, &[0, 0, 0, 1])), through(&["pbb"]));
         assert_eq!(seen(1, &put(0x8903, &[0, 0x60])), through(&["fabricpath"]));
         assert_eq!(seen(1, &put(0x22f3, &[0, 0x1f, 0, 1, 0, 2])), through(&["trill"]));
+        for (kind, length) in [(0x40, 10), (0x42, 18), (0x01, 14)] {
+            let head = [&[kind, 15][..], &vec![2; length - 2]].concat();
+            assert_eq!(seen(1, &put(0x4305, &head)), through(&["batman-adv"]));
+        }
+        assert_eq!(seen(1, &put(0x4305, &[0x40, 14, 2, 2, 2, 2, 2, 2, 2, 2])), Err(Undecoded::NotIp));
         assert_eq!(seen(1, &put(0x22f3, &[0, 0x5f, 0, 1, 0, 2, 9, 9, 9, 9])), through(&["trill"]));
     }
 
@@ -195,6 +215,7 @@ mod tests {
     fn tags_that_are_no_tunnels() {
         let put = |ethertype: u16, head: &[u8]| ether(ethertype, &[head, &[8, 0], &inner4()].concat());
         assert_eq!(seen(1, &put(0x8926, &[0x80, 1, 0, 2])), through(&[]));
+        assert_eq!(seen(1, &put(0x892f, &[0, 60, 0, 9])), through(&[]));
         assert_eq!(seen(1, &put(0x893f, &[0, 0, 0x10, 1, 0, 0])), through(&[]));
         assert_eq!(seen(1, &put(0x8909, &[1, 1, 0, 1, 0, 9])), through(&[]));
         assert_eq!(seen(1, &put(0x88e5, &[0x00, 0, 0, 0, 0, 1])), through(&[]));

@@ -1,9 +1,9 @@
-//! Link types that wrap a frame of another: PPI, Apple's PKTAP, Linux's NFLOG, OpenBSD's PFLOG, DOCSIS, Wireshark's
-//! exported packets.
+//! Link types that wrap a frame of another: PPI, Apple's PKTAP, Linux's NFLOG, OpenBSD's PFLOG, DOCSIS, Endace's ERF,
+//! Wireshark's exported packets.
 //!
-//! Refused: PKTAP records without a packet, NFLOG without one, exported packets of anything but IP and Ethernet.
+//! Refused: PKTAP records without a packet, NFLOG without one, ERF of ATM, InfiniBand and meta data, exported packets of anything but IP and Ethernet.
 
-use super::{Layer, Undecoded, cut_link};
+use super::{Layer, Undecoded, cut_link, serial};
 use crate::wire::{Reader, Result as Read};
 
 /// CACE's per-packet information: version, flags, length of all of it, then the link type; little-endian.
@@ -87,6 +87,34 @@ pub(super) fn docsis(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
     Ok(Layer::Ethernet)
 }
 
+/// Endace's extensible record format: time, type, flags, lengths, further headers of eight bytes as long as their first
+/// bit says so, and for Ethernet two bytes that align it.
+pub(super) fn erf(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
+    const MORE: u8 = 0x80;
+    let &[_, _, _, _, _, _, _, _, kind, _, _, _, _, _, _, _] = r.array::<16>().map_err(cut_link)?;
+    let mut last = kind;
+    for _ in 0..MAX_ATTRIBUTES {
+        if last & MORE == 0 {
+            break;
+        }
+        [last, ..] = *r.array::<8>().map_err(cut_link)?;
+    }
+    match kind & !MORE {
+        // as it is, and with a colour, a channel or a hash in a field that is not looked at
+        2 | 11 | 16 | 20 => {
+            r.skip(2).map_err(cut_link)?;
+            Ok(Layer::Ethernet)
+        }
+        1 | 10 | 15 | 19 => serial::ppp_or_hdlc(r),
+        5 | 17 => {
+            r.skip(4).map_err(cut_link)?;
+            serial::ppp_or_hdlc(r)
+        }
+        22 | 23 => Ok(Layer::Ip),
+        _ => Err(Undecoded::NotIp),
+    }
+}
+
 /// Wireshark's exported packets: tags, of which one names the dissector of what follows.
 pub(super) fn exported(r: &mut Reader<'_>) -> Result<Layer, Undecoded> {
     exported_name(r).map_err(cut_link)?.ok_or(Undecoded::NotIp)
@@ -156,6 +184,24 @@ mod tests {
         assert_eq!(seen(143, &[&[0x00, 0, 0, 60, 9, 9][..], &inner_frame()].concat()), through(&[]));
         assert_eq!(seen(143, &[&[0x01, 4, 0, 60, 1, 2, 3, 4, 9, 9][..], &inner_frame()].concat()), through(&[]));
         assert_eq!(seen(143, &[&[0xc2, 0, 0, 60, 9, 9][..], &inner_frame()].concat()), Err(Undecoded::NotIp));
+    }
+
+    #[test]
+    fn erf_is_not_counted_in_a_frames_length() {
+        let erf =
+            |kind: u8, more: &[u8], frame: &[u8]| [&[9; 8][..], &[kind, 4, 0, 99, 0, 0, 0, 99], more, frame].concat();
+        let frame = [&[0, 0][..], &inner_frame()].concat();
+        for kind in [2, 11, 16, 20] {
+            assert_eq!(seen(197, &erf(kind, &[], &frame)), through(&[]));
+        }
+        let further = [&[0x80, 1, 1, 1, 1, 1, 1, 1][..], &[0x03, 1, 1, 1, 1, 1, 1, 1]].concat();
+        let read = read(197, &erf(0x82, &further, &frame)).unwrap();
+        assert_eq!(read.len as usize, inner_frame().len());
+        assert_eq!(seen(197, &erf(1, &[], &[&[0x0f, 0, 8, 0][..], &inner4()].concat())), through(&[]));
+        assert_eq!(seen(197, &erf(5, &[0; 4], &[&[0xff, 3, 0, 0x21][..], &inner4()].concat())), through(&[]));
+        assert_eq!(seen(197, &erf(23, &[], &inner6())), through(&[]));
+        assert_eq!(seen(197, &erf(27, &[], &inner6())), Err(Undecoded::NotIp));
+        assert_eq!(seen(197, &erf(0x82, &further[..8], &[])), Err(Undecoded::CutLink));
     }
 
     #[test]

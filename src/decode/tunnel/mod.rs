@@ -48,10 +48,11 @@ pub enum Tunnel {
     FabricPath,
     Pbb,
     SegmentRouting,
+    Batman,
 }
 
 /// Names in every output, in the order of [`Tunnel`].
-const NAMES: [&str; 28] = [
+const NAMES: [&str; 29] = [
     "gre",
     "erspan1",
     "erspan2",
@@ -80,6 +81,7 @@ const NAMES: [&str; 28] = [
     "fabricpath",
     "pbb",
     "srv6",
+    "batman-adv",
 ];
 
 /// The tunnels of a packet, outermost first, five bits each.

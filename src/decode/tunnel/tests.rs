@@ -31,7 +31,8 @@ fn names_are_those_of_the_tunnels() {
     assert_eq!(NAMES[Tunnel::Teredo as usize - 1], "teredo");
     assert_eq!(NAMES[Tunnel::Pppoe as usize - 1], "pppoe");
     assert_eq!(NAMES[Tunnel::SegmentRouting as usize - 1], "srv6");
-    assert_eq!(Tunnel::SegmentRouting as usize, NAMES.len());
+    assert_eq!(NAMES[Tunnel::Batman as usize - 1], "batman-adv");
+    assert_eq!(Tunnel::Batman as usize, NAMES.len());
 }
 
 #[test]
@@ -146,6 +147,8 @@ fn access_over_udp() {
     let [a, b] = length(8);
     let extended = [0x34, 255, a, b, 0, 0, 0, 1, 0, 0, 0, 0x85, 1, 0, 5, 0];
     assert_through(&by_port(2152, &extended, &inner4()), &["gtp"]);
+    let [a, b] = (inner_frame().len() as u16).to_be_bytes();
+    assert_through(&by_port(2152, &[0x30, 255, a, b, 0, 0, 0, 1], &inner_frame()), &["gtp"]);
     assert_plain(&by_port(2152, &[0x30, 255, 0xff, 0, 0, 0, 0, 1], &inner4()), 2152);
     assert_plain(&by_port(2152, &[0x30, 1, 0, 0, 0, 0, 0, 1], &inner4()), 2152);
     assert_through(&by_port(1701, &[0, 2, 0, 5, 0, 6, 0xff, 3, 0, 0x21], &inner4()), &["l2tp"]);
@@ -158,6 +161,10 @@ fn access_over_udp() {
     let mirrored = [1, 0, 0, 1, 0, 10, 1, 50, 1];
     assert_through(&by_port(37_008, &mirrored, &inner_frame()), &["tzsp"]);
     assert_through(&by_port(5247, &[0, 0x10, 0x02, 0, 0, 0, 0, 0], &inner_frame()), &["capwap"]);
+    let wireless = |control: [u8; 2]| [&control[..], &[0; 22], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner4()].concat();
+    for control in [[0x08, 0x01], [0x01, 0x08], [0x02, 0x08]] {
+        assert_through(&by_port(5247, &[0, 0x10, 0x03, 0, 0, 0, 0, 0], &wireless(control)), &["capwap"]);
+    }
     assert_plain(&by_port(5247, &[1, 0x10, 0x02, 0, 0, 0, 0, 0], &inner_frame()), 5247);
 }
 

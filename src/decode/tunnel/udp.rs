@@ -7,7 +7,8 @@
 //! specification has receivers look at them, lengths; and an IP packet that stands right behind such a header must fill
 //! the datagram. Refused: control messages, and what is encrypted.
 
-use super::super::shim::mpls;
+use super::super::radio::{self, Layout};
+use super::super::shim::{is_ethernet, mpls};
 use super::super::{Layer, Packet};
 use super::{Tunnel, Tunnels, gre, ip};
 use crate::wire::Reader;
@@ -158,7 +159,11 @@ fn gtp(outer: &Packet, r: &mut Reader<'_>, tunnels: &mut Tunnels) -> Option<Laye
         }
     }
     tunnels.push(Tunnel::Gtp)?;
-    Some(Layer::Ip)
+    // of a session's type the packet says nothing
+    match r.peek::<1>().map(|[first]| first >> 4) {
+        Ok(4 | 6) => Some(Layer::Ip),
+        _ => is_ethernet(*r).then_some(Layer::Ethernet),
+    }
 }
 
 /// RFC 2661 §3.1: a data message of version 2, PPP in it; or of version 3 (RFC 3931 §4.1.2.1), Ethernet in it.
@@ -245,7 +250,7 @@ fn tzsp(r: &mut Reader<'_>, tunnels: &mut Tunnels) -> Option<Layer> {
     (version == 1 && kind < 2).then_some(())?;
     let layer = match u16::from_be_bytes([p0, p1]) {
         1 => Layer::Ethernet,
-        18 => Layer::Wireless { padded: false },
+        18 => Layer::Wireless(Layout::default()),
         119 => Layer::Link(119),
         _ => return None,
     };
@@ -275,7 +280,7 @@ fn capwap(r: &mut Reader<'_>, tunnels: &mut Tunnels) -> Option<Layer> {
     tunnels.push(Tunnel::Capwap)?;
     match (binding & NATIVE != 0, binding >> 1 & 0x1f) {
         (false, _) => Some(Layer::Ethernet),
-        (true, RADIO_80211) => Some(Layer::Wireless { padded: false }),
+        (true, RADIO_80211) => Some(Layer::Wireless(Layout { swapped: radio::is_swapped(*r), ..Layout::default() })),
         _ => None,
     }
 }
