@@ -1,16 +1,19 @@
 //! Heads: what may begin one, where it ends, and what it says.
 //!
 //! One walk over the lines serves every head, in one pass and without a list of headers, and it takes what others
-//! refuse: bare LF, folded fields, spaces in a target, bytes that are no ASCII, lines without a colon. On heads
-//! that are well formed it agrees with httparse, which the tests show.
+//! refuse: bare LF and bare CR, folded fields, spaces in a target, bytes that are no ASCII, lines without a colon,
+//! versions that there are not (`HTTP/9.-1`, and Shoutcast's `ICY`). On heads that are well formed it agrees with
+//! httparse, which the tests show.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::{Request, Response, Version};
 use crate::inspect::Probe;
 
 /// The longest first line, in bytes, that is waited for to learn whether an unusual method is HTTP's.
 pub const LINE_MAX: usize = 8192;
+/// The longest version of a status line, in bytes, behind `HTTP/`.
+const VERSION_MAX: usize = 12;
 /// The longest method, in bytes.
 const METHOD_MAX: usize = 32;
 
@@ -35,6 +38,9 @@ const METHODS: [&[u8]; 18] = [
     b"REPORT",
     b"M-SEARCH",
 ];
+
+/// What Shoutcast writes for HTTP and its version.
+const SHOUTCAST: &[u8] = b"ICY ";
 
 /// What the start of some bytes looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +103,11 @@ pub(super) fn look(bytes: &[u8], strict: bool) -> Start {
 
 /// Whether `bytes` begin like a status line; None where they do not.
 fn look_status(bytes: &[u8], strict: bool) -> Option<Start> {
+    if let Some(rest) = bytes.strip_prefix(SHOUTCAST) {
+        return Some(look_code(rest));
+    }
     let Some(rest) = bytes.strip_prefix(b"HTTP/") else {
-        return (b"HTTP/".starts_with(bytes)).then_some(Start::Unsure);
+        return (b"HTTP/".starts_with(bytes) || SHOUTCAST.starts_with(bytes)).then_some(Start::Unsure);
     };
     Some(match rest {
         [] | [b'0'..=b'9'] => Start::Unsure,
@@ -107,8 +116,27 @@ fn look_status(bytes: &[u8], strict: bool) -> Option<Start> {
             Start::Unsure
         }
         [b'0'..=b'9', b'.', b'0'..=b'9', b' ', b'1'..=b'9', ..] => Start::Response,
-        _ => Start::Other,
+        _ if strict => Start::Other,
+        // no version that there is: the code behind it tells a status line
+        _ => {
+            let shown = rest.get(..=VERSION_MAX).unwrap_or(rest);
+            match memchr(b' ', shown).and_then(|at| rest.get(at.saturating_add(1)..)) {
+                Some(code) => look_code(code),
+                None if shown.len() <= VERSION_MAX && shown.iter().all(u8::is_ascii_graphic) => Start::Unsure,
+                None => Start::Other,
+            }
+        }
     })
+}
+
+/// Whether a status line's code stands there.
+fn look_code(bytes: &[u8]) -> Start {
+    let shown = bytes.get(..3).unwrap_or(bytes);
+    match (shown.iter().all(u8::is_ascii_digit), shown.len()) {
+        (true, 3) => Start::Response,
+        (true, _) => Start::Unsure,
+        (false, _) => Start::Other,
+    }
 }
 
 /// Whether the first line, which opens with a method, ends with HTTP's version.
@@ -170,9 +198,9 @@ pub(super) fn parse(bytes: &[u8], inner: bool) -> Option<(Head<'_>, Framing)> {
         Some(at) => (bytes.get(..at)?, bytes.get(at.saturating_add(1)..)?),
         None => (bytes, &[][..]),
     };
-    let line = trim_end(line);
-    let fields = Fields::read(rest);
-    let head = if line.starts_with(b"HTTP/") {
+    let (line, more) = split_at_cr(trim_end(line));
+    let fields = Fields::read(more, rest);
+    let head = if line.starts_with(b"HTTP/") || line.starts_with(SHOUTCAST) {
         Head::Response(response(line, &fields, inner)?)
     } else {
         Head::Request(request(line, &fields, inner)?)
@@ -186,10 +214,11 @@ fn request<'a>(line: &'a [u8], fields: &Fields<'a>, inner: bool) -> Option<Reque
     let (method, rest) = line.split_at_checked(space)?;
     let rest = rest.trim_ascii();
     let last = rest.iter().rposition(|b| matches!(b, b' ' | b'\t'));
-    let (target, version) = match last.and_then(|at| Some((rest.get(..at)?, version(rest.get(at..)?.trim_ascii())?))) {
-        Some((target, version)) => (target.trim_ascii(), version),
-        None => (rest, Version::HTTP_09),
-    };
+    let (target, version) =
+        match last.and_then(|at| Some((rest.get(..at)?, asked_version(rest.get(at..)?.trim_ascii())?))) {
+            Some((target, version)) => (target.trim_ascii(), version),
+            None => (rest, Version::HTTP_09),
+        };
     Some(Request {
         method,
         target,
@@ -215,7 +244,7 @@ fn response<'a>(line: &'a [u8], fields: &Fields<'a>, inner: bool) -> Option<Resp
     let rest = rest.trim_ascii_start();
     let (code, reason) = rest.split_at_checked(3)?;
     Some(Response {
-        version: version(name)?,
+        version: version(name).unwrap_or(Version::HTTP_10),
         status: u16::try_from(super::body::decimal(code)?).ok()?,
         reason: reason.trim_ascii(),
         content_type: fields.content_type,
@@ -242,6 +271,29 @@ fn version(text: &[u8]) -> Option<Version> {
         [major @ b'0'..=b'9'] => Some(Version { major: digit(*major), minor: 0 }),
         _ => None,
     }
+}
+
+/// The version that ends a request line; one that there is not counts as 1.0.
+fn asked_version(token: &[u8]) -> Option<Version> {
+    let is_named = token.get(..5)?.eq_ignore_ascii_case(b"HTTP/");
+    is_named.then(|| version(token).unwrap_or(Version::HTTP_10))
+}
+
+/// A line up to a CR that stands alone in it, which some take for its end, and what follows.
+fn split_at_cr(line: &[u8]) -> (&[u8], &[u8]) {
+    let stands_alone = |at: &usize| line.get(at.saturating_add(1)).is_some_and(|b| !matches!(b, b'\r' | b'\n'));
+    match memchr_iter(b'\r', line).find(stands_alone) {
+        Some(at) => (line.get(..at).unwrap_or(line), line.get(at.saturating_add(1)..).unwrap_or_default()),
+        None => (line, &[]),
+    }
+}
+
+/// A field's value without white space, and other bytes that do not print, at both ends.
+fn bare(value: &[u8]) -> &[u8] {
+    let prints = |b: &u8| *b > b' ';
+    let begin = value.iter().position(prints).unwrap_or(value.len());
+    let end = value.iter().rposition(prints).map_or(begin, |at| at.saturating_add(1));
+    value.get(begin..end).unwrap_or_default()
 }
 
 /// Without the white space at the end, CR too.
@@ -271,20 +323,32 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads the lines behind the first one, up to the empty line or the last line that is whole.
-    fn read(mut rest: &'a [u8]) -> Self {
+    /// Reads the lines behind the first one, up to the empty line or the last line that is whole; `more` stood in the
+    /// first line, behind a CR.
+    fn read(more: &'a [u8], mut rest: &'a [u8]) -> Self {
         let mut fields = Fields::default();
+        fields.take_line(more);
         while let Some(line) = field_line(rest) {
             let Some(after) = rest.get(line.len().saturating_add(1)..) else { break };
             rest = after;
             if matches!(line, b"" | b"\r") {
                 break;
             }
-            let Some(colon) = memchr(b':', line) else { continue };
-            let Some((name, value)) = line.split_at_checked(colon) else { continue };
-            fields.take(name.trim_ascii(), value.get(1..).unwrap_or_default().trim_ascii());
+            fields.take_line(line);
         }
         fields
+    }
+
+    /// Reads a line, of several fields where CRs stand in it.
+    fn take_line(&mut self, mut rest: &'a [u8]) {
+        while !rest.is_empty() {
+            let (line, more) = split_at_cr(rest);
+            rest = more;
+            let Some((name, value)) = memchr(b':', line).and_then(|colon| line.split_at_checked(colon)) else {
+                continue;
+            };
+            self.take(name.trim_ascii(), bare(value.get(1..).unwrap_or_default()));
+        }
     }
 
     /// Keeps the value of a field that counts.
@@ -423,6 +487,46 @@ mod tests {
         #[test]
         fn any_bytes_are_bearable(bytes in prop::collection::vec(any::<u8>(), 0..200), from in 0usize..300) {
             let _ = (probe(&bytes), look(&bytes, true), end(&bytes, from), parse(&bytes, true));
+        }
+    }
+
+    fn status_and_type(head: &[u8]) -> (u16, Option<&[u8]>) {
+        let Some((Head::Response(r), _)) = parse(head, false) else { panic!("{}", String::from_utf8_lossy(head)) };
+        (r.status, r.content_type)
+    }
+
+    #[test]
+    fn status_lines_of_no_version() {
+        for version in ["HTTP/9.-1", "HTTP/01.1", "HTTP/1", "HTTP/2", "HTTP/x.y", "HTTP/", "HTTP/1,1", "ICY"] {
+            let line = format!("{version} 206 x\r\nContent-Type: audio/mpeg\r\n\r\n");
+            assert_eq!(look(line.as_bytes(), false), Start::Response, "{version}");
+            assert_eq!(status_and_type(line.as_bytes()), (206, Some(&b"audio/mpeg"[..])), "{version}");
+            for cut in 0..version.len() + 4 {
+                let shown = look(&line.as_bytes()[..cut], false);
+                assert!(matches!(shown, Start::Unsure | Start::Response), "{version} {cut}: {shown:?}");
+            }
+        }
+        for line in ["HTTP/x ok\r\n", "HTTP/ \x01", "HTTP/abcdefghijklmnop 200", "ICY cold", "HTTP/x 20x"] {
+            assert_eq!(look(line.as_bytes(), false), Start::Other, "{line}");
+        }
+        assert_eq!(look(b"HTTP/x.y 200 OK", true), Start::Other);
+    }
+
+    #[test]
+    fn a_cr_alone_ends_a_line_and_what_does_not_print_no_value() {
+        let all = b"HTTP/1.1 200 ok\rX: y\rContent-Type: text/a\r\rbody";
+        assert_eq!(status_and_type(all), (200, Some(&b"text/a"[..])));
+        let some = b"HTTP/1.1 200 ok\r\nX: y\rContent-Type: text/b\0\r\r\n\r\n";
+        assert_eq!(status_and_type(some), (200, Some(&b"text/b"[..])));
+        let folded = b"HTTP/1.1 200 ok\r\nX: y\r\n Content-Type: text/c\r\n\r\n";
+        assert_eq!(status_and_type(folded), (200, None));
+    }
+
+    #[test]
+    fn the_end_of_a_request_line_names_a_version_however_written() {
+        for (line, target) in [("GET /a http/1.1", "/a"), ("GET /a HTTP/11", "/a"), ("GET /a b", "/a b")] {
+            let Some((Head::Request(r), _)) = parse(line.as_bytes(), false) else { panic!("{line}") };
+            assert_eq!(r.target, target.as_bytes(), "{line}");
         }
     }
 

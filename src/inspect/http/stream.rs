@@ -1,6 +1,6 @@
 //! The message framing of both directions of one connection.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::body::{self, Body, ChunkLine, Sniff};
 use super::head::{self, Framing, Head, LINE_MAX, Start};
@@ -122,7 +122,7 @@ impl StreamInspector for HttpStream {
         let strict = side.state == State::Resync;
         let bytes = bytes.get(head::leading_blank(bytes)..).unwrap_or_default();
         let awaited = matches!(side.state, State::Head | State::Resync) && !side.unframed;
-        if awaited && memchr(b'\n', bytes).is_some() && is_head(head::look(bytes, strict)) {
+        if awaited && memchr2(b'\n', b'\r', bytes).is_some() && is_head(head::look(bytes, strict)) {
             self.tell(direction, bytes, emit);
         }
     }

@@ -195,6 +195,9 @@ fn heads_cut_by_a_hole_are_told_as_they_stand() {
     caller.push(Orig, b"HTTP/1.1 20");
     caller.gap(Orig);
     assert_eq!(caller.facts, [">GET /a x", ">POST /b -", ">(inner) 200 OK -"]);
+    let mut caller = self::caller(&[(Orig, "GET /c HTTP/1.1\rHost: y\r\r")]);
+    caller.gap(Orig);
+    assert_eq!(caller.facts, [">GET /c y"], "lines that end with CR alone, by which no end of a head is looked for");
 }
 
 #[test]
@@ -207,6 +210,7 @@ fn odd_heads_are_still_told() {
         ("CCM_POST /x HTTP/1.1\r\nHost: h\r\nHost: second\r\n\r\n", ">CCM_POST /x h"),
         ("NOTIFY / HTTP/1.1\r\n\r\n", ">NOTIFY / -"),
         ("HTTP/1.1 200\r\n\r\n", ">200  -"),
+        ("ICY 200 OK\r\nContent-Type: audio/mpeg\r\n\r\n", ">200 OK audio/mpeg"),
         ("HTTP/1.0  404  Not here \r\nContent-Type:a/b\r\n\r\n", ">404 Not here a/b"),
     ] {
         assert_eq!(facts(&[(Orig, bytes)]), [want], "{bytes:?}");
