@@ -166,6 +166,22 @@ fn the_other_ends_word_tells_the_role() {
 }
 
 #[test]
+fn messages_of_before_the_magic_cookie_are_known_on_any_port_by_what_they_ask() {
+    let classic = |kind: u16, attributes: &[(u16, &[u8])]| {
+        let mut bytes = stun(kind, attributes);
+        bytes[4..8].copy_from_slice(b"0123");
+        bytes
+    };
+    let answer = classic(0x0101, &[(1, &[0, 1, 0x9c, 0x40, 203, 0, 113, 5])]);
+    for port in [3478, 19_302] {
+        let asked = said(port, &[(Here, classic(1, &[(3, &[0; 4])])), (There, answer.clone())]);
+        assert_eq!(asked["stun"]["mapped"], json!(["203.0.113.5:40000"]), "{port}");
+    }
+    let bare = said(19_302, &[(Here, classic(1, &[]))]);
+    assert_eq!(bare["stun"], Value::Null, "twenty bytes that may be anything");
+}
+
+#[test]
 fn turn_over_tcp_tells_the_same() {
     let mut frames = vec![tcp(HERE.1, 3478).flags(SYN).seq(999).ipv4(HERE.0, THERE.0).frame()];
     let hello = channel(&dtls_hello("peer.example"));

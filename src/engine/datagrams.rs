@@ -288,8 +288,8 @@ fn take_stun(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> boo
     }
     let wire_len = cx.packet.payload_len as usize;
     let own_port = || cx.packet.has_port(3478) || cx.packet.has_port(3479);
-    let message = stun::parse(payload, wire_len)
-        .or_else(|| if own_port() { stun::parse_classic(payload, wire_len) } else { None });
+    let classic = || stun::parse_classic(payload, wire_len).filter(|m| own_port() || m.is_telling());
+    let message = stun::parse(payload, wire_len).or_else(classic);
     message.map(|m| learner.learn(cx, Fact::Stun(m))).is_some()
 }
 

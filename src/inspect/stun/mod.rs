@@ -4,7 +4,8 @@
 //! The header is read at once, attributes when asked for; a walk ends at the first that is cut. Nothing is
 //! allocated. Refused: a length that is not the datagram's, a missing magic cookie. Lengths that are no multiple of
 //! four are borne in a datagram with cookie only: messengers send them. Without a cookie [`parse_classic`] wants the
-//! methods of RFC 3489 and attributes that fill the message exactly.
+//! methods of RFC 3489 and attributes that fill the message exactly; where no port says STUN, [`Message::is_telling`]
+//! wants more.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -81,8 +82,7 @@ pub fn parse(datagram: &[u8], wire_len: usize) -> Option<Message<'_>> {
     Message::read(datagram).ok().filter(|m| !m.classic && m.wire_len() == wire_len)
 }
 
-/// Reads a datagram as STUN without magic cookie (RFC 3489 §11), for use where a port says STUN: Binding and Shared
-/// Secret only, and attributes that fill the message exactly, as far as it was captured.
+/// Reads a datagram as STUN without magic cookie (RFC 3489 §11): Binding and Shared Secret only, and attributes that fill the message exactly, as far as it was captured.
 pub fn parse_classic(datagram: &[u8], wire_len: usize) -> Option<Message<'_>> {
     let message = Message::read(datagram).ok().filter(|m| m.classic && m.wire_len() == wire_len)?;
     let known = matches!((message.method(), message.class()), (1 | 2, class) if class != Class::Indication);
@@ -115,6 +115,24 @@ impl<'a> Message<'a> {
     /// Whether its length is one of whole 32-bit words, as it must be (RFC 8489 §5).
     const fn is_aligned(&self) -> bool {
         self.length & 3 == 0
+    }
+
+    /// Whether a classic message can hardly be anything else: all of its attributes are RFC 3489's (§11.2), or one that
+    /// servers of that time sent beside them, and one is an address or asks for another.
+    pub fn is_telling(&self) -> bool {
+        let (mut known, mut telling) = (true, false);
+        for a in self.attributes() {
+            match a.kind {
+                attribute::MAPPED_ADDRESS | 0x0002 | 0x0004 | 0x0005 | 0x000b | attribute::XOR_MAPPED_ADDRESS_OLD => {
+                    let is_address = a.value.first() == Some(&0) && address(a.value, None).is_some();
+                    (known, telling) = (known && is_address, true);
+                }
+                attribute::CHANGE_REQUEST => (known, telling) = (known && a.value.len() == 4, true),
+                attribute::USERNAME | 0x0007..=0x000a | attribute::SOFTWARE => {}
+                _ => known = false,
+            }
+        }
+        known && telling
     }
 
     /// The message's class.

@@ -140,6 +140,22 @@ fn classic_messages_fill_their_length_exactly() {
 }
 
 #[test]
+fn classic_messages_that_no_port_announces_tell_themselves() {
+    let is_telling = |attributes: &[u8]| {
+        let bytes = [&[1, 1, 0, attributes.len() as u8][..], &[9; 16], attributes].concat();
+        parse_classic(&bytes, bytes.len()).unwrap().is_telling()
+    };
+    let mapped = [0, 1, 0, 8, 0, 1, 0x0d, 0x96, 192, 0, 2, 3];
+    assert!(is_telling(&mapped));
+    assert!(is_telling(&[0, 3, 0, 4, 0, 0, 0, 6]));
+    assert!(is_telling(&[&[0, 6, 0, 4, b'n', b'a', b'm', b'e'][..], &mapped].concat()));
+    assert!(!is_telling(&[]), "twenty bytes that may be anything");
+    assert!(!is_telling(&[0, 6, 0, 4, b'n', b'a', b'm', b'e']));
+    assert!(!is_telling(&[0, 1, 0, 8, 0, 3, 0x0d, 0x96, 192, 0, 2, 3]), "no family");
+    assert!(!is_telling(&[&mapped[..], &[0x77, 0, 0, 0]].concat()), "an attribute of nobody's");
+}
+
+#[test]
 fn errors_and_channels() {
     let mut bytes = b"\x01\x11\x00\x0c\x21\x12\xa4\x42............".to_vec();
     bytes.extend(b"\x00\x09\x00\x08\x00\x00\x04\x01Auth");
