@@ -74,14 +74,16 @@ fn signature(packet: &Packet, payload: &[u8]) -> u64 {
     (mixed | 1 << 63) & !0xffff | u64::from(way)
 }
 
-/// Whether its sender cannot have meant to send exactly this twice in a moment.
+/// Whether its sender cannot have meant to send exactly this twice in a moment: it has an identification, or what a
+/// sender waits longer with before it sends it again.
 fn is_unrepeatable(packet: &Packet) -> bool {
-    packet.ip_id != 0 || (packet.proto == proto::TCP && packet.payload_len > 0)
+    packet.ip_id != 0 || (packet.proto == proto::TCP && packet.seq_len() > 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::tcp_flag;
 
     fn packet(ts: u64, ip_id: u16, seq: u32, ttl: u8, len: u32) -> Packet {
         Packet { ts: Timestamp(ts), ip_id, seq, ttl, payload_len: len, proto: proto::TCP, ..Packet::default() }
@@ -99,6 +101,13 @@ mod tests {
         assert!(!is_copy(packet(5_000_000, 0, 9, 64, 0)));
         assert!(!is_copy(packet(5_000_100, 0, 9, 64, 0)), "duplicate acknowledgements carry nothing to tell");
         assert!(is_copy(packet(5_000_200, 0, 9, 63, 0)));
+        for flags in [tcp_flag::SYN, tcp_flag::SYN | tcp_flag::ACK, tcp_flag::FIN | tcp_flag::ACK] {
+            let opening = |ts| Packet { tcp_flags: flags, ..packet(ts, 0, 11, 64, 0) };
+            assert!(!is_copy(opening(6_000_000)));
+            assert!(is_copy(opening(6_000_100)), "an answer to a SYN seldom has an identification, IPv6 none");
+        }
+        let reset = |ts| Packet { tcp_flags: tcp_flag::RST, ..packet(ts, 0, 12, 64, 0) };
+        assert!(!is_copy(reset(7_000_000)) && !is_copy(reset(7_000_100)), "some send several at once");
     }
 
     #[test]
