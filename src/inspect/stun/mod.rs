@@ -82,7 +82,8 @@ pub fn parse(datagram: &[u8], wire_len: usize) -> Option<Message<'_>> {
     Message::read(datagram).ok().filter(|m| !m.classic && m.wire_len() == wire_len)
 }
 
-/// Reads a datagram as STUN without magic cookie (RFC 3489 §11): Binding and Shared Secret only, and attributes that fill the message exactly, as far as it was captured.
+/// Reads a datagram as STUN without magic cookie (RFC 3489 §11): Binding and Shared Secret only, and attributes that
+/// fill the message exactly, as far as it was captured.
 pub fn parse_classic(datagram: &[u8], wire_len: usize) -> Option<Message<'_>> {
     let message = Message::read(datagram).ok().filter(|m| m.classic && m.wire_len() == wire_len)?;
     let known = matches!((message.method(), message.class()), (1 | 2, class) if class != Class::Indication);
