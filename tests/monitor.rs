@@ -456,6 +456,21 @@ fn a_flood_of_flows_stays_below_the_ceiling() {
     assert_eq!((stats.flows, stats.evicted_flows), (u64::from(FLOWS), evicted));
 }
 
+#[test]
+fn what_goes_for_want_of_room_is_the_same_in_every_run() {
+    let told = |secret: u64| {
+        let mut knowledge = Knowledge::new();
+        knowledge.config.secret = secret;
+        let options = Options { max_memory: Some(ceiling::LEAST), ..knowledge.options() };
+        let mut tape = Tape::new(knowledge.monitor_with(options));
+        (0..9_000).for_each(|n| visit(&mut tape, n * 10, n));
+        tape.monitor.finish(&mut tape.sink).unwrap();
+        (tape.monitor.given_up(), tape.sink.finish().unwrap())
+    };
+    let (gone, first) = told(7);
+    assert!(gone > 1_000 && told(u64::MAX).1 == first, "{gone}");
+}
+
 /// Counts what is told.
 #[derive(Default)]
 struct Count {

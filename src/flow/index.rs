@@ -16,6 +16,8 @@ pub struct Index {
     /// One for each value of a hash's first bits.
     tables: [Table; TABLES],
     used: usize,
+    /// The most numbers that were filed at once, or that there was room for.
+    most: usize,
 }
 
 /// One table. Its homes are 8, 12, 16, 24 and so on, which leaves less room unused than doubling does. Behind the last home
@@ -39,6 +41,12 @@ const fn is_full(used: u32, homes: u32) -> bool {
     used.saturating_mul(4) >= homes.saturating_mul(3)
 }
 
+/// A table's share of so many numbers, with what may be uneven.
+fn share(numbers: usize) -> u32 {
+    let each = numbers.div_ceil(TABLES);
+    u32::try_from(each.saturating_add(each / 8)).unwrap_or(u32::MAX)
+}
+
 /// How many homes a table has after it had so many.
 fn more(homes: u32) -> u32 {
     let step = if homes.is_power_of_two() { homes / 2 } else { homes / 3 };
@@ -48,9 +56,8 @@ fn more(homes: u32) -> u32 {
 impl Index {
     /// With room for about so many numbers.
     pub fn with_room(numbers: usize) -> Self {
-        let each = numbers / TABLES;
-        let each = u32::try_from(each.saturating_add(each / 8)).unwrap_or(u32::MAX);
-        Index { tables: std::array::from_fn(|_| Table::with_room(each)), used: 0 }
+        let each = share(numbers);
+        Index { tables: std::array::from_fn(|_| Table::with_room(each)), used: 0, most: numbers }
     }
 
     #[inline(always)]
@@ -80,6 +87,7 @@ impl Index {
         if let Some(table) = self.tables.get_mut(Self::place(hash)) {
             table.insert(tag(hash) | u64::from(number.wrapping_add(1)));
             self.used = self.used.saturating_add(1);
+            self.most = self.most.max(self.used);
         }
     }
 
@@ -94,6 +102,7 @@ impl Index {
     /// Lets go of its memory: nothing is to be looked up any more, but how many numbers are filed stays known.
     pub fn close(&mut self) {
         self.tables = Default::default();
+        self.most = 0;
     }
 
     /// How many numbers are filed.
@@ -106,20 +115,31 @@ impl Index {
         self.used == 0
     }
 
-    /// Bytes of memory that the tables hold.
+    /// Bytes of memory that the tables hold if numbers spread over them evenly. How they do depends on what hashes are made
+    /// with, and what is let go of for want of room may not.
     pub fn memory(&self) -> usize {
-        self.tables.iter().map(|table| table.slots.capacity().saturating_mul(8)).sum()
+        Table::slots(Table::homes_for(share(self.most))).saturating_mul(TABLES.saturating_mul(size_of::<u64>()))
     }
 }
 
 impl Table {
     fn with_room(numbers: u32) -> Self {
+        let homes = Self::homes_for(numbers);
+        Table { slots: vec![0; Self::slots(homes)], homes, used: 0 }
+    }
+
+    /// The least homes that have room for so many numbers.
+    fn homes_for(numbers: u32) -> u32 {
         let mut homes = 0;
         while is_full(numbers, homes) && numbers > 0 {
             homes = more(homes);
         }
-        let slots = if homes == 0 { Vec::new() } else { vec![0; (homes as usize).saturating_add(BEHIND)] };
-        Table { slots, homes, used: 0 }
+        homes
+    }
+
+    /// How many slots there are for so many homes.
+    const fn slots(homes: u32) -> usize {
+        if homes == 0 { 0 } else { (homes as usize).saturating_add(BEHIND) }
     }
 
     /// A slot's home: from the upper half of the hash, which the slot keeps, so that growth needs nothing else. What of
@@ -176,7 +196,7 @@ impl Table {
         let before = std::mem::take(&mut self.slots);
         loop {
             self.homes = more(self.homes);
-            self.slots = vec![0; (self.homes as usize).saturating_add(BEHIND)];
+            self.slots = vec![0; Self::slots(self.homes)];
             if before.iter().filter(|entry| **entry != 0).all(|entry| self.put(*entry)) {
                 return;
             }
@@ -258,6 +278,8 @@ mod tests {
         }
         assert!((0..10_000).all(|n| index.find(hash(n), |m| m == n) == Some(n)));
         assert_eq!(index.find(hash(10_001), |_| true), None);
+        let held: usize = index.tables.iter().map(|table| table.slots.capacity() * 8).sum();
+        assert!(index.memory() >= held * 3 / 4 && index.memory() <= held * 4 / 3, "{} {held}", index.memory());
         index.close();
         assert_eq!((index.find(hash(1), |_| true), index.len(), index.memory()), (None, 10_000, 0));
     }
