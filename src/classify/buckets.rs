@@ -3,35 +3,39 @@
 //! What was learnt is put in order at every look, and there is much of it. Most groups are small, so once they are apart
 //! there is little to sort.
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
 use super::names::Key;
+use super::sieve::Addresses;
 
-/// Where the entries of each key begin and end.
-pub(super) type Groups = HashMap<Key, (u32, u32), RandomState>;
+/// Where the entries of one key begin and end.
+pub(super) type Range = (u32, u32);
 
-/// Puts entries of one key together, keys in the order in which they first come and the entries of each in theirs.
-pub(super) fn by_key<T: Copy>(entries: &[T], key: impl Fn(&T) -> Key) -> (Vec<T>, Groups) {
-    let mut groups = Groups::default();
+/// Puts entries of one key together, keys in the order in which they first come and the entries of each in theirs. What is
+/// given of each key has room for its range, which `range` finds.
+pub(super) fn by_key<T: Copy, V: Default>(
+    entries: Vec<T>,
+    key: impl Fn(&T) -> Key,
+    range: impl Fn(&mut V) -> &mut Range,
+) -> (Vec<T>, Addresses<V>) {
+    let mut groups = Addresses::default();
     let mut lengths: Vec<u32> = Vec::new();
     let mut numbers = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let fresh = lengths.len() as u32;
-        let (number, _) = *groups.entry(key(entry)).or_insert((fresh, 0));
-        if number == fresh {
+    for entry in &entries {
+        // until ranges are known: the number of the group, and that it has one
+        let (number, known) = range(groups.of(key(entry)));
+        if *known == 0 {
+            (*number, *known) = (lengths.len() as u32, 1);
             lengths.push(0);
         }
-        numbers.push(number);
-        count(&mut lengths, number);
+        numbers.push(*number);
+        count(&mut lengths, *number);
     }
     let starts = starts(lengths);
-    for range in groups.values_mut() {
+    for range in groups.values_mut().map(range) {
         let at = |number: u32| starts.get(number as usize).copied().unwrap_or(0);
         *range = (at(range.0), at(range.0.saturating_add(1)));
     }
     let mut next = starts;
-    let mut placed = entries.to_vec();
+    let mut placed = entries.clone();
     for (entry, number) in entries.iter().zip(numbers) {
         put(&mut placed, &mut next, number, *entry);
     }
@@ -39,9 +43,9 @@ pub(super) fn by_key<T: Copy>(entries: &[T], key: impl Fn(&T) -> Key) -> (Vec<T>
 }
 
 /// Does the same to each group of a list.
-pub(super) fn each<T>(list: &mut [T], groups: &Groups, then: impl Fn(&mut [T])) {
-    for (from, to) in groups.values() {
-        if let Some(group) = list.get_mut(*from as usize..*to as usize).filter(|group| group.len() > 1) {
+pub(super) fn each<T>(list: &mut [T], groups: impl Iterator<Item = Range>, then: impl Fn(&mut [T])) {
+    for (from, to) in groups {
+        if let Some(group) = list.get_mut(from as usize..to as usize).filter(|group| group.len() > 1) {
             then(group);
         }
     }
@@ -118,10 +122,12 @@ mod tests {
     proptest! {
         #[test]
         fn what_belongs_together_stands_together(entries: Vec<(u8, u16)>) {
-            let (placed, groups) = by_key(&entries, |(key, _)| u128::from(*key));
+            // some are addresses of IPv4
+            let key_of = |key: u8| if key < 128 { 0xffff_0000_0000 | Key::from(key) } else { Key::from(key) };
+            let (placed, groups) = by_key(entries.clone(), |(key, _)| key_of(*key), |range: &mut Range| range);
             let mut total = 0;
-            for (key, (from, to)) in &groups {
-                let own: Vec<_> = entries.iter().copied().filter(|(of, _)| u128::from(*of) == *key).collect();
+            for (key, (from, to)) in groups.iter() {
+                let own: Vec<_> = entries.iter().copied().filter(|(of, _)| key_of(*of) == key).collect();
                 prop_assert_eq!(&placed[*from as usize..*to as usize], &own[..]);
                 total += own.len();
             }

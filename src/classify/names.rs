@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::buckets::{self, Groups, Lists};
+use super::buckets::{self, Lists, Range};
 use super::catalogue::Catalogue;
 use super::host::HostMatch;
 use super::named::Named;
@@ -211,19 +211,23 @@ impl Learnt {
     pub fn freeze(mut self, catalogue: &Catalogue, rules: &Rules) -> NameIndex {
         let hosts: Vec<HostMatch> =
             (0..self.names.len()).map(|i| catalogue.look_up(self.names.name(i as u32))).collect();
-        let (mut answers, groups) = buckets::by_key(&self.answers, |a| a.server);
-        buckets::each(&mut answers, &groups, |group| group.sort_unstable_by_key(|a| (a.at, a.frame, a.client)));
+        // what was put in order goes at once: this is when most is held
+        let unordered = std::mem::take(&mut self.answers);
+        let (mut answers, mut about) =
+            buckets::by_key(unordered, |a| a.server, |places: &mut Places| &mut places.answers);
+        let groups = || about.iter().map(|(_, places)| places.answers);
+        buckets::each(&mut answers, groups(), |group| group.sort_unstable_by_key(|a| (a.at, a.frame, a.client)));
         let of = |i: &u32| answers.get(*i as usize);
         let mut by_client: Vec<u32> = (0..answers.len() as u32).collect();
         let client = |i: &u32| of(i).map(|a| (a.client, a.at, a.frame));
-        buckets::each(&mut by_client, &groups, |group| group.sort_unstable_by_key(client));
+        buckets::each(&mut by_client, groups(), |group| group.sort_unstable_by_key(client));
         let by_name = Lists::new(self.names.len(), answers.iter().map(|a| a.name), |list| {
             list.sort_unstable_by_key(|i| of(i).map(|a| (a.client, a.at)));
         });
-        let carried = coalesce(&self.carried, nanos(rules.learn.neighbour_seconds));
+        let carried = coalesce(std::mem::take(&mut self.carried), nanos(rules.learn.neighbour_seconds));
+        find_carried(&mut about, &carried);
         self.given.sort_unstable();
         self.given.dedup();
-        let about = about(groups, carried.iter().map(|c| c.server));
         NameIndex {
             names: self.names,
             hosts,
@@ -248,9 +252,11 @@ fn push<T>(list: &mut Vec<T>, entry: T, max: usize, dropped: &mut u64) {
 }
 
 /// Joins entries of one name and server that lie within `window` of each other. Those of a server are together.
-fn coalesce(entries: &[Carried], window: u64) -> Vec<Carried> {
-    let (mut sorted, groups) = buckets::by_key(entries, |c| c.server);
-    buckets::each(&mut sorted, &groups, |group| group.sort_unstable_by_key(|c| (c.name, c.first, c.frame)));
+fn coalesce(entries: Vec<Carried>, window: u64) -> Vec<Carried> {
+    let (mut sorted, groups) = buckets::by_key(entries, |c| c.server, |range: &mut Range| range);
+    buckets::each(&mut sorted, groups.iter().map(|(_, range)| *range), |group| {
+        group.sort_unstable_by_key(|c| (c.name, c.first, c.frame))
+    });
     sorted.dedup_by(|later, kept| {
         let same = later.server == kept.server && later.name == kept.name;
         let joined = same && later.first <= kept.last.saturating_add(window);
@@ -277,16 +283,12 @@ pub struct About {
     places: Places,
 }
 
-/// Where the entries about each server stand, by those of the answers, and of the servers of all that was carried, in a list
-/// in which those of one are together.
-fn about(answers: Groups, carried: impl Iterator<Item = Key>) -> Addresses<Places> {
-    let mut about: Addresses<Places> =
-        answers.into_iter().map(|(key, answers)| (key, Places { answers, ..Places::default() })).collect();
-    for (i, server) in carried.enumerate() {
-        let (i, Places { carried, .. }) = (i as u32, about.of(server));
+/// Finds where what flows to each server carried stands, in a list in which that of one is together.
+fn find_carried(about: &mut Addresses<Places>, carried: &[Carried]) {
+    for (i, entry) in (0u32..).zip(carried) {
+        let Places { carried, .. } = about.of(entry.server);
         *carried = (if carried.1 == 0 { i } else { carried.0 }, i.saturating_add(1));
     }
-    about
 }
 
 /// A name found for an address.

@@ -65,6 +65,19 @@ impl<V: Default> Addresses<V> {
     }
 }
 
+impl<V> Addresses<V> {
+    /// All that it has, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
+        let small = self.small.iter().map(|(key, value)| (large(*key), value));
+        small.chain(self.large.iter().map(|(key, value)| (*key, value)))
+    }
+
+    /// What it has for each address, in no order, to change.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.small.values_mut().chain(self.large.values_mut())
+    }
+}
+
 impl<V> FromIterator<(Key, V)> for Addresses<V> {
     fn from_iter<T: IntoIterator<Item = (Key, V)>>(entries: T) -> Self {
         let (entries, mut all) = (entries.into_iter(), Addresses::default());
@@ -142,8 +155,7 @@ impl<V> ByAddress<V> {
 
     /// All that it has, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
-        let small = self.table.small.iter().map(|(key, value)| (large(*key), value));
-        small.chain(self.table.large.iter().map(|(key, value)| (*key, value)))
+        self.table.iter()
     }
 
     /// Every address that it has anything for, in no order.
