@@ -174,6 +174,24 @@ fn the_terminal_is_given_back_when_it_is_left() {
     terminal.assert_given_back();
 }
 
+/// Whoever has had enough waits for nobody who writes.
+#[test]
+fn a_pipe_that_nothing_comes_from_is_left_as_a_file_is() {
+    let begun = fs::read(capture("first-view.pcapng")).unwrap();
+    for (written, key, code) in [(0, "q", 0), (0, "\u{3}", 0), (50_000, "q", 0)] {
+        let folder = TempDir::new().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut terminal = Terminal::open("xterm-256color", &[&pipe.display().to_string()]);
+        let mut writer = (written > 0).then(|| File::options().write(true).open(&pipe).unwrap());
+        writer.iter_mut().for_each(|writer| writer.write_all(&begun[..written]).unwrap());
+        terminal.wait_to_see("quit");
+        terminal.press(key);
+        assert_eq!(terminal.end().code(), Some(code), "{written} {key:?}");
+        terminal.assert_given_back();
+    }
+}
+
 #[test]
 fn signals_end_it_in_order() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::Scope;
 
@@ -156,7 +157,8 @@ pub(super) fn replay(opening: &Opening<'_>) -> Result<Exit> {
     let intervals = monitor::Settings::embedded().context("the settings that come with the program")?;
     let (teller, happenings) = screen::happenings()?;
     let config = config(&base, true);
-    let given = Given { paths: &opening.paths, config: &config, base: &base, rules: &rules };
+    let stop = Arc::default();
+    let given = Given { paths: &opening.paths, config: &config, base: &base, rules: &rules, stop: &stop };
     std::thread::scope(|scope| {
         let base = Arc::new(base.clone());
         let publisher = Publisher::new(source_name(&opening.paths), teller.clone());
@@ -174,6 +176,7 @@ pub(super) fn replay(opening: &Opening<'_>) -> Result<Exit> {
             .context("no thread can be had to read with")?;
         let mouse = takes_mouse(opening.screen, &settings);
         let stopped = screen::run(&mut dash, mouse, &teller, &happenings, &mut world);
+        stop.store(true, Ordering::Relaxed);
         errands.finish(!matches!(stopped, Ok(false)), &happenings);
         let stopped = stopped?;
         Ok(if stopped { Exit::Interrupted } else { Exit::Fine })

@@ -10,6 +10,7 @@ mod run;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,8 @@ pub(super) struct Given<'a> {
     pub base: &'a KnowledgeBase,
     /// What faults are told by.
     pub rules: &'a Rules,
+    /// When that is set nobody looks any more, and a pipe that nothing comes from ends.
+    pub stop: &'a Arc<AtomicBool>,
 }
 
 /// What comes next.

@@ -119,7 +119,7 @@ impl<'a> Run<'a> {
         let options = Options { filter: None, diagnose: true, settings: *settings, max_memory: None, glances: false };
         Run {
             monitor: Monitor::new(given.config, given.base, given.rules, options),
-            source: Source::open(given.paths, CHUNK_BYTES),
+            source: Source::open(given.paths, CHUNK_BYTES).until(given.stop),
             chunk: Chunk::default(),
             next: 0,
             read: 0,
