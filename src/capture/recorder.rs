@@ -21,6 +21,8 @@ use crate::time::{SECOND, Timestamp};
 const APPLICATION: &str = concat!("relayscope ", env!("CARGO_PKG_VERSION"));
 /// The most files of one name and moment.
 const MOST_PARTS: u32 = 1_000;
+/// The most that waits to be said at a frame.
+const MOST_UNSAID: usize = 64;
 /// How long a disk that was full is left alone, in packet time.
 const RETRY: u64 = 10 * SECOND;
 
@@ -114,6 +116,8 @@ pub struct Recorder {
     /// More than one file is to be, or was, written.
     numbered: bool,
     finished: VecDeque<PathBuf>,
+    /// What was said while no frame came, for the next one.
+    unsaid: Vec<String>,
     /// Since when the disk takes nothing.
     full_since: Option<Timestamp>,
     /// It was said that the disk takes nothing, and it has taken nothing since.
@@ -136,6 +140,7 @@ impl Recorder {
             told: vec![Counters::default(); interfaces.len()],
             until: Timestamp(0),
             finished: VecDeque::new(),
+            unsaid: Vec::new(),
             full_since: None,
             warned: false,
             unwritten: 0,
@@ -165,7 +170,8 @@ impl Recorder {
         self.settle();
     }
 
-    /// A moment without frames has something to be said of it.
+    /// A moment without frames has something to be said of it. That stands in the file at once, for there may be no frame
+    /// any more, and at the next frame, where whoever looks through frames sees it.
     pub fn note(&mut self, note: &Note) {
         self.meet(note, note.time);
         if let Some(current) = &mut self.current {
@@ -173,6 +179,9 @@ impl Recorder {
             let said = Statistics { time: note.time, comments: &text, ..Statistics::default() };
             // a block goes to memory, which does not fail
             let _ = current.writer.statistics(number, &said);
+            if self.unsaid.len() < MOST_UNSAID {
+                self.unsaid.push(note.text.clone());
+            }
         }
         self.settle();
     }
@@ -228,6 +237,7 @@ impl Recorder {
     fn frame(&mut self, frame: &Frame<'_>, from: u16, shed: Shed, said: &[&str]) {
         if let Some(ring) = self.ring.as_mut().filter(|_| frame.ts > self.until) {
             ring.push(frame, from, shed);
+            self.unsaid.clear();
             if self.current.is_some() {
                 self.settle();
                 self.finish_file(None);
@@ -259,10 +269,15 @@ impl Recorder {
         };
         let number = current.interfaces.get(usize::from(from)).copied().unwrap_or(0);
         // who replays the file is to see what was seen
-        if shed == std::mem::replace(&mut current.shed, shed) {
-            let _ = current.writer.frame(number, frame, said);
+        let other = shed != std::mem::replace(&mut current.shed, shed);
+        if other || !self.unsaid.is_empty() {
+            let remark = other.then(|| shed.remark());
+            let before = self.unsaid.iter().map(String::as_str);
+            let all: Vec<_> = remark.into_iter().chain(before).chain(said.iter().copied()).collect();
+            let _ = current.writer.frame(number, frame, &all);
+            self.unsaid.clear();
         } else {
-            let _ = current.writer.frame(number, frame, &[&[shed.remark()], said].concat());
+            let _ = current.writer.frame(number, frame, said);
         }
         current.pending = current.pending.saturating_add(1);
         current.last = current.last.max(frame.ts);

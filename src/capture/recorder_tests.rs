@@ -138,6 +138,26 @@ fn comments_stand_at_the_first_frame_from_then_on() {
 }
 
 #[test]
+fn what_was_said_in_a_silence_stands_at_the_next_frame_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut recorder = recorder(folder.path(), Plan::default());
+    recorder.batch(&batch(0..1), &[]);
+    recorder.note(&note(10, "in the silence", false));
+    let bytes = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    let places = |bytes: &[u8], what: &[u8]| -> Vec<usize> {
+        bytes.windows(what.len()).zip(0..).filter(|(window, _)| *window == what).map(|(_, at)| at).collect()
+    };
+    assert_eq!(places(&bytes("site.pcapng.part"), b"in the silence").len(), 1, "whatever happens then");
+    recorder.batch(&batch(20..22), &[note(20, "at twenty", false)]);
+    recorder.finish(at(30));
+    let bytes = bytes("site.pcapng");
+    let [frame, next] = [20, 21].map(|n| places(&bytes, &[n; 100])[0]);
+    let said = places(&bytes, b"in the silence");
+    assert!(said.len() == 2 && said[0] < frame && (frame..next).contains(&said[1]), "{said:?} {frame} {next}");
+    assert!((said[1]..next).contains(&places(&bytes, b"at twenty")[0]));
+}
+
+#[test]
 fn a_flight_recorder_keeps_what_is_around_findings() {
     let folder = tempfile::tempdir().unwrap();
     // pieces of a ring are long: what is asked for, and up to a piece more
