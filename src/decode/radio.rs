@@ -1,8 +1,8 @@
 //! IEEE 802.11 frames, alone or behind what capturing cards write: radiotap (radiotap.org), Prism, AVS.
 //!
-//! Data frames are read, with four addresses, QoS and HT control fields, each part of an aggregate (A-MSDU, IEEE 802.11
-//! §9.3.2.2), and of a fragmented frame the first. Refused: management and control frames, and frames under protection, unless LLC stands
-//! where the initialisation vector should, as in captures that were decrypted.
+//! Data frames are read, with four addresses, QoS, HT and mesh control fields, each part of an aggregate (A-MSDU,
+//! IEEE 802.11 §9.3.2.2), and of a fragmented frame the first. Refused: management and control frames, and frames under
+//! protection, unless LLC stands where the initialisation vector should, as in captures that were decrypted.
 
 use super::{Layer, Undecoded, cut_link, offset};
 use crate::wire::{Reader, Result as Read};
@@ -75,7 +75,11 @@ fn open(layout: Layout, r: &mut Reader<'_>) -> Result<bool, Undecoded> {
     }
     let four_addresses = flags & (flag::TO_DS | flag::FROM_DS) == flag::TO_DS | flag::FROM_DS;
     let ordered = flags & flag::ORDER != 0;
-    let Header { later_part, aggregate } = header(four_addresses, qos, ordered, layout.padded, r).map_err(cut_link)?;
+    let Header { later_part, aggregate, mesh } =
+        header(four_addresses, qos, ordered, layout.padded, r).map_err(cut_link)?;
+    if mesh {
+        pass_mesh_control(r);
+    }
     let clear = r.peek::<6>() == Ok(&[0xaa, 0xaa, 0x03, 0, 0, 0]);
     if flags & flag::PROTECTED != 0 && !clear {
         return Err(Undecoded::Encrypted);
@@ -91,6 +95,8 @@ struct Header {
     later_part: bool,
     /// What follows are several packets.
     aggregate: bool,
+    /// A mesh's control field may follow.
+    mesh: bool,
 }
 
 /// Passes over the header.
@@ -101,10 +107,10 @@ fn header(four: bool, qos: bool, order: bool, padded: bool, r: &mut Reader<'_>) 
     if four {
         r.skip(6)?;
     }
-    let mut aggregate = false;
+    let (mut aggregate, mut mesh) = (false, false);
     if qos {
-        let &[service, _] = r.array::<2>()?;
-        aggregate = service & 0x80 != 0;
+        let &[service, about] = r.array::<2>()?;
+        (aggregate, mesh) = (service & 0x80 != 0, about & 0x01 != 0);
         if order {
             r.skip(4)?;
         }
@@ -113,7 +119,18 @@ fn header(four: bool, qos: bool, order: bool, padded: bool, r: &mut Reader<'_>) 
         let length = begin.saturating_sub(r.left());
         r.skip(length.wrapping_neg() & 3)?;
     }
-    Ok(Header { later_part: sequence & 0x0f != 0, aggregate })
+    Ok(Header { later_part: sequence & 0x0f != 0, aggregate, mesh })
+}
+
+/// Passes over a mesh's control field (IEEE 802.11 §9.2.4.7.3): flags, of which two bits say how many addresses it has,
+/// hops, a sequence number. Outside of a mesh the bit that announces it has other uses, so LLC must stand behind it.
+fn pass_mesh_control(r: &mut Reader<'_>) {
+    let Ok(&[addresses @ 0..=2, ..]) = r.peek::<6>() else { return };
+    let mut behind = *r;
+    let passed = behind.skip(usize::from(addresses).saturating_mul(6).saturating_add(6));
+    if passed.is_ok() && behind.peek::<3>() == Ok(&[0xaa, 0xaa, 0x03]) {
+        *r = behind;
+    }
 }
 
 /// Radiotap: its length, and of its fields the flags, which say whether the frame's header is padded.
@@ -192,6 +209,11 @@ mod tests {
         assert_eq!(seen(105, &data(8, 0x83, &[4, 4, 4, 4, 4, 4, 0, 0, 1, 2, 3, 4])), through(&[]));
         let aggregate = [&[0x80, 0][..], &[2; 12], &[0, 60]].concat();
         assert_eq!(seen(105, &data(8, 1, &aggregate)), through(&[]));
+        for addresses in 0..=2 {
+            let mesh = [&[0, 1, addresses, 31, 1, 0, 0, 0][..], &vec![2; usize::from(addresses) * 6]].concat();
+            assert_eq!(seen(105, &data(8, 2, &mesh)), through(&[]), "{addresses} addresses");
+        }
+        assert_eq!(seen(105, &data(8, 2, &[0, 1])), through(&[]), "the bit alone announces no mesh");
     }
 
     /// The packets behind the first in a frame of 802.11.
