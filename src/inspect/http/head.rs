@@ -200,7 +200,8 @@ pub(super) fn parse(bytes: &[u8], inner: bool) -> Option<(Head<'_>, Framing)> {
     };
     let (line, more) = split_at_cr(trim_end(line));
     let fields = Fields::read(more, rest);
-    let head = if line.starts_with(b"HTTP/") || line.starts_with(SHOUTCAST) {
+    let is_shoutcast = line.strip_prefix(SHOUTCAST).is_some_and(|rest| look_code(rest) == Start::Response);
+    let head = if line.starts_with(b"HTTP/") || is_shoutcast {
         Head::Response(response(line, &fields, inner)?)
     } else {
         Head::Request(request(line, &fields, inner)?)
@@ -415,6 +416,10 @@ mod tests {
     fn agrees(bytes: &[u8]) {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let skipped = leading_blank(bytes);
+        // a response of Shoutcast's would be a request of that method
+        if bytes[skipped..].starts_with(SHOUTCAST) {
+            return;
+        }
         if bytes.starts_with(b"HTTP/") {
             let mut theirs = httparse::Response::new(&mut headers);
             let Ok(httparse::Status::Complete(length)) = theirs.parse(bytes) else { return };
@@ -510,6 +515,8 @@ mod tests {
             assert_eq!(look(line.as_bytes(), false), Start::Other, "{line}");
         }
         assert_eq!(look(b"HTTP/x.y 200 OK", true), Start::Other);
+        let asked = parse(b"ICY a HTTP/1.0\r\n\r\n", false);
+        assert!(matches!(asked, Some((Head::Request(r), _)) if r.method == b"ICY"), "{asked:?}");
     }
 
     #[test]
