@@ -429,7 +429,6 @@ fn a_port_used_again_is_another_flow() {
     assert_eq!(names, [("first.example", 5), ("second.example", 5)]);
 }
 
-/// Were time walked second by second, or flows looked at each step, this would take longer than anyone waits.
 #[test]
 fn a_connection_that_the_capture_cuts_is_not_inspected_for_ever() {
     let mut engine = Engine::new(&config());
@@ -454,6 +453,7 @@ fn a_connection_that_the_capture_cuts_is_not_inspected_for_ever() {
     assert!(done > 50, "{done}");
 }
 
+/// Were time walked second by second, or flows looked at each step, this would take longer than anyone waits.
 #[test]
 fn years_of_silence_cost_nothing() {
     let mut frames = Vec::new();

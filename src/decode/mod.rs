@@ -356,7 +356,7 @@ pub fn decode(link: u16, bytes: &[u8], packet: &mut Packet) -> Result<(), Undeco
 /// How a packet was found in its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// At fixed places: it is a whole datagram of TCP or UDP, and the frame holds nothing else.
+    /// At fixed places: it is a datagram of TCP or UDP that is no fragment, and the frame holds no other packet.
     Straight,
     /// Layer by layer.
     Stepwise,

@@ -123,6 +123,16 @@ pub struct Flight {
 }
 
 impl Flight {
+    /// The connection goes on, and nobody looks at its records any more.
+    pub const fn leave(&mut self) {
+        self.answered = u8::MAX;
+    }
+
+    /// Whether requests and answers may have come since that nobody looked at.
+    pub const fn is_left(&self) -> bool {
+        self.answered == u8::MAX
+    }
+
     /// Takes a record of the client.
     pub fn ask(&mut self, length: u16, seen: Seen) {
         if self.client == 0 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::datagrams::{Piecewise, datagram};
 use super::hellos;
 use super::learn::{Context, Learner};
-use super::learnt::Icmp;
+use super::learnt::{Icmp, Tls};
 use super::media;
 use super::parts::{Kind, Parts};
 use super::requests::{self, First};
@@ -300,10 +300,12 @@ fn is_past_hellos(flow: &Flow, learner: &Learner) -> bool {
     learner.tls_of(flow).is_some_and(|t| t.hello_frame != 0 && is_tls13(t.version))
 }
 
-/// Whether the capture has cut so many segments behind a hello that no other hello is to be expected.
+/// Whether the capture has cut so many segments, since both sides have spoken behind a hello, that no other hello is to be
+/// expected.
 #[inline(always)]
 fn is_cut_off(cx: &mut Context<'_>, learner: &Learner) -> bool {
-    if !cx.packet.cut || learner.tls_of(cx.flow).is_none_or(|tls| tls.hello_frame == 0) {
+    let both = |tls: &Tls| tls.hello_frame != 0 && tls.walks.have_begun();
+    if !cx.packet.cut || !learner.tls_of(cx.flow).is_some_and(both) {
         return false;
     }
     cx.flow.tries = cx.flow.tries.saturating_add(1);
@@ -318,7 +320,10 @@ fn is_tls13(version: u16) -> bool {
 fn records(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
     let enough = learner.walk(cx, payload).unwrap_or(true);
     cx.flow.tries = cx.flow.tries.saturating_add(1);
-    if enough || cx.flow.tries >= RECORD_SEGMENTS {
+    if enough {
+        cx.flow.phase = phase::DONE;
+    } else if cx.flow.tries >= RECORD_SEGMENTS {
+        learner.leave_flight(cx.flow);
         cx.flow.phase = phase::DONE;
     }
 }

@@ -121,6 +121,9 @@ fn answer_by_amount(case: &Case, tls: &TlsCase, tcp: &TcpCase, settings: &Stall)
     let Some(flight) = tls.flight.filter(|flight| flight.client > handshakes(case, tls)) else {
         return Answer::Unknown;
     };
+    if flight.is_left() {
+        return Answer::Whole;
+    }
     let [_, since] = tcp.turns;
     match since {
         ..=LEAST => Answer::Nothing(flight.asked),
@@ -141,6 +144,10 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
     let [_, since] = tcp.turns;
     if flight.client <= handshakes(case, tls) {
         return Answer::Unknown;
+    }
+    // of the last request nothing is known, and those before it were answered
+    if flight.is_left() {
+        return Answer::Whole;
     }
     // drops of a held answer may follow them, and the word that ends the connection
     let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length >= ANSWER_LEAST).collect();

@@ -133,6 +133,20 @@ fn drops_by_a_timer_are_a_trickle() {
 }
 
 #[test]
+fn nothing_is_said_of_a_request_that_nobody_looked_for() {
+    let mut case = tcp(1, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 45.0);
+    let mut flight = Flight { client: 2, first: 53, asked: seen(5.1, 3), ..Flight::default() };
+    case.tcp.as_mut().unwrap().turns = [0, 0];
+    for (left, stalls) in [(false, 1), (true, 0)] {
+        if left {
+            flight.leave();
+        }
+        case.tls.as_mut().unwrap().flight = Some(flight);
+        assert_eq!(modes(vec![menu(), case.clone()]).len(), stalls, "{left}");
+    }
+}
+
+#[test]
 fn session_tickets_are_no_answer_and_a_head_behind_them_is() {
     let sealed = |answers: &[u16], since: u32| {
         let mut case = tcp(1, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 45.0);

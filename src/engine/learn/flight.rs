@@ -3,6 +3,7 @@
 use super::{Context, Kind, Learner};
 use crate::engine::learnt::tls as mark;
 use crate::engine::learnt::{Flight, Seen, Tls};
+use crate::flow::Flow;
 use crate::inspect::tls::Alert;
 use crate::inspect::tls::walk::{Header, Walk};
 
@@ -35,6 +36,12 @@ impl Learner {
         walk.segment(seq, payload, length, &mut |header| enough |= note(tls, header, client, second, seen));
         tls.walks.set(second, walk);
         Some(enough || tls.walks.are_lost())
+    }
+
+    /// Nobody looks at the records of that connection any more, though it goes on.
+    pub fn leave_flight(&mut self, flow: &Flow) {
+        let tls = self.tls.get_mut(self.parts.get(flow.learnt, Kind::Tls));
+        tls.and_then(|tls| tls.flight.as_mut()).into_iter().for_each(|flight| flight.leave());
     }
 }
 

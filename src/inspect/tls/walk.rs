@@ -79,6 +79,11 @@ impl Walks {
         }
     }
 
+    /// Whether both sides have been seen to send.
+    pub fn have_begun(&self) -> bool {
+        !self.state.contains(&State::Unknown)
+    }
+
     /// Whether neither side can be followed any more.
     pub fn are_lost(&self) -> bool {
         self.state == [State::Lost; 2]
