@@ -118,7 +118,7 @@ pub struct Flight {
     pub asked: Seen,
     /// Lengths of the server's records since, in bytes.
     pub answers: [u16; ANSWERS],
-    /// How many there were; past [`ANSWERS`] nobody counts.
+    /// How many there were; past [`ANSWERS`] nobody counts. The greatest number stands for a flight that was left.
     pub answered: u8,
 }
 
