@@ -15,6 +15,7 @@ use relayscope::time::{SECOND, Timestamp};
 use serde_json::Value;
 use support::knowledge::Knowledge;
 use support::lab::{captures, each, records};
+use support::{ACK, PSH, SYN, application_data, client_hello, server_hello, tcp};
 
 #[test]
 fn a_stall_is_told_within_two_seconds_of_its_rules_time() {
@@ -114,4 +115,60 @@ fn the_next_attempt_is_heard_of_before_all_is_judged_again() {
             assert_eq!(told, told_seldom, "{} {later}", path.display());
         }
     });
+}
+
+const VIEWER: &str = "192.168.1.50";
+const RELAY: &str = "198.51.100.10";
+
+/// A viewer's connection to the relay in TLS 1.3 that is kept alive for `exchanges` requests, one a second, each answered
+/// but the last; a minute goes by then, with an acknowledgement at the end.
+fn kept_alive(exchanges: u32, is_answered: bool) -> Vec<(u64, Vec<u8>)> {
+    let mut at = 1_700_000_000 * SECOND;
+    let (mut seq, mut ack, mut frames) = (1_000, 9_000, Vec::new());
+    let mut put = |millis: u64, client: bool, flags: u8, payload: Vec<u8>| {
+        at += millis * SECOND / 1_000;
+        let n = payload.len() as u32 + u32::from(flags & SYN != 0);
+        let packet = match client {
+            true => tcp(50_000, 443).seq(seq).ack(ack).flags(flags).payload(payload).ipv4(VIEWER, RELAY),
+            false => tcp(443, 50_000).seq(ack).ack(seq).flags(flags).payload(payload).ipv4(RELAY, VIEWER),
+        };
+        *(if client { &mut seq } else { &mut ack }) += n;
+        frames.push((at, packet.frame()));
+    };
+    put(0, true, SYN, Vec::new());
+    put(20, false, SYN | ACK, Vec::new());
+    put(0, true, PSH | ACK, client_hello("a1.b2.u5fgb.com", 0));
+    put(20, false, PSH | ACK, [server_hello(true), application_data(900)].concat());
+    put(1, true, PSH | ACK, application_data(53));
+    for n in 1..=exchanges {
+        put(1_000, true, PSH | ACK, application_data(400));
+        match n < exchanges || is_answered {
+            true => put(20, false, PSH | ACK, application_data(1_200)),
+            false => put(20, false, ACK, Vec::new()),
+        }
+    }
+    put(60_000, true, ACK, Vec::new());
+    frames
+}
+
+/// Of a connection that was kept alive for long its first requests are read, and no stall is made of them; the last is known
+/// by who spoke when.
+#[test]
+fn the_last_request_of_a_connection_kept_alive_is_the_one_that_waits() {
+    let (knowledge, folder) = (Knowledge::new(), tempfile::tempdir().unwrap());
+    for exchanges in [3, 20, 60, 200] {
+        for is_answered in [true, false] {
+            let frames = kept_alive(exchanges, is_answered);
+            let asked = frames.len() as u64 - 2;
+            let path = folder.path().join("kept.pcap");
+            std::fs::write(&path, support::pcap(1, frames.iter().map(|(at, frame)| (*at, &frame[..])))).unwrap();
+            let told = records(&knowledge.told(&path, Some(1 << 16)));
+            let stall = told.iter().rfind(|r| r["rule"] == "CF-1");
+            let request = stall.map(|stall| {
+                let mut evidence = stall["evidence"].as_array().unwrap().iter();
+                evidence.find(|item| item["text"] == "the request, acknowledged").unwrap()["frame"].as_u64().unwrap()
+            });
+            assert_eq!(request, (!is_answered).then_some(asked), "{exchanges} {is_answered} {stall:?}");
+        }
+    }
 }

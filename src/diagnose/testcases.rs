@@ -99,6 +99,7 @@ pub(crate) fn tcp(number: u64, client: &str, server: &str, class: Class, host: &
             trouble: [TroubleCase::default(); 2],
             bursts: [burst(first, first + 0.1, 700), burst(first, first + 0.1, 4_000)],
             turns: [0, 600],
+            spoke: None,
             unacknowledged: [Some(0); 2],
             video_windows: [0; 2],
         }),

@@ -24,7 +24,7 @@ use crate::classify::words::{Flags, Sub, Subs};
 use crate::decode::proto;
 use crate::event::Class;
 use crate::flow::Stamp;
-use crate::flow::course::Burst;
+use crate::flow::course::{Burst, Spoke};
 use crate::flow::trouble::{Closed, Repeated};
 pub use crate::inspect::Direction;
 use crate::time::Timestamp;
@@ -138,6 +138,8 @@ pub struct TcpCase {
     pub bursts: [Vec<Burst>; 2],
     /// Bytes that each side has sent since the other last sent any.
     pub turns: [u32; 2],
+    /// What the originator said last.
+    pub spoke: Option<Spoke>,
     /// Bytes of each side that the other has not acknowledged.
     pub unacknowledged: [Option<u32>; 2],
     /// Rate windows in which each side sent video.

@@ -156,6 +156,17 @@ impl Spread {
     }
 }
 
+/// What a side said last, between two words of the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spoke {
+    /// When it began.
+    pub ts: Timestamp,
+    /// The frame it began with; 0 where that is not known.
+    pub frame: u64,
+    /// Payload bytes; 0 where they are not known.
+    pub bytes: u32,
+}
+
 /// The course of one connection.
 #[derive(Clone, Debug)]
 pub struct Course {
@@ -163,13 +174,17 @@ pub struct Course {
     pub rates: Rates,
     /// The bursts of each side, in order.
     pub bursts: [Vec<Burst>; 2],
+    /// What each side said last; none where it has not spoken. Bytes are known once the other speaks.
+    pub spoke: [Option<Spoke>; 2],
 }
 
 impl Course {
     /// The course of a connection whose sides' payload until now is `known`.
     pub fn begun(rates: Rates, known: [Option<Burst>; 2]) -> Self {
+        // of what was before, only when the last of it came
+        let spoke = known.map(|burst| burst.map(|burst| Spoke { ts: burst.end, ..Spoke::default() }));
         // most have no more: room for one
-        Course { rates, bursts: known.map(|burst| burst.map_or_else(Vec::new, |burst| vec![burst])) }
+        Course { rates, bursts: known.map(|burst| burst.map_or_else(Vec::new, |burst| vec![burst])), spoke }
     }
 
     /// Takes payload of a side that came at `ts` in `frame`.
@@ -180,6 +195,14 @@ impl Course {
             Some(last) if ts.since(last.end) < PAUSE => last.add(ts, frame, bytes),
             _ => begin(bursts, Burst::whole(ts, ts, frame, bytes)),
         }
+    }
+
+    /// A side begins to speak at `ts` in `frame`, after so many bytes of the other.
+    pub fn turn(&mut self, side: usize, ts: Timestamp, frame: u64, heard: u32) {
+        let [first, other] = &mut self.spoke;
+        let (from, to) = if side == 0 { (first, other) } else { (other, first) };
+        *from = Some(Spoke { ts, frame, bytes: 0 });
+        to.iter_mut().for_each(|spoke| spoke.bytes = heard);
     }
 
     /// Bytes of memory held.
@@ -233,6 +256,18 @@ mod tests {
             [Some(5_000), Some(10_000), Some(20_000), Some(20_000)]
         );
         assert_eq!((bursts[1].frame, bursts[1].bytes), (77, 5));
+    }
+
+    #[test]
+    fn who_spoke_last_and_how_much_is_known() {
+        let before = Burst::whole(at(0), at(400), 3, 700);
+        let mut course = Course::begun(Rates::default(), [Some(before), None]);
+        let said = |ts, frame, bytes| Some(Spoke { ts: at(ts), frame, bytes });
+        assert_eq!(course.spoke, [said(400, 0, 0), None]);
+        course.turn(1, at(900), 5, 700);
+        assert_eq!(course.spoke, [said(400, 0, 700), said(900, 5, 0)]);
+        course.turn(0, at(2_000), 8, 4_000);
+        assert_eq!(course.spoke, [said(2_000, 8, 0), said(900, 5, 4_000)]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! show an acknowledgement before the data, and may miss data that both ends have: holes are kept, and count as missed
 //! only once they are acknowledged, and no more when they are filled after all.
 
-use super::course::{Burst, Course, PAUSE};
+use super::course::{Burst, Course, PAUSE, Spoke};
 use super::half::{Half, SHOWN_BEFORE, known};
 use super::history::{Side, conn_state};
 use super::offer::Offer;
@@ -104,12 +104,15 @@ impl Tcp {
                 self.begin_course(begun);
             }
         }
+        let [first, other] = &mut self.half;
+        let (from, to) = if sender == 0 { (first, other) } else { (other, first) };
         if let Some(course) = &mut self.course {
             course.rates.add(sender, packet.payload_len, packet.ts, by);
             course.add(sender, packet.ts, packet.frame, u64::from(packet.payload_len));
+            if from.turn == 0 {
+                course.turn(sender, packet.ts, packet.frame, to.turn);
+            }
         }
-        let [first, other] = &mut self.half;
-        let (from, to) = if sender == 0 { (first, other) } else { (other, first) };
         from.data_at = micros(packet.ts);
         from.turn = from.turn.saturating_add(packet.payload_len);
         to.turn = 0;
@@ -160,6 +163,16 @@ impl Tcp {
             Some(course) => course.bursts.get(side).cloned().unwrap_or_default(),
             None => self.early(side, begun).into_iter().collect(),
         }
+    }
+
+    /// What a side said last; `begun.payload` being all there was.
+    pub fn spoke(&self, side: usize, begun: Begun) -> Option<Spoke> {
+        let spoke = match &self.course {
+            Some(course) => course.spoke.get(side).copied().flatten(),
+            None => self.early(side, begun).map(|burst| Spoke { ts: burst.end, ..Spoke::default() }),
+        }?;
+        let turn = self.half.get(side).map_or(0, |half| half.turn);
+        Some(if turn > 0 { Spoke { bytes: turn, ..spoke } } else { spoke })
     }
 
     /// Bytes of payload that each side has sent since the other last sent any.

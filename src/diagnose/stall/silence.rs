@@ -3,8 +3,8 @@
 use crate::diagnose::scene::nanos;
 use crate::diagnose::settings::Stall;
 use crate::engine::case::{Case, TcpCase, TlsCase};
-use crate::engine::learnt::{ANSWER_LEAST, Seen, turn};
-use crate::flow::course::{Burst, RUNGS};
+use crate::engine::learnt::{ANSWER_LEAST, Flight, Seen, turn};
+use crate::flow::course::{Burst, RUNGS, Spoke};
 use crate::time::{MILLISECOND, SECOND, Timestamp, seconds};
 
 /// How near, in nanoseconds, a request and the last bytes before a silence may be for the one to have come after the
@@ -12,6 +12,8 @@ use crate::time::{MILLISECOND, SECOND, Timestamp, seconds};
 const TOGETHER: u64 = 1500 * MILLISECOND;
 /// TLS 1.3, whose servers send session tickets unasked (RFC 8446 §4.6.1).
 const TLS13: u16 = 0x0304;
+/// The words that end TLS, with their record, and a filter's drops are no longer, in bytes.
+const LAST_WORDS: u32 = 31;
 
 /// A silence of the responder.
 #[derive(Clone, Copy, Debug)]
@@ -116,20 +118,49 @@ fn answer_in_http(case: &Case, tcp: &TcpCase) -> Answer {
 /// What became of the last request where frames were cut: the records behind it are not known one by one, but how much
 /// they come to is.
 fn answer_by_amount(case: &Case, tls: &TlsCase, tcp: &TcpCase, settings: &Stall) -> Answer {
-    /// The words that end TLS, with their record, and a filter's drops are no longer.
-    const LEAST: u32 = 31;
     let Some(flight) = tls.flight.filter(|flight| flight.client > handshakes(case, tls)) else {
         return Answer::Unknown;
     };
     if flight.is_left() {
-        return Answer::Whole;
+        return answer_unread(tcp, settings);
     }
     let [_, since] = tcp.turns;
     match since {
-        ..=LEAST => Answer::Nothing(flight.asked),
+        _ if is_no_request(&flight, tcp, settings) => Answer::Whole,
+        ..=LAST_WORDS => Answer::Nothing(flight.asked),
         _ if f64::from(since) <= most_unasked(settings) => Answer::Perhaps(flight.asked),
         _ => Answer::Whole,
     }
+}
+
+/// Whether the last record that looks like a request is less than one: HTTP/2 says how much more it takes, and asks whether
+/// the other side is still there.
+fn is_no_request(flight: &Flight, tcp: &TcpCase, settings: &Stall) -> bool {
+    tcp.spoke.is_some_and(|spoke| {
+        spoke.bytes > 0 && f64::from(spoke.bytes) < settings.request_bytes && spoke.ts <= flight.asked.ts
+    })
+}
+
+/// What became of the last request of a connection whose records nobody looks at any more: it is what the client said
+/// last, if that is as much as a request and said at once. Those before it were answered, or the client would not ask.
+fn answer_unread(tcp: &TcpCase, settings: &Stall) -> Answer {
+    let ([_, since], Some(spoke)) = (tcp.turns, tcp.spoke) else { return Answer::Unknown };
+    if since > LAST_WORDS {
+        return Answer::Whole;
+    }
+    let [orig, _] = &tcp.bursts;
+    // first it may have said how much more it takes, and asked after a pause
+    let later = orig.iter().rfind(|burst| burst.start > spoke.ts && burst.asks(settings.request_bytes));
+    let (asked, until) = match later {
+        Some(burst) => (Seen { ts: burst.start, frame: burst.frame }, burst.end),
+        None if f64::from(spoke.bytes) < settings.request_bytes => return Answer::Whole,
+        None => (seen(spoke), orig.last().map_or(spoke.ts, |burst| burst.end)),
+    };
+    if until <= asked.ts.after(TOGETHER) { Answer::Nothing(asked) } else { Answer::Whole }
+}
+
+const fn seen(spoke: Spoke) -> Seen {
+    Seen { ts: spoke.ts, frame: spoke.frame }
 }
 
 /// How many records of the client that look like data are the end of its handshake: one in TLS 1.3, and where a cut hello
@@ -145,8 +176,10 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
     if flight.client <= handshakes(case, tls) {
         return Answer::Unknown;
     }
-    // of the last request nothing is known, and those before it were answered
     if flight.is_left() {
+        return answer_unread(tcp, settings);
+    }
+    if is_no_request(flight, tcp, settings) {
         return Answer::Whole;
     }
     // drops of a held answer may follow them, and the word that ends the connection
@@ -167,7 +200,8 @@ pub fn asked_of(case: &Case) -> Option<Seen> {
     match (&case.tls, &case.http) {
         (Some(tls), _) => {
             let flight = tls.flight.filter(|flight| flight.client > handshakes(case, tls))?;
-            Some(flight.asked)
+            let last = case.tcp.as_ref()?.spoke.map(seen).filter(|_| flight.is_left());
+            Some(last.filter(|last| last.ts > flight.asked.ts).unwrap_or(flight.asked))
         }
         (None, Some(http)) => {
             let turn = &http.turns.last()?.turn;

@@ -5,7 +5,7 @@ use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, clear,
 use crate::engine::case::{Case, Direction};
 use crate::engine::learnt::{Flight, Turn, turn};
 use crate::event::{Class, Mode};
-use crate::flow::course::{Burst, Course};
+use crate::flow::course::{Burst, Course, Spoke};
 use crate::flow::rates::Rates;
 use crate::flow::trouble::Closed;
 use crate::time::SECOND;
@@ -133,16 +133,43 @@ fn drops_by_a_timer_are_a_trickle() {
 }
 
 #[test]
-fn nothing_is_said_of_a_request_that_nobody_looked_for() {
-    let mut case = tcp(1, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 45.0);
-    let mut flight = Flight { client: 2, first: 53, asked: seen(5.1, 3), ..Flight::default() };
-    case.tcp.as_mut().unwrap().turns = [0, 0];
-    for (left, stalls) in [(false, 1), (true, 0)] {
+fn behind_what_is_read_of_tls_the_last_words_of_the_client_are_the_request() {
+    let view = |left: bool, spoke: Option<Spoke>, until: f64, since: u32| {
+        let mut case = tcp(1, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 85.0);
+        let mut flight = Flight { client: 2, first: 53, asked: seen(5.1, 3), ..Flight::default() };
         if left {
             flight.leave();
         }
         case.tls.as_mut().unwrap().flight = Some(flight);
-        assert_eq!(modes(vec![menu(), case.clone()]).len(), stalls, "{left}");
+        let tcp = case.tcp.as_mut().unwrap();
+        (tcp.turns, tcp.spoke) = ([0, since], spoke);
+        tcp.bursts[0].push(Burst::whole(at(40.0), at(until), 60, 900));
+        found(vec![menu(), case], Vec::new(), detect)
+    };
+    let spoke = |second: f64, bytes: u32| Some(Spoke { ts: at(second), frame: 70, bytes });
+    assert_eq!(view(false, None, 40.2, 0).len(), 1, "a request that was read");
+    let late = view(true, spoke(40.0, 400), 40.2, 0);
+    assert_eq!(late.iter().map(|finding| finding.evidence[0].frame).collect::<Vec<_>>(), [Some(70)]);
+    assert_eq!(view(true, spoke(40.0, 400), 40.2, 24).len(), 1, "and the word that ends TLS");
+    for (spoke, until, since, why) in [
+        (None, 40.2, 0, "nobody knows when"),
+        (spoke(40.0, 400), 40.2, 900, "it was answered"),
+        (spoke(40.0, 70), 40.2, 0, "less than a request"),
+        (spoke(40.0, 0), 40.2, 24, "it is not known how much was said"),
+        (spoke(40.0, 90_000), 60.0, 0, "an upload"),
+    ] {
+        assert_eq!(view(true, spoke, until, since).len(), 0, "{why}");
+    }
+}
+
+#[test]
+fn a_window_made_wider_is_no_request() {
+    for (spoke, bytes, stalls) in [(5.1, 84, 0), (5.1, 300, 1), (6.0, 84, 1)] {
+        let mut case = tcp(1, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 45.0);
+        case.tls.as_mut().unwrap().flight = Some(Flight { client: 3, asked: seen(5.1, 3), ..Flight::default() });
+        let tcp = case.tcp.as_mut().unwrap();
+        (tcp.turns, tcp.spoke) = ([bytes, 0], Some(Spoke { ts: at(spoke), frame: 9, bytes }));
+        assert_eq!(modes(vec![menu(), case]).len(), stalls, "{spoke} {bytes}");
     }
 }
 

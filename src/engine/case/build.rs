@@ -262,6 +262,7 @@ impl FlowView<'_> {
             trouble: flow.oriented(trouble),
             bursts: if flow.flipped() { [other, first] } else { [first, other] },
             turns: flow.oriented(tcp.turns()),
+            spoke: tcp.spoke(usize::from(flow.flipped()), begun),
             unacknowledged: flow.oriented(tcp.unacknowledged()),
             video_windows: flow.oriented(rates.video),
         }
