@@ -3,7 +3,8 @@
 //! [`decode`] walks the headers of one frame, layer by layer, to the innermost IP packet that it can reach, and
 //! leaves a [`Packet`]: plain values and offsets into the frame, no borrow, so that it can wait in a batch or cross
 //! to another thread. Lengths are believed only as far as the bytes go: a frame that the capture cut still gives
-//! its endpoints and its lengths on the wire, and a length that lies is clipped to what holds it.
+//! its endpoints and its lengths on the wire, and a length within another is clipped to what holds it. What IP says of its
+//! own length is believed even where the frame says that it was whole: there are tools that cut frames and do not say so.
 
 #![cfg_attr(
     not(test),

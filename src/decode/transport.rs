@@ -15,7 +15,8 @@ pub(super) fn bare(bytes: &[u8], r: Reader<'_>, len: usize, packet: &mut Packet)
     packet.payload_len = u32::try_from(len).unwrap_or(u32::MAX);
 }
 
-/// Reads the transport header at `r`, `len` bytes with all that follows on the wire.
+/// Reads the transport header at `r`, `len` bytes with all that follows on the wire. What reads one protocol's says whether
+/// the header told enough to go by.
 #[inline(always)]
 pub(super) fn decode(bytes: &[u8], r: Reader<'_>, len: usize, packet: &mut Packet) {
     let (bytes, r) = within(bytes, r, len);
@@ -26,7 +27,7 @@ pub(super) fn decode(bytes: &[u8], r: Reader<'_>, len: usize, packet: &mut Packe
         proto::ICMP | proto::ICMP6 => icmp(bytes, r, len, packet),
         _ => Err(Truncated),
     };
-    packet.transport = read.is_ok();
+    packet.transport = read == Ok(true);
     if read.is_err() {
         bare(bytes, r, len, packet);
     }
@@ -45,8 +46,8 @@ fn within<'a>(bytes: &'a [u8], r: Reader<'a>, len: usize) -> (&'a [u8], Reader<'
 }
 
 #[inline(always)]
-fn tcp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
-    let Ok(fixed) = r.array::<20>() else { return cut_header(bytes, r, len, packet) };
+fn tcp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<bool, Truncated> {
+    let Ok(fixed) = r.array::<20>() else { return cut_tcp(bytes, r, len, packet) };
     let (fields, header) = tcp_fields(fixed);
     (packet.src_port, packet.dst_port) = (fields.src_port, fields.dst_port);
     (packet.seq, packet.ack, packet.tcp_flags) = (fields.seq, fields.ack, fields.flags);
@@ -58,7 +59,7 @@ fn tcp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Resu
         packet.options_len = u8::try_from(there).unwrap_or(0);
     }
     bare(bytes, r, len.saturating_sub(header.max(20)), packet);
-    Ok(())
+    Ok(true)
 }
 
 /// What the fixed part of a TCP header says; of a UDP header what it has of that.
@@ -89,20 +90,31 @@ pub(super) const fn tcp_fields(fixed: &[u8; 20]) -> (Fields, usize) {
     (fields, ((off >> 4) as usize) << 2)
 }
 
-/// A header that is not there whole: its ports, and for TCP its sequence number, if they are.
+/// A TCP header that is not there whole. False where its flags and its window are missing: nothing is to be concluded from
+/// it then but that there was a packet between these ports, of about so much payload.
 #[cold]
-fn cut_header(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
+fn cut_tcp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<bool, Truncated> {
+    /// Where the window ends.
+    const NEEDED: usize = 16;
+    let rest = r.rest();
     (packet.src_port, packet.dst_port) = (r.u16()?, r.u16()?);
-    packet.seq = r.u32().unwrap_or(0);
-    bare(bytes, Reader::new(&[]), len.saturating_sub(20), packet);
-    Ok(())
+    let mut fixed = [0; 20];
+    fixed.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
+    let (fields, header) = tcp_fields(&fixed);
+    let known = rest.len() >= NEEDED;
+    packet.seq = fields.seq;
+    if known {
+        (packet.ack, packet.tcp_flags, packet.window) = (fields.ack, fields.flags, fields.window);
+    }
+    bare(bytes, Reader::new(&[]), len.saturating_sub(header.max(20)), packet);
+    Ok(known)
 }
 
 #[inline(always)]
-fn udp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
+fn udp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<bool, Truncated> {
     let &[s0, s1, d0, d1, l0, l1, c0, c1] = match r.array::<8>() {
         Ok(header) => header,
-        Err(Truncated) => return cut_header(bytes, r, len, packet),
+        Err(Truncated) => return cut_udp(bytes, r, len, packet),
     };
     packet.src_port = u16::from_be_bytes([s0, s1]);
     packet.dst_port = u16::from_be_bytes([d0, d1]);
@@ -113,17 +125,25 @@ fn udp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Resu
         n => n.saturating_sub(8).min(within),
     };
     bare(bytes, r, payload, packet);
-    Ok(())
+    Ok(true)
 }
 
-fn sctp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
+/// A UDP header that is not there whole: its ports, if they are.
+#[cold]
+fn cut_udp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<bool, Truncated> {
+    (packet.src_port, packet.dst_port) = (r.u16()?, r.u16()?);
+    bare(bytes, Reader::new(&[]), len.saturating_sub(8), packet);
+    Ok(true)
+}
+
+fn sctp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<bool, Truncated> {
     (packet.src_port, packet.dst_port) = (r.u16()?, r.u16()?);
     r.take_up_to(8);
     bare(bytes, r, len.saturating_sub(12), packet);
-    Ok(())
+    Ok(true)
 }
 
-fn icmp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<(), Truncated> {
+fn icmp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<bool, Truncated> {
     let kind = r.u8()?;
     let code = r.u8()?;
     packet.checksum = r.u16().unwrap_or(0);
@@ -131,7 +151,7 @@ fn icmp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Res
     (packet.src_port, packet.dst_port) = icmp_ports(packet.proto, kind, code);
     packet.seq = u32::from_be_bytes([0, 0, kind, code]);
     bare(bytes, r, len.saturating_sub(8), packet);
-    Ok(())
+    Ok(true)
 }
 
 /// ICMP type and code in the place of ports: a request and its reply make one flow, as in Zeek and in the
@@ -194,5 +214,29 @@ mod tests {
         assert_eq!((packet.src_port, packet.payload_captured, packet.payload_len), (0x1111, 0, 1));
         let packet = read(proto::ICMP, &[8, 0, 0, 0, 1, 2], 10);
         assert_eq!((packet.payload_captured, packet.payload_len), (0, 2));
+        let packet = read(proto::UDP, &[0, 53, 0, 9, 0], 108);
+        assert_eq!((packet.src_port, packet.payload_captured, packet.payload_len), (53, 0, 100));
+    }
+
+    #[test]
+    fn of_a_cut_tcp_header_is_told_what_is_there() {
+        let header = [1, 187, 200, 1, 0, 0, 0, 7, 0, 0, 0, 9, 0x80, 0x10, 0x20, 0, 0xab, 0xcd, 0, 0];
+        for left in 0..20 {
+            let packet = read(proto::TCP, &header[..left], 132);
+            let known = left >= 16;
+            assert_eq!(packet.transport, known, "{left}");
+            assert_eq!(packet.src_port, if left >= 4 { 443 } else { 0 }, "{left}");
+            let fields = (packet.ack, packet.tcp_flags, packet.window, packet.options_len);
+            assert_eq!(fields, if known { (9, 0x10, 0x2000, 0) } else { (0, 0, 0, 0) }, "{left}");
+            let payload = match left {
+                0..4 => 132,
+                4..13 => 112,
+                _ => 100,
+            };
+            assert_eq!(
+                (packet.payload_captured.min(1), packet.payload_len),
+                (u32::from((1..4).contains(&left)), payload)
+            );
+        }
     }
 }

@@ -185,7 +185,10 @@ impl<'a> FlowView<'a> {
             one_sided: is_one_sided(counts.pkts, self.tcp),
             interim: false,
             evicted: false,
-            conn_state: tcp.as_ref().map(|t| t.conn_state(flow.flipped(), any_payload)),
+            conn_state: match &tcp {
+                Some(tcp) => Some(tcp.conn_state(flow.flipped(), any_payload)),
+                None => (flow.proto() == proto::TCP).then_some("OTH"),
+            },
             history: tcp.as_ref().map(|t| t.log.letters(flow.flipped(), flow.flipped())).unwrap_or_default(),
         }
     }
