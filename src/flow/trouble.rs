@@ -3,14 +3,17 @@
 //! A mirror may miss data that both ends have: holes are kept, and count as missed only once they are acknowledged, and
 //! no more when they are filled after all.
 
+use smallvec::SmallVec;
+
 use super::history::{self, Beyond, History};
 use super::wrapping::{Micros, ahead, micros};
 use crate::decode::Packet;
 use crate::short::Short;
 use crate::time::Timestamp;
 
-/// How many holes one direction keeps account of.
-const HOLES: usize = 8;
+/// How many holes one direction keeps account of: as many as there are at once where a mirror shows frames some
+/// milliseconds out of order.
+const HOLES: usize = 64;
 
 /// A hole grows no larger: places within it must be told apart from places before it.
 const HOLE_MOST: u32 = 1 << 30;
@@ -47,7 +50,8 @@ pub struct Trouble {
     pub gaps: u32,
     /// Bytes in them.
     pub missed: u64,
-    holes: [Option<Hole>; HOLES],
+    /// The oldest first.
+    holes: SmallVec<[Hole; 8]>,
     /// A hole may be there that is not acknowledged.
     waits: bool,
     /// An account of a hole was given up, in part or whole: what fills it looks like something sent again.
@@ -193,7 +197,11 @@ impl Log {
     pub fn held(&self) -> usize {
         let Some(incidents) = &self.incidents else { return 0 };
         let still = |trouble: &Trouble| if trouble.standstill.is_some() { size_of::<Standstill>() } else { 0 };
-        let of_both = |both: &[Trouble; 2]| both.iter().map(still).sum::<usize>().saturating_add(size_of_val(both));
+        let holes = |trouble: &Trouble| {
+            if trouble.holes.spilled() { trouble.holes.capacity().saturating_mul(size_of::<Hole>()) } else { 0 }
+        };
+        let beside = |trouble: &Trouble| still(trouble).saturating_add(holes(trouble));
+        let of_both = |both: &[Trouble; 2]| both.iter().map(beside).sum::<usize>().saturating_add(size_of_val(both));
         size_of::<Incidents>().saturating_add(incidents.trouble.as_deref().map_or(0, of_both))
     }
 
@@ -310,7 +318,7 @@ impl Trouble {
         let grows = |hole: &&mut Hole| {
             foretold && hole.foretold && hole.missed && hole.end == start && end.wrapping_sub(hole.start) < HOLE_MOST
         };
-        if let Some(hole) = self.holes.iter_mut().flatten().find(grows) {
+        if let Some(hole) = self.holes.iter_mut().find(grows) {
             hole.end = end;
             self.missed = self.missed.saturating_add(u64::from(end.wrapping_sub(start)));
             return;
@@ -321,16 +329,11 @@ impl Trouble {
     fn keep(&mut self, hole: Hole) {
         self.waits |= !hole.missed;
         // with every place taken the oldest account is closed as it stands
-        if self.holes.iter().all(Option::is_some) {
+        if self.holes.len() >= HOLES {
             self.blurred = true;
-            self.holes.rotate_left(1);
-            if let Some(last) = self.holes.last_mut() {
-                *last = None;
-            }
+            self.holes.remove(0);
         }
-        if let Some(free) = self.holes.iter_mut().find(|h| h.is_none()) {
-            *free = Some(hole);
-        }
+        self.holes.push(hole);
     }
 
     /// Holes below `ack` did exist: they count as missed. True if there are such.
@@ -339,14 +342,14 @@ impl Trouble {
             return false;
         }
         let before = self.gaps;
-        for hole in self.holes.iter_mut().flatten() {
+        for hole in &mut self.holes {
             if !hole.missed && ahead(ack, hole.end) >= 0 {
                 hole.missed = true;
                 self.gaps = self.gaps.saturating_add(1);
                 self.missed = self.missed.saturating_add(u64::from(hole.end.wrapping_sub(hole.start)));
             }
         }
-        self.waits = self.holes.iter().flatten().any(|hole| !hole.missed);
+        self.waits = self.holes.iter().any(|hole| !hole.missed);
         self.gaps > before
     }
 
@@ -355,24 +358,24 @@ impl Trouble {
     pub(super) fn fill(&mut self, start: u32, end: u32) -> Filling {
         let mut filling = Filling::NOTHING;
         let mut rest = None;
-        for slot in &mut self.holes {
-            let Some(hole) = slot else { continue };
+        let Trouble { holes, missed, gaps, .. } = self;
+        holes.retain(|hole| {
             let from = if ahead(start, hole.start) > 0 { start } else { hole.start };
             let to = if ahead(end, hole.end) < 0 { end } else { hole.end };
             if ahead(to, from) <= 0 {
-                continue;
+                return true;
             }
             filling.filled = filling.filled.max(if hole.foretold { Filled::Foretold } else { Filled::Hole });
             filling.opened.get_or_insert(hole.opened);
             filling.acknowledged |= hole.missed;
             if hole.missed {
-                self.missed = self.missed.saturating_sub(u64::from(to.wrapping_sub(from)));
+                *missed = missed.saturating_sub(u64::from(to.wrapping_sub(from)));
             }
             let (before, after) = (from.wrapping_sub(hole.start), hole.end.wrapping_sub(to));
             match (before, after) {
                 (0, 0) => {
-                    self.gaps = self.gaps.saturating_sub(u32::from(hole.missed));
-                    *slot = None;
+                    *gaps = gaps.saturating_sub(u32::from(hole.missed));
+                    return false;
                 }
                 (0, _) => hole.start = to,
                 (_, 0) => hole.end = from,
@@ -381,7 +384,8 @@ impl Trouble {
                     hole.end = from;
                 }
             }
-        }
+            true
+        });
         if let Some(rest) = rest {
             // what came in the middle leaves two
             self.gaps = self.gaps.saturating_add(u32::from(rest.missed));
