@@ -120,55 +120,84 @@ fn the_next_attempt_is_heard_of_before_all_is_judged_again() {
 const VIEWER: &str = "192.168.1.50";
 const RELAY: &str = "198.51.100.10";
 
-/// A viewer's connection to the relay in TLS 1.3 that is kept alive for `exchanges` requests, one a second, each answered
-/// but the last; a minute goes by then, with an acknowledgement at the end.
-fn kept_alive(exchanges: u32, is_answered: bool) -> Vec<(u64, Vec<u8>)> {
+/// What is said within TLS: after so many milliseconds, by whom, and how much.
+type Word = (u64, Who, usize);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Viewer,
+    Relay,
+}
+use Who::{Relay, Viewer};
+
+/// A viewer's connection to the relay in TLS 1.3 on which this is said, a record and a segment each, and acknowledged; for
+/// a minute the capture goes on. With it the frame of each word.
+fn talk(words: &[Word]) -> (Vec<(u64, Vec<u8>)>, Vec<u64>) {
     let mut at = 1_700_000_000 * SECOND;
-    let (mut seq, mut ack, mut frames) = (1_000, 9_000, Vec::new());
-    let mut put = |millis: u64, client: bool, flags: u8, payload: Vec<u8>| {
+    let ([mut seq, mut ack], mut frames) = ([1_000, 9_000], Vec::new());
+    let mut put = |millis: u64, who: Who, flags: u8, payload: Vec<u8>| {
         at += millis * SECOND / 1_000;
         let n = payload.len() as u32 + u32::from(flags & SYN != 0);
-        let packet = match client {
-            true => tcp(50_000, 443).seq(seq).ack(ack).flags(flags).payload(payload).ipv4(VIEWER, RELAY),
-            false => tcp(443, 50_000).seq(ack).ack(seq).flags(flags).payload(payload).ipv4(RELAY, VIEWER),
+        let packet = match who {
+            Viewer => tcp(50_000, 443).seq(seq).ack(ack).flags(flags).payload(payload).ipv4(VIEWER, RELAY),
+            Relay => tcp(443, 50_000).seq(ack).ack(seq).flags(flags).payload(payload).ipv4(RELAY, VIEWER),
         };
-        *(if client { &mut seq } else { &mut ack }) += n;
+        *(if who == Viewer { &mut seq } else { &mut ack }) += n;
         frames.push((at, packet.frame()));
+        frames.len() as u64
     };
-    put(0, true, SYN, Vec::new());
-    put(20, false, SYN | ACK, Vec::new());
-    put(0, true, PSH | ACK, client_hello("a1.b2.u5fgb.com", 0));
-    put(20, false, PSH | ACK, [server_hello(true), application_data(900)].concat());
-    put(1, true, PSH | ACK, application_data(53));
-    for n in 1..=exchanges {
-        put(1_000, true, PSH | ACK, application_data(400));
-        match n < exchanges || is_answered {
-            true => put(20, false, PSH | ACK, application_data(1_200)),
-            false => put(20, false, ACK, Vec::new()),
-        }
+    put(0, Viewer, SYN, Vec::new());
+    put(20, Relay, SYN | ACK, Vec::new());
+    put(0, Viewer, PSH | ACK, client_hello("a1.b2.u5fgb.com", 0));
+    put(20, Relay, PSH | ACK, [server_hello(true), application_data(900)].concat());
+    put(1, Viewer, PSH | ACK, application_data(53));
+    let mut said = Vec::new();
+    for (millis, who, bytes) in words {
+        said.push(put(*millis, *who, PSH | ACK, application_data(*bytes)));
+        put(5, if *who == Viewer { Relay } else { Viewer }, ACK, Vec::new());
     }
-    put(60_000, true, ACK, Vec::new());
-    frames
+    put(60_000, Viewer, ACK, Vec::new());
+    (frames, said)
+}
+
+/// The frame of the request that waits, by what is told of a capture with these words; and the frame of each word.
+fn waits(knowledge: &Knowledge, words: &[Word]) -> (Option<u64>, Vec<u64>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("talk.pcap");
+    let (frames, said) = talk(words);
+    std::fs::write(&path, support::pcap(1, frames.iter().map(|(at, frame)| (*at, &frame[..])))).unwrap();
+    let told = records(&knowledge.told(&path, Some(1 << 16)));
+    let stall = told.iter().rfind(|r| r["rule"] == "CF-1");
+    let request = stall.map(|stall| {
+        let mut evidence = stall["evidence"].as_array().unwrap().iter();
+        evidence.find(|item| item["text"] == "the request, acknowledged").unwrap()["frame"].as_u64().unwrap()
+    });
+    (request, said)
 }
 
 /// Of a connection that was kept alive for long its first requests are read, and no stall is made of them; the last is known
 /// by who spoke when.
 #[test]
 fn the_last_request_of_a_connection_kept_alive_is_the_one_that_waits() {
-    let (knowledge, folder) = (Knowledge::new(), tempfile::tempdir().unwrap());
+    let knowledge = Knowledge::new();
     for exchanges in [3, 20, 60, 200] {
-        for is_answered in [true, false] {
-            let frames = kept_alive(exchanges, is_answered);
-            let asked = frames.len() as u64 - 2;
-            let path = folder.path().join("kept.pcap");
-            std::fs::write(&path, support::pcap(1, frames.iter().map(|(at, frame)| (*at, &frame[..])))).unwrap();
-            let told = records(&knowledge.told(&path, Some(1 << 16)));
-            let stall = told.iter().rfind(|r| r["rule"] == "CF-1");
-            let request = stall.map(|stall| {
-                let mut evidence = stall["evidence"].as_array().unwrap().iter();
-                evidence.find(|item| item["text"] == "the request, acknowledged").unwrap()["frame"].as_u64().unwrap()
-            });
-            assert_eq!(request, (!is_answered).then_some(asked), "{exchanges} {is_answered} {stall:?}");
-        }
+        let mut words = [(1_000, Viewer, 400), (20, Relay, 1_200)].repeat(exchanges);
+        assert_eq!(waits(&knowledge, &words).0, None, "{exchanges}");
+        words.pop();
+        let (request, said) = waits(&knowledge, &words);
+        assert_eq!(request, said.last().copied(), "{exchanges}");
+    }
+}
+
+/// Behind a page of many records HTTP/2 says small words of its own; neither they nor the page's request wait.
+#[test]
+fn small_words_behind_an_answer_are_no_request() {
+    let knowledge = Knowledge::new();
+    for records in [1, 3, 12] {
+        let page = [vec![(1_000, Viewer, 300)], vec![(10, Relay, 1_300); records], vec![(1, Viewer, 26)]].concat();
+        assert_eq!(waits(&knowledge, &page).0, None, "{records}");
+        let click = [page, vec![(40_000, Viewer, 200)]].concat();
+        let (request, said) = waits(&knowledge, &click);
+        assert_eq!(request, said.last().copied(), "{records}");
     }
 }

@@ -104,6 +104,10 @@ pub const SEALED_ALERT: u16 = 19;
 /// No answer's first record is shorter than this, in bytes, and no session ticket's; alerts and a filter's drops are.
 pub const ANSWER_LEAST: u16 = 64;
 
+/// The least length of a record that asks for something, in bytes: what HTTP/2 says of its windows and settings is shorter,
+/// and so are alerts.
+pub const REQUEST_LEAST: u16 = 64;
+
 /// The first encrypted records of a TLS connection.
 ///
 /// Behind the handshake of TLS 1.3 a server sends session tickets, which look like any answer but for their size, and are
@@ -114,8 +118,11 @@ pub struct Flight {
     pub client: u16,
     /// The length of the first of them, in bytes.
     pub first: u16,
-    /// The client's last record that asked for something new: more of the same before an answer is not, nor is an alert.
+    /// The client's last record that asked for something new: more of the same before an answer is not, nor is one that is
+    /// less than [`REQUEST_LEAST`], but where nothing else was said behind the handshake.
     pub asked: Seen,
+    /// It may have been the end of the handshake, or less than a request.
+    pub doubtful: bool,
     /// Lengths of the server's records since, in bytes.
     pub answers: [u16; ANSWERS],
     /// How many there were; past [`ANSWERS`] nobody counts. The greatest number stands for a flight that was left.
@@ -142,8 +149,11 @@ impl Flight {
         }
         self.client = self.client.saturating_add(1);
         // the first two are the end of the handshake and the first request
-        if self.client <= 2 || self.lengths().iter().any(|length| *length >= ANSWER_LEAST) {
-            (self.asked, self.answered) = (seen, 0);
+        let begins = self.client <= 2;
+        let asks = length >= REQUEST_LEAST;
+        let answered = || self.lengths().iter().any(|length| *length >= ANSWER_LEAST);
+        if begins || asks && (self.doubtful || answered()) {
+            (self.asked, self.answered, self.doubtful) = (seen, 0, !asks);
         }
     }
 

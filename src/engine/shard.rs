@@ -320,9 +320,7 @@ fn is_tls13(version: u16) -> bool {
 fn records(cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) {
     let enough = learner.walk(cx, payload).unwrap_or(true);
     cx.flow.tries = cx.flow.tries.saturating_add(1);
-    if enough {
-        cx.flow.phase = phase::DONE;
-    } else if cx.flow.tries >= RECORD_SEGMENTS {
+    if enough || cx.flow.tries >= RECORD_SEGMENTS {
         learner.leave_flight(cx.flow);
         cx.flow.phase = phase::DONE;
     }

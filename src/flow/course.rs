@@ -88,6 +88,12 @@ impl Burst {
         if self.parts > 1 { self.spread.sizes } else { [self.bytes; 2] }
     }
 
+    /// Whether it is, or one of those that became it is, as much as a request of so many bytes.
+    pub fn asks(&self, least: f64) -> bool {
+        let [_, most] = self.sizes();
+        most as f64 >= least
+    }
+
     #[inline(always)]
     fn add(&mut self, ts: Timestamp, frame: u64, bytes: u64) {
         if ts.since(self.window.at) >= SECOND {

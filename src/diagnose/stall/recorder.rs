@@ -157,7 +157,7 @@ fn unanswered<'a>(scene: &Scene<'_>, case: &'a Case) -> Option<Life<'a>> {
     let walled = closed > 0 && since.after(closed) >= said_last;
     let told: u64 = turns.into_iter().flatten().map(|turn| turn.turn.sends).fold(0, u64::saturating_add);
     let whole = last.is_some_and(|last| last.turn.sends > 0) && sent >= told;
-    let ended = tcp.fin_by.or(tcp.rst_by) == Some(Direction::Resp);
+    let ended = is_ended_by_receiver(tcp);
     let asked = last.and_then(|last| last.turn.asked).map_or(case.first(), |asked| asked.ts);
     (ended || waited >= nanos(settings.give_up_seconds)).then_some(Life { case, asked, whole, waited, walled })
 }
@@ -170,9 +170,14 @@ fn cycle(scene: &Scene<'_>, all: &[Life<'_>]) -> Option<FindingRecord> {
     let whole = of(&|life| life.whole);
     let waiting = of(&|life| life.waited >= nanos(settings.give_up_seconds) && !life.walled);
     let cut = of(&|life| life.case.payload.iter().sum::<u64>() as f64 >= settings.zero_window_bytes);
+    let (waiting, cut) = (in_turn(waiting), in_turn(cut));
     let (lives, sure) = match () {
         () if enough(&whole) => (whole, true),
-        () if enough(&waiting) && are_alike(scene, &waiting) => (waiting, true),
+        // who ends an upload itself may have no viewer any more
+        () if enough(&waiting) && are_alike(scene, &waiting) => {
+            let ended = waiting.iter().all(|life| life.case.tcp.as_ref().is_some_and(is_ended_by_receiver));
+            (waiting, ended)
+        }
         () if enough(&cut) && are_alike(scene, &cut) => (cut, false),
         () => return None,
     };
@@ -201,6 +206,21 @@ fn cycle(scene: &Scene<'_>, all: &[Life<'_>]) -> Option<FindingRecord> {
         draft = draft.evidence(text, Some(case.first_frame), Some(case.last));
     }
     Some(draft.build())
+}
+
+/// Those that are over, each begun when the one before was.
+fn in_turn(lives: Vec<Life<'_>>) -> Vec<Life<'_>> {
+    let mut found: Vec<Life<'_>> = Vec::new();
+    for life in lives.into_iter().filter(|life| life.case.is_over()) {
+        if found.last().is_none_or(|before| before.case.last <= life.case.first()) {
+            found.push(life);
+        }
+    }
+    found
+}
+
+fn is_ended_by_receiver(tcp: &TcpCase) -> bool {
+    tcp.fin_by.or(tcp.rst_by) == Some(Direction::Resp)
 }
 
 /// Whether uploads are of one length, in time and in bytes.

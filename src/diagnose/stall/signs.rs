@@ -1,11 +1,12 @@
 //! What else speaks for a box in between, or for the network, beside the silence itself.
 
-use super::silence::{Answer, answer_of};
+use super::silence::{Answer, TLS13, answer_of, are_tickets};
 use crate::classify::words::Sub;
 use crate::diagnose::draft::Draft;
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction, is_core};
-use crate::event::Middlebox;
+use crate::engine::learnt::ANSWER_LEAST;
+use crate::event::{Class, Middlebox};
 use crate::time::{SECOND, Timestamp};
 
 /// Times to live that hosts send with: seen like that, no router lies between.
@@ -168,12 +169,37 @@ pub fn is_ticket(scene: &Scene<'_>, case: &Case, length: u16) -> bool {
     scene.around(case).any(|other| other.identity.flow_id != case.identity.flow_id && begins(other) == Some(true))
 }
 
+/// Whether drops of this size within TLS, with their records, come behind the head of an answer and hold more than a
+/// byte each: then they may be events, told as they happen.
+pub fn may_be_events(scene: &Scene<'_>, case: &Case, drop: u64) -> bool {
+    /// A byte in a record: type and tag of TLS 1.3, number and tag of AES-GCM in TLS 1.2 (RFC 8446 section 5.2, RFC 5288
+    /// section 3), and the record's header.
+    const ONE_BYTE: [u64; 2] = [23, 30];
+    /// Records are alike in length, in bytes.
+    const ALIKE: u64 = 16;
+    const HEADER: u64 = 5;
+    let Some((tls, flight)) = case.tls.as_ref().and_then(|tls| Some((tls, tls.flight.as_ref()?))) else { return false };
+    let [sealed, numbered] = ONE_BYTE;
+    if drop <= if tls.version == TLS13 { sealed } else { numbered } {
+        return false;
+    }
+    let other = |length: &u16| u64::from(*length).saturating_add(HEADER).abs_diff(drop) > ALIKE;
+    let lengths = flight.lengths().iter().copied().filter(|length| *length >= ANSWER_LEAST);
+    match &lengths.filter(other).collect::<Vec<u16>>()[..] {
+        [] => false,
+        [length] if tls.version == TLS13 => !is_ticket(scene, case, *length),
+        lengths => tls.version != TLS13 || !are_tickets(lengths),
+    }
+}
+
 /// The connections of the same client to the same host as `case`, it included, that began within the time of one attempt
-/// to view and its repetitions.
+/// to view and its repetitions. Each recorder has a name of its own at the relay: another may be tried next.
 pub fn attempts<'a>(scene: &Scene<'a>, case: &Case) -> Vec<&'a Case> {
     let near = nanos(scene.rules.settings.stall.attempts_within_seconds);
     let same = |other: &&Case| {
-        other.class == case.class && other.host == case.host && other.first().0.abs_diff(case.first().0) <= near
+        other.class == case.class
+            && (other.host == case.host || case.class == Class::Relay)
+            && other.first().0.abs_diff(case.first().0) <= near
     };
     scene.around(case).filter(same).collect()
 }

@@ -2,8 +2,8 @@
 
 use crate::diagnose::scene::nanos;
 use crate::diagnose::settings::Stall;
-use crate::engine::case::{Case, TcpCase, TlsCase};
-use crate::engine::learnt::{ANSWER_LEAST, Flight, Seen, turn};
+use crate::engine::case::{Case, TcpCase, TlsCase, TroubleCase};
+use crate::engine::learnt::{ANSWER_LEAST, Flight, REQUEST_LEAST, Seen, turn};
 use crate::flow::course::{Burst, RUNGS, Spoke};
 use crate::time::{MILLISECOND, SECOND, Timestamp, seconds};
 
@@ -11,7 +11,9 @@ use crate::time::{MILLISECOND, SECOND, Timestamp, seconds};
 /// other: a round trip across the world, and a server that sends session tickets as the request travels.
 const TOGETHER: u64 = 1500 * MILLISECOND;
 /// TLS 1.3, whose servers send session tickets unasked (RFC 8446 §4.6.1).
-const TLS13: u16 = 0x0304;
+pub const TLS13: u16 = 0x0304;
+/// The longest record that ends TLS, or that holds a filter's drop, in bytes.
+const DROP_MOST: u16 = 26;
 /// The words that end TLS, with their record, and a filter's drops are no longer, in bytes.
 const LAST_WORDS: u32 = 31;
 
@@ -65,6 +67,35 @@ pub fn silences(tcp: &TcpCase, end: Timestamp, least: f64) -> Vec<Silence> {
         last = next;
     }
     found
+}
+
+/// A silence as one behind a request that nothing, or next to nothing, had answered: where it began with that. `None` where
+/// what was asked had been answered, and where what then came may be the answer to what was said just before it.
+pub fn behind_request(tcp: &TcpCase, silence: &Silence, settings: &Stall) -> Option<Silence> {
+    let [orig, resp] = &tcp.bursts;
+    let heard = || resp.iter().filter(|burst| burst.start < silence.until);
+    let since = heard().next_back().map_or(Timestamp::default(), |burst| burst.end);
+    let asks = |burst: &&Burst| burst.asks(settings.request_bytes);
+    let mut within = orig.iter().filter(|burst| burst.start > since && burst.start < silence.until);
+    if within.clone().next_back().is_some_and(|burst| silence.until.since(burst.start) < TOGETHER) {
+        return None;
+    }
+    if let Some(ask) = within.find(asks) {
+        return Some(Silence { from: ask.start, frame: ask.frame, ..*silence });
+    }
+    let before = |burst: &&Burst| burst.start <= since && burst.end.after(TOGETHER) >= since;
+    let ask = orig.iter().filter(before).find(asks)?;
+    let answer = heard().filter(|burst| burst.end >= ask.start).map(|burst| burst.bytes).fold(0, u64::saturating_add);
+    // of one who said more than the request, when it was is known, and not where
+    let frame = if ask.end.since(ask.start) < TOGETHER { ask.frame } else { 0 };
+    let from = ask.end.max(since).min(silence.until);
+    (answer as f64 <= settings.answered_bytes).then_some(Silence { from, frame, ..*silence })
+}
+
+/// Whether either side sent data again in a silence: then the line was gone, and what comes behind it had waited for that.
+pub fn is_repeated_within(tcp: &TcpCase, silence: &Silence) -> bool {
+    let times = |trouble: &TroubleCase| [trouble.first_repeat, trouble.last_repeat, trouble.repeated.first];
+    tcp.trouble.iter().flat_map(times).any(|ts| ts >= silence.from && ts < silence.until)
 }
 
 /// What became of a connection's last request.
@@ -164,9 +195,15 @@ const fn seen(spoke: Spoke) -> Seen {
 }
 
 /// How many records of the client that look like data are the end of its handshake: one in TLS 1.3, and where a cut hello
-/// does not tell, it may be so.
+/// does not tell, it may be so. Before it, one says that the data sent with the hello is over (RFC 8446 section 4.5).
 fn handshakes(case: &Case, tls: &TlsCase) -> u16 {
-    u16::from(tls.version == TLS13 || case.cut && tls.version == 0)
+    /// The length of that record: a message without a body, its type, and a tag of 16 bytes.
+    const END_OF_EARLY_DATA: u16 = 21;
+    let early = tls.flight.is_some_and(|flight| flight.first == END_OF_EARLY_DATA);
+    match tls.version {
+        TLS13 => 1u16.saturating_add(u16::from(early)),
+        version => u16::from(case.cut && version == 0),
+    }
 }
 
 fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
@@ -182,14 +219,20 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
     if is_no_request(flight, tcp, settings) {
         return Answer::Whole;
     }
-    // drops of a held answer may follow them, and the word that ends the connection
+    // drops of a held answer may follow them, and the word that ends the connection; what is longer may say in HTTP/2 that
+    // there is nothing to say, or how it is to be said
+    let brief = flight.lengths().iter().any(|length| (DROP_MOST.saturating_add(1)..ANSWER_LEAST).contains(length));
     let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length >= ANSWER_LEAST).collect();
     let unasked = tls.version == TLS13 && !lengths.is_empty();
     match &lengths[..] {
-        [] if f64::from(since) <= settings.ticket_bytes => Answer::Nothing(flight.asked),
+        [] if f64::from(since) <= settings.ticket_bytes => match brief {
+            true => Answer::Perhaps(flight.asked),
+            false => Answer::Nothing(flight.asked),
+        },
+        // two are sent as a rule; one, or one beside two, may be the answer
         lengths if unasked && are_tickets(lengths) && f64::from(since) <= most_unasked(settings) => match lengths {
-            [_] => Answer::Perhaps(flight.asked),
-            _ => Answer::Nothing(flight.asked),
+            [_, _] if !brief => Answer::Nothing(flight.asked),
+            _ => Answer::Perhaps(flight.asked),
         },
         _ => Answer::Whole,
     }
@@ -200,8 +243,9 @@ pub fn asked_of(case: &Case) -> Option<Seen> {
     match (&case.tls, &case.http) {
         (Some(tls), _) => {
             let flight = tls.flight.filter(|flight| flight.client > handshakes(case, tls))?;
-            let last = case.tcp.as_ref()?.spoke.map(seen).filter(|_| flight.is_left());
-            Some(last.filter(|last| last.ts > flight.asked.ts).unwrap_or(flight.asked))
+            let last = case.tcp.as_ref()?.spoke.filter(|_| flight.is_left());
+            let last = last.filter(|last| last.bytes >= u32::from(REQUEST_LEAST) && last.ts > flight.asked.ts);
+            Some(last.map_or(flight.asked, seen))
         }
         (None, Some(http)) => {
             let turn = &http.turns.last()?.turn;
@@ -229,7 +273,7 @@ fn most_unasked(settings: &Stall) -> f64 {
 }
 
 /// Whether records are session tickets by their lengths: of one make.
-fn are_tickets(lengths: &[u16]) -> bool {
+pub fn are_tickets(lengths: &[u16]) -> bool {
     const ALIKE: u16 = 16;
     let (Some(least), Some(most)) = (lengths.iter().min(), lengths.iter().max()) else { return false };
     lengths.len() <= 4 && *least >= ANSWER_LEAST && most.saturating_sub(*least) <= ALIKE
@@ -273,7 +317,7 @@ impl Behind<'_> {
         if held < settings.release_hold_seconds || (self.burst.bytes as f64) < settings.release_bytes_least {
             return None;
         }
-        let stretch = self.stretch();
+        let stretch = self.stretch(settings)?;
         let found = |backlog, rate| Some(Release { at: peak.at, frame: peak.frame, backlog, rate, held });
         let released = (0..RUNGS.len()).find_map(|rung| self.released_within(rung, held, &stretch, settings));
         if let Some((backlog, rate)) = released {
@@ -284,8 +328,9 @@ impl Behind<'_> {
         if whole && stretch.bytes >= settings.release_bytes { found(stretch.bytes, None) } else { None }
     }
 
-    /// The stream that goes on from the burst's fullest second without a long pause.
-    fn stretch(&self) -> Stretch {
+    /// The stream that goes on from the burst's fullest second without a long pause; none where it is asked for piece by
+    /// piece.
+    fn stretch(&self, settings: &Stall) -> Option<Stretch> {
         /// Groups of pictures come further apart than single ones, and yet never as far as this.
         const LONGEST: u64 = 5 * SECOND;
         let (burst, at) = (self.burst, self.burst.peak.at);
@@ -301,12 +346,10 @@ impl Behind<'_> {
         }
         // who asks again and again is answered, not shown a stream
         let whole = seconds(stretch.end.since(at));
-        let asks = self.asker.iter().filter(|burst| burst.start > at && burst.start < stretch.end);
+        let within = |burst: &&Burst| burst.start > at && burst.start < stretch.end;
+        let asks = self.asker.iter().filter(|burst| burst.asks(settings.request_bytes)).filter(within);
         let times = asks.map(|burst| f64::from(burst.parts)).sum::<f64>();
-        if times > 1.0 + whole / 3.0 {
-            stretch.end = at;
-        }
-        stretch
+        (times <= 1.0 + whole / 3.0).then_some(stretch)
     }
 
     /// The backlog and the stream's own rate, if what came within a rung is a backlog by what came after.
@@ -359,6 +402,8 @@ pub struct Trickle {
     pub bytes: u64,
     /// The mean time between two, in seconds.
     pub pause: f64,
+    /// The size of the one in the middle by size, the first left out, in bytes.
+    pub usual: u64,
     /// They are more than drops: whole pieces, one like the other.
     pub is_plateau: bool,
     /// The drops were not all that came.
@@ -391,9 +436,9 @@ pub fn trickle(case: &Case, from: Timestamp, settings: &Stall) -> Option<Trickle
     let rate = bytes as f64 * 8.0 / span;
     let pause = span / f64::from(count.saturating_sub(1).max(1));
     let ends = behind.saturating_add(drops.len()) < resp.len();
+    let (usual, alike) = usual_of(drops, settings).unwrap_or((bytes, false));
     let trickle =
-        Trickle { first: first.start, frame: first.frame, drops: count, bytes, pause, is_plateau: false, ends };
-    let alike = are_alike(drops, settings);
+        Trickle { first: first.start, frame: first.frame, drops: count, bytes, pause, usual, is_plateau: false, ends };
     let enough = if alike { settings.trickle_segments_alike } else { settings.trickle_segments };
     // no server brings the head of an answer in pieces
     let slow = less && count >= 2 && span >= settings.give_up_seconds && bytes as f64 <= settings.body_bytes;
@@ -431,14 +476,15 @@ fn stretch_of_drops<'a>(bursts: &'a [Burst], settings: &Stall) -> &'a [Burst] {
     bursts.get(..count).unwrap_or_default()
 }
 
-/// Whether nearly all drops are of one size. The first may hold a head, and the last the word that ends the connection.
-fn are_alike(drops: &[Burst], settings: &Stall) -> bool {
+/// The usual size of drops, and whether nearly all are of it. The first may hold a head, and the last the word that ends the
+/// connection.
+fn usual_of(drops: &[Burst], settings: &Stall) -> Option<(u64, bool)> {
     let mut sizes: Vec<u64> = drops.iter().skip(1).flat_map(Burst::sizes).collect();
     sizes.sort_unstable();
-    let Some(usual) = sizes.get(sizes.len() / 2) else { return false };
-    let most = (*usual as f64) * settings.plateau_variation;
-    let alike = sizes.iter().filter(|size| size.abs_diff(*usual) as f64 <= most).count();
-    alike as f64 >= sizes.len() as f64 * settings.alike_share
+    let usual = *sizes.get(sizes.len() / 2)?;
+    let most = (usual as f64) * settings.plateau_variation;
+    let alike = sizes.iter().filter(|size| size.abs_diff(usual) as f64 <= most).count();
+    Some((usual, alike as f64 >= sizes.len() as f64 * settings.alike_share))
 }
 
 /// Whether drops come by a timer, with the first of them, which may be a head, or without.

@@ -44,8 +44,14 @@ pub(super) fn headed(first: f64, head: f64) -> Turn {
 /// Menus that load.
 pub(super) fn menu() -> Case {
     let mut case = tcp(900, VIEWER, "203.0.113.20", Class::Api, "restapi.gp4f.com", 1.0, 3.0);
-    case.tls.as_mut().unwrap().flight =
-        Some(Flight { client: 2, answers: [250, 250, 900, 0, 0, 0], answered: 3, asked: seen(1.1, 2), first: 53 });
+    case.tls.as_mut().unwrap().flight = Some(Flight {
+        client: 2,
+        answers: [250, 250, 900, 0, 0, 0],
+        answered: 3,
+        asked: seen(1.1, 2),
+        first: 53,
+        ..Flight::default()
+    });
     case.tcp.as_mut().unwrap().turns = [0, 1400];
     case
 }
@@ -234,4 +240,147 @@ fn uploads_cut_alike_without_an_answer_are_a_cycle() {
     assert!(matches!(cut[..], [(Some(Mode::UploadSwallow), sure)] if (0.5..0.55).contains(&sure)), "{cut:?}");
     assert_eq!(modes((0..3).map(|n| upload(n, 30.0, true)).collect()), []);
     assert_eq!(modes((0..3).map(|n| upload(n, 5.0 + n as f64 * 9.0, false)).collect()), []);
+}
+
+/// A viewer's connection in TLS on which `asks` are said, each `(second, bytes)`, and `pieces` come.
+fn talk(asks: &[(f64, u64)], pieces: &[(f64, u64)], end: f64) -> Case {
+    let case = tcp(1, VIEWER, RELAY, Class::Relay, RELAY_NAME, asks[0].0, end);
+    let mut case = with_pieces(case, asks[0].0, pieces);
+    let tcp = case.tcp.as_mut().unwrap();
+    tcp.bursts[0] = asks.iter().map(|(when, bytes)| Burst::whole(at(*when), at(*when), *when as u64, *bytes)).collect();
+    case
+}
+
+/// What had waited for `seconds` at `rate`, at once, and then the stream.
+fn backlog(when: f64, seconds: f64, rate: u64) -> Vec<(f64, u64)> {
+    let held = (rate as f64 * seconds) as u64;
+    let burst: Vec<(f64, u64)> = (0..50).map(|n| (when + f64::from(n) * 0.01, held / 50)).collect();
+    [burst, video(when + 0.6, when + 20.0, rate)].concat()
+}
+
+#[test]
+fn what_is_answered_at_once_was_not_held_however_long_nothing_was_asked() {
+    let holds = |asks: &[(f64, u64)], pieces: Vec<(f64, u64)>| {
+        let found = modes(vec![talk(asks, &pieces, 60.0)]);
+        found.into_iter().filter(|(mode, _)| *mode == Some(Mode::HoldRelease)).count()
+    };
+    let menu = |bytes: u64| vec![(5.0, 4_000), (5.3, bytes)];
+    let player = |when: f64| backlog(when, 12.0, 60_000);
+    for page in [900, 40_000] {
+        // a page, a pause, a click, and a player that begins with all it can get
+        assert_eq!(holds(&[(5.0, 700), (5.2, 300), (18.0, 400)], [menu(page), player(18.1)].concat()), 0, "{page}");
+        // a click that is held is a hold since the click
+        assert_eq!(holds(&[(5.0, 700), (5.2, 300), (18.0, 400)], [menu(page), player(30.0)].concat()), 1, "{page}");
+    }
+    // behind the handshake nothing was answered; behind a page something was, and so was it behind a stream
+    assert_eq!(holds(&[(5.0, 900)], [vec![(5.1, 4_600)], player(17.1)].concat()), 1);
+    assert_eq!(holds(&[(5.0, 900)], [vec![(5.1, 40_000)], player(17.1)].concat()), 0);
+    let windows: Vec<(f64, u64)> = (0..12).map(|n| (6.0 + f64::from(n), 39)).collect();
+    let gap = [video(5.1, 18.0, 60_000), player(30.0)].concat();
+    assert_eq!(holds(&[&[(5.0, 900)][..], &windows].concat(), gap), 0);
+}
+
+#[test]
+fn a_stream_that_grows_was_not_held() {
+    let windows: Vec<(f64, u64)> = (0..40).map(|n| (6.0 + f64::from(n), 39)).collect();
+    let grows = [video(6.0, 21.0, 37_500), video(21.0, 46.0, 100_000)].concat();
+    let moves = [video(6.0, 21.0, 50_000), video(21.0, 24.0, 190_000), video(24.0, 46.0, 50_000)].concat();
+    for pieces in [grows, moves] {
+        for by in [Direction::Orig, Direction::Resp] {
+            let mut case = talk(&[&[(5.0, 900)][..], &windows].concat(), &pieces, 46.2);
+            case.tcp.as_mut().unwrap().fin_by = Some(by);
+            assert_eq!(modes(vec![case]), [], "{by:?}");
+        }
+    }
+    // each piece is asked for, and the fifth is greater
+    let asks: Vec<(f64, u64)> = (0..8).map(|n| (5.0 + 4.0 * f64::from(n), 300)).collect();
+    let piece = |n: u32| {
+        (0..10).map(move |k| {
+            (
+                if n == 0 { 6.0 } else { 5.1 + 4.0 * f64::from(n) } + f64::from(k) * 0.02,
+                if n == 4 { 90_000 } else { 15_000 },
+            )
+        })
+    };
+    assert_eq!(modes(vec![talk(&asks, &(0..8).flat_map(piece).collect::<Vec<_>>(), 60.0)]), []);
+}
+
+#[test]
+fn what_a_lost_line_kept_back_was_not_held() {
+    let mut case = talk(&[(5.0, 900)], &[vec![(5.1, 4_600)], backlog(17.1, 12.0, 60_000)].concat(), 60.0);
+    for (repeat, holds) in [(30.0, 1), (8.0, 0)] {
+        let trouble = &mut case.tcp.as_mut().unwrap().trouble[0];
+        (trouble.first_repeat, trouble.last_repeat) = (at(repeat), at(repeat));
+        assert_eq!(modes(vec![case.clone()]).len(), holds, "{repeat}");
+    }
+}
+
+#[test]
+fn connections_side_by_side_are_one_attempt() {
+    let poll = |n: u64, when: f64, until: f64| {
+        let mut case = view(n, when, until, asked(when), &[]);
+        case.tcp.as_mut().unwrap().fin_by = (until < 60.0).then_some(Direction::Orig);
+        case
+    };
+    let sure = |all: [Case; 3]| {
+        let found = modes([vec![menu()], all.to_vec()].concat());
+        found.iter().filter(|(_, sure)| *sure >= 0.55).count()
+    };
+    assert_eq!(sure([poll(1, 5.0, 60.0), poll(2, 5.1, 60.0), poll(3, 5.2, 60.0)]), 0);
+    assert_eq!(sure([poll(1, 5.0, 18.0), poll(2, 18.2, 40.0), poll(3, 40.0, 60.0)]), 3);
+}
+
+#[test]
+fn events_behind_a_head_are_no_claim_and_comfort_without_one_is() {
+    let told = |answers: &[u16], version: u16| {
+        let size = u64::from(*answers.last().unwrap()) + 5;
+        let drops: Vec<(f64, u64)> = (0..6).map(|n| (20.0 + 15.0 * f64::from(n), size)).collect();
+        let mut case = talk(&[(5.0, 900)], &[vec![(5.1, 4_600)], drops.clone()].concat(), 100.0);
+        let mut flight = Flight { client: 2, first: 53, asked: seen(5.1, 3), ..Flight::default() };
+        answers.iter().for_each(|length| _ = flight.answer(*length));
+        let tls = case.tls.as_mut().unwrap();
+        (tls.version, tls.flight) = (version, Some(flight));
+        case.tcp.as_mut().unwrap().turns = [0, answers.iter().map(|length| u32::from(*length)).sum()];
+        modes(vec![menu(), case])
+            .into_iter()
+            .filter(|(_, sure)| *sure >= 0.55)
+            .map(|(mode, _)| mode)
+            .collect::<Vec<_>>()
+    };
+    for (answers, version, claims) in [
+        (&[18, 18, 18, 18][..], 0x0304, 1),
+        (&[250, 250, 18, 18, 18, 18], 0x0304, 1),
+        (&[250, 250, 190, 18, 18, 18], 0x0304, 1),
+        (&[250, 250, 190, 60, 60, 60], 0x0304, 0),
+        (&[250, 250, 90, 90, 90, 90], 0x0304, 1),
+        (&[25, 25, 25, 25], 0x0303, 1),
+        (&[190, 25, 25, 25], 0x0303, 1),
+        (&[190, 60, 60, 60], 0x0303, 0),
+    ] {
+        assert_eq!(told(answers, version), vec![Some(Mode::Trickle); claims], "{answers:?} {version:x}");
+    }
+}
+
+#[test]
+fn a_brief_answer_within_tls_may_be_one() {
+    let sure = |answers: &[u16], first: u16, client: u16| {
+        let mut case = tcp(1, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 25.0);
+        let again = tcp(2, VIEWER, RELAY, Class::Relay, RELAY_NAME, 26.0, 46.0);
+        let mut flight = Flight { client, first, asked: seen(5.1, 3), ..Flight::default() };
+        answers.iter().for_each(|length| _ = flight.answer(*length));
+        case.tls.as_mut().unwrap().flight = Some(flight);
+        let tcp = case.tcp.as_mut().unwrap();
+        tcp.turns = [0, answers.iter().map(|length| u32::from(*length) + 5).sum()];
+        tcp.fin_by = Some(Direction::Orig);
+        let mut again = Case { tls: case.tls.clone(), ..again };
+        again.tcp.as_mut().unwrap().turns = case.tcp.as_ref().unwrap().turns;
+        again.tls.as_mut().unwrap().flight.as_mut().unwrap().asked = seen(26.1, 9);
+        modes(vec![menu(), case, again]).iter().filter(|(_, sure)| *sure >= 0.55).count()
+    };
+    assert_eq!(sure(&[], 53, 2), 2, "nothing");
+    assert_eq!(sure(&[250, 250], 53, 2), 2, "tickets");
+    assert_eq!(sure(&[19], 53, 2), 2, "a word that ends TLS");
+    assert_eq!(sure(&[250, 250, 252], 53, 2), 0, "an answer of a ticket's size");
+    assert_eq!(sure(&[50], 53, 2), 0, "HTTP/2 says that there is nothing to say");
+    assert_eq!(sure(&[], 21, 2), 0, "what was asked came with the hello");
 }

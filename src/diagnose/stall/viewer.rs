@@ -1,18 +1,22 @@
 //! The viewer's side of a hold: nothing comes, or drops, or all of it late and at once (CF-1 to CF-4).
 
-use super::signs::{Signs, attempts, is_ticket, is_troubled, is_troubled_before, mind_cut, sees_video, sibling, signs};
-use super::silence::{
-    Answer, Behind, Release, Silence, Trickle, answer_of, asked_of, end_of, is_less_than_a_head, is_poll, silences,
-    trickle,
+use super::signs::{
+    Signs, attempts, is_ticket, is_troubled, is_troubled_before, may_be_events, mind_cut, sees_video, sibling, signs,
 };
+use super::silence::{
+    Answer, Behind, Release, Silence, Trickle, answer_of, asked_of, behind_request, end_of, is_less_than_a_head,
+    is_poll, is_repeated_within, silences, trickle,
+};
+use crate::classify::words::Sub;
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
+use crate::diagnose::settings::Stall;
 use crate::engine::case::{Case, Direction, TcpCase};
 use crate::engine::learnt::Seen;
 use crate::event::{Class, FindingRecord, HINT};
 use crate::text::units::{BitRate, Bytes};
-use crate::time::{Timestamp, seconds};
+use crate::time::{SECOND, Timestamp, seconds};
 
 /// All holds that the viewers' side shows.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
@@ -20,10 +24,11 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     candidates.filter_map(|case| judge(scene, case)).collect()
 }
 
-/// Whether a connection may bring video to a viewer from afar.
+/// Whether a connection may bring video to a viewer from afar. What a recorder next door keeps waiting is its own doing.
 fn is_candidate(scene: &Scene<'_>, case: &Case) -> bool {
     let carries = case.http.as_ref().is_some_and(|http| http.message_http.is_some());
-    (matches!(case.class, Class::Relay | Class::Direct) || carries)
+    let beside = (case.inside[1] || case.subs.has(Sub::Hairpin)) && case.via_proxy.is_none();
+    (case.class == Class::Relay || carries || case.class == Class::Direct && !beside)
         && case.established
         && scene.is_recorder_side(case) != Some(true)
 }
@@ -56,7 +61,6 @@ fn judge(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
 /// A hold whose end brought what was held.
 fn released(scene: &Scene<'_>, tcp: &TcpCase, end: Timestamp) -> Option<(Silence, Release)> {
     let settings = &scene.rules.settings.stall;
-    let [asker, resp] = &tcp.bursts;
     let [orig, _] = &tcp.trouble;
     // what was paused by its own receiver was not held on the way
     let paused = |silence: &Silence| {
@@ -64,42 +68,59 @@ fn released(scene: &Scene<'_>, tcp: &TcpCase, end: Timestamp) -> Option<(Silence
             && orig.closed.since < silence.until
             && orig.closed.since.after(orig.closed.nanos) >= silence.from
     };
-    let over = tcp.fin_by.is_some() || tcp.rst_by.is_some();
-    let all = resp.iter().map(|burst| burst.bytes).fold(0, u64::saturating_add);
     let held = silences(tcp, end, settings.trickle_gap_seconds_min);
-    held.iter().filter(|silence| silence.asked && !paused(silence)).find_map(|silence| {
-        let mut before = 0u64;
-        // drops in between do not end a hold
-        for (at, burst) in resp.iter().enumerate().filter(|(_, burst)| burst.start > silence.from) {
-            // no backlog is left that would be more than what has come
-            if burst.start.since(silence.from) > nanos(settings.hold_seconds) || before > all / 2 {
-                break;
-            }
-            let ended = over && end.since(burst.end) <= nanos(settings.at_end_seconds);
-            let later = resp.get(at.saturating_add(1)..).unwrap_or_default();
-            let found = Behind { from: silence.from, burst, later, asker, ended }.release(settings);
-            let passed = before.saturating_add(burst.peak.before) as f64;
-            if let Some(found) = found.filter(|found| passed <= found.backlog) {
-                return Some((*silence, found));
-            }
-            before = before.saturating_add(burst.bytes);
+    let asked = held.iter().filter(|silence| silence.asked && !paused(silence) && !is_repeated_within(tcp, silence));
+    asked
+        .filter_map(|silence| behind_request(tcp, silence, settings))
+        .find_map(|silence| release_of(tcp, &silence, end, settings).map(|release| (silence, release)))
+}
+
+/// What ended a silence, if it brought what was held.
+fn release_of(tcp: &TcpCase, silence: &Silence, end: Timestamp, settings: &Stall) -> Option<Release> {
+    let [asker, resp] = &tcp.bursts;
+    let over = tcp.fin_by == Some(Direction::Resp);
+    let again = asker.iter().filter(|burst| burst.asks(settings.request_bytes));
+    let again = again.map(|burst| burst.start).find(|start| *start > silence.from);
+    let all = resp.iter().map(|burst| burst.bytes).fold(0, u64::saturating_add);
+    let mut before = 0u64;
+    // drops in between do not end a hold
+    for (at, burst) in resp.iter().enumerate().filter(|(_, burst)| burst.start > silence.from) {
+        // no backlog is left that would be more than what has come, and who asks for more is not kept waiting
+        let late = burst.start.since(silence.from) > nanos(settings.hold_seconds);
+        if late || before > all / 2 || again.is_some_and(|again| again < burst.start && before > 0) {
+            break;
         }
-        None
-    })
+        let ended = over && end.since(burst.end) <= nanos(settings.at_end_seconds);
+        let later = resp.get(at.saturating_add(1)..).unwrap_or_default();
+        let found = Behind { from: silence.from, burst, later, asker, ended }.release(settings);
+        let passed = before.saturating_add(burst.peak.before) as f64;
+        if let Some(found) = found.filter(|found| passed <= settings.passed_share * found.backlog) {
+            return Some(found);
+        }
+        before = before.saturating_add(burst.bytes);
+    }
+    None
 }
 
 fn of_release(scene: &Scene<'_>, case: &Case, from: Silence, found: &Release) -> FindingRecord {
+    /// What began the silence is the request that is known, if they are so near, in nanoseconds.
+    const NEAR: u64 = 3 * SECOND;
+    let request = asked_of(case).filter(|asked| asked.ts.0.abs_diff(from.from.0) <= NEAR);
+    let (text, seen) = match request {
+        Some(asked) => ("the request", asked),
+        None => ("the request, or the last byte before the silence", Seen { ts: from.from, frame: from.frame }),
+    };
     let settings = &scene.rules.settings.stall;
     let sender_ended = case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by == Some(Direction::Resp));
     let ended = found.rate.is_none() && sender_ended;
     let rate =
         found.rate.map_or_else(String::new, |rate| format!(", and the stream goes on at {}", BitRate(rate * 8.0)));
-    let text = format!("{} arrive at once after {:.0} s{rate}", Bytes(found.backlog as u64), found.held);
+    let what = format!("{} arrive at once after {:.0} s{rate}", Bytes(found.backlog as u64), found.held);
     let draft = start(scene, case, RuleId::Cf4, from.from, found.at, &signs(scene, case))
         .say(Place::Seconds, format!("{:.0}", found.held))
         .say(Place::Bytes, Bytes(found.backlog as u64))
-        .evidence("the request, or the last byte before the silence", some_frame(from.frame), Some(from.from))
-        .evidence(text, some_frame(found.frame), Some(found.at));
+        .evidence(text, some_frame(seen.frame), Some(seen.ts))
+        .evidence(what, some_frame(found.frame), Some(found.at));
     if ended { draft.adjust(settings.at_end).build() } else { draft.build() }
 }
 
@@ -124,7 +145,10 @@ fn trickled(scene: &Scene<'_>, case: &Case, asked: Seen, release: Option<&Releas
     }
     if release.is_some() {
         draft = draft.adjust(settings.then_release);
-    } else if drops.ends || sees_video(scene, case, asked.ts, last) {
+    } else if drops.ends
+        || sees_video(scene, case, asked.ts, last)
+        || !drops.is_plateau && may_be_events(scene, case, drops.usual)
+    {
         // what comes in the end without a backlog had not been held
         draft = draft.at_most(HINT);
     }
@@ -174,8 +198,11 @@ fn is_tried_again(scene: &Scene<'_>, case: &Case, waited: u64) -> bool {
 fn is_unsure(scene: &Scene<'_>, case: &Case) -> bool {
     let Answer::Perhaps(_) = answer_of(case, &scene.rules.settings.stall) else { return false };
     let flight = case.tls.as_ref().and_then(|tls| tls.flight);
-    let longest = flight.and_then(|flight| flight.lengths().iter().copied().max());
-    !longest.is_some_and(|length| is_ticket(scene, case, length))
+    let known = flight.is_some_and(|flight| match flight.lengths() {
+        [length] => is_ticket(scene, case, *length),
+        _ => false,
+    });
+    !known
 }
 
 /// A head has come, and no picture.
@@ -202,7 +229,7 @@ fn after_head(
         .say(Place::Seconds, format!("{:.0}", seconds(waited)))
         .evidence("the request", some_frame(asked.frame), Some(asked.ts))
         .evidence("the answer's head", some_frame(head.frame), Some(head.ts))
-        .evidence(format!("{bytes} bytes behind it in {:.0} s", seconds(waited)), None, Some(end));
+        .evidence(format!("at most {bytes} bytes behind it in {:.0} s", seconds(waited)), None, Some(end));
     let draft = support(scene, case, asked.ts, alike.len(), draft);
     let repeated = alike.len() as f64 >= settings.attempts
         && sibling(scene, case, asked.ts).is_some()
@@ -238,8 +265,8 @@ fn support<'r>(scene: &Scene<'r>, case: &Case, when: Timestamp, tries: usize, mu
     draft
 }
 
-/// The attempts of the same client to reach the same host in which nothing came either, each with the nanoseconds that
-/// it waited.
+/// The attempts of the same client to reach the same host in which nothing came either, one after the other, each with the
+/// nanoseconds that it waited.
 fn alike<'a>(scene: &Scene<'a>, case: &Case) -> Vec<(&'a Case, u64)> {
     let settings = &scene.rules.settings.stall;
     let waited = |other: &Case| {
@@ -253,7 +280,19 @@ fn alike<'a>(scene: &Scene<'a>, case: &Case) -> Vec<(&'a Case, u64)> {
         (waited >= nanos(least)).then_some(waited)
     };
     let all = attempts(scene, case).into_iter().filter(|other| !is_troubled(scene, other));
-    all.filter_map(|other| Some((other, waited(other)?))).collect()
+    let mut all: Vec<(&Case, u64)> = all.filter_map(|other| Some((other, waited(other)?))).collect();
+    // connections side by side are one attempt: a page that polls has several
+    let next = |before: &Case, other: &Case| match before.is_over() {
+        true => other.first().after(SECOND) >= before.last,
+        false => other.first().since(before.first()) >= nanos(settings.give_up_seconds),
+    };
+    let mut before: Option<&Case> = None;
+    all.retain(|(other, _)| {
+        let tries = before.is_none_or(|before| next(before, other));
+        before = if tries { Some(*other) } else { before };
+        tries
+    });
+    all
 }
 
 /// A frame, where one is known.

@@ -297,9 +297,11 @@ fn a_trickle_is_told_at_any_pace_and_size() {
                     if kind == Kind::Clear && head.is_none() {
                         case = with_pieces(clear(case, &[asked(ASKED)]), ASKED, &pieces);
                     }
+                    // behind a head that nobody can read they may be events, but not of a single byte each
+                    let sure = kind == Kind::Clear || head.is_none() || amount == 1;
                     wrong.expect(
                         claims(vec![menu(), case]),
-                        &[Mode::Trickle],
+                        if sure { &[Mode::Trickle] } else { &[] },
                         &format!("{every} {amount} {kind:?} {head:?}"),
                     );
                 }
