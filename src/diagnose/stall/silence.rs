@@ -77,7 +77,8 @@ pub fn behind_request(tcp: &TcpCase, silence: &Silence, settings: &Stall) -> Opt
     let since = heard().next_back().map_or(Timestamp::default(), |burst| burst.end);
     let asks = |burst: &&Burst| burst.asks(settings.request_bytes);
     let mut within = orig.iter().filter(|burst| burst.start > since && burst.start < silence.until);
-    if within.clone().next_back().is_some_and(|burst| silence.until.since(burst.start) < TOGETHER) {
+    let large = silence.next.is_some_and(|next| next.bytes as f64 >= settings.release_bytes_least);
+    if large && within.clone().next_back().is_some_and(|burst| silence.until.since(burst.start) < TOGETHER) {
         return None;
     }
     if let Some(ask) = within.find(asks) {
@@ -209,7 +210,6 @@ fn handshakes(case: &Case, tls: &TlsCase) -> u16 {
 fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
     let Some(tls) = &case.tls else { return Answer::Unknown };
     let Some(flight) = &tls.flight else { return Answer::Unknown };
-    let [_, since] = tcp.turns;
     if flight.client <= handshakes(case, tls) {
         return Answer::Unknown;
     }
@@ -222,6 +222,9 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
     // drops of a held answer may follow them, and the word that ends the connection; what is longer may say in HTTP/2 that
     // there is nothing to say, or how it is to be said
     let brief = flight.lengths().iter().any(|length| (DROP_MOST.saturating_add(1)..ANSWER_LEAST).contains(length));
+    // what came since the request, though a word that asks for nothing may have followed it
+    let [_, since] = tcp.turns;
+    let since = flight.lengths().iter().map(|length| u32::from(*length)).sum::<u32>().max(since);
     let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length >= ANSWER_LEAST).collect();
     let unasked = tls.version == TLS13 && !lengths.is_empty();
     match &lengths[..] {
@@ -244,7 +247,12 @@ pub fn asked_of(case: &Case) -> Option<Seen> {
         (Some(tls), _) => {
             let flight = tls.flight.filter(|flight| flight.client > handshakes(case, tls))?;
             let last = case.tcp.as_ref()?.spoke.filter(|_| flight.is_left());
-            let last = last.filter(|last| last.bytes >= u32::from(REQUEST_LEAST) && last.ts > flight.asked.ts);
+            let later = |last: &Spoke| match last.frame {
+                // it is only known when that was over
+                0 => last.ts > flight.asked.ts.after(TOGETHER),
+                _ => last.ts > flight.asked.ts,
+            };
+            let last = last.filter(|last| last.bytes >= u32::from(REQUEST_LEAST) && later(last));
             Some(last.map_or(flight.asked, seen))
         }
         (None, Some(http)) => {

@@ -78,7 +78,7 @@ fn released(scene: &Scene<'_>, tcp: &TcpCase, end: Timestamp) -> Option<(Silence
 /// What ended a silence, if it brought what was held.
 fn release_of(tcp: &TcpCase, silence: &Silence, end: Timestamp, settings: &Stall) -> Option<Release> {
     let [asker, resp] = &tcp.bursts;
-    let over = tcp.fin_by == Some(Direction::Resp);
+    let over = tcp.fin_by.is_some() || tcp.rst_by.is_some();
     let again = asker.iter().filter(|burst| burst.asks(settings.request_bytes));
     let again = again.map(|burst| burst.start).find(|start| *start > silence.from);
     let all = resp.iter().map(|burst| burst.bytes).fold(0, u64::saturating_add);
@@ -113,15 +113,19 @@ fn of_release(scene: &Scene<'_>, case: &Case, from: Silence, found: &Release) ->
     let settings = &scene.rules.settings.stall;
     let sender_ended = case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by == Some(Direction::Resp));
     let ended = found.rate.is_none() && sender_ended;
+    let signs = signs(scene, case);
+    // who asks for a clip that has to be made first closes the connection when it is there
+    let may_be_file = found.rate.is_none() && !sender_ended && signs.told.is_empty();
     let rate =
         found.rate.map_or_else(String::new, |rate| format!(", and the stream goes on at {}", BitRate(rate * 8.0)));
     let what = format!("{} arrive at once after {:.0} s{rate}", Bytes(found.backlog as u64), found.held);
-    let draft = start(scene, case, RuleId::Cf4, from.from, found.at, &signs(scene, case))
+    let draft = start(scene, case, RuleId::Cf4, from.from, found.at, &signs)
         .say(Place::Seconds, format!("{:.0}", found.held))
         .say(Place::Bytes, Bytes(found.backlog as u64))
         .evidence(text, some_frame(seen.frame), Some(seen.ts))
         .evidence(what, some_frame(found.frame), Some(found.at));
-    if ended { draft.adjust(settings.at_end).build() } else { draft.build() }
+    let draft = if ended { draft.adjust(settings.at_end) } else { draft };
+    if may_be_file { draft.at_most(HINT).build() } else { draft.build() }
 }
 
 /// A trickle behind a request, and before the release of the rest, if that came.
@@ -136,7 +140,7 @@ fn trickled(scene: &Scene<'_>, case: &Case, asked: Seen, release: Option<&Releas
         .say(Place::Bytes, Bytes(drops.mean()))
         .evidence("the request, acknowledged", some_frame(asked.frame), Some(asked.ts))
         .evidence(of_drops(&drops), some_frame(drops.frame), Some(drops.first));
-    let mut draft = support(scene, case, asked.ts, alike(scene, case).len(), draft);
+    let mut draft = support(scene, case, asked.ts, alike(scene, case).tries, draft);
     let rate = drops.bytes as f64 * 8.0 / (drops.pause * f64::from(drops.drops)).max(1.0);
     let factor = settings.baseline_factor;
     let is_baseline = rate >= settings.baseline_bps / factor && rate <= settings.baseline_bps * factor;
@@ -166,7 +170,7 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
     let settings = &scene.rules.settings.stall;
     let waited = end.since(asked.ts);
     let alike = alike(scene, case);
-    let together = alike.iter().map(|(_, waited)| *waited).sum::<u64>();
+    let together = alike.waited;
     // while it is open, an answer may still come
     let least = if case.is_over() { settings.give_up_seconds } else { settings.first_byte_seconds };
     if waited < nanos(least) || waited.max(together) < nanos(settings.first_byte_seconds) {
@@ -177,9 +181,11 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
         .say(Place::Seconds, format!("{:.0}", seconds(waited)))
         .evidence("the request, acknowledged", some_frame(asked.frame), Some(asked.ts))
         .evidence(format!("no answer in {:.0} s", seconds(waited)), None, Some(asked.ts.after(waited)));
-    let draft = support(scene, case, asked.ts, alike.len(), draft).adjust(signs.weight);
+    // healthy pages have several requests that wait side by side as well: they count where a box shows itself
+    let tries = if signs.told.is_empty() { alike.tries } else { alike.all };
+    let draft = support(scene, case, asked.ts, tries, draft).adjust(signs.weight);
     let draft = if is_poll(tcp, end) { draft.adjust(-settings.heartbeat) } else { draft };
-    let alone = alike.len() < 2 && !is_tried_again(scene, case, waited);
+    let alone = tries < 2 && !is_tried_again(scene, case, waited);
     let draft = if alone { draft.adjust(-settings.alone) } else { draft };
     // healthy proxies show the signs of a box as well: they do not make a claim of one silent wait
     let unsure = alone || is_unsure(scene, case) || sees_video(scene, case, asked.ts, asked.ts.after(waited));
@@ -221,7 +227,7 @@ fn after_head(
         return None;
     }
     let alike = alike(scene, case);
-    let together = alike.iter().map(|(_, waited)| *waited).sum::<u64>();
+    let together = alike.waited;
     if waited.max(together) < nanos(settings.body_seconds) {
         return None;
     }
@@ -230,8 +236,8 @@ fn after_head(
         .evidence("the request", some_frame(asked.frame), Some(asked.ts))
         .evidence("the answer's head", some_frame(head.frame), Some(head.ts))
         .evidence(format!("at most {bytes} bytes behind it in {:.0} s", seconds(waited)), None, Some(end));
-    let draft = support(scene, case, asked.ts, alike.len(), draft);
-    let repeated = alike.len() as f64 >= settings.attempts
+    let draft = support(scene, case, asked.ts, alike.tries, draft);
+    let repeated = alike.tries as f64 >= settings.attempts
         && sibling(scene, case, asked.ts).is_some()
         && !sees_video(scene, case, asked.ts, end);
     Some(if repeated { draft } else { draft.at_most(HINT) }.build())
@@ -265,9 +271,18 @@ fn support<'r>(scene: &Scene<'r>, case: &Case, when: Timestamp, tries: usize, mu
     draft
 }
 
-/// The attempts of the same client to reach the same host in which nothing came either, one after the other, each with the
-/// nanoseconds that it waited.
-fn alike<'a>(scene: &Scene<'a>, case: &Case) -> Vec<(&'a Case, u64)> {
+/// The attempts of a client in which nothing came.
+struct Alike {
+    /// How many connections, whenever they were.
+    all: usize,
+    /// How many one after the other.
+    tries: usize,
+    /// For how many nanoseconds these waited.
+    waited: u64,
+}
+
+/// The attempts of the same client to reach the same host in which nothing came either.
+fn alike(scene: &Scene<'_>, case: &Case) -> Alike {
     let settings = &scene.rules.settings.stall;
     let waited = |other: &Case| {
         let asked = match answer_of(other, settings) {
@@ -279,20 +294,23 @@ fn alike<'a>(scene: &Scene<'a>, case: &Case) -> Vec<(&'a Case, u64)> {
         let least = if other.is_over() { settings.give_up_seconds } else { settings.first_byte_seconds };
         (waited >= nanos(least)).then_some(waited)
     };
-    let all = attempts(scene, case).into_iter().filter(|other| !is_troubled(scene, other));
-    let mut all: Vec<(&Case, u64)> = all.filter_map(|other| Some((other, waited(other)?))).collect();
     // connections side by side are one attempt: a page that polls has several
     let next = |before: &Case, other: &Case| match before.is_over() {
         true => other.first().after(SECOND) >= before.last,
         false => other.first().since(before.first()) >= nanos(settings.give_up_seconds),
     };
+    let mut alike = Alike { all: 0, tries: 0, waited: 0 };
     let mut before: Option<&Case> = None;
-    all.retain(|(other, _)| {
-        let tries = before.is_none_or(|before| next(before, other));
-        before = if tries { Some(*other) } else { before };
-        tries
-    });
-    all
+    let all = attempts(scene, case).into_iter().filter(|other| !is_troubled(scene, other));
+    for (other, waited) in all.filter_map(|other| Some((other, waited(other)?))) {
+        alike.all = alike.all.saturating_add(1);
+        if before.is_none_or(|before| next(before, other)) {
+            before = Some(other);
+            alike.tries = alike.tries.saturating_add(1);
+            alike.waited = alike.waited.saturating_add(waited);
+        }
+    }
+    alike
 }
 
 /// A frame, where one is known.
