@@ -11,7 +11,7 @@ use super::reach::Gap;
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, within};
 use crate::engine::case::{Case, Direction, ResetCase, TlsCase};
-use crate::engine::learnt::SEALED_ALERT;
+use crate::engine::learnt::{AlertSeen, SEALED_ALERT};
 use crate::event::{FindingRecord, Middlebox};
 use crate::inspect::tls::Alert;
 
@@ -223,20 +223,32 @@ fn lost(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     })
 }
 
+/// Whether an alert refuses what was proposed, and not who the other is (RFC 8446 §6.2, RFC 7507 §3, RFC 7301 §3.2): a
+/// client proposes less then, and older servers say by any of these that a hello is too new for them.
+const fn is_of_terms(description: u8) -> bool {
+    matches!(description, 40 | 47 | 50 | 70 | 71 | 86 | 110 | 120)
+}
+
 /// D-10: one side ends the handshake and says why.
 fn alerted(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     let tls = &scene.rules.settings.tls;
+    // clients try again with less, and that is how versions are agreed on: each time, where nobody remembers it
+    let agreed = |alert: AlertSeen| {
+        let soon = |case: &Case| {
+            case.first() >= alert.seen.ts && within(case.first(), alert.seen.ts, tls.again_seconds) && case.is_served()
+        };
+        is_of_terms(alert.description) && attempts.iter().any(|later| soon(later.case))
+    };
     let alerts: Vec<_> = attempts
         .iter()
         .filter_map(|a| Some((a, a.tls.alert?)))
-        .filter(|(_, (alert, _))| !matches!(alert.description, CLOSE | CANCELED))
+        .filter(|(_, (alert, _))| !matches!(alert.description, CLOSE | CANCELED) && !agreed(*alert))
         .collect();
     let (lead, (alert, by)) = *alerts.first()?;
     let (last, (newest, _)) = *alerts.last()?;
-    // clients try again with less, and that is how versions are agreed on
-    let agreed =
-        |later: &Attempt<'_>| later.case.is_served() && within(later.case.first(), alert.seen.ts, tls.again_seconds);
-    if alerts.len() == 1 && attempts.iter().any(agreed) || is_served_later(attempts, last.case) && alerts.len() == 1 {
+    // what works in the end has been put right, or was a matter of one server of several
+    let over = is_served_later(attempts, last.case);
+    if over && alerts.len() == 1 {
         return None;
     }
     let who = if by == Direction::Orig {
@@ -251,6 +263,7 @@ fn alerted(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord>
             .flows(alerts.iter().map(|(attempt, _)| attempt.case.identity.flow_id))
             .host(lead.host)
             .count(alerts.len() as u64)
+            .at_most(if over { tls.doubtful } else { 1.0 })
             .say(Place::Alert, &name)
             .evidence(format!("{who} says {name}"), Some(alert.seen.frame), Some(alert.seen.ts))
             .build(),

@@ -119,6 +119,32 @@ fn one_side_says_why() {
 }
 
 #[test]
+fn alerts_that_are_over() {
+    let refuses = |n, first: f64, by, description| {
+        let mut case = refused(api(n, first), by, description, LAB);
+        case.tls.as_mut().unwrap().alert.as_mut().unwrap().0.seen = seen(first + 0.1, n);
+        case
+    };
+    // at each connection the first proposal is refused, and the next one taken
+    let round = |n: u64| {
+        let first = n as f64 * 30.0;
+        vec![refuses(n, first, Direction::Resp, 70), api(n + 1, first + 0.2)]
+    };
+    assert!(said([round(1), round(3), round(5)].concat()).is_empty());
+    // but what is refused without being taken soon after is told, also where that went on before
+    let alone = |n: u64| refuses(n, n as f64 * 30.0, Direction::Resp, 70);
+    assert_eq!(said([round(1), vec![alone(7), alone(9)]].concat()), one(Kind::TlsAlert, API, 0.95));
+    // distrust that has gone in the end may have been put right, and distrust beside trust is two programs': a hint
+    let distrusts = |n: u64, first: f64| refuses(n, first, Direction::Orig, 45);
+    let twice = || vec![distrusts(1, 5.0), distrusts(2, 15.0)];
+    assert_eq!(said(twice()), one(Kind::TlsAlert, API, 0.95));
+    assert_eq!(said([twice(), vec![api(3, 60.0)]].concat()), one(Kind::TlsAlert, API, 0.5));
+    assert_eq!(said([twice(), vec![api(3, 15.3)]].concat()), one(Kind::TlsAlert, API, 0.5));
+    // and what worked and no longer does is a fault
+    assert_eq!(said([vec![api(3, 1.0)], twice()].concat()), one(Kind::TlsAlert, API, 0.95));
+}
+
+#[test]
 fn an_alert_inside_tls_1_3() {
     let leaves = |n: u64, length: u16| {
         let mut case = api(n, n as f64 * 10.0);
