@@ -14,7 +14,7 @@ use self::attempts::{Attempts, Blocked};
 use super::draft::Draft;
 use super::names::{self, Failure};
 use super::rules::{Place, RuleId};
-use super::scene::Scene;
+use super::scene::{Scene, nanos};
 use super::tls;
 use crate::classify::host::HostMatch;
 use crate::classify::words::Sub;
@@ -120,10 +120,14 @@ fn is_reached(case: &Case) -> bool {
     connected && is_core(case.class, case.subs)
 }
 
-/// Names of the vendor's, other than `host`, that do for a client what they are there for.
-fn siblings<'a>(scene: &Scene<'a>, client: IpAddr, host: &str) -> BTreeSet<&'a str> {
-    let serve = |case: &&Case| is_reached(case) && case.class != Class::S3;
-    scene.served(client).filter(serve).filter_map(|case| case.host.as_deref()).filter(|name| *name != host).collect()
+/// Names of the vendor's, other than the gap's own, that do for its client what they are there for, and did at that time:
+/// what works at another time only says nothing of who is let through.
+fn siblings<'a>(scene: &Scene<'a>, gap: &Gap<'_>) -> BTreeSet<&'a str> {
+    let about = nanos(scene.rules.settings.reach.sibling_seconds);
+    let then = |case: &&Case| case.first() <= gap.last.after(about) && case.last.after(about) >= gap.first;
+    let serve = |case: &&Case| is_reached(case) && case.class != Class::S3 && then(case);
+    let names = scene.served(gap.client).filter(serve).filter_map(|case| case.host.as_deref());
+    names.filter(|name| *name != gap.host).collect()
 }
 
 fn is_storage(known: &HostMatch) -> bool {
@@ -186,7 +190,7 @@ impl Gap<'_> {
     /// The finding, where other names of the list pass.
     pub(super) fn tell(&self, scene: &Scene<'_>, sure: f64, why: &str) -> Option<FindingRecord> {
         let reach = &scene.rules.settings.reach;
-        let siblings = siblings(scene, self.client, self.host);
+        let siblings = siblings(scene, self);
         if (siblings.len() as f64) < reach.siblings {
             return None;
         }

@@ -96,6 +96,36 @@ fn who_gets_through_in_the_end_is_not_blocked() {
 }
 
 #[test]
+fn a_line_that_was_down_is_no_firewall() {
+    let vain = || unanswered(relay(1, 5.0, 12.0), 4);
+    let shop = |n, first, last| tcp(n, RECORDER, "198.51.100.80", Class::Unknown, "www.example.net", first, last);
+    // somebody else is called in vain at the time, and reached later or earlier: nothing comes in
+    for (first, last) in [(20.0, 30.0), (1.0, 3.0)] {
+        for other in [api, shop] {
+            let all = vec![vain(), unanswered(other(2, 5.1, 12.1), 4), other(3, first, last)];
+            let all = said(all).into_iter().filter(|(_, host, _)| host == RELAY_NAME).collect::<Vec<_>>();
+            assert!(all.iter().all(|(.., sure)| *sure == 0.5) && !all.is_empty(), "{all:?}");
+        }
+    }
+    // another address of that name, or one that never answers, or something that does come in: no outage
+    let mut elsewhere = api(3, 20.0, 30.0);
+    elsewhere.resp.0 = "203.0.113.21".parse().unwrap();
+    let dead = || unanswered(api(2, 5.1, 12.1), 4);
+    assert_eq!(said(vec![vain(), dead(), elsewhere])[0], one("tcp-blocked/drop", RELAY_NAME, 0.9));
+    assert_eq!(said(vec![vain(), dead()]).iter().filter(|(.., sure)| *sure == 0.9).count(), 2);
+    let alive = said(vec![vain(), dead(), api(3, 20.0, 30.0), shop(4, 1.0, 30.0)]);
+    assert!(alive.contains(&one("tcp-blocked/drop", RELAY_NAME, 0.9)), "{alive:?}");
+}
+
+#[test]
+fn what_works_at_another_time_makes_no_gap() {
+    let lsf = || unanswered(tcp(1, RECORDER, "203.0.113.23", Class::LsfControl, LSF, 505.0, 512.0), 4);
+    let gap = |first, last| said(vec![api(9, first, last), lsf()]).iter().any(|(kind, ..)| kind == "allowlist-gap/");
+    assert!(gap(1.0, 900.0) && gap(440.0, 446.0) && gap(570.0, 580.0));
+    assert!(!gap(1.0, 400.0) && !gap(600.0, 900.0));
+}
+
+#[test]
 fn refusals_and_who_makes_them() {
     // from next door, where the servers are ten hops away
     let near = said(vec![api(9, 1.0, 30.0), refused(relay(1, 5.0, 5.0), 0.0003, 64)]);

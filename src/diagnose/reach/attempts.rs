@@ -178,14 +178,25 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Whether the line as a whole was down: what had worked does no more, and nothing else comes in at the time.
+    /// Whether the line as a whole was down: what works at another time does not then, and nothing else comes in.
     fn is_outage(&self, scene: &Scene<'_>, own: &[Attempts<'_>]) -> bool {
         let (from, to) = (self.first(), self.last());
         let at_the_time = |other: &&Attempts<'_>| other.first() <= to && other.last() >= from;
         let came = |case: &Case| {
             !case.inside[1] && case.pkts[1] > 0 && case.established && case.first() <= to && case.last > from
         };
-        own.iter().filter(at_the_time).any(|other| other.worked) && !scene.of_client(self.client).any(came)
+        let worked = || own.iter().filter(at_the_time).any(|other| other.worked) || self.is_everywhere(scene);
+        !scene.of_client(self.client).any(came) && worked()
+    }
+
+    /// Whether at the time somebody else out there was called in vain too, the vendor's or not, who is reached at that very
+    /// address before or after.
+    fn is_everywhere(&self, scene: &Scene<'_>) -> bool {
+        let (from, to) = (self.first(), self.last());
+        let out = || scene.of_client(self.client).filter(|case| case.is_tcp() && !case.inside[1]);
+        let silent = |case: &&Case| case.is_vain() && case.pkts[1] == 0 && case.first() <= to && case.last >= from;
+        let dead: BTreeSet<(IpAddr, u16)> = out().filter(silent).map(|case| case.resp).collect();
+        out().any(|case| is_made(case) && dead.contains(&case.resp))
     }
 }
 
