@@ -12,6 +12,7 @@ use hashbrown::HashSet;
 use super::draft::Draft;
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
+use super::settings::P2p;
 use crate::classify::site::{is_private, is_public};
 use crate::classify::words::Sub;
 use crate::engine::case::{Case, Direction, is_core};
@@ -141,15 +142,35 @@ pub fn mapping(told: impl Iterator<Item = (SocketAddr, SocketAddr)>, least: f64)
     Some(if seen.values().all(|mapped| mapped == first) { Mapping::Same } else { Mapping::ByEnd })
 }
 
-pub(super) fn is_symmetric(told: &[Told<'_>], least: f64) -> bool {
-    mapping(told.iter().map(|told| (told.by.into(), told.mapped)), least) == Some(Mapping::ByEnd)
+/// What one socket was told, in stretches of time without a silence in which its router may have forgotten it: what comes
+/// behind one is told of another binding, of whichever kind the router is. `told`: in the order of first frames.
+fn at_one_time<'t, 'c>(told: &'t [Told<'c>], settings: &P2p) -> impl Iterator<Item = &'t [Told<'c>]> {
+    let forgotten = nanos(settings.binding_seconds);
+    let mut until = Timestamp::default();
+    told.chunk_by(move |before, next| {
+        until = until.max(before.case.last);
+        next.case.first() <= until.after(forgotten)
+    })
+}
+
+/// What shows that a socket's outside end depends on whom it speaks to, if it does.
+fn symmetry<'t, 'c>(told: &'t [Told<'c>], settings: &P2p) -> Option<&'t [Told<'c>]> {
+    let by_end = |told: &&[Told<'_>]| {
+        let said = told.iter().map(|told| (told.by.into(), told.mapped));
+        mapping(said, settings.mappings) == Some(Mapping::ByEnd)
+    };
+    at_one_time(told, settings).find(by_end)
+}
+
+pub(super) fn is_symmetric(told: &[Told<'_>], settings: &P2p) -> bool {
+    symmetry(told, settings).is_some()
 }
 
 /// Clients behind an address translation that depends on the destination, each with its outside addresses.
 fn symmetric_clients(scene: &Scene<'_>, sockets: &Mappings<'_>) -> BTreeMap<IpAddr, Vec<IpAddr>> {
-    let least = scene.rules.settings.p2p.mappings;
+    let settings = &scene.rules.settings.p2p;
     let mut clients: BTreeMap<IpAddr, Vec<IpAddr>> = BTreeMap::new();
-    for ((client, _), told) in sockets.iter().filter(|(_, told)| is_symmetric(told, least)) {
+    for ((client, _), told) in sockets.iter().filter_map(|(end, told)| Some((end, symmetry(told, settings)?))) {
         clients.entry(*client).or_default().extend(told.iter().map(|told| told.mapped.ip()));
     }
     clients
@@ -157,11 +178,11 @@ fn symmetric_clients(scene: &Scene<'_>, sockets: &Mappings<'_>) -> BTreeMap<IpAd
 
 /// D-15: one socket, several addresses outside.
 fn symmetric(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
-    let least = scene.rules.settings.p2p.mappings;
+    let settings = &scene.rules.settings.p2p;
     let mut seen = None;
     let mut findings = Vec::new();
     // a client's sockets are side by side
-    for ((client, port), told) in sockets.iter().filter(|(_, told)| is_symmetric(told, least)) {
+    for ((client, port), told) in sockets.iter().filter_map(|(end, told)| Some((end, symmetry(told, settings)?))) {
         let Some(first) = told.iter().map(|told| told.case).min_by_key(|case| case.first_frame) else { continue };
         if seen.replace(*client) == Some(*client) {
             continue;

@@ -118,6 +118,24 @@ fn one_socket_with_two_outside_addresses_is_a_symmetric_nat() {
 }
 
 #[test]
+fn a_socket_that_was_silent_may_have_been_forgotten() {
+    let asked = || asks(2, VIEWER, 41_000, 1.0, 1, Some("192.0.2.60:41000"));
+    let later = |number, first: f64, mapped| {
+        let mut case = peer(number, VIEWER, 41_000, [9, 9], 3, 3, Some(mapped));
+        (case.identity.start, case.last) = (at(first), at(first + 8.0));
+        case
+    };
+    // the first question was over at 9 s
+    assert_eq!(told(vec![asked(), later(3, 40.0, "192.0.2.60:50123")]), []);
+    assert_eq!(told(vec![asked(), later(3, 38.0, "192.0.2.60:50123")]).len(), 1);
+    // it was forgotten, and is symmetric all the same: what is told then shows it
+    let mut again = asks(3, VIEWER, 41_000, 300.0, 1, Some("192.0.2.60:41001"));
+    again.identity.flow_id = 3;
+    let found = told(vec![asked(), again, later(4, 305.0, "192.0.2.60:50123")]);
+    assert_eq!(found, [(Kind::SymmetricNat, "D-15", 0.95, at(300.0))]);
+}
+
+#[test]
 fn video_that_breaks_off_and_goes_on_over_the_relay_is_a_fallback() {
     let with = |last: [f64; 2], relay: f64| {
         let mut over = tcp(4, VIEWER, RELAY, Class::Relay, RELAY_NAME, relay, relay + 20.0);

@@ -11,6 +11,7 @@ use crate::diagnose::bandwidth::nearest;
 use crate::diagnose::p2p::{Mappings, Told, is_symmetric, mappings, vendor_stun};
 use crate::diagnose::product;
 use crate::diagnose::scene::{Scene, nanos};
+use crate::diagnose::settings::P2p;
 use crate::engine::case::Case;
 use crate::event::{FindingRecord, Kind, LIST_MAX, Method, SessionRecord, SessionStep, StepOutcome};
 use crate::text::units::{BitRate, Counted};
@@ -159,7 +160,7 @@ impl<'a> Teller<'a> {
         };
         let told = trials.iter().find_map(|trial| self.mappings.get(&socket(trial)));
         let asked = trials.first().map_or(attempt.first, |trial| trial.case.first());
-        parts.extend(told.map(|told| mapping(told, self.scene.rules.settings.p2p.mappings)).or_else(|| {
+        parts.extend(told.map(|told| mapping(told, &self.scene.rules.settings.p2p)).or_else(|| {
             let silent = self.stun(attempt.own, asked)?;
             Some(if silent { "STUN is not answered" } else { "STUN answers" }.to_owned())
         }));
@@ -234,14 +235,17 @@ fn outcome(trials: &[&Trial<'_>], lost: bool) -> Option<StepOutcome> {
 }
 
 /// What a socket is called outside, and whether every peer calls it so.
-fn mapping(told: &[Told<'_>], least: f64) -> String {
+fn mapping(told: &[Told<'_>], settings: &P2p) -> String {
     let mut peers: Vec<(IpAddr, u16)> = told.iter().map(|told| told.by).collect();
     peers.sort_unstable();
     peers.dedup();
     let seen = told.first().map(|told| told.mapped.to_string()).unwrap_or_default();
     match peers.len() {
-        _ if is_symmetric(told, least) => "outside another port for each peer".to_owned(),
+        _ if is_symmetric(told, settings) => "outside another port for each peer".to_owned(),
         1 => format!("outside {seen}"),
+        _ if told.iter().any(|other| Some(other.mapped) != told.first().map(|told| told.mapped)) => {
+            format!("outside {seen} at first, another later")
+        }
         _ => format!("outside {seen} for every peer"),
     }
 }
