@@ -81,7 +81,18 @@ pub(super) struct Failure<'a> {
     pub answer: Option<IpAddr>,
     /// How sure it is.
     pub confidence: f64,
+    /// It is said not to exist, and may well not.
+    pub spelt: Spelt,
     rule: RuleId,
+}
+
+/// What tells that a name is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelt {
+    /// The vendor's list has it, or what does not find it does not say that it does not exist.
+    Out,
+    /// Only a wildcard of the list has room for it: whoever asked may have misspelt it.
+    Perhaps,
 }
 
 /// Names of the allow-list that a client of the system could not find.
@@ -127,9 +138,11 @@ fn denied<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>, found: &OnceCell<Found<'a>
         .host
         .entry(&scene.base.catalogue)
         .is_some_and(|entry| entry.pattern.starts_with("*.") && entry.class == Class::VendorOther);
+    let spelt = if wildcard && mode == Mode::Nxdomain { Spelt::Perhaps } else { Spelt::Out };
     let less = if wildcard { names.optional } else { 0.0 };
-    let confidence = if lone || elsewhere { names.doubtful } else { names.d_2 - less };
-    Some(Failure { lead, last: last.last, all, mode, answer: None, rule: RuleId::D2, confidence })
+    let doubtful = lone || elsewhere || spelt == Spelt::Perhaps;
+    let confidence = if doubtful { names.doubtful } else { names.d_2 - less };
+    Some(Failure { lead, last: last.last, all, mode, answer: None, rule: RuleId::D2, confidence, spelt })
 }
 
 fn mode_of(code: Option<u16>) -> Option<Mode> {
@@ -195,7 +208,8 @@ fn unanswered<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>>
         return None;
     }
     let confidence = names.d_1;
-    Some(Failure { lead, last, all, mode: Mode::Unanswered, answer: None, rule: RuleId::D1, confidence })
+    let (rule, mode, spelt) = (RuleId::D1, Mode::Unanswered, Spelt::Out);
+    Some(Failure { lead, last, all, mode, answer: None, rule, confidence, spelt })
 }
 
 /// Whether the capture would show what comes back to a client: nothing speaks against it.
@@ -253,7 +267,8 @@ impl Sinks {
         let same = |dns: &&DnsCase| dns.answer.is_some() && dns.addresses == last.addresses;
         let all: Vec<&DnsCase> = lookup.deciding().filter(same).collect();
         let (lead, answer) = (*all.first()?, last.addresses.first().copied());
-        Some(Failure { lead, last: last.last, all, mode: Mode::Sinkhole, answer, rule: RuleId::D3, confidence })
+        let (rule, mode, spelt) = (RuleId::D3, Mode::Sinkhole, Spelt::Out);
+        Some(Failure { lead, last: last.last, all, mode, answer, rule, confidence, spelt })
     }
 
     /// How sure it is that an address is a filter's; `None`: nothing speaks for it.
@@ -312,6 +327,10 @@ fn tell(scene: &Scene<'_>, failure: &Failure<'_>) -> FindingRecord {
     }
     let text = format!("{} asks {} for {}", lead.client, lead.resolver, lead.name);
     draft = draft.evidence(text, Some(lead.first.frame), Some(lead.first.ts));
+    if failure.spelt == Spelt::Perhaps {
+        let text = "the vendor lists no such name, only a wildcard that has room for it: it may be misspelt";
+        draft = draft.evidence(text, None, None);
+    }
     let text = match (lead.answer, failure.answer) {
         (Some((seen, _)), Some(answer)) => (format!("the answer is {answer}"), seen),
         (Some((seen, _)), None) => (format!("the answer is {}", mode.text().to_uppercase()), seen),

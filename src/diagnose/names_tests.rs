@@ -56,6 +56,16 @@ fn what_is_found_in_the_end_is_not_blocked() {
 }
 
 #[test]
+fn a_name_that_may_not_exist_is_a_hint() {
+    let says = |name, code| said(vec![], vec![dns(1, RECORDER, name, 5.0, Some((0.01, code)))]);
+    let said_of = |name: &str, mode: &str, sure| [(format!("dns-blocked/{mode}"), name.to_owned(), sure)];
+    assert_eq!(says("wwww.openeye.net", rcode::NXDOMAIN), said_of("wwww.openeye.net", "nxdomain", 0.5));
+    // one of the list does exist, and who refuses does not say that there is none
+    assert_eq!(says("ows.openeye.net", rcode::NXDOMAIN), said_of("ows.openeye.net", "nxdomain", 0.95));
+    assert_eq!(says("new.openeye.net", rcode::REFUSED), said_of("new.openeye.net", "refused", 0.75));
+}
+
+#[test]
 fn nobody_answers() {
     let ask = |n, at| dns(n, RECORDER, API, at, None);
     let dead = vec![ask(1, 1.0), v6(ask(2, 1.0)), ask(3, 6.0), v6(ask(4, 6.0))];

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use self::attempts::{Attempts, Blocked};
 use super::draft::Draft;
-use super::names::{self, Failure};
+use super::names::{self, Failure, Spelt};
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
 use super::tls;
@@ -153,7 +153,8 @@ fn gaps_of_names(scene: &Scene<'_>, unfound: &[Failure<'_>]) -> Vec<FindingRecor
     let mut found = Vec::new();
     for failure in unfound {
         let lead = failure.lead;
-        if !is_core(lead.host.class, lead.host.subs) {
+        // nobody need let a name through that may not exist
+        if !is_core(lead.host.class, lead.host.subs) || failure.spelt == Spelt::Perhaps {
             continue;
         }
         let ports = lead.host.entry(&scene.base.catalogue).map(|entry| &entry.ports);

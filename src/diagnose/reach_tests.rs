@@ -200,6 +200,9 @@ fn a_name_that_is_denied_is_a_gap_where_others_pass() {
     assert_eq!(gap.iter().map(|f| (f.kind, f.flow_start)).collect::<Vec<_>>(), [(Kind::AllowlistGap, Some(at(5.0)))]);
     assert!(gap[0].advice.contains("TCP 443"), "{}", gap[0].advice);
     assert!(found(vec![], vec![denied()], detect).is_empty());
+    // a name that only a wildcard has room for may be misspelt
+    let misspelt = dns(1, RECORDER, "wwww.openeye.net", 5.0, Some((0.01, 3)));
+    assert!(found(vec![api(9, 1.0, 30.0)], vec![misspelt], detect).is_empty());
     // what a filter's own address refuses is the filter's doing
     let sunk = told(dns(1, RECORDER, RELAY_NAME, 5.0, Some((0.01, 0))), "192.168.1.1");
     let vain = unanswered(tcp(2, RECORDER, "192.168.1.1", Class::Relay, RELAY_NAME, 6.0, 14.0), 4);
