@@ -3,6 +3,7 @@
 
 pub mod checks;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,7 +12,7 @@ use hashbrown::HashSet;
 
 use super::draft::Draft;
 use super::rules::{Place, RuleId};
-use super::scene::{Scene, nanos};
+use super::scene::{Scene, nanos, within};
 use super::settings::P2p;
 use crate::classify::site::{is_private, is_public};
 use crate::classify::words::Sub;
@@ -223,16 +224,52 @@ fn neighbours(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
     let down = scene.of_class(Class::Relay).filter(video(Sub::VideoDown));
     let mut findings: Vec<FindingRecord> = Vec::new();
     for view in down {
-        let pair = up.iter().find(|up| is_same_video(scene, up, view));
-        findings.extend(pair.and_then(|up| missed(scene, sockets, up, view)));
+        let same = up.iter().filter_map(|up| Some((up, likeness(scene, up, view)?)));
+        let pair = same.max_by_key(|(up, likeness)| (*likeness, Reverse(up.first_frame)));
+        findings.extend(pair.and_then(|(up, likeness)| missed(scene, sockets, up, view, likeness)));
     }
     findings
 }
 
-fn is_same_video(scene: &Scene<'_>, up: &Case, down: &Case) -> bool {
-    let (sent, got) = (up.payload[0] as f64, down.payload[1] as f64);
-    let long = nanos(scene.rules.settings.p2p.relay_seconds);
-    up.orig.0 != down.orig.0 && overlap(up, down) >= long && sent > got * 0.7 && got > sent * 0.7
+/// How much what goes up and what comes down are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Likeness {
+    /// The amounts go together, as those of any two views of such cameras do.
+    Rate,
+    /// They begin together and end together as well.
+    Course,
+}
+
+/// The stretch of time in which a side's video ran, and its bytes: heart-beats and menus beside it are no video.
+fn course(case: &Case, side: usize) -> Option<(Timestamp, Timestamp, f64)> {
+    /// Bursts below such a part of all bytes are no part of the video.
+    const PART: u64 = 20;
+    let bytes = case.payload.get(side).copied()?;
+    let bursts = case.tcp.as_ref().and_then(|tcp| tcp.bursts.get(side)).map_or(&[][..], |bursts| bursts);
+    let heavy = || bursts.iter().filter(|burst| burst.bytes.saturating_mul(PART) >= bytes);
+    let first = heavy().map(|burst| burst.start).min().unwrap_or(case.first());
+    let last = heavy().map(|burst| burst.end).max().unwrap_or(case.last);
+    Some((first, last, bytes as f64))
+}
+
+/// Whether what `up` sends may be what `down` gets. Cameras have the same rates as they are sold, so that amounts alone say
+/// little: one view begins and ends with the upload that it is fed by, or lies within it where others watch too.
+fn likeness(scene: &Scene<'_>, up: &Case, down: &Case) -> Option<Likeness> {
+    let settings = &scene.rules.settings.p2p;
+    let ((began, ended, sent), (first, last, got)) = (course(up, 0)?, course(down, 1)?);
+    let long = last.min(ended).since(first.max(began)) >= nanos(settings.relay_seconds);
+    let alike = |sent: f64| sent > got * 0.7 && got > sent * 0.7;
+    if up.orig.0 == down.orig.0 || !long {
+        return None;
+    }
+    let about = settings.same_view_seconds;
+    let one_name = up.host.is_none() || down.host.is_none() || up.host == down.host;
+    if within(began, first, about) && within(ended, last, about) {
+        return alike(sent).then_some(if one_name { Likeness::Course } else { Likeness::Rate });
+    }
+    let inside = first.after(nanos(about)) >= began && ended.after(nanos(about)) >= last;
+    let share = last.since(first) as f64 / ended.since(began).max(1) as f64;
+    (one_name && inside && alike(sent * share)).then_some(Likeness::Rate)
 }
 
 /// A client's outside addresses, as STUN told them.
@@ -241,7 +278,13 @@ fn outside(sockets: &Mappings<'_>, client: IpAddr) -> Vec<IpAddr> {
     own.flat_map(|(_, told)| told.iter().map(|t| t.mapped.ip())).collect()
 }
 
-fn missed(scene: &Scene<'_>, sockets: &Mappings<'_>, up: &Case, view: &Case) -> Option<FindingRecord> {
+fn missed(
+    scene: &Scene<'_>,
+    sockets: &Mappings<'_>,
+    up: &Case,
+    view: &Case,
+    likeness: Likeness,
+) -> Option<FindingRecord> {
     let (recorder, client) = (up.orig.0, view.orig.0);
     let (ours, theirs) = (outside(sockets, recorder), outside(sockets, client));
     let known = !ours.is_empty() && !theirs.is_empty();
@@ -255,7 +298,7 @@ fn missed(scene: &Scene<'_>, sockets: &Mappings<'_>, up: &Case, view: &Case) -> 
         .about(view)
         .flows([up.identity.flow_id])
         .evidence(text, Some(up.first_frame), Some(up.first()));
-    if !known && !are_near(recorder, client) {
+    if likeness < Likeness::Course || !known && !are_near(recorder, client) {
         draft = draft.at_most(0.5);
     }
     draft = draft.vantage(scene.vantage(view));

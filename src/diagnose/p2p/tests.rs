@@ -1,7 +1,9 @@
 use super::*;
 use crate::classify::words::Subs;
 use crate::decode::Addr;
-use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, found, found_among, media, stun, tcp, udp};
+use crate::diagnose::testcases::{
+    RECORDER, RELAY, RELAY_NAME, VIEWER, at, burst, found, found_among, media, stun, tcp, udp,
+};
 use crate::engine::case::Cases;
 use crate::event::Kind;
 
@@ -155,19 +157,35 @@ fn video_that_breaks_off_and_goes_on_over_the_relay_is_a_fallback() {
 
 #[test]
 fn neighbours_whose_video_takes_the_relay_are_told() {
-    let with = |client: &str, sent: u64, last: f64| {
+    let flows = |client: &str, sent: u64, first: f64, last: f64| {
         let mut up = tcp(2, RECORDER, RELAY, Class::Relay, RELAY_NAME, 4.0, 24.0);
-        let mut down = tcp(3, client, RELAY, Class::Relay, RELAY_NAME, 4.1, last);
+        let mut down = tcp(3, client, RELAY, Class::Relay, RELAY_NAME, first, last);
         (up.subs, down.subs) = (Subs::of(Sub::VideoUp), Subs::of(Sub::VideoDown));
         (up.payload, down.payload) = ([sent, 900], [300, 800_000]);
-        told(vec![up, down])
+        up.tcp.as_mut().unwrap().bursts[0] = burst(4.0, 24.0, sent);
+        down.tcp.as_mut().unwrap().bursts[1] = burst(first, last, 800_000);
+        vec![up, down]
     };
+    let with = |client: &str, sent: u64, last: f64| told(flows(client, sent, 4.1, last));
     assert_eq!(with(VIEWER, 820_000, 24.0), [(Kind::LsfMissed, "D-19", 0.8, at(4.1))]);
     // not the same video, not for long, not beside it
     assert_eq!(with(VIEWER, 3_000_000, 24.0), []);
     assert_eq!(with(VIEWER, 820_000, 9.0), []);
     assert!(with("10.20.0.60", 820_000, 24.0)[0].2 < 0.55);
     assert_eq!(with("192.0.2.60", 820_000, 24.0), []);
+    // what begins or ends alone is another view's, though it be as much; who joins later may watch the same
+    assert_eq!(told(flows(VIEWER, 820_000, 14.0, 34.0)), []);
+    assert!(told(flows(VIEWER, 1_300_000, 11.0, 24.0))[0].2 < 0.55);
+    // another relay
+    let mut other = flows(VIEWER, 820_000, 4.1, 24.0);
+    other[1].host = Some("zz9.us-east.u5fgb.com".into());
+    assert!(told(other)[0].2 < 0.55);
+    // menus before and a heart-beat after it are no part of the video
+    let mut menus = flows(VIEWER, 820_000, 4.1, 24.0);
+    (menus[1].identity.start, menus[1].last) = (at(0.5), at(60.0));
+    let bursts = [burst(0.5, 0.6, 9_000), burst(4.1, 24.0, 800_000), burst(59.0, 60.0, 60)].concat();
+    menus[1].tcp.as_mut().unwrap().bursts[1] = bursts;
+    assert_eq!(told(menus)[0].2, 0.8);
 }
 
 #[test]
