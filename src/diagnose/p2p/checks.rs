@@ -10,7 +10,7 @@ use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, MediaCase};
-use crate::event::{Class, FindingRecord};
+use crate::event::{Class, FindingRecord, HINT};
 use crate::time::{SECOND, Timestamp};
 
 /// Attempts of one client that are further apart than this, in nanoseconds, belong to two views.
@@ -155,6 +155,10 @@ fn failed(scene: &Scene<'_>, outside: &Outside<'_, '_>, attempt: &Attempt<'_>) -
     }
     if came_in || !asked {
         draft = draft.adjust(-0.10);
+    }
+    // the viewer may have gone away
+    if last.since(first.case.first()) < nanos(settings.knock_seconds) {
+        draft = draft.at_most(HINT);
     }
     for flow in out {
         let requests = flow.case.stun.as_ref().map_or(0, |stun| flow.of_own(stun.requests));

@@ -68,6 +68,9 @@ fn checks_that_nobody_answers_are_a_failed_attempt() {
     assert_eq!(told(fails(5)), [(Kind::P2pFailed, "D-14", 0.7, at(5.0))]);
     // closed at once; answered with another candidate; without STUN there was nothing to try
     assert_eq!(told(fails(2)), []);
+    let mut closed = fails(5);
+    closed[2].stun.as_mut().unwrap().last[0] = at(7.5);
+    assert!(told(closed)[0].2 < 0.55);
     let mut reached = fails(5);
     reached.push(peer(4, RECORDER, 41_000, [5, 5], 5, 5, None));
     assert_eq!(told(reached), []);
