@@ -13,7 +13,7 @@ use crate::engine::case::{Case, MediaCase};
 use crate::event::{Class, FindingRecord, HINT};
 use crate::time::{SECOND, Timestamp};
 
-/// Attempts of one client that are further apart than this, in nanoseconds, belong to two views.
+/// Attempts of one socket that are further apart than this, in nanoseconds, belong to two views.
 const APART: u64 = 10 * SECOND;
 /// How long before its checks a client asks for its outside address, at most, in nanoseconds.
 const GATHERING: u64 = 120 * SECOND;
@@ -87,22 +87,29 @@ pub(super) fn detect(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRe
     failed.chain(scene.of_class(Class::P2p).filter_map(|case| broke_off(scene, case))).collect()
 }
 
-/// Attempts, by client and time.
+/// Attempts, by client and time. Each view has a socket of its own, or several that knock at the same peer: what one
+/// comes to says nothing of another.
 fn attempts<'c>(scene: &Scene<'c>) -> Vec<Attempt<'c>> {
     let mut attempts: Vec<Attempt<'c>> = Vec::new();
-    // where the newest of each client is
-    let mut newest: HashMap<IpAddr, usize> = HashMap::new();
+    // where the newest is of each client's socket, and of each that knocks at a peer
+    let (mut of_socket, mut of_peer) = (HashMap::new(), HashMap::new());
     for case in scene.of_class(Class::P2p).filter(|case| case.stun.is_some()) {
         let own = usize::from(case.inside == [false, true]);
-        let client = if own == 0 { case.orig.0 } else { case.resp.0 };
-        let newest = newest.entry(client).or_insert(usize::MAX);
-        let open = attempts.get_mut(*newest).filter(|attempt| case.first() <= attempt.last.after(APART));
-        if let Some(attempt) = open {
-            attempt.last = attempt.last.max(case.last);
-            attempt.flows.push(Checked { case, own });
-        } else {
-            *newest = attempts.len();
-            attempts.push(Attempt { client, flows: vec![Checked { case, own }], last: case.last });
+        let (flow, (client, port)) = (Checked { case, own }, if own == 0 { case.orig } else { case.resp });
+        let (socket, knock) = ((client, port), (client, flow.peer()));
+        let is_open = |at: &&usize| {
+            attempts.get(**at).is_some_and(|attempt: &Attempt<'_>| case.first() <= attempt.last.after(APART))
+        };
+        let open = of_socket.get(&socket).filter(is_open).or_else(|| of_peer.get(&knock).filter(is_open)).copied();
+        let at = open.unwrap_or(attempts.len());
+        of_socket.insert(socket, at);
+        of_peer.insert(knock, at);
+        match attempts.get_mut(at) {
+            Some(attempt) => {
+                attempt.last = attempt.last.max(case.last);
+                attempt.flows.push(flow);
+            }
+            None => attempts.push(Attempt { client, flows: vec![flow], last: case.last }),
         }
     }
     attempts

@@ -86,6 +86,24 @@ fn checks_that_nobody_answers_are_a_failed_attempt() {
 }
 
 #[test]
+fn what_one_view_comes_to_says_nothing_of_another() {
+    let asked = |number, port| asks(number, RECORDER, port, 1.0, 1, Some("203.0.113.7:41000"));
+    let mut runs = peer(4, RECORDER, 41_000, [900, 900], 5, 5, None);
+    let with = |runs: &Case| {
+        let knocks = peer(5, RECORDER, 43_000, [5, 0], 5, 0, None);
+        told(vec![works(RECORDER), asked(2, 41_000), asked(3, 43_000), runs.clone(), knocks])
+    };
+    // two sockets at one peer are one attempt, at two peers they are two
+    assert_eq!(with(&runs), []);
+    runs.resp.0 = "198.51.100.99".parse().unwrap();
+    assert_eq!(with(&runs), [(Kind::P2pFailed, "D-14", 0.7, at(5.0))]);
+    // and one socket at two peers is one
+    runs.resp.0 = "198.51.100.99".parse().unwrap();
+    let knocks = peer(5, RECORDER, 41_000, [5, 0], 5, 0, None);
+    assert_eq!(told(vec![works(RECORDER), asked(2, 41_000), runs, knocks]), []);
+}
+
+#[test]
 fn one_attempt_before_and_behind_its_router_is_told_once() {
     const OUTSIDE: &str = "203.0.113.7";
     let with = |client: &str| {
