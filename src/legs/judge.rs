@@ -245,6 +245,9 @@ impl Bench<'_> {
         let sure = if self.legs.clock.is_sound(self.settings) { 1.0 } else { HINT };
         let doubt = match outward && self.may_have_come_out(&hold, &streams.matched) {
             true => Some(Doubt::Unseen),
+            false if outward && halves.is_empty() && flows.iter().any(|flow| self.ends(flow) == Ends::Far) => {
+                Some(Doubt::Unseen)
+            }
             false => self.doubt(sender, &hold, &flows, ins, outs, streams.known),
         };
         match doubt {
@@ -414,6 +417,29 @@ impl Bench<'_> {
         seen > 0 && seen as f64 >= self.settings.seen_share * all as f64
     }
 
+    /// How far away an inner flow's other end is, by its handshake and the hops of its packets, against the connections that
+    /// are the same on both sides. A box can only swallow what it acknowledges itself.
+    fn ends(&self, flow: &LegFlow) -> Ends {
+        let passed = || self.joined.pairs.iter().filter(|pair| pair.same).filter_map(|pair| self.lan(pair.lan));
+        let passed = || passed().filter(|other| other.case.is_tcp() && goes_out(&other.case));
+        let trip = |case: &Case| case.tcp.as_ref().and_then(|tcp| tcp.rtt_min);
+        let usual = passed().filter_map(|other| trip(&other.case)).fold(f64::INFINITY, f64::min);
+        let [_, ttl] = flow.case.ttl;
+        let own_hops = passed().all(|other| other.case.ttl[1] != ttl);
+        if usual.is_infinite() || flow.case.via_proxy.is_some() {
+            return Ends::Unknown;
+        }
+        // a full time to live was taken from by nobody on the way
+        if own_hops && matches!(ttl, 64 | 128 | 255) {
+            return Ends::Near;
+        }
+        match trip(&flow.case).filter(|_| usual >= self.settings.far_seconds) {
+            Some(own) if own < self.settings.far_share * usual => Ends::Near,
+            Some(_) => Ends::Far,
+            None => Ends::Unknown,
+        }
+    }
+
     /// Whether what was passed on waits for its acknowledgement most of the time.
     fn is_busy(&self, flow: &LegFlow, sender: Direction, begun: f64, hold: &Hold) -> bool {
         let side = flow.side(sender);
@@ -467,6 +493,16 @@ impl Bench<'_> {
         }
         drops as f64 >= self.settings.drops
     }
+}
+
+/// Where a connection ends that is in the inner capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    /// At the box.
+    Near,
+    /// As far away as those that the box passes on as they are.
+    Far,
+    Unknown,
 }
 
 fn curve(flow: &LegFlow, sender: Direction, begun: f64, taken: bool) -> Curve {

@@ -34,11 +34,13 @@ struct Tcp {
     isn: [u32; 2],
     sent: [u32; 2],
     ttl: u8,
+    /// How long it takes to be acknowledged, in seconds.
+    trip: f64,
 }
 
 impl Tcp {
     fn new(orig: ([u8; 4], u16), resp: ([u8; 4], u16), isn: u32) -> Tcp {
-        Tcp { orig, resp, isn: [isn, isn ^ 0x5555_aaaa], sent: [0, 0], ttl: 64 }
+        Tcp { orig, resp, isn: [isn, isn ^ 0x5555_aaaa], sent: [0, 0], ttl: 64, trip: 0.000_1 }
     }
 
     /// The same connection behind an address translation, one hop on.
@@ -48,18 +50,19 @@ impl Tcp {
     }
 
     fn open(&mut self, tape: &mut Tape, at: f64, trip: f64) {
+        self.trip = trip;
         self.put(tape, at, 0, tcp_flag::SYN, &[]);
         self.put(tape, at + trip, 1, tcp_flag::SYN | tcp_flag::ACK, &[]);
         self.put(tape, at + trip, 0, tcp_flag::ACK, &[]);
     }
 
-    /// Data of a side, and its acknowledgement at once.
+    /// Data of a side, and its acknowledgement a round trip later.
     fn say(&mut self, tape: &mut Tape, at: f64, side: usize, data: &[u8]) {
         for part in data.chunks(1400) {
             self.put(tape, at, side, tcp_flag::ACK, part);
             self.sent[side] += part.len() as u32;
         }
-        self.put(tape, at + 0.000_1, 1 - side, tcp_flag::ACK, &[]);
+        self.put(tape, at + self.trip, 1 - side, tcp_flag::ACK, &[]);
     }
 
     fn put(&self, tape: &mut Tape, at: f64, side: usize, flags: u8, data: &[u8]) {
@@ -147,8 +150,13 @@ fn surroundings(lan: &mut Tape, wan: &mut Tape) {
 
 /// The recorder's POST on the inner side: 40 kB a second from 2 s to 30 s.
 fn upload(lan: &mut Tape, port: u16) -> Tcp {
+    upload_over(lan, port, 0.001)
+}
+
+/// The same over a way of that round trip.
+fn upload_over(lan: &mut Tape, port: u16, trip: f64) -> Tcp {
     let mut inner = Tcp::new((RECORDER, port), (RELAY, 80), u32::from(port) << 8);
-    inner.open(lan, 1.9, 0.001);
+    inner.open(lan, 1.9, trip);
     inner.say(lan, 2.0, 0, POST);
     (0..280).for_each(|n| inner.say(lan, 2.1 + f64::from(n) * 0.1, 0, &[7; 4000]));
     inner
@@ -256,6 +264,26 @@ fn an_outer_capture_that_was_blind_or_of_another_way_out_proves_nothing() {
         other.say(&mut lan, 3.1, 0, &[0x17; 500]);
     }
     assert!(told(&compared(lan, wan)).iter().all(|(_, _, certain)| !certain));
+}
+
+#[test]
+fn an_upload_that_ends_far_away_has_left_by_another_link() {
+    // as far away as the connection that passes unchanged, and no outer half: nobody next door has taken it
+    for (trip, certain) in [(0.03, false), (0.016, false), (0.014, true)] {
+        let (mut lan, mut wan) = Default::default();
+        surroundings(&mut lan, &mut wan);
+        upload_over(&mut lan, 4100, trip);
+        let told = told(&compared(lan, wan));
+        assert_eq!(told.iter().any(|(_, _, sure)| *sure), certain, "{trip} {told:?}");
+    }
+    // with an outer half that carries nothing on, a box that waits for the far end has it
+    let (mut lan, mut wan) = Default::default();
+    surroundings(&mut lan, &mut wan);
+    upload_over(&mut lan, 4100, 0.03);
+    let mut outer = Tcp::new((OUTSIDE, 60_000), (RELAY, 80), 99);
+    outer.open(&mut wan, 1.95, 0.03);
+    outer.say(&mut wan, 2.0, 0, POST);
+    assert_eq!(told(&compared(lan, wan)), [("CF-9", Some(Mode::UploadSwallow), true)]);
 }
 
 #[test]
