@@ -243,14 +243,7 @@ impl Bench<'_> {
             |what: What, most: f64| Some(Judged { lan: leading, wan: streams.wan.clone(), sender, what, most });
         let (ins, outs) = if outward { (&flows, &others) } else { (&others, &flows) };
         let sure = if self.legs.clock.is_sound(self.settings) { 1.0 } else { HINT };
-        let doubt = match outward && self.may_have_come_out(&hold, &streams.matched) {
-            true => Some(Doubt::Unseen),
-            false if outward && halves.is_empty() && flows.iter().any(|flow| self.ends(flow) == Ends::Far) => {
-                Some(Doubt::Unseen)
-            }
-            false => self.doubt(sender, &hold, &flows, ins, outs, streams.known),
-        };
-        match doubt {
+        match self.doubt(sender, &hold, &flows, ins, outs, streams) {
             Some(why) => judged(What::Open(hold, why), HINT),
             None => judged(What::Held(hold, self.mode(outward, &hold, &flows, &halves)), sure),
         }
@@ -320,7 +313,7 @@ impl Bench<'_> {
         hold.come_out + more.sum::<f64>() >= self.settings.passed_share * hold.put_in
     }
 
-    /// What else may be to blame for a hold, if anything. `known`: what is which is known by more than their place.
+    /// What else may be to blame for a hold of these streams, if anything.
     fn doubt(
         &self,
         sender: Direction,
@@ -328,11 +321,15 @@ impl Bench<'_> {
         flows: &[&LegFlow],
         in_flows: &[&LegFlow],
         out_flows: &[&LegFlow],
-        known: bool,
+        streams: &Streams,
     ) -> Option<Doubt> {
         let outward = sender == Direction::Orig;
-        let blind = self.is_blind(hold) || !known && !self.sees_all(flows);
-        if blind {
+        let elsewhere = || {
+            let far = streams.halves.is_empty() && flows.iter().any(|flow| self.ends(flow) == Ends::Far);
+            far || self.may_have_come_out(hold, &streams.matched)
+        };
+        let seen = || streams.known || self.sees_all(flows) || !outward && self.is_taken_in(&streams.halves);
+        if outward && elsewhere() || self.is_blind(hold) || !seen() {
             return Some(Doubt::Unseen);
         }
         let missed = |flow: &&LegFlow| {
@@ -415,6 +412,17 @@ impl Bench<'_> {
             }
         }
         seen > 0 && seen as f64 >= self.settings.seen_share * all as f64
+    }
+
+    /// Whether the outer capture shows by itself that it sees a viewer's way out: the viewer's connection ends at the box,
+    /// and with it the box opened one for the same name, by which all the video came in.
+    fn is_taken_in(&self, halves: &[Join]) -> bool {
+        let shows = |half: &Join| {
+            let (Some(a), Some(b)) = (self.lan(half.lan), self.wan(half.wan)) else { return false };
+            let same_name = a.case.host.is_some() && a.case.host == b.case.host;
+            same_name && amount(b, Direction::Resp) >= self.settings.held_bytes && self.ends(a) == Ends::Near
+        };
+        !halves.is_empty() && halves.iter().all(shows)
     }
 
     /// How far away an inner flow's other end is, by its handshake and the hops of its packets, against the connections that

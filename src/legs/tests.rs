@@ -287,6 +287,28 @@ fn an_upload_that_ends_far_away_has_left_by_another_link() {
 }
 
 #[test]
+fn a_view_that_is_held_needs_no_other_connection_of_its_viewer() {
+    const VIEWER: [u8; 4] = [192, 168, 1, 60];
+    let view = |trip: f64| {
+        let (mut lan, mut wan) = Default::default();
+        surroundings(&mut lan, &mut wan);
+        let get = b"GET /live HTTP/1.1\r\nHost: a1.us-west.u5fgb.com\r\n\r\n";
+        let mut inner = Tcp::new((VIEWER, 4100), (RELAY, 80), 0x41_0000);
+        inner.open(&mut lan, 1.9, trip);
+        inner.say(&mut lan, 2.0, 0, get);
+        inner.say(&mut lan, 31.0, 0, b" ");
+        let mut outer = Tcp::new((OUTSIDE, 60_000), (RELAY, 80), 99);
+        outer.open(&mut wan, 2.0, 0.03);
+        outer.say(&mut wan, 2.1, 0, get);
+        (0..280).for_each(|n| outer.say(&mut wan, 2.2 + f64::from(n) * 0.1, 1, &[7; 4000]));
+        told(&compared(lan, wan))
+    };
+    assert_eq!(view(0.001), [("CF-9", Some(Mode::BufferAll), true)]);
+    // what does not end at the box may have another way out, and the outer one be somebody else's
+    assert_eq!(view(0.03), [("CF-9", Some(Mode::BufferAll), false)]);
+}
+
+#[test]
 fn a_box_that_refuses_or_a_line_that_is_slow_is_not_one_that_swallows() {
     let (mut lan, mut wan) = Default::default();
     surroundings(&mut lan, &mut wan);
