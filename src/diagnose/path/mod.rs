@@ -79,12 +79,20 @@ fn lossy(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
             format!("round trips take {:.0} ms at best, and {:.0} ms or less 19 times in 20", low * 1e3, high * 1e3);
         draft = draft.evidence(text, None, None);
     }
-    if share >= settings.copies_share {
+    if share >= settings.copies_share || is_copied(scene, case) {
         let text = "as good as every segment is there twice: captures of one traffic by two clocks look so as well";
         draft = draft.at_most(HINT).evidence(text, None, None);
     }
     draft = draft.vantage(scene.vantage(case));
     Some(draft.build())
+}
+
+/// Whether so much is said again in both directions that a mirror shows it twice: acknowledgements without data are copied
+/// too, and not known as repeats, so that each direction shows less than its half.
+fn is_copied(scene: &Scene<'_>, case: &Case) -> bool {
+    let settings = &scene.rules.settings.path;
+    let (Some((_, a, of_a)), Some((_, b, of_b))) = (repeats(case, 0), repeats(case, 1)) else { return false };
+    a.min(b) >= settings.repeats && a + b >= settings.copies_both * (of_a + of_b)
 }
 
 /// How many segments of a side were sent again for loss, and about how many it sent. One segment that was repeated

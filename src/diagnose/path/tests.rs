@@ -41,6 +41,13 @@ fn data_sent_again_here_and_there_is_loss() {
     assert_eq!(told(vec![losing(9, 1.0)]), []);
     // everything twice is no loss
     assert_eq!(told(vec![losing(500, 1.0)])[0].2, crate::event::HINT);
+    // nor where a third of what each side sends is said again, acknowledgements and all
+    let both = with(losing(350, 1.0), |tcp| tcp.trouble[1].retransmissions = 200);
+    let mut both = [both.clone(), both];
+    both.iter_mut().for_each(|case| case.payload[1] = 400_000);
+    assert_eq!(told(vec![both[0].clone()])[0].2, crate::event::HINT);
+    both[1].tcp.as_mut().unwrap().trouble[1].retransmissions = 30;
+    assert_eq!(told(vec![both[1].clone()])[0].2, 0.8);
     let mut short = losing(12, 1.0);
     (short.pkts, short.payload) = ([45, 20], [40_000, 100]);
     assert_eq!(told(vec![short]), []);
