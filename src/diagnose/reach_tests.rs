@@ -133,6 +133,10 @@ fn refusals_and_who_makes_them() {
     // as far away as the servers: their own, perhaps, and once may be a restart
     let own = |n: u64| refused(relay(n, n as f64 * 3.0, 0.0), 0.02, 52);
     assert_eq!(said(vec![api(9, 1.0, 30.0), own(1), own(2), own(3)])[0].2, 0.5);
+    // what worked before and is refused now, while nothing else comes in, does not vanish
+    let before = tcp(9, RECORDER, RELAY, Class::Relay, RELAY_NAME, 1.0, 2.0);
+    let down = vec![before, own(1), own(2), own(3)];
+    assert_eq!(said(down), [one("tcp-blocked/rst", RELAY_NAME, 0.5)]);
     // nothing to compare with
     let unknown = |n: u64| refused(relay(n, n as f64 * 3.0, 0.0), 0.0003, 63);
     assert_eq!(said(vec![unknown(1), unknown(2), unknown(3)]), [one("tcp-blocked/rst", RELAY_NAME, 0.9)]);

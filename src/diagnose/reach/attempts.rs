@@ -155,19 +155,22 @@ impl<'a> Attempts<'a> {
         let lead = *self.all.first()?;
         let long = self.last().since(self.first()) >= nanos(reach.syn_seconds);
         let enough = |times: u64| times as f64 >= reach.syns && long;
-        if self.is_outage(scene, own) {
-            return enough(self.tries()).then_some(()).and_then(|()| of(Mode::Drop, reach.doubtful, lead));
-        }
+        let outage = self.is_outage(scene, own);
         let refused: Vec<&Case> = self.all.iter().copied().filter(|case| is_refused(case)).collect();
         if refused.len().saturating_mul(2) >= self.all.len() {
             let lead = *refused.first()?;
             let confidence = match Refusal::of(scene, &refused) {
+                // whose line is down may be refused by the router itself
+                _ if outage => reach.doubtful,
                 Refusal::Near => reach.d_6,
                 Refusal::Own => reach.doubtful,
                 Refusal::Unclear if enough(refused.iter().map(|case| case.pkts[1]).sum()) => reach.d_6,
                 Refusal::Unclear => reach.doubtful,
             };
             return of(Mode::Rst, confidence, lead);
+        }
+        if outage {
+            return enough(self.tries()).then_some(()).and_then(|()| of(Mode::Drop, reach.doubtful, lead));
         }
         if !enough(self.tries()) {
             return None;
