@@ -126,8 +126,13 @@ fn restless(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     let alone = lives.windows(2).all(|pair| matches!(pair, [a, b] if b.first() >= a.last));
     let others = standing(scene, recorder)
         .filter(|case| !is_short_life(scene, case) && case.first() < last.first() && case.last > first.last);
-    let quick = last.first().since(first.last) <= nanos(settings.reconnect_seconds);
-    if (lives.len() as f64) <= settings.reconnects || !alone || !quick || others.count() > 0 {
+    // so many times within that time, however long it goes on
+    let least = (settings.reconnects as usize).saturating_add(1);
+    let quick = lives.windows(least).any(|some| match some {
+        [first, .., last] => last.first().since(first.last) <= nanos(settings.reconnect_seconds),
+        _ => false,
+    });
+    if !alone || !quick || others.count() > 0 {
         return None;
     }
     let mut draft = Draft::new(scene.rules, RuleId::D30, first.last, last.last)

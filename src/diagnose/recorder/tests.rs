@@ -77,6 +77,18 @@ fn a_connection_that_is_ended_and_made_again_all_the_time_is_unstable() {
     let lives = |count: u64, seconds: f64| (2..2 + count).map(|n| life(n, seconds)).collect::<Vec<_>>();
     assert_eq!(told(lives(4, 15.0)), [(Kind::RecorderUnregistered, "D-30", 0.6, at(55.0))]);
     assert_eq!(told(lives(3, 15.0)), []);
+    // it goes on for longer than the time within which it counts; or it happens seldom
+    let each = |seconds: f64, count: u64| {
+        let every = |n: u64| {
+            let mut case = life(n, 15.0);
+            let first = n as f64 * seconds;
+            (case.identity.start, case.last) = (at(first), at(first + 110.0));
+            case
+        };
+        told((2..2 + count).map(every).collect())
+    };
+    assert_eq!(each(112.0, 9), [(Kind::RecorderUnregistered, "D-30", 0.6, at(334.0))]);
+    assert_eq!(each(310.0, 9), []);
     // who has said goodbye resets what still comes
     let resets = |by| {
         let mut lives = lives(4, 15.0);
