@@ -14,6 +14,7 @@ use crate::engine::case::{Case, Direction, ResetCase, TlsCase};
 use crate::engine::learnt::{AlertSeen, SEALED_ALERT};
 use crate::event::{FindingRecord, Middlebox};
 use crate::inspect::tls::Alert;
+use crate::time::Timestamp;
 
 /// TLS 1.3 (RFC 8446 §4.2.1): from here on certificates and later alerts are encrypted.
 const TLS13: u16 = 0x0304;
@@ -76,13 +77,38 @@ impl<'a> Attempt<'a> {
         let reset = tcp.reset?;
         let side = if reset.by == Direction::Orig { self.case.ttl[0] } else { self.case.ttl[1] };
         let foreign = side != 0 && f64::from(reset.ttl.abs_diff(side)) > tls.foreign_hops;
-        // one round trip for the handshake, one for the hello, and what a client needs to make it
-        let limit = 2.0 * tcp.rtt_min.unwrap_or(0.0) + tls.think_seconds + tls.reset_seconds;
-        let soon = within(reset.seen.ts, self.case.first(), limit);
+        let soon = self.is_soon(scene, reset.seen.ts);
         let unanswered = self.case.payload[1] == 0 && self.tls.version == 0 && reset.by == Direction::Resp;
         // what the server sends to a connection that is gone may still come after a foreign reset
         let overtaken = foreign && !self.case.is_served();
         (self.case.established && soon && (unanswered || overtaken)).then_some((reset, foreign))
+    }
+
+    /// When the server's side closed the connection in good order in the place of its answer, as some boxes do.
+    fn closed(&self, scene: &Scene<'_>) -> Option<Timestamp> {
+        let tcp = self.case.tcp.as_ref()?;
+        let closes = tcp.fin_by == Some(Direction::Resp) && tcp.rst_by.is_none();
+        let unanswered = self.case.established && self.case.payload[1] == 0 && self.tls.version == 0;
+        (closes && unanswered && self.is_soon(scene, self.case.last)).then_some(self.case.last)
+    }
+
+    /// Whether that is too soon for a server's proper answer: one round trip for the handshake, one for the hello, and what
+    /// a client needs to make it.
+    fn is_soon(&self, scene: &Scene<'_>, then: Timestamp) -> bool {
+        let tls = &scene.rules.settings.tls;
+        let trip = self.case.tcp.as_ref().and_then(|tcp| tcp.rtt_min).unwrap_or(0.0);
+        within(then, self.case.first(), 2.0 * trip + tls.think_seconds + tls.reset_seconds)
+    }
+
+    /// What came in the place of the server's answer.
+    fn cut(&self, scene: &Scene<'_>) -> Option<Cut> {
+        let reset = self.reset(scene).map(|(reset, foreign)| Cut {
+            at: reset.seen.ts,
+            frame: Some(reset.seen.frame),
+            foreign: foreign.then_some(reset),
+            how: "reset",
+        });
+        reset.or_else(|| self.closed(scene).map(|at| Cut { at, frame: None, foreign: None, how: CLOSED }))
     }
 
     /// Whether the ClientHello was sent again and again, and never acknowledged.
@@ -108,39 +134,55 @@ impl<'a> Attempt<'a> {
     }
 }
 
+/// The end of a connection that came instead of the server's answer to its hello.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    at: Timestamp,
+    frame: Option<u64>,
+    /// The reset of another than the server.
+    foreign: Option<ResetCase>,
+    /// In a word.
+    how: &'static str,
+}
+
+/// A connection that was ended in good order.
+const CLOSED: &str = "closed";
+
 /// D-7: cut as soon as the name is read.
 fn cut(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     let tls = &scene.rules.settings.tls;
-    let cuts: Vec<(Attempt<'_>, ResetCase, bool)> = attempts
-        .iter()
-        .filter_map(|attempt| attempt.reset(scene).map(|(reset, foreign)| (*attempt, reset, foreign)))
-        .collect();
-    let (lead, reset, _) = *cuts.first()?;
-    let foreign = cuts.iter().find(|(.., foreign)| *foreign);
+    let cuts: Vec<(Attempt<'_>, Cut)> =
+        attempts.iter().filter_map(|attempt| Some((*attempt, attempt.cut(scene)?))).collect();
+    let (lead, first) = *cuts.first()?;
+    let foreign = cuts.iter().find_map(|(attempt, cut)| Some((attempt, cut.foreign?)));
     if foreign.is_none() && is_served_later(attempts, lead.case) {
         return None;
     }
     let passes = served_others(scene, lead.case.orig.0, lead.host).next();
-    let often = cuts.len() as f64 >= tls.resets;
+    let often = cuts.len() as f64 >= tls.resets && passes.is_some();
+    // a server that has nobody to answer may close as politely
+    let politely = cuts.iter().all(|(_, cut)| cut.how == CLOSED);
     let confidence = match cuts.len() {
-        _ if foreign.is_some() || often && passes.is_some() => tls.injected,
+        _ if foreign.is_some() || often && !politely => tls.injected,
         1 => tls.doubtful,
+        _ if politely && !often => tls.doubtful,
         _ => tls.d_7,
     };
-    let last = cuts.last().map_or(lead.case.last, |(_, reset, _)| reset.seen.ts);
+    let last = cuts.last().map_or(lead.case.last, |(_, cut)| cut.at);
     let text = format!(
-        "the connection is reset {:.3} s after it was asked for, the ClientHello unanswered",
-        seconds(lead.case, reset)
+        "the connection is {} {:.3} s after it was asked for, the ClientHello unanswered",
+        first.how,
+        first.at.since(lead.case.first()) as f64 / 1e9
     );
-    let mut draft = Draft::new(scene.rules, RuleId::D7, reset.seen.ts, last)
+    let mut draft = Draft::new(scene.rules, RuleId::D7, first.at, last)
         .lead(&lead.case.identity)
-        .flows(cuts.iter().map(|(attempt, ..)| attempt.case.identity.flow_id))
+        .flows(cuts.iter().map(|(attempt, _)| attempt.case.identity.flow_id))
         .host(lead.host)
         .base(confidence)
         .count(cuts.len() as u64)
         .evidence(format!("a ClientHello asks for {}", lead.host), Some(lead.tls.hello_frame), None)
-        .evidence(text, Some(reset.seen.frame), Some(reset.seen.ts));
-    if let Some((other, reset, _)) = foreign {
+        .evidence(text, first.frame, Some(first.at));
+    if let Some((other, reset)) = foreign {
         let side = usize::from(reset.by == Direction::Resp);
         let usual = other.case.ttl.get(side).copied().unwrap_or(0);
         let text = format!(
@@ -157,15 +199,11 @@ fn cut(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     Some(draft.build())
 }
 
-fn seconds(case: &Case, reset: ResetCase) -> f64 {
-    reset.seen.ts.since(case.first()) as f64 / 1e9
-}
-
 /// D-37 of names that are cut off.
 pub(super) fn gaps(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let of = |attempts: &Vec<Attempt<'_>>| {
         let finding = cut(scene, attempts).filter(FindingRecord::is_claim)?;
-        let (lead, reset) = attempts.iter().find_map(|a| Some((a, a.reset(scene)?.0)))?;
+        let (lead, cut) = attempts.iter().find_map(|a| Some((a, a.cut(scene)?)))?;
         let gap = Gap {
             client: lead.case.orig.0,
             host: lead.host,
@@ -174,9 +212,10 @@ pub(super) fn gaps(scene: &Scene<'_>) -> Vec<FindingRecord> {
             lead: &lead.case.identity,
             first: finding.first,
             last: finding.last,
-            frame: reset.seen.frame,
+            frame: cut.frame.unwrap_or(lead.tls.hello_frame),
         };
-        gap.tell(scene, finding.confidence, &format!("TLS to {} is reset as soon as the name is read", lead.host))
+        let text = format!("TLS to {} is {} as soon as the name is read", lead.host, cut.how);
+        gap.tell(scene, finding.confidence, &text)
     };
     attempts(scene).values().filter_map(of).collect()
 }

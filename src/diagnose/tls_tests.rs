@@ -62,6 +62,31 @@ fn a_name_that_is_cut_off() {
 }
 
 #[test]
+fn a_name_that_is_closed_on() {
+    let closed = |number: u64, first: f64, by, after: f64| {
+        let mut case = hello_only(relay(number, first));
+        case.last = at(first + after);
+        let tcp = case.tcp.as_mut().unwrap();
+        (tcp.state, tcp.fin_by) = ("SF", Some(by));
+        case
+    };
+    let thrice = |by, after| (1..=3).map(|n| closed(n, n as f64 * 10.0, by, after)).collect::<Vec<_>>();
+    let server = Direction::Resp;
+    let with = |mut flows: Vec<Case>, other| {
+        flows.push(other);
+        said(flows)
+    };
+    assert_eq!(with(thrice(server, 0.07), api(9, 1.0)), one(Kind::SniReset, RELAY_NAME, 0.8));
+    // a server may do so itself where nothing shows that others pass, or seldom
+    assert_eq!(said(thrice(server, 0.07)), one(Kind::SniReset, RELAY_NAME, 0.5));
+    assert_eq!(with(vec![closed(1, 5.0, server, 0.07)], api(9, 1.0)), one(Kind::SniReset, RELAY_NAME, 0.5));
+    // it works in the end, it comes too late, or the client leaves
+    assert!(with(thrice(server, 0.07), relay(9, 60.0)).is_empty());
+    assert!(with(thrice(server, 4.0), api(9, 1.0)).is_empty());
+    assert!(with(thrice(Direction::Orig, 0.07), api(9, 1.0)).is_empty());
+}
+
+#[test]
 fn what_comes_after_a_foreign_reset_does_not_excuse_it() {
     let mut case = reset(relay(1, 5.0), Direction::Resp, 5.04, 41);
     case.tls.as_mut().unwrap().flight = None;
