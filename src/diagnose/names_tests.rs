@@ -132,7 +132,9 @@ fn a_slow_resolver() {
     assert_eq!(found.title, "The resolver 192.168.1.1 is slow: 0.50 s for a typical answer");
     assert!(slow(&[0.5; 4], vec![]).is_empty());
     assert!(slow(&[0.01, 0.02, 0.01, 3.0, 0.02, 0.01], vec![]).is_empty());
-    assert_eq!(slow(&[[0.01; 20].as_slice(), &[1.5, 1.6]].concat(), vec![]).len(), 1);
+    // most are quick, and some are not
+    let [found] = &slow(&[[0.01; 20].as_slice(), &[1.5, 1.6]].concat(), vec![])[..] else { panic!() };
+    assert_eq!(found.title, "The resolver 192.168.1.1 is slow: 1.50 s for one answer in twenty");
     // a long way to everything
     let mut far = tcp(5, RECORDER, RELAY, Class::Relay, RELAY_NAME, 3.0, 600.0);
     far.tcp.as_mut().unwrap().rtt_min = Some(0.3);
