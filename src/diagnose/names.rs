@@ -296,7 +296,7 @@ impl Sinks {
 }
 
 /// The last two labels of a name.
-fn domain(name: &str) -> &str {
+pub(super) fn domain(name: &str) -> &str {
     let start = name.rmatch_indices('.').nth(1).map_or(0, |(at, _)| at.saturating_add(1));
     name.get(start..).unwrap_or(name)
 }

@@ -224,6 +224,18 @@ fn who_reads_along() {
     assert_eq!(found.middlebox.as_ref().and_then(|b| b.product.as_deref()), Some("Fortinet FortiGate"));
     // nobody knows it, which says nothing
     assert!(said(vec![issued(relay(1, 5.0), LAB), issued(api(2, 5.0), AMAZON)]).is_empty());
+    // it signs for two of the vendor's domains and for a stranger out there
+    let signs =
+        |host: &'static str| move |n| issued(tcp(n, RECORDER, "203.0.113.77", Class::Unknown, host, 5.0, 9.0), LAB);
+    let vendor = || vec![issued(relay(1, 5.0), LAB), issued(api(2, 5.0), LAB)];
+    let all = said([vendor(), vec![signs("www.example.com")(3)]].concat());
+    assert_eq!(all.len(), 2);
+    assert!(all.iter().all(|(kind, _, sure)| (*kind, *sure) == (Kind::TlsIntercepted, 0.8)), "{all:?}");
+    assert!(said(vendor()).is_empty());
+    for near in ["nas.lan", "10.0.0.9", "printer"] {
+        assert!(said([vendor(), vec![signs(near)(3)]].concat()).is_empty(), "{near}");
+    }
+    assert!(said(vec![issued(relay(1, 5.0), LAB), signs("www.example.com")(3)]).is_empty());
     // two issuers of one name
     let other = issued(tcp(2, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 20.0), AMAZON);
     assert_eq!(said(vec![issued(relay(1, 5.0), LAB), other]), one(Kind::TlsIntercepted, RELAY_NAME, 0.9));

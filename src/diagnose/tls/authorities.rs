@@ -1,16 +1,18 @@
 //! D-9: certificates that a box on the way has made.
 //!
 //! An issuer that nobody knows is no proof: recorders and laboratories have authorities of their own. What counts is an
-//! issuer that says what it is, two issuers for one name, or a client that will not have it.
+//! issuer that says what it is, two issuers for one name, one issuer for the vendor's names and for strangers', or a client
+//! that will not have it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::super::draft::Draft;
+use super::super::names::domain;
 use super::super::rules::{Place, RuleId};
 use super::super::scene::Scene;
 use super::{Attempt, Attempts, TLS13};
-use crate::engine::case::Direction;
+use crate::engine::case::{Case, Direction};
 use crate::event::{FindingRecord, Middlebox};
 
 /// Alerts by which a client refuses a certificate for who made it (RFC 8446 §6.2).
@@ -28,7 +30,7 @@ struct Reason {
 }
 
 /// Names whose certificates are not their own.
-pub(super) fn detect(scene: &Scene<'_>, all: &Attempts<'_>) -> Vec<FindingRecord> {
+pub(super) fn detect<'a>(scene: &Scene<'a>, all: &Attempts<'a>) -> Vec<FindingRecord> {
     let issuers = Issuers::of(scene, all.values().flatten());
     let mut found = Vec::new();
     for attempts in all.values() {
@@ -49,26 +51,67 @@ struct Issuers<'a> {
     usual: HashMap<&'a str, &'a str>,
     /// Those that no client refused.
     taken: HashSet<&'a str>,
+    /// Whose certificates those have that are trusted by far from everybody.
+    unknown: HashMap<&'a str, Signed<'a>>,
+}
+
+/// Whose certificates an issuer has made.
+#[derive(Default)]
+struct Signed<'a> {
+    /// The vendor's domains.
+    vendor: BTreeSet<&'a str>,
+    /// The first host out there that is none of the vendor's.
+    stranger: Option<&'a Case>,
 }
 
 impl<'a> Issuers<'a> {
-    fn of<'v>(scene: &Scene<'_>, attempts: impl Iterator<Item = &'v Attempt<'a>>) -> Self
+    fn of<'v>(scene: &Scene<'a>, attempts: impl Iterator<Item = &'v Attempt<'a>>) -> Self
     where
         'a: 'v,
     {
-        let mut issuers = Issuers { usual: HashMap::new(), taken: HashSet::new() };
+        let mut issuers = Issuers { usual: HashMap::new(), taken: HashSet::new(), unknown: HashMap::new() };
         let mut public: HashMap<&str, bool> = HashMap::new();
         for attempt in attempts {
             let Some(issuer) = attempt.tls.issuer.as_deref() else { continue };
             if *public.entry(issuer).or_insert_with(|| scene.rules.authorities.is_public(issuer)) {
                 issuers.usual.entry(attempt.host).or_insert(issuer);
+            } else {
+                issuers.unknown.entry(issuer).or_default().vendor.insert(domain(attempt.host));
             }
             if attempt.tls.alert.is_none() {
                 issuers.taken.insert(issuer);
             }
         }
+        issuers.find_strangers(scene);
         issuers
     }
+
+    /// Looks for what else those issuers have made that nobody knows.
+    fn find_strangers(&mut self, scene: &Scene<'a>) {
+        let many = |signed: &Signed<'_>| signed.vendor.len() as f64 >= scene.rules.settings.tls.unrelated_domains;
+        self.unknown.retain(|_, signed| many(signed));
+        if self.unknown.is_empty() {
+            return;
+        }
+        let out = scene.cases.flows.iter().filter(|case| case.is_tcp() && !case.one_sided && !case.inside[1]);
+        for case in out.filter(|case| !scene.is_listed(&case.known)) {
+            let (Some(tls), Some(host)) = (case.tls.as_ref(), case.host.as_deref()) else { continue };
+            let signed = tls.issuer.as_deref().and_then(|issuer| self.unknown.get_mut(issuer));
+            if let Some(signed) = signed.filter(|signed| is_domain(host) && !signed.vendor.contains(domain(host))) {
+                signed.stranger.get_or_insert(case);
+            }
+        }
+    }
+
+    /// The first host out there that has its certificate of the same unknown issuer as several of the vendor's domains.
+    fn stranger(&self, issuer: &str) -> Option<&'a Case> {
+        self.unknown.get(issuer)?.stranger
+    }
+}
+
+/// Whether a host is called by a name of the public system, and not by an address or a name of its own network.
+fn is_domain(host: &str) -> bool {
+    host.contains('.') && host.parse::<IpAddr>().is_err() && !host.ends_with(".local") && !host.ends_with(".lan")
 }
 
 /// Why an attempt's certificate is a box's, if anything says so.
@@ -85,6 +128,12 @@ fn reason(scene: &Scene<'_>, attempt: &Attempt<'_>, issuers: &Issuers<'_>) -> Op
     if let Some(usual) = issuers.usual.get(attempt.host) {
         let text = format!("the certificate is issued by `{issuer}`, and on another connection by `{usual}`");
         return Some(Reason { confidence: tls.two_issuers, product: None, text });
+    }
+    if let Some(stranger) = issuers.stranger(issuer) {
+        let other = stranger.host.as_deref().unwrap_or_default();
+        let text =
+            format!("the certificate is issued by `{issuer}`, as that of {other} is, which is nobody's of the vendor");
+        return Some(Reason { confidence: tls.unrelated, product: None, text });
     }
     // an authority that is taken elsewhere is the vendor's own, or one that this network has agreed on
     if !is_distrusted(attempt) || issuers.taken.contains(issuer) {
