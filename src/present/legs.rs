@@ -55,7 +55,7 @@ fn human(out: &mut impl Write, comparison: &Comparison, files: &[String; 2], sty
     if comparison.findings.is_empty() && summary.start.is_some() && summary.warnings.is_empty() {
         page.lines.push(style.ok("✓ What goes in on one side comes out on the other, as far as both captures show."));
     }
-    verdict::tell(&mut page.lines, &comparison.findings, style);
+    verdict::tell(&mut page.lines, &comparison.findings.iter().collect::<Vec<_>>(), style);
     if !page.lines.is_empty() {
         page.blank();
     }

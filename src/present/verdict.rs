@@ -1,11 +1,13 @@
 //! The verdict: what is wrong and who must change what, before anything else is said.
 
+use std::collections::HashSet;
+
 use super::color::Style;
 use super::human::{push_wrapped, wrap};
 use super::is_vendor;
 use super::summary::Summary;
 use crate::diagnose::Diagnosis;
-use crate::event::{FindingRecord, Severity};
+use crate::event::{FindingRecord, SessionRecord, Severity, StepOutcome};
 use crate::text::safe::safe;
 use crate::text::units::Count;
 
@@ -23,13 +25,30 @@ pub(super) fn verdict(summary: &Summary, style: Style) -> Vec<String> {
     {
         lines.push(line);
     }
-    tell(&mut lines, &diagnosis.findings, style);
+    let headline = headline(diagnosis);
+    let others =
+        diagnosis.findings.iter().filter(|finding| headline.is_none_or(|first| !std::ptr::eq(first, *finding)));
+    tell(&mut lines, &headline.into_iter().chain(others).collect::<Vec<_>>(), style);
     lines
 }
 
+/// The claim that comes before all others: who reads wants to know why no picture came, so of the gravest it is the first
+/// that a view failed by, or where no view failed, the first.
+pub(super) fn headline(diagnosis: &Diagnosis) -> Option<&FindingRecord> {
+    let claims = || diagnosis.findings.iter().filter(|finding| finding.is_claim());
+    let first = claims().next()?;
+    let failed = |session: &&SessionRecord| {
+        session.path.is_none() && session.steps.iter().any(|step| step.outcome == StepOutcome::Failed)
+    };
+    let cited: HashSet<&String> =
+        diagnosis.sessions.iter().filter(failed).flat_map(|session| &session.finding_ids).collect();
+    let stops = |claim: &&FindingRecord| cited.contains(&claim.id);
+    claims().take_while(|claim| claim.severity == first.severity).find(stops).or(Some(first))
+}
+
 /// The first claims, with the first one's advice, and hints beneath them; the rest is counted.
-pub(super) fn tell(lines: &mut Vec<String>, findings: &[FindingRecord], style: Style) {
-    let (claims, hints): (Vec<_>, Vec<_>) = findings.iter().partition(|f| f.is_claim());
+pub(super) fn tell(lines: &mut Vec<String>, findings: &[&FindingRecord], style: Style) {
+    let (claims, hints): (Vec<&FindingRecord>, Vec<_>) = findings.iter().partition(|f| f.is_claim());
     for (n, claim) in claims.iter().take(CLAIMS_MAX).enumerate() {
         say(lines, claim, style);
         if n == 0 {
@@ -86,6 +105,29 @@ mod tests {
     #[test]
     fn claims_come_before_hints() {
         insta::assert_snapshot!(told(sample::findings()));
+    }
+
+    #[test]
+    fn why_no_picture_came_is_said_first() {
+        let mut findings = sample::findings();
+        let stall = findings.iter().position(|f| f.rule == "CF-1").unwrap();
+        let mut other = findings[stall].clone();
+        (other.id, other.title, other.flow_ids, other.confidence) =
+            ("other".to_owned(), "Licensing does not work".to_owned(), vec![77], 0.95);
+        findings.insert(0, other);
+        let own = findings[stall + 1].id.clone();
+        let first = |cited: &str, path, outcome| {
+            let mut session = sample::session();
+            (session.path, session.finding_ids) = (path, vec![cited.to_owned()]);
+            session.steps.iter_mut().for_each(|step| step.outcome = outcome);
+            let diagnosis = Diagnosis { findings: findings.clone(), sessions: vec![session], ..Diagnosis::default() };
+            headline(&diagnosis).unwrap().id.clone()
+        };
+        assert_eq!(first(&own, None, StepOutcome::Failed), own);
+        // no view failed by either, it came by another way, or what became of it is not known
+        assert_eq!(first("0", None, StepOutcome::Failed), "other");
+        assert_eq!(first(&own, Some(crate::event::Method::Relay), StepOutcome::Failed), "other");
+        assert_eq!(first(&own, None, StepOutcome::Unclear), "other");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::diagnose::rules::digest;
 use crate::event::{AllowState, FindingRecord, Kind, Rfc3339, Severity, StepOutcome};
 use crate::evidence::Scene;
 use crate::present::summary::Summary;
+use crate::present::verdict::headline;
 use crate::text::units::{Count, Counted};
 use crate::time::Timestamp;
 use cards::Card;
@@ -287,7 +288,7 @@ fn verdict(matter: &Matter<'_>, words: &Words, markup: Markup) -> Verdict {
         lines: Vec::new(),
     };
     let Some(diagnosis) = &matter.summary.diagnosis else { return said("none", "·", "No faults were looked for.") };
-    let claim = diagnosis.findings.iter().find(|finding| finding.is_claim() && finding.severity > Severity::Info);
+    let claim = headline(diagnosis).filter(|finding| finding.severity > Severity::Info);
     let Some(claim) = claim else {
         return if diagnosis.poor {
             said("warning", "⚠", "The capture is too poor to judge by.")
@@ -298,7 +299,8 @@ fn verdict(matter: &Matter<'_>, words: &Words, markup: Markup) -> Verdict {
         };
     };
     let (look, sign) = if claim.severity == Severity::Error { ("error", "✗") } else { ("warning", "⚠") };
-    let first = matter.changes.first().map(|change| change.r#where.as_str());
+    let asked = matter.changes.iter().find(|change| change.why.iter().any(|why| why.finding == claim.id));
+    let first = asked.or(matter.changes.first()).map(|change| change.r#where.as_str());
     let mut lines: Vec<String> = words.impact(claim.kind).map(|impact| markup.tell(&impact.text)).into_iter().collect();
     let views = diagnosis.sessions.len();
     let failed = |session: &&crate::event::SessionRecord| {
