@@ -66,7 +66,7 @@ settings!(
 settings!(
     /// Peer-to-peer.
     P2p: f64 {
-        d_13, d_14, d_15, d_16, d_17, d_18, d_19, d_32, stun_seconds, stun_requests, check_seconds,
+        d_13, d_14, d_15, d_16, d_17, d_18, d_19, d_32, stun_seconds, stun_requests, answer_seconds, check_seconds,
         check_requests, twice, mappings, binding_seconds, outside_seen, media_gap_seconds, consent_seconds,
         fallback_seconds, relay_seconds, same_view_seconds, knock_seconds,
     }

@@ -68,6 +68,10 @@ fn unanswered(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
     if (requests as f64) < settings.stun_requests && waited < nanos(settings.stun_seconds) && !told_off {
         return None;
     }
+    // the capture may end before the answer
+    if scene.cases.last.since(first.first()) < nanos(settings.answer_seconds) && !told_off {
+        return None;
+    }
     // where nothing at all comes in, answers may come by another way than the one that is captured
     let outside = |case: &&Case| !case.inside[1] && case.pkts.iter().all(|n| *n > 0);
     let both_ways = scene.of_client(client).any(|case| outside(&case));

@@ -52,6 +52,15 @@ fn stun_without_any_answer_is_told() {
         told(vec![works(RECORDER), case]).len()
     };
     assert_eq!((told_off(13), told_off(3)), (1, 0));
+    // the capture ends before an answer could have come
+    let end = |seconds: f64| {
+        let mut asks = asks(2, RECORDER, 41_000, 1.0, 4, None);
+        asks.last = at(1.6);
+        let mut works = works(RECORDER);
+        works.last = at(seconds);
+        told(vec![works, asks]).len()
+    };
+    assert_eq!((end(5.9), end(6.1)), (0, 1));
     // where nothing comes in at all, the capture may not see it
     assert!(told(vec![asks(2, RECORDER, 41_000, 1.0, 7, None)])[0].2 < 0.55);
     let mut other = asks(2, RECORDER, 41_000, 1.0, 7, None);
