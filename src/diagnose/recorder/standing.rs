@@ -69,10 +69,16 @@ fn death(case: &Case) -> Option<Death<'_>> {
     (idle >= IDLE).then_some(Death { case, at, frame, idle, by_reset })
 }
 
+/// The same, and those that began before the capture and have no name: one of them may be the standing one.
+fn standing_perhaps<'c>(scene: &Scene<'c>, recorder: IpAddr) -> impl Iterator<Item = &'c Case> {
+    let nameless = |case: &&Case| case.is_tcp() && case.midstream && !case.one_sided && is_nameless(case);
+    standing(scene, recorder).chain(scene.of_client(recorder).filter(nameless))
+}
+
 /// Whether the relay went on speaking to the recorder on a connection that had been there before one died: then that one
 /// was not the standing one, but an upload that nobody wanted any more.
 fn has_another(scene: &Scene<'_>, recorder: IpAddr, death: &Death<'_>) -> bool {
-    standing(scene, recorder).filter(|case| case.first() < death.case.first()).any(|case| {
+    standing_perhaps(scene, recorder).filter(|case| case.first() < death.case.first()).any(|case| {
         let heard = case.tcp.iter().flat_map(|tcp| &tcp.bursts[1]).map(|burst| burst.end).max();
         heard.is_some_and(|end| end > death.case.first())
     })
@@ -124,7 +130,7 @@ fn restless(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     let lives: Vec<&Case> = standing(scene, recorder).filter(|case| is_short_life(scene, case)).collect();
     let (first, last) = (*lives.first()?, *lives.last()?);
     let alone = lives.windows(2).all(|pair| matches!(pair, [a, b] if b.first() >= a.last));
-    let others = standing(scene, recorder)
+    let others = standing_perhaps(scene, recorder)
         .filter(|case| !is_short_life(scene, case) && case.first() < last.first() && case.last > first.last);
     // so many times within that time, however long it goes on
     let least = (settings.reconnects as usize).saturating_add(1);
@@ -172,8 +178,11 @@ fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
 
 /// Whether a flow is one to the relay, or may be: one that began before the capture has no name.
 fn may_be_relay(case: &Case) -> bool {
-    let nameless = case.class == Class::Unknown && !case.inside[1] && (case.midstream || case.host.is_none());
-    case.class == Class::Relay && (case.established || !case.is_tcp()) || nameless
+    case.class == Class::Relay && (case.established || !case.is_tcp()) || is_nameless(case)
+}
+
+fn is_nameless(case: &Case) -> bool {
+    case.class == Class::Unknown && !case.inside[1] && (case.midstream || case.host.is_none())
 }
 
 fn is_open(case: &Case) -> bool {

@@ -61,6 +61,11 @@ fn a_connection_that_dies_again_and_again_is_unstable() {
     let mut standing = works(RECORDER, 90.0);
     standing.tcp.as_mut().unwrap().bursts[1] = [burst(0.0, 1.0, 900), burst(60.0, 61.0, 60)].concat();
     assert_eq!(told([(1..=3).map(dies).collect(), vec![standing]].concat()), []);
+    // and one that began before the capture has no name
+    let mut unnamed = works(RECORDER, 90.0);
+    (unnamed.class, unnamed.host, unnamed.midstream) = (Class::Unknown, None, true);
+    unnamed.tcp.as_mut().unwrap().bursts[1] = [burst(0.0, 1.0, 900), burst(60.0, 61.0, 60)].concat();
+    assert_eq!(told([(1..=3).map(dies).collect(), vec![unnamed]].concat()), []);
     // over an hour and more
     assert_eq!(told((1..=3).map(|n| dying(n, n as f64 * 900.0, n as f64 * 900.0 + 8.0)).collect()), []);
 }
@@ -101,6 +106,9 @@ fn a_connection_that_is_ended_and_made_again_all_the_time_is_unstable() {
     // each is done with its errand, and the standing connection is another
     assert_eq!(told([lives(4, 15.0), vec![works(RECORDER, 120.0)]].concat()), []);
     assert_eq!(told(lives(4, 0.4)), []);
+    let mut unnamed = works(RECORDER, 120.0);
+    (unnamed.class, unnamed.host, unnamed.midstream) = (Class::Unknown, None, true);
+    assert_eq!(told([lives(4, 15.0), vec![unnamed]].concat()), []);
     // what was asked last was never answered: another fault
     let mut silent = lives(4, 15.0);
     silent.iter_mut().for_each(|case| case.tcp.as_mut().unwrap().turns[0] = 900);
