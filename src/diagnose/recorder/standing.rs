@@ -32,12 +32,19 @@ struct Death<'c> {
 /// What is found of each recorder's standing connection.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let mut recorders: Vec<IpAddr> = scene.base.site.recorders.clone();
-    recorders.extend(scene.cases.recorders());
+    recorders.extend(scene.cases.recorders().iter().filter(|host| !is_viewer(scene, **host)));
     recorders.sort_unstable();
     recorders.dedup();
     let judge =
         |recorder| unstable(scene, recorder).or_else(|| restless(scene, recorder)).or_else(|| missing(scene, recorder));
     recorders.into_iter().filter_map(judge).collect()
+}
+
+/// Whether a host is one that views: video came down to it from the relay, and none went up. What else it asks the cloud
+/// for, viewers' programs do as well.
+fn is_viewer(scene: &Scene<'_>, host: IpAddr) -> bool {
+    let carries = |sub| scene.of_client(host).any(|case| case.class == Class::Relay && case.subs.has(sub));
+    carries(Sub::VideoDown) && !carries(Sub::VideoUp)
 }
 
 /// Connections of the recorder to the relay that carry no video.

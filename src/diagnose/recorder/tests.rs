@@ -131,6 +131,13 @@ fn a_recorder_without_a_connection_to_the_relay_is_told() {
     let mut closed = works(RECORDER, 350.0);
     closed.tcp.as_mut().unwrap().fin_by = Some(crate::engine::case::Direction::Resp);
     assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), closed]), []);
+    // a program to view with asks for the same, and gets video
+    let view = |sub| {
+        let mut view = works(RECORDER, 60.0);
+        (view.subs, view.tcp.as_mut().unwrap().fin_by) = (Subs::of(sub), Some(Direction::Orig));
+        told(vec![view, api(2, 10.0, 300.0), api(3, 400.0, 760.0)]).len()
+    };
+    assert_eq!((view(Sub::VideoDown), view(Sub::VideoUp)), (0, 1));
     // tried in vain is not had
     let blocked = unanswered(works(RECORDER, 650.0), 9);
     assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), blocked]).len(), 1);
