@@ -347,7 +347,7 @@ fn wants_login(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
     };
     // a first 407 is how a login begins
     let time_left = scene.cases.last.since(seen.ts) >= 2 * SECOND;
-    if refused.len() == 1 && known && !time_left {
+    if refused.len() == 1 && !time_left {
         draft = draft.at_most(scene.rules.settings.refused.sealed);
     }
     Some(with_evidence(draft, "the request", &refused).build())

@@ -113,6 +113,12 @@ fn a_login_that_the_product_has_not_is_told_and_one_that_succeeds_is_not() {
     let found = told(vec![wants(1, turn::ASKS_NTLM), wants(5, turn::ASKS_NTLM)]);
     assert_eq!(found, [(Kind::ProxyAuthRequired, None, "D-28", 0.97, at(1.0))]);
     assert_eq!(told(vec![wants(1, turn::ASKS_BASIC), wants(5, turn::ASKS_BASIC)])[0].3, 0.85);
+    // a first refusal is how each login begins, and the capture ends
+    let mut alone = wants(1, turn::ASKS_NTLM);
+    alone.last = at(2.0);
+    assert!(told(vec![alone.clone()])[0].3 < 0.55);
+    alone.last = at(4.0);
+    assert_eq!(told(vec![alone])[0].3, 0.97);
     let passes = proxied(9, 9.0, &[turned(9.0, 0.1, 200, turn::CONNECT | turn::PROXIED | turn::PROXY_LOGIN)]);
     assert_eq!(told(vec![wants(1, turn::ASKS_BASIC), passes]), []);
 }
