@@ -136,6 +136,10 @@ fn black_hole(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     if scene.around(case).any(|other| gets_through(&other)) {
         return None;
     }
+    if scene.around(case).any(|other| other.first_frame != case.first_frame && loses_small(scene, other, side, trouble))
+    {
+        return None;
+    }
     let mss = tcp.mss.iter().copied().filter(|mss| *mss > 0).min();
     let text = format!(
         "{} bytes are sent {} times and never acknowledged",
@@ -162,6 +166,17 @@ fn black_hole(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         );
     }
     Some(draft.build())
+}
+
+/// Whether at that time something short was sent again and again in vain on another connection of the same client: then it
+/// is not the size that does not arrive.
+fn loses_small(scene: &Scene<'_>, other: &Case, side: usize, then: &TroubleCase) -> bool {
+    let Some((tcp, trouble)) = of_side(other, side) else { return false };
+    let lost = trouble.repeated;
+    let open = tcp.unacknowledged.get(side).copied().flatten().is_some_and(|n| n > 0);
+    let short = f64::from(lost.len) < f64::from(SMALL_MSS).min(scene.rules.settings.path.full_size_bytes);
+    let meanwhile = lost.first <= then.last_repeat && trouble.last_repeat >= then.repeated.first;
+    lost.times >= CHANCE && open && short && meanwhile
 }
 
 /// Whether a side's first long segment never arrives, and something small did.

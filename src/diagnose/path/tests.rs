@@ -76,6 +76,16 @@ fn a_first_long_segment_that_never_arrives_is_a_black_hole() {
     assert_eq!(told(vec![stuck(1, 1_448, 9_000)]), []);
     assert_eq!(told(vec![stuck(1, 900, 700)]), []);
     assert_eq!(told(vec![with(stuck(1, 1_448, 700), |tcp| tcp.trouble[1].zero_windows = 3)]), []);
+    // something short does not arrive either just then
+    let beat = |first: f64| {
+        let mut beat = stuck(2, 300, 700);
+        let trouble = &mut beat.tcp.as_mut().unwrap().trouble[0];
+        (trouble.repeated.first, trouble.last_repeat) = (at(first), at(first + 9.0));
+        let mut long = stuck(1, 1_448, 700);
+        long.tcp.as_mut().unwrap().trouble[0].last_repeat = at(18.0);
+        told(vec![long, beat]).len()
+    };
+    assert_eq!((beat(2.0), beat(19.0)), (0, 1));
     // a router says what fits; another connection to the same server takes long segments
     let mut big = stuck(1, 1_448, 700);
     big.icmp = Some(Icmp { from: Addr::from_ip(big.resp.0), kind: 3, code: 4, frame: 8 });
