@@ -239,7 +239,10 @@ fn broke_off(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let of_ends = [case.orig.0, case.resp.0].into_iter().flat_map(|end| scene.of_client(end));
     let relays = of_ends.filter(|relay| relay.class == Class::Relay).filter(took_over);
     let relay = relays.min_by_key(|relay| relay.first_frame)?;
-    let own = if case.inside == [false, true] { case.resp.0 } else { case.orig.0 };
+    let inward = case.inside == [false, true];
+    let own = if inward { case.resp.0 } else { case.orig.0 };
+    // who falls silent beside the capture, while the other still arrives, may have closed the view
+    let left = case.inside != [true, true] && a != b && (b < a) == inward;
     let ran = since(silent, case.first());
     let text = format!("one side falls silent after {ran} s, the other calls for {} s more", since(calling, silent));
     let draft = Draft::new(scene.rules, RuleId::D18, silent, calling)
@@ -248,6 +251,7 @@ fn broke_off(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         .say(Place::Client, own)
         .say(Place::Seconds, ran)
         .evidence(text, Some(case.first_frame), Some(silent))
+        .at_most(if left { HINT } else { 1.0 })
         .evidence("video over the relay begins", Some(relay.first_frame), video_start(relay, silent));
     Some(draft.build())
 }

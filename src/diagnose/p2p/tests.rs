@@ -179,6 +179,8 @@ fn video_that_breaks_off_and_goes_on_over_the_relay_is_a_fallback() {
     assert_eq!(with([24.0, 15.0], 23.0), [(Kind::P2pFallback, "D-18", 0.85, at(15.0))]);
     // consent ran out first
     assert_eq!(with([45.0, 15.0], 46.0).len(), 1);
+    // the viewer beside the capture stops first: it may have gone away
+    assert!(with([15.0, 24.0], 23.0)[0].2 < 0.55);
     // both stop together, or the next view is another
     assert_eq!(with([15.2, 15.0], 23.0), []);
     assert_eq!(with([24.0, 15.0], 40.0), []);
