@@ -43,6 +43,10 @@ impl Checked<'_> {
         pair.get(1usize.wrapping_sub(self.own)).copied().unwrap_or_default()
     }
 
+    fn port(self) -> u16 {
+        if self.own == 0 { self.case.orig.1 } else { self.case.resp.1 }
+    }
+
     fn peer(self) -> IpAddr {
         if self.own == 0 { self.case.resp.0 } else { self.case.orig.0 }
     }
@@ -141,13 +145,10 @@ fn failed(scene: &Scene<'_>, outside: &Outside<'_, '_>, attempt: &Attempt<'_>) -
     {
         return None;
     }
-    let mut stun = asked_stun(scene, attempt.client)
-        .filter(|case| case.first() <= first.case.first() && first.case.first().since(case.last) <= GATHERING)
-        .peekable();
-    let asked = stun.peek().is_some();
-    let answered = stun.any(|case| case.pkts[1] > 0);
+    let recorder = first.of_own(first.case.recorders);
+    let (asked, answered) = gathered(scene, attempt.client, &out, recorder);
     // without an outside address there is nothing to try; and who has not asked for one may belong to another program
-    if asked && !answered || !asked && !first.of_own(first.case.recorders) {
+    if asked && !answered || !asked && !recorder {
         return None;
     }
     let came_in = attempt.flows.iter().any(|flow| flow.of_peer(flow.case.pkts) > 0);
@@ -173,6 +174,18 @@ fn failed(scene: &Scene<'_>, outside: &Outside<'_, '_>, attempt: &Attempt<'_>) -
         draft = draft.evidence(text, Some(flow.case.first_frame), Some(flow.case.first()));
     }
     Some(draft.build())
+}
+
+/// Whether a client asked for its outside address before its checks, and whether it was told. What a viewer's other programs
+/// try, they try by sockets of which the vendor's server was not asked.
+fn gathered(scene: &Scene<'_>, client: IpAddr, out: &[Checked<'_>], recorder: bool) -> (bool, bool) {
+    let Some(first) = out.first().map(|flow| flow.case.first()) else { return (false, false) };
+    let sockets: BTreeSet<u16> = out.iter().map(|flow| flow.port()).collect();
+    let mut stun = asked_stun(scene, client)
+        .filter(|case| recorder || sockets.contains(&case.orig.1))
+        .filter(|case| case.first() <= first && first.since(case.last) <= GATHERING)
+        .peekable();
+    (stun.peek().is_some(), stun.any(|case| case.pkts[1] > 0))
 }
 
 /// Whether a session through a TURN server took the attempt's place.

@@ -88,6 +88,11 @@ fn checks_that_nobody_answers_are_a_failed_attempt() {
     assert_eq!(told(refused), []);
     // a viewer's other programs do such things too
     assert_eq!(told(vec![works(VIEWER), peer(3, VIEWER, 41_000, [5, 0], 5, 0, None)]), []);
+    let beside = |port| {
+        let asked = asks(2, VIEWER, 41_000, 1.0, 1, Some("203.0.113.7:41000"));
+        told(vec![works(VIEWER), asked, peer(3, VIEWER, port, [5, 0], 5, 0, None)]).len()
+    };
+    assert_eq!((beside(41_000), beside(43_000)), (1, 0));
     let mut turn = works(RECORDER);
     turn.subs = Subs::of(Sub::Turn);
     let turn = media(turn, [60.0; 2]);
