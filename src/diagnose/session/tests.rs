@@ -7,7 +7,7 @@ use crate::diagnose::testcases::{
 };
 use crate::engine::case::{Case, Cases};
 use crate::engine::learnt::{Turn, turn};
-use crate::event::{Class, Mode};
+use crate::event::{CaptureQuality, Class, Mode};
 
 const PEER: &str = "192.0.2.60";
 
@@ -131,9 +131,16 @@ fn without_an_answer_of_stun_no_peer_is_tried() {
     let mut asked = udp(tcp(1, RECORDER, "203.0.113.40", Class::Stun, "", 4.0, 12.0), 5_000, 3478, [6, 0]);
     asked.subs = Subs::of(Sub::Vendor);
     let relay = video(2, RECORDER, Sub::VideoUp, 14.0, 30.0, 60_000.0);
-    let sessions = told(vec![stun(asked, [6, 0], [0, 0], None), relay], &[]);
+    let flows = vec![stun(asked, [6, 0], [0, 0], None), relay];
+    let sessions = told(flows.clone(), &[]);
     assert_eq!(ways(&sessions[0])[2..], [(P2p, Failed), (Relay, Worked)]);
     assert_eq!(sessions[0].steps[2].reason, "STUN is not answered, so no peer was tried");
+    // a mirror of one direction hides answers
+    let quality = CaptureQuality { one_sided_share: 0.9, one_sided_flows: 9, ..CaptureQuality::default() };
+    let sessions = found_in(Cases { flows, ..Cases::default() }, |scene| {
+        super::sessions(&Scene { quality: &quality, ..*scene }, &[])
+    });
+    assert_eq!((sessions[0].steps[2].method, sessions[0].steps[2].outcome), (P2p, Unclear));
 }
 
 #[test]

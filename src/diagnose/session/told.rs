@@ -161,7 +161,7 @@ impl<'a> Teller<'a> {
         let told = trials.iter().find_map(|trial| self.mappings.get(&socket(trial)));
         let asked = trials.first().map_or(attempt.first, |trial| trial.case.first());
         parts.extend(told.map(|told| mapping(told, &self.scene.rules.settings.p2p)).or_else(|| {
-            let silent = self.stun(attempt.own, asked)?;
+            let silent = self.stun(attempt.own, asked).filter(|silent| !silent || !self.scene.is_one_sided())?;
             Some(if silent { "STUN is not answered" } else { "STUN answers" }.to_owned())
         }));
         let (mut sent, mut answered, mut received) = (0u64, 0u64, 0u64);
@@ -205,6 +205,9 @@ impl<'a> Teller<'a> {
     /// Peer-to-peer without a check: STUN may say why.
     fn no_checks(&self, attempt: &Attempt<'_>) -> (StepOutcome, String) {
         match self.stun(attempt.own, attempt.first) {
+            Some(true) if self.scene.is_one_sided() => {
+                (StepOutcome::Unclear, "STUN was asked; the mirror shows one direction, and no answers".to_owned())
+            }
             Some(true) => (StepOutcome::Failed, "STUN is not answered, so no peer was tried".to_owned()),
             Some(false) => (StepOutcome::NotTried, "STUN answers, and no check to a peer was seen".to_owned()),
             None => (StepOutcome::NotTried, "no STUN and no check to a peer was seen".to_owned()),
