@@ -18,7 +18,7 @@ use crate::classify::site::{is_private, is_public};
 use crate::classify::words::Sub;
 use crate::engine::case::{Case, Direction, is_core};
 use crate::engine::learnt::{Icmp, Router};
-use crate::event::{Class, FindingRecord};
+use crate::event::{Class, FindingRecord, Severity};
 use crate::text::units::Percent;
 use crate::time::{SECOND, Timestamp, seconds};
 
@@ -181,6 +181,15 @@ fn symmetric_clients(scene: &Scene<'_>, sockets: &Mappings<'_>) -> BTreeMap<IpAd
     clients
 }
 
+/// A flow in which a client and a peer outside carry video both ways.
+fn works_with<'c>(scene: &Scene<'c>, client: IpAddr) -> Option<&'c Case> {
+    let carries = |case: &Case| case.media.is_some_and(|media| media.sent.iter().all(|n| *n > 0));
+    scene.of_class(Class::P2p).find(|case| {
+        let own = [case.orig.0, case.resp.0].contains(&client);
+        own && case.subs.has(Sub::Wan) && !case.subs.has(Sub::Attempt) && carries(case)
+    })
+}
+
 /// D-15: one socket, several addresses outside.
 fn symmetric(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
     let settings = &scene.rules.settings.p2p;
@@ -201,6 +210,11 @@ fn symmetric(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
             let text = format!("{}:{} sees port {port} of {client} as {}", told.by.0, told.by.1, told.mapped);
             let frame = told.case.stun.as_ref().map(|stun| stun.frame);
             draft = draft.evidence(text, frame, Some(told.case.first()));
+        }
+        if let Some(works) = works_with(scene, *client) {
+            let text = "peer-to-peer video runs all the same: the peer's router lets everybody in";
+            draft = draft.severity(Severity::Info);
+            draft = draft.evidence(text, Some(works.first_frame), Some(works.first()));
         }
         findings.push(draft.build());
     }

@@ -148,6 +148,11 @@ fn one_socket_with_two_outside_addresses_is_a_symmetric_nat() {
     let with = |mapped| told(vec![asked.clone(), peer(3, VIEWER, 41_000, [9, 9], 3, 3, Some(mapped))]);
     assert_eq!(with("192.0.2.60:50123"), [(Kind::SymmetricNat, "D-15", 0.95, at(1.0))]);
     assert_eq!(with("192.0.2.60:41000"), []);
+    // it does not hinder this peer
+    let works = media(peer(3, VIEWER, 41_000, [9, 9], 3, 3, Some("192.0.2.60:50123")), [13.0; 2]);
+    let [found] = &found(vec![asked.clone(), works], Vec::new(), detect)[..] else { panic!() };
+    assert_eq!(found.severity, crate::event::Severity::Info);
+    assert!(found.evidence.iter().any(|item| item.text.contains("runs all the same")));
     // a neighbour sees the address itself; another socket has another port; one server may see it move
     assert_eq!(with("192.168.1.60:41000"), []);
     assert_eq!(told(vec![asked.clone(), peer(3, VIEWER, 43_000, [9, 9], 3, 3, Some("192.0.2.60:43000"))]), []);
