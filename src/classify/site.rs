@@ -139,6 +139,15 @@ pub fn is_public(ip: IpAddr) -> bool {
     }
 }
 
+/// Whether two addresses are of one site though both are public: IPv6 has no other.
+pub fn is_one_site(a: IpAddr, b: IpAddr) -> bool {
+    match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => a.octets()[..3] == b.octets()[..3],
+        (IpAddr::V6(a), IpAddr::V6(b)) => a.segments()[..3] == b.segments()[..3],
+        _ => false,
+    }
+}
+
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     let [first, ..] = ip.octets();
     // loopback, multicast and what is reserved beside what is private

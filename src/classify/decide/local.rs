@@ -3,7 +3,7 @@
 use super::super::facts::{TCP, is_literal};
 use super::super::roles::{Contact, Role};
 use super::super::rules::nanos;
-use super::super::site::is_public;
+use super::super::site::{is_one_site, is_public};
 use super::super::verdict::{Tier, What};
 use super::super::words::{Flag, Flags, Sub, Subs};
 use super::Claim;
@@ -40,12 +40,20 @@ pub(super) fn dmp<'a>(case: &Case<'a, '_>) -> Option<Claim<'a>> {
     fits.then(|| role_claim(case, Class::Dmp, case.resp_role, case.know.rules.confidence.role, "to the recorder"))
 }
 
+/// Whether a client comes over IPv6 from the recorder's own site: no router translates there, so the address from which
+/// the site speaks to the cloud is the recorder's own, and its neighbours come to it by that one.
+fn is_beside(case: &Case<'_, '_>) -> bool {
+    let (orig, resp, roles) = (case.facts.orig.0, case.facts.resp.0, case.know.roles);
+    let own = resp.is_ipv6() && is_public(resp) && roles.is_wan(resp) && !roles.site.wan.contains(&resp);
+    own && (roles.site.inside(orig) || is_one_site(orig, resp))
+}
+
 /// Clients that come in from outside, or from inside by the site's public address.
 pub(super) fn direct<'a>(case: &Case<'a, '_>) -> Option<Claim<'a>> {
     let (f, roles) = (case.facts, case.know.roles);
     let port = f.resp.1;
     let forwarded = matches!(port, 80 | 443 | CONTERA_VIDEO) || roles.site.direct_ports.contains(&port);
-    if f.proto != TCP || !forwarded || case.facts.authority.is_some() {
+    if f.proto != TCP || !forwarded || case.facts.authority.is_some() || is_beside(case) {
         return None;
     }
     let inferred = case.know.rules.confidence.role;
@@ -88,8 +96,10 @@ pub(super) fn on_site<'a>(case: &Case<'a, '_>) -> Option<Claim<'a>> {
     let port = f.resp.1;
     let redirect = know.roles.site.lsf_redirect_port == Some(port);
     let serves = matches!(port, 80 | 443 | CONTERA_VIDEO) || redirect || know.roles.site.direct_ports.contains(&port);
-    let fits = f.proto == TCP && serves && case.resp_role.is_recorder() && !case.orig_role.is_recorder();
-    if !fits || !case.on_site() || f.authority.is_some() {
+    let beside = is_beside(case);
+    let role = if beside { Role::Recorder } else { case.resp_role };
+    let fits = f.proto == TCP && serves && role.is_recorder() && !case.orig_role.is_recorder();
+    if !fits || !(beside || case.on_site()) || f.authority.is_some() {
         return None;
     }
     let rules = &know.rules.lsf;
@@ -101,17 +111,17 @@ pub(super) fn on_site<'a>(case: &Case<'a, '_>) -> Option<Claim<'a>> {
     let claim = match contact {
         Contact::Yes => {
             let text = "to the recorder, right after the client spoke to the cloud";
-            let mut claim = role_claim(case, Class::Lsf, case.resp_role, rules.inferred, text);
+            let mut claim = role_claim(case, Class::Lsf, role, rules.inferred, text);
             claim.subs = Subs::of(if redirect || domain(case) { Sub::DomainRedirect } else { Sub::Ip });
             claim
         }
         Contact::No => {
             let text = "to the recorder; the client had no contact with the cloud before";
-            role_claim(case, Class::LocalIp, case.resp_role, rules.inferred, text)
+            role_claim(case, Class::LocalIp, role, rules.inferred, text)
         }
         Contact::Unseen => {
             let text = "to the recorder; whether the cloud sent the client cannot be seen";
-            let mut claim = role_claim(case, Class::LocalDirect, case.resp_role, rules.undecided, text);
+            let mut claim = role_claim(case, Class::LocalDirect, role, rules.undecided, text);
             claim.confidence = claim.confidence.min(rules.undecided);
             claim
         }

@@ -318,6 +318,28 @@ fn outside_the_gateway_a_site_is_who_speaks_as_its_recorders() {
 }
 
 #[test]
+fn neighbours_over_ipv6_come_by_the_recorders_public_address() {
+    const SITE: &str = "2001:db8:1::50";
+    let to = |name, up, down| {
+        let mut f = flow(TCP, SITE, "2600:1f14::5", 443, 100);
+        (f.sni, f.payload) = (seen(name), [up, down]);
+        f
+    };
+    let flows = [to("restapi.gp4f.com", 900, 900), to("a1b2.us-west.u5fgb.com", 2000, 900)];
+    let judged = |site: &str, from: &str| {
+        let w = World::told(site, &[], &flows, &[]);
+        let v = w.judge(&flow(TCP, from, SITE, 443, 200));
+        (v.class, words(&v))
+    };
+    for from in ["2001:db8:1::20", "2001:db8:1:7::20", "fd12:1:2::20"] {
+        assert_eq!(judged("", from), (Class::LocalDirect, String::new()), "{from}");
+    }
+    assert_eq!(judged("", "2a02:1::9"), (Class::Direct, "inbound".to_owned()));
+    // where the user says that it is the site's address outside, it is
+    assert_eq!(judged(&format!("wan = [\"{SITE}\"]"), "fd12:1:2::20").0, Class::Direct);
+}
+
+#[test]
 fn stun_and_peer_to_peer() {
     let site = format!("recorders = [\"{REC}\"]");
     let w = World::new(&site, &[(REC, "3.3.3.3", "stun.u5fgb.com", 90)], &[]);

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::draft::Draft;
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
-use crate::classify::site::is_public;
+use crate::classify::site::{is_one_site, is_public};
 use crate::classify::words::Sub;
 use crate::engine::case::{Case, is_core};
 use crate::engine::learnt::{Seen, turn};
@@ -122,15 +122,6 @@ fn remote_assist(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         Some(case.first()),
     );
     Some(draft.build())
-}
-
-/// Whether two addresses are of one site though both are public: IPv6 has no other.
-fn is_one_site(a: IpAddr, b: IpAddr) -> bool {
-    match (a, b) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => a.octets()[..3] == b.octets()[..3],
-        (IpAddr::V6(a), IpAddr::V6(b)) => a.segments()[..3] == b.segments()[..3],
-        _ => false,
-    }
 }
 
 /// D-40: somebody out on the Internet logs in to the recorder in the clear, or is shown its video so.
