@@ -227,7 +227,17 @@ fn nobody_lets_a_client_in() {
     assert_eq!((found.kind, found.confidence, found.first), (Kind::DirectBroken, 0.9, at(5.0)));
     assert!(found.evidence[1].text.contains("inside"));
     let from_outside = |n| inward(n, &format!("192.0.2.{n}"), 5.0, 12.0);
-    assert_eq!(said(vec![from_outside(1)]), [one("direct-broken/", "", 0.65)]);
+    let again = inward(2, "192.0.2.1", 14.0, 20.0);
+    assert_eq!(said(vec![from_outside(1), again]), [one("direct-broken/", "", 0.65)]);
+    // once may be a scanner, unless the port is handed on to a recorder, or was open to somebody
+    assert_eq!(said(vec![from_outside(1)]), [one("direct-broken/", "", 0.5)]);
+    let mut inside = from_outside(1);
+    (inside.resp.0, inside.identity.dest_ip, inside.inside[1]) =
+        (RECORDER.parse().unwrap(), RECORDER.parse().unwrap(), true);
+    assert_eq!(said(vec![inside]), [one("direct-broken/", "", 0.65)]);
+    let mut before = tcp(9, "192.0.2.9", WAN, Class::Direct, "", 1.0, 4.0);
+    before.host = None;
+    assert_eq!(said(vec![before, from_outside(1)]), [one("direct-broken/", "", 0.65)]);
     // the noise of the Internet, one who tries other ports too, and a port that is open after all
     assert!(said((1..=3).map(from_outside).collect()).is_empty());
     let mut other = from_outside(1);
@@ -238,7 +248,7 @@ fn nobody_lets_a_client_in() {
     unnamed.class = Class::Unknown;
     assert!(said(vec![unnamed.clone()]).is_empty());
     let speaks = tcp(9, WAN, RELAY, Class::Relay, RELAY_NAME, 1.0, 30.0);
-    assert_eq!(said(vec![speaks, unnamed]), [one("direct-broken/", "", 0.65)]);
+    assert_eq!(said(vec![speaks, unnamed]), [one("direct-broken/", "", 0.5)]);
     let mut open = tcp(9, "192.0.2.9", WAN, Class::Direct, "", 20.0, 30.0);
     open.host = None;
     assert!(said(vec![from_outside(1), open]).is_empty());

@@ -58,11 +58,15 @@ impl Door {
         door
     }
 
-    /// How sure it is that a stranger is a client: whoever looks for open ports tries several, and comes in company.
-    fn stranger(&self, scene: &Scene<'_>, case: &Case) -> Option<f64> {
+    /// How sure it is that a stranger is a client: whoever looks for open ports tries several, comes in company, and does
+    /// not come back to one that is closed. A port that was open, or that the router hands on, is there for clients.
+    fn stranger(&self, scene: &Scene<'_>, all: &[&Case]) -> Option<f64> {
         let reach = &scene.rules.settings.reach;
+        let case = *all.first()?;
         let alone = (self.strangers.len() as f64) < reach.strangers;
-        (alone && !self.around.contains(&case.orig.0)).then_some(reach.stranger)
+        let meant = case.inside[1] || self.opened.contains_key(&case.resp.1) || all.len() as f64 >= reach.comebacks;
+        let sure = if meant { reach.stranger } else { reach.scanner };
+        (alone && !self.around.contains(&case.orig.0)).then_some(sure)
     }
 }
 
@@ -88,7 +92,7 @@ fn broken(scene: &Scene<'_>, door: &Door, all: &[&Case]) -> Option<FindingRecord
     if opened || (tries as f64) < reach.syns || !long {
         return None;
     }
-    let confidence = if is_known(scene, lead) { reach.d_20 } else { door.stranger(scene, lead)? };
+    let confidence = if is_known(scene, lead) { reach.d_20 } else { door.stranger(scene, all)? };
     let refused = all.iter().filter(|case| case.pkts[1] > 0).count();
     let became = if refused > 0 { "refused" } else { "never answered" };
     let seconds = last.since(lead.first()) as f64 / 1e9;
