@@ -343,6 +343,7 @@ fn scores(tally: &Tally, points: &RolePoints) -> (f32, f32) {
     let given = |yes: bool, value: f32| if yes { value } else { 0.0 };
     let [up, down] = tally.relay_bytes.map(|b| b as f32);
     let above = |a: f32, b: f32| a >= points.ratio_bytes && a >= points.ratio * b;
+    let views = above(down, up);
     let many = tally.unrelated.len() as f32 >= points.unrelated_names;
     let recorder = given(tally.api, points.api)
         + given(tally.relay, points.relay)
@@ -352,8 +353,9 @@ fn scores(tally: &Tally, points: &RolePoints) -> (f32, f32) {
         + given(tally.updates, points.updates)
         + given(tally.untranslated, points.untranslated)
         + given(many, points.unrelated)
-        + given(tally.login, points.people);
-    (recorder, given(tally.login, points.login) + given(above(down, up), points.relay_down))
+        + given(tally.login, points.people)
+        + given(views, points.viewing);
+    (recorder, given(tally.login, points.login) + given(views, points.relay_down))
 }
 
 /// Sorts spans and joins those that overlap.

@@ -54,8 +54,8 @@ settings!(
 settings!(
     /// Points by which recorders and clients are told.
     RolePoints: f32 {
-        api, relay, relay_up, inbound, cameras, updates, untranslated, unrelated, unrelated_names, recorder, login, people, relay_down,
-        client, ratio, ratio_bytes,
+        api, relay, relay_up, inbound, cameras, updates, untranslated, unrelated, unrelated_names, recorder, login, people, viewing,
+        relay_down, client, ratio, ratio_bytes,
     }
 );
 

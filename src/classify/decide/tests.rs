@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::facts::{Rates, StunFacts, TCP, UDP};
 use super::super::names::Learnt;
-use super::super::roles::RoleGather;
+use super::super::roles::{Role, RoleGather};
 use super::super::site::Site;
 use super::*;
 use crate::time::{SECOND, Timestamp};
@@ -418,11 +418,31 @@ fn a_recorder_is_inferred_from_what_it_does() {
     login.sni = seen("ows.openeye.net");
     for flows in [[api, relay, login], [login, relay, api]] {
         let w = World::new("", &[], &flows);
-        assert_eq!(w.roles.recorders(), [(ip(REC), super::super::roles::Role::Recorder, 7.0)]);
-        assert_eq!(w.roles.role(ip(CLIENT)), super::super::roles::Role::Client);
+        assert_eq!(w.roles.recorders(), [(ip(REC), Role::Recorder, 7.0)]);
+        assert_eq!(w.roles.role(ip(CLIENT)), Role::Client);
         let v = w.judge(&flow(TCP, CLIENT, REC, 80, 130));
         assert_eq!((v.class, v.confidence, flags(&v).as_str()), (Class::Lsf, 0.60, "role-inferred"));
     }
+}
+
+#[test]
+fn who_has_video_come_down_is_no_recorder() {
+    let to = |name, payload| {
+        let mut f = flow(TCP, REC, CLOUD, 443, 100);
+        (f.sni, f.payload) = (seen(name), payload);
+        f
+    };
+    let (api, update) = (to("restapi.gp4f.com", [900, 3_000]), to("a.us-west.u5fgb.com", [900, 30_000]));
+    let role =
+        |relay: [u64; 2]| World::new("", &[], &[api, to("a.us-west.u5fgb.com", relay), update]).roles.role(ip(REC));
+    assert_eq!(role([900, 6_000_000]), Role::Client);
+    // a few answers do not make a viewer, nor does what comes down beside more that goes up
+    assert_eq!(role([2_000, 900]), Role::Recorder);
+    assert_eq!(role([6_000_000, 6_000_000]), Role::Recorder);
+    // what has cameras of its own, or serves clients, may look at another site's video too
+    let cameras = ["192.168.1.101", "192.168.1.102"].map(|camera| flow(TCP, REC, camera, 554, 120));
+    let with = [api, to("a.us-west.u5fgb.com", [900, 6_000_000]), cameras[0], cameras[1]];
+    assert_eq!(World::new("", &[], &with).roles.role(ip(REC)), Role::Recorder);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction};
-use crate::event::{Class, FindingRecord};
+use crate::event::{Class, FindingRecord, HINT};
 use crate::time::{SECOND, Timestamp, seconds};
 
 /// A connection that dies sooner after the relay last spoke, in nanoseconds, has not been forgotten for idleness.
@@ -32,19 +32,12 @@ struct Death<'c> {
 /// What is found of each recorder's standing connection.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let mut recorders: Vec<IpAddr> = scene.base.site.recorders.clone();
-    recorders.extend(scene.cases.recorders().iter().filter(|host| !is_viewer(scene, **host)));
+    recorders.extend(scene.cases.recorders());
     recorders.sort_unstable();
     recorders.dedup();
     let judge =
         |recorder| unstable(scene, recorder).or_else(|| restless(scene, recorder)).or_else(|| missing(scene, recorder));
     recorders.into_iter().filter_map(judge).collect()
-}
-
-/// Whether a host is one that views: video came down to it from the relay, and none went up. What else it asks the cloud
-/// for, viewers' programs do as well.
-fn is_viewer(scene: &Scene<'_>, host: IpAddr) -> bool {
-    let carries = |sub| scene.of_client(host).any(|case| case.class == Class::Relay && case.subs.has(sub));
-    carries(Sub::VideoDown) && !carries(Sub::VideoUp)
 }
 
 /// Connections of the recorder to the relay that carry no video.
@@ -55,6 +48,7 @@ fn standing<'c>(scene: &Scene<'c>, recorder: IpAddr) -> impl Iterator<Item = &'c
             && case.established
             && !case.one_sided
             && !case.subs.has(Sub::VideoUp)
+            && !case.subs.has(Sub::VideoDown)
     })
 }
 
@@ -161,6 +155,41 @@ fn restless(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     Some(draft.build())
 }
 
+/// How a host is known to be one that keeps a connection to the relay, beside asking the API and the relay, which a
+/// viewer's software does too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// The user says so, it serves clients or has cameras, or it had such a connection.
+    Well,
+    /// Nothing of its own shows it, and no connection to the relay either.
+    Hardly,
+    /// What it had of the relay was a viewer's: a short one on which more came down than went up.
+    Viewer,
+}
+
+fn known(scene: &Scene<'_>, recorder: IpAddr) -> Known {
+    let life = nanos(scene.rules.settings.recorder.life_seconds);
+    let own = || scene.of_client(recorder);
+    let serves = |case: &Case| case.recorders == [false, true] && case.established;
+    let stood = |case: &Case| {
+        let [up, down] = case.payload;
+        let video = case.subs.has(Sub::VideoDown);
+        up > down || !video && (case.midstream || case.last.since(case.first()) >= life)
+    };
+    let had = || own().filter(|case| case.class == Class::Relay && case.established);
+    if scene.base.site.recorders.contains(&recorder)
+        || scene.cases.of_server(recorder).any(serves)
+        || own().any(|case| case.subs.has(Sub::Rtsp))
+    {
+        return Known::Well;
+    }
+    match () {
+        () if had().any(stood) => Known::Well,
+        () if had().next().is_some() => Known::Viewer,
+        () => Known::Hardly,
+    }
+}
+
 /// A recorder that is there all the time and has no connection to the relay.
 fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     let watch = nanos(scene.rules.settings.recorder.watch_seconds);
@@ -176,10 +205,15 @@ fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
         return None;
     }
     let case = own().find(|case| case.established)?;
+    let known = known(scene, recorder);
+    if known == Known::Viewer {
+        return None;
+    }
     let minutes = seconds(last.since(since)) / 60.0;
     let text =
         format!("for {minutes:.0} minutes there is no connection to the relay, while other connections are made");
     let draft = Draft::new(scene.rules, RuleId::D30, since, last).lead(&case.identity).say(Place::Client, recorder);
+    let draft = if known == Known::Hardly { draft.at_most(HINT) } else { draft };
     Some(draft.evidence(text, Some(case.first_frame), Some(since)).build())
 }
 

@@ -120,9 +120,11 @@ fn a_recorder_without_a_connection_to_the_relay_is_told() {
     let api = |number: u64, first: f64, last: f64| {
         tcp(number, RECORDER, "203.0.113.20", Class::Api, "restapi.gp4f.com", first, last)
     };
-    let found = told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0)]);
+    let mut serves = tcp(9, VIEWER, RECORDER, Class::Lsf, "", 30.0, 60.0);
+    serves.recorders = [false, true];
+    let found = told(vec![api(1, 0.0, 300.0), serves.clone(), api(2, 400.0, 700.0)]);
     assert_eq!(found, [(Kind::RecorderUnregistered, "D-30", 0.75, at(0.0))]);
-    assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 300.0, 500.0)]), []);
+    assert_eq!(told(vec![api(1, 0.0, 300.0), serves, api(2, 300.0, 500.0)]), []);
     // it has one; it may have one that is older than the capture; it had one until just now
     assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), works(RECORDER, 700.0)]), []);
     let mut nameless = tcp(3, RECORDER, OUTSIDE, Class::Unknown, "", 0.0, 700.0);
@@ -131,16 +133,18 @@ fn a_recorder_without_a_connection_to_the_relay_is_told() {
     let mut closed = works(RECORDER, 350.0);
     closed.tcp.as_mut().unwrap().fin_by = Some(crate::engine::case::Direction::Resp);
     assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), closed]), []);
-    // a program to view with asks for the same, and gets video
-    let view = |sub| {
-        let mut view = works(RECORDER, 60.0);
-        (view.subs, view.tcp.as_mut().unwrap().fin_by) = (Subs::of(sub), Some(Direction::Orig));
-        told(vec![view, api(2, 10.0, 300.0), api(3, 400.0, 760.0)]).len()
+    // a viewer's software asks the API and looks at video for a while; a recorder's connection stands, or sends
+    let over = |until: f64, payload: [u64; 2]| {
+        let mut over = works(RECORDER, until);
+        (over.payload, over.tcp.as_mut().unwrap().fin_by) = (payload, Some(Direction::Orig));
+        told(vec![over, api(2, 0.0, 300.0), api(3, 400.0, 800.0)]).iter().map(|told| told.2).collect::<Vec<_>>()
     };
-    assert_eq!((view(Sub::VideoDown), view(Sub::VideoUp)), (0, 1));
-    // tried in vain is not had
+    assert_eq!(over(62.0, [900, 4_000]), Vec::<f64>::new());
+    assert_eq!((over(62.0, [9_000, 4_000]), over(150.0, [900, 4_000])), (vec![0.75], vec![0.75]));
+    // known by what a viewer does alone: tried in vain is not had
     let blocked = unanswered(works(RECORDER, 650.0), 9);
-    assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), blocked]).len(), 1);
+    let found = told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), blocked]);
+    assert_eq!(found, [(Kind::RecorderUnregistered, "D-30", crate::event::HINT, at(0.0))]);
 }
 
 #[test]
