@@ -152,7 +152,7 @@ pub fn run_below<E>(
             if !ceiling.takes(frame.caplen as usize) {
                 engine.part(&chunk, from..at);
                 from = at;
-                engine.make_room(&mut ceiling, base, || {}, &mut tell)?;
+                engine.make_room(&mut ceiling, &mut Naming::of_nothing(base), &mut tell)?;
                 ceiling.takes(frame.caplen as usize);
             }
         }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::buckets::{self, Lists, Range};
+use super::buckets::{self, Lists, Order, SPARE};
 use super::catalogue::Catalogue;
 use super::host::HostMatch;
 use super::named::Named;
@@ -56,7 +56,7 @@ pub(crate) fn address(key: Key) -> IpAddr {
 }
 
 /// Names by number, each kept once. Names longer than 253 bytes, and those beyond the cap, get no number.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct NameTable {
     text: String,
     ends: Vec<u32>,
@@ -70,14 +70,20 @@ pub struct NameTable {
 impl NameTable {
     /// A table of at most `max` names.
     pub fn new(max: usize) -> NameTable {
-        NameTable {
-            text: String::new(),
-            ends: Vec::new(),
-            table: HashTable::new(),
-            hasher: RandomState::default(),
-            max: max.min(8_000_000),
-            dropped: 0,
-        }
+        NameTable::default().again(max)
+    }
+
+    /// Forgets all names, to take others; its memory is kept for them, unless little of it was used.
+    fn again(mut self, max: usize) -> NameTable {
+        let (bytes, names) = (self.text.len(), self.ends.len());
+        self.text.clear();
+        self.ends.clear();
+        self.table.clear();
+        self.text.shrink_to(bytes.saturating_mul(SPARE));
+        self.ends.shrink_to(names.saturating_mul(SPARE));
+        // there is nothing in it whose place would have to be found
+        self.table.shrink_to(names.saturating_mul(SPARE), |_| 0);
+        NameTable { max: max.min(8_000_000), dropped: 0, ..self }
     }
 
     /// The number of `name`.
@@ -164,27 +170,51 @@ pub struct Learnt {
     max: usize,
     /// Entries that had no room.
     pub dropped: u64,
+    room: Room,
+}
+
+/// What an index is put together in.
+#[derive(Debug, Default)]
+struct Room {
+    /// What each name says.
+    hosts: Vec<HostMatch>,
+    /// The places of answers, those of a server together, by client.
+    by_client: Vec<u32>,
+    /// The places of the answers that told each name, by client.
+    by_name: Lists,
+    /// Where what was learnt of each address stands.
+    about: ByAddress<Places>,
+    order: Order,
 }
 
 impl Learnt {
     /// Room for `max` names, answers and carried names each.
     pub fn new(max: usize) -> Learnt {
-        let names = NameTable::new(max);
+        Learnt::again(max, NameIndex::default())
+    }
+
+    /// The same, in the memory of an index that is no longer needed: where all is named anew every second, what is given back
+    /// and taken again each time, a little more of it, leaves gaps in which nothing fits.
+    pub fn again(max: usize, before: NameIndex) -> Learnt {
+        let NameIndex { names, answers, carried, room, .. } = before;
         Learnt {
-            names,
-            answers: Vec::new(),
-            carried: Vec::new(),
+            names: names.again(max),
+            answers,
+            carried,
             given: Vec::new(),
             named: Some(Named::default()),
             max,
             dropped: 0,
+            room,
         }
     }
 
-    /// So many answers and carried names are to come.
-    pub fn reserve(&mut self, answers: usize, carried: usize) {
-        self.answers.reserve_exact(answers.min(self.max));
-        self.carried.reserve_exact(carried.min(self.max));
+    /// So many answers and carried names are to come; before any of them.
+    pub fn expect(&mut self, answers: usize, carried: usize) {
+        let (answers, carried) = (answers.min(self.max), carried.min(self.max));
+        buckets::renew(&mut self.answers, answers);
+        buckets::renew(&mut self.carried, carried);
+        self.room.order.expect(answers.max(carried));
     }
 
     /// A DNS answer to `client`: the name asked for (or an alias of it) has this address. `ttl` in seconds.
@@ -208,38 +238,28 @@ impl Learnt {
     }
 
     /// The index over all that was learnt, with every name looked up once.
-    pub fn freeze(mut self, catalogue: &Catalogue, rules: &Rules) -> NameIndex {
-        let hosts: Vec<HostMatch> =
-            (0..self.names.len()).map(|i| catalogue.look_up(self.names.name(i as u32))).collect();
-        // what was put in order goes at once: this is when most is held
-        let unordered = std::mem::take(&mut self.answers);
-        let (mut answers, mut about) =
-            buckets::by_key(unordered, |a| a.server, |places: &mut Places| &mut places.answers);
+    pub fn freeze(self, catalogue: &Catalogue, rules: &Rules) -> NameIndex {
+        let Learnt { names, mut answers, mut carried, mut given, named, dropped, mut room, .. } = self;
+        let Room { hosts, by_client, by_name, about, order } = &mut room;
+        buckets::renew(hosts, names.len());
+        hosts.extend((0..names.len()).map(|i| catalogue.look_up(names.name(i as u32))));
+        about.renew(|about| {
+            buckets::by_key(&mut answers, about, order, |a| a.server, |places: &mut Places| &mut places.answers);
+            coalesce(&mut carried, about, order, nanos(rules.learn.neighbour_seconds));
+        });
         let groups = || about.iter().map(|(_, places)| places.answers);
         buckets::each(&mut answers, groups(), |group| group.sort_unstable_by_key(|a| (a.at, a.frame, a.client)));
         let of = |i: &u32| answers.get(*i as usize);
-        let mut by_client: Vec<u32> = (0..answers.len() as u32).collect();
+        buckets::renew(by_client, answers.len());
+        by_client.extend(0..answers.len() as u32);
         let client = |i: &u32| of(i).map(|a| (a.client, a.at, a.frame));
-        buckets::each(&mut by_client, groups(), |group| group.sort_unstable_by_key(client));
-        let by_name = Lists::new(self.names.len(), answers.iter().map(|a| a.name), |list| {
+        buckets::each(by_client, groups(), |group| group.sort_unstable_by_key(client));
+        by_name.renew(names.len(), answers.iter().map(|a| a.name), order, |list| {
             list.sort_unstable_by_key(|i| of(i).map(|a| (a.client, a.at)));
         });
-        let carried = coalesce(std::mem::take(&mut self.carried), nanos(rules.learn.neighbour_seconds));
-        find_carried(&mut about, &carried);
-        self.given.sort_unstable();
-        self.given.dedup();
-        NameIndex {
-            names: self.names,
-            hosts,
-            answers,
-            by_client,
-            by_name,
-            about: about.into(),
-            carried,
-            given: self.given,
-            named: self.named,
-            dropped: self.dropped,
-        }
+        given.sort_unstable();
+        given.dedup();
+        NameIndex { names, answers, carried, given, named, dropped, room }
     }
 }
 
@@ -251,13 +271,14 @@ fn push<T>(list: &mut Vec<T>, entry: T, max: usize, dropped: &mut u64) {
     }
 }
 
-/// Joins entries of one name and server that lie within `window` of each other. Those of a server are together.
-fn coalesce(entries: Vec<Carried>, window: u64) -> Vec<Carried> {
-    let (mut sorted, groups) = buckets::by_key(entries, |c| c.server, |range: &mut Range| range);
-    buckets::each(&mut sorted, groups.iter().map(|(_, range)| *range), |group| {
+/// Puts the entries of a server together, joins those of one name that lie within `window` of each other, and puts down where
+/// those of each server stand.
+fn coalesce(entries: &mut Vec<Carried>, about: &mut Addresses<Places>, order: &mut Order, window: u64) {
+    buckets::by_key(entries, about, order, |c| c.server, |places| &mut places.carried);
+    buckets::each(entries, about.values_mut().map(|places| std::mem::take(&mut places.carried)), |group| {
         group.sort_unstable_by_key(|c| (c.name, c.first, c.frame))
     });
-    sorted.dedup_by(|later, kept| {
+    entries.dedup_by(|later, kept| {
         let same = later.server == kept.server && later.name == kept.name;
         let joined = same && later.first <= kept.last.saturating_add(window);
         if joined {
@@ -266,7 +287,10 @@ fn coalesce(entries: Vec<Carried>, window: u64) -> Vec<Carried> {
         }
         joined
     });
-    sorted
+    for (i, entry) in (0u32..).zip(&*entries) {
+        let Places { carried, .. } = about.of(entry.server);
+        *carried = (if carried.1 == 0 { i } else { carried.0 }, i.saturating_add(1));
+    }
 }
 
 /// Where what was learnt of one address stands: from one place up to another.
@@ -281,14 +305,6 @@ struct Places {
 pub struct About {
     key: Key,
     places: Places,
-}
-
-/// Finds where what flows to each server carried stands, in a list in which that of one is together.
-fn find_carried(about: &mut Addresses<Places>, carried: &[Carried]) {
-    for (i, entry) in (0u32..).zip(carried) {
-        let Places { carried, .. } = about.of(entry.server);
-        *carried = (if carried.1 == 0 { i } else { carried.0 }, i.saturating_add(1));
-    }
 }
 
 /// A name found for an address.
@@ -307,22 +323,16 @@ pub struct Found {
 }
 
 /// What was learnt, frozen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct NameIndex {
     names: NameTable,
-    hosts: Vec<HostMatch>,
     answers: Vec<Answer>,
-    /// The places of answers, those of a server together, by client.
-    by_client: Vec<u32>,
-    /// The places of the answers that told each name, by client.
-    by_name: Lists,
     carried: Vec<Carried>,
-    /// Where what was learnt of each address stands.
-    about: ByAddress<Places>,
     given: Vec<(Key, u32)>,
     named: Option<Named>,
     /// Entries that had no room.
     pub dropped: u64,
+    room: Room,
 }
 
 impl NameIndex {
@@ -340,7 +350,7 @@ impl NameIndex {
             each(self.names.ends.len(), NAME),
             each(self.answers.len(), ANSWER),
             each(self.carried.len(), size_of::<Carried>()),
-            each(self.about.len(), ABOUT),
+            each(self.room.about.len(), ABOUT),
             each(self.named.as_ref().map_or(0, Named::len), KEY),
         ]
         .iter()
@@ -354,14 +364,14 @@ impl NameIndex {
 
     /// What the name of that number says, whatever the port.
     pub fn host(&self, id: u32) -> Option<HostMatch> {
-        if id == UNLISTED { Some(HostMatch::NONE) } else { self.hosts.get(id as usize).copied() }
+        if id == UNLISTED { Some(HostMatch::NONE) } else { self.room.hosts.get(id as usize).copied() }
     }
 
     /// Where what was learnt of `server` stands.
     #[inline]
     pub fn about(&self, server: IpAddr) -> About {
         let key = key(server);
-        About { key, places: self.about.get(key).copied().unwrap_or_default() }
+        About { key, places: self.room.about.get(key).copied().unwrap_or_default() }
     }
 
     /// Looks at what was learnt of a server, and gives a number that depends on it: waits for memory overlap where that is
@@ -377,13 +387,13 @@ impl NameIndex {
     /// Whether any entry is about `server`.
     pub fn knows(&self, server: IpAddr) -> bool {
         let key = key(server);
-        self.about.has(key) || self.given.binary_search_by(|(ip, _)| ip.cmp(&key)).is_ok()
+        self.room.about.has(key) || self.given.binary_search_by(|(ip, _)| ip.cmp(&key)).is_ok()
     }
 
     /// The digest of every address that any entry is about, some more than once.
     pub(super) fn known(&self) -> impl Iterator<Item = u64> {
         let given = self.given.iter().map(|(ip, _)| *ip);
-        self.about.keys().chain(given).map(|ip| digest(address(ip)))
+        self.room.about.keys().chain(given).map(|ip| digest(address(ip)))
     }
 
     /// Whether DNS told anybody any name for `server`.
@@ -410,7 +420,8 @@ impl NameIndex {
         let (from, to) = about.places.answers;
         // most addresses were told once, and then there is no order to look up
         let one = [from];
-        let group = if to == from.saturating_add(1) { &one } else { self.by_client.get(from as usize..to as usize)? };
+        let group =
+            if to == from.saturating_add(1) { &one } else { self.room.by_client.get(from as usize..to as usize)? };
         if group.is_empty() {
             return None;
         }
@@ -474,7 +485,7 @@ impl NameIndex {
     /// Whether `client` had a valid answer for `name` at `start` while no answer at all put it at a server.
     pub fn contradicts(&self, client: IpAddr, about: &About, name: u32, start: Timestamp, rules: &Rules) -> bool {
         let of = |i: &u32| self.answers.get(*i as usize);
-        let (wanted, list) = ((key(client), start.0), self.by_name.of(name));
+        let (wanted, list) = ((key(client), start.0), self.room.by_name.of(name));
         let split = list.partition_point(|i| of(i).is_some_and(|a| (a.client, a.at) <= wanted));
         let last = split.checked_sub(1).and_then(|i| list.get(i)).and_then(of);
         let valid =

@@ -12,7 +12,7 @@ use super::facts::{FlowFacts, TCP, UDP};
 use super::host::HostMatch;
 use super::names::{Key, NameIndex, address, digest, key};
 use super::rules::{RolePoints, Rules};
-use super::sieve::ByAddress;
+use super::sieve::{Addresses, ByAddress};
 use super::site::{Site, is_public};
 use super::words::Sub;
 use crate::event::Class;
@@ -109,6 +109,14 @@ impl RoleGather {
             first: None,
             dropped: 0,
         }
+    }
+
+    /// The same, with room for as much as came to these.
+    pub fn like(before: &Roles) -> RoleGather {
+        let mut roles = RoleGather::new();
+        roles.hosts.reserve(before.hosts.len());
+        roles.wan.reserve(before.wan.len());
+        roles
     }
 
     /// Takes in one flow and what its name says ([`super::decide::name_of`]): the first of two passes, which finds
@@ -216,7 +224,7 @@ impl RoleGather {
 
     /// What was gathered, judged.
     pub fn freeze(self, site: &Site, rules: &Rules) -> Roles {
-        let mut hosts: HashMap<Key, Known, RandomState> = HashMap::default();
+        let mut hosts = Addresses::with_room(self.hosts.len());
         for (ip, mut tally) in self.hosts {
             let (recorder, client) = scores(&tally, &rules.roles);
             let role = if recorder >= rules.roles.recorder {
@@ -228,18 +236,18 @@ impl RoleGather {
             };
             join(&mut tally.contacts);
             let Tally { contacts, outside, encrypted_dns, .. } = tally;
-            hosts.insert(ip, Known { role, score: recorder, contacts, outside, encrypted_dns });
+            *hosts.of(ip) = Known { role, score: recorder, contacts, outside, encrypted_dns };
         }
         for ip in &site.clients {
-            hosts.entry(key(*ip)).or_default().role = Role::Client;
+            hosts.of(key(*ip)).role = Role::Client;
         }
         for ip in &site.recorders {
-            hosts.entry(key(*ip)).or_default().role = Role::RecorderGiven;
+            hosts.of(key(*ip)).role = Role::RecorderGiven;
         }
         let speaks_for_recorder = |tally: &Tally| scores(tally, &rules.roles).0 >= rules.roles.recorder;
         let outer = self.outer.iter().filter(|(_, tally)| speaks_for_recorder(tally)).map(|(ip, _)| *ip);
         let wan = self.wan.iter().copied().chain(outer).chain(site.wan.iter().map(|ip| key(*ip)));
-        let wan: HashMap<Key, (), RandomState> = wan.map(|ip| (ip, ())).collect();
+        let wan: Addresses<()> = wan.map(|ip| (ip, ())).collect();
         let mut turned = self.turned;
         turned.sort_unstable();
         let path_style_user = if self.path_style.len() == 1 { self.path_style.into_iter().next() } else { None };

@@ -4,6 +4,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::buckets::SPARE;
 use super::names::Key;
 use crate::flow::key::fold;
 
@@ -17,15 +18,14 @@ pub struct Sieve {
 }
 
 impl Sieve {
-    /// Of so many numbers, or fewer: one bit in 16 is set while there is room.
-    pub fn of(count: usize, numbers: impl Iterator<Item = u64>) -> Sieve {
-        let words = count.div_ceil(4).next_power_of_two().clamp(64, MOST);
-        let mut sieve = Sieve { bits: vec![0; words] };
+    /// Makes it one of so many numbers, or fewer, whatever it was of before: one bit in 16 is set while there is room.
+    pub fn renew(&mut self, count: usize, numbers: impl Iterator<Item = u64>) {
+        self.bits.clear();
+        self.bits.resize(count.div_ceil(4).next_power_of_two().clamp(64, MOST), 0);
         for number in numbers {
-            let (at, bit) = sieve.place(number);
-            sieve.bits.get_mut(at).into_iter().for_each(|word| *word |= bit);
+            let (at, bit) = self.place(number);
+            self.bits.get_mut(at).into_iter().for_each(|word| *word |= bit);
         }
-        sieve
     }
 
     /// Whether a number may be in it.
@@ -56,6 +56,13 @@ impl<V> Default for Addresses<V> {
 }
 
 impl<V: Default> Addresses<V> {
+    /// One with room for so many, most of them IPv4.
+    pub fn with_room(count: usize) -> Self {
+        let mut all = Addresses::default();
+        all.small.reserve(count);
+        all
+    }
+
     /// What it has for an address, from now on.
     pub fn of(&mut self, key: Key) -> &mut V {
         match small(key) {
@@ -66,6 +73,19 @@ impl<V: Default> Addresses<V> {
 }
 
 impl<V> Addresses<V> {
+    /// Forgets all; its memory is kept for what comes next, unless little of it was used.
+    fn clear(&mut self) {
+        let (small, large) = (self.small.len(), self.large.len());
+        self.small.clear();
+        self.large.clear();
+        self.small.shrink_to(small.saturating_mul(SPARE));
+        self.large.shrink_to(large.saturating_mul(SPARE));
+    }
+
+    fn len(&self) -> usize {
+        self.small.len().saturating_add(self.large.len())
+    }
+
     /// All that it has, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
         let small = self.small.iter().map(|(key, value)| (large(*key), value));
@@ -109,17 +129,17 @@ pub(super) struct ByAddress<V> {
     sieve: Sieve,
 }
 
-impl<V> From<Addresses<V>> for ByAddress<V> {
-    fn from(table: Addresses<V>) -> Self {
-        let mut all = ByAddress { table, sieve: Sieve::default() };
-        all.sieve = Sieve::of(all.len(), all.keys().map(number));
-        all
+impl<V> Default for ByAddress<V> {
+    fn default() -> Self {
+        Addresses::default().into()
     }
 }
 
-impl<V> From<HashMap<Key, V, RandomState>> for ByAddress<V> {
-    fn from(table: HashMap<Key, V, RandomState>) -> Self {
-        table.into_iter().collect::<Addresses<V>>().into()
+impl<V> From<Addresses<V>> for ByAddress<V> {
+    fn from(table: Addresses<V>) -> Self {
+        let mut all = ByAddress { table, sieve: Sieve::default() };
+        all.sift();
+        all
     }
 }
 
@@ -130,9 +150,21 @@ fn number(key: Key) -> u64 {
 }
 
 impl<V> ByAddress<V> {
+    /// Forgets all, and has it put together anew.
+    pub fn renew(&mut self, put: impl FnOnce(&mut Addresses<V>)) {
+        self.table.clear();
+        put(&mut self.table);
+        self.sift();
+    }
+
+    fn sift(&mut self) {
+        let keys = self.table.iter().map(|(key, _)| number(key));
+        self.sieve.renew(self.table.len(), keys);
+    }
+
     /// How many addresses it has something for.
     pub fn len(&self) -> usize {
-        self.table.small.len().saturating_add(self.table.large.len())
+        self.table.len()
     }
 
     /// What it has for an address.
@@ -176,7 +208,7 @@ mod tests {
             keys in prop::collection::hash_map(prop_oneof![any::<u128>(), any::<u32>().prop_map(large)], any::<u8>(), 0..300),
             others in prop::collection::vec(prop_oneof![any::<u128>(), any::<u32>().prop_map(large)], 0..100),
         ) {
-            let table: ByAddress<u8> = keys.iter().map(|(key, value)| (*key, *value)).collect::<HashMap<_, _, _>>().into();
+            let table: ByAddress<u8> = keys.iter().map(|(key, value)| (*key, *value)).collect::<Addresses<_>>().into();
             prop_assert!(keys.iter().all(|(key, value)| table.get(*key) == Some(value)));
             prop_assert!(others.iter().all(|key| table.has(*key) == keys.contains_key(key)));
             prop_assert_eq!(table.keys().count(), keys.len());
@@ -185,7 +217,9 @@ mod tests {
 
     #[test]
     fn most_others_are_told_by_their_bits() {
-        let sieve = Sieve::of(1000, 0..1000);
+        let mut sieve = Sieve::default();
+        sieve.renew(9, 500..2000);
+        sieve.renew(1000, 0..1000);
         assert!((0..1000).all(|n| sieve.may_have(n)) && (1000..2000).filter(|n| sieve.may_have(*n)).count() < 150);
         assert!(!Sieve::default().may_have(7));
     }

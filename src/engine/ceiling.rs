@@ -6,7 +6,7 @@
 
 use super::analysis::{Analysis, FlowAt, FlowView};
 use super::compact::Keep;
-use super::naming::{KnowledgeBase, Naming};
+use super::naming::Naming;
 use super::parts::Kind;
 use super::shard::Shard;
 use super::{Engine, learnt};
@@ -91,16 +91,14 @@ impl Engine {
     }
 
     /// Makes room below a ceiling: lets flows go if too much is held, and gives each to `tell` before. All numbers and
-    /// places change then, which is what it says. `first`: what is to be done before that, such as letting go of what was
-    /// named before, since all is named anew.
+    /// places change then, which is what it says; `naming` was used for that and is to be renewed.
     ///
     /// # Errors
     /// What `tell` gives.
     pub fn make_room<E>(
         &mut self,
         ceiling: &mut Ceiling,
-        base: &KnowledgeBase,
-        first: impl FnOnce(),
+        naming: &mut Naming<'_>,
         mut tell: impl FnMut(&FlowView<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
         if ceiling.gives_back(self.analysis.shed()) {
@@ -109,9 +107,6 @@ impl Engine {
         let most = ceiling.most.saturating_sub(ceiling.beside);
         let mut held = self.held();
         let full = held > part(most, FULL);
-        if full {
-            first();
-        }
         let roomy = part(most, if self.shed == Shed::Nothing { ROOMY } else { STRAINED });
         for _ in 0..ROUNDS {
             if !full || held <= roomy || self.analysis.is_empty() {
@@ -119,7 +114,7 @@ impl Engine {
             }
             let over = held.saturating_sub(roomy);
             let share = over as f64 / held as f64;
-            self.let_go(share, ceiling.most, base, &mut tell)?;
+            self.let_go(share, ceiling.most, naming, &mut tell)?;
             held = self.held();
         }
         // where nothing helps, it is at least not counted at every frame
@@ -132,19 +127,18 @@ impl Engine {
         &mut self,
         share: f64,
         most: usize,
-        base: &KnowledgeBase,
+        naming: &mut Naming<'_>,
         tell: &mut impl FnMut(&FlowView<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let analysis = self.look();
-        let naming = analysis.name(base);
-        let going = first_to_go(analysis, &naming, share);
+        naming.renew(analysis);
+        let going = first_to_go(analysis, naming, share);
         let latest = analysis.totals.last;
         for at in &going {
-            if let Some(view) = analysis.view(*at, &naming) {
+            if let Some(view) = analysis.view(*at, naming) {
                 tell(&view)?;
             }
         }
-        drop(naming);
         for at in &going {
             if let Some(flow) = self.analysis.flow_mut(*at) {
                 flow.give_up();

@@ -114,20 +114,35 @@ pub struct Naming<'a> {
 impl<'a> Naming<'a> {
     /// Puts together what the shards have learnt, with these hands.
     pub(super) fn new(analysis: &Analysis, base: &'a KnowledgeBase, hands: &impl Hands) -> Self {
-        let Gather { learnt, ids, vendors, .. } = Gather::all(analysis, base, hands);
-        let names = learnt.freeze(&base.catalogue, &base.rules);
-        let nobody = RoleGather::new().freeze(&base.site, &base.rules);
-        let mut naming = Naming { base, names, roles: nobody, known: KnownEnds::default(), ids, vendors };
-        let shards = analysis.shards.len();
-        let speeches = hands.each(shards, |at| naming.listen(&analysis.shards, at));
-        naming.roles = naming.find_roles(analysis, &speeches);
-        naming.known = KnownEnds::of(&base.catalogue, &naming.names, &naming.roles);
+        let (names, roles) = (NameIndex::default(), RoleGather::new().freeze(&base.site, &base.rules));
+        let known = KnownEnds::default();
+        let mut naming = Naming { base, names, roles, known, ids: Vec::new(), vendors: Hosts::default() };
+        naming.renew_by(analysis, hands);
         naming
     }
 
-    /// What nothing was learnt for: what stands in the place of a naming while another is made, so that there are never two.
+    /// What nothing was learnt for.
     pub fn of_nothing(base: &'a KnowledgeBase) -> Self {
         Naming::new(&Analysis::begin(Vec::new()), base, &Alone)
+    }
+
+    /// Names all anew, in the memory that this holds: there are never two, and what is named every second stays where it is.
+    pub fn renew(&mut self, analysis: &Analysis) {
+        self.renew_by(analysis, &Alone);
+    }
+
+    fn renew_by(&mut self, analysis: &Analysis, hands: &impl Hands) {
+        let (base, names) = (self.base, std::mem::take(&mut self.names));
+        (self.ids, self.vendors) = Default::default();
+        // their tables grow by doubling, which one that is as large as the last one was need not
+        let roles = RoleGather::like(&self.roles);
+        self.roles = RoleGather::new().freeze(&base.site, &base.rules);
+        let Gather { learnt, ids, vendors, .. } = Gather::all(analysis, base, hands, names);
+        (self.names, self.ids, self.vendors) = (learnt.freeze(&base.catalogue, &base.rules), ids, vendors);
+        let shards = analysis.shards.len();
+        let speeches = hands.each(shards, |at| self.listen(&analysis.shards, at));
+        self.roles = self.find_roles(analysis, &speeches, roles);
+        self.known.renew(&base.catalogue, &self.names, &self.roles);
     }
 
     /// Bytes of memory that it holds.
@@ -168,10 +183,9 @@ impl<'a> Naming<'a> {
         speech
     }
 
-    /// Who is what, by what every host did; `speeches` are what each shard has to say.
-    fn find_roles(&self, analysis: &Analysis, speeches: &[Speech]) -> Roles {
+    /// Who is what, by what every host did, gathered in `roles`; `speeches` are what each shard has to say.
+    fn find_roles(&self, analysis: &Analysis, speeches: &[Speech], mut roles: RoleGather) -> Roles {
         let KnowledgeBase { catalogue, rules, site, .. } = self.base;
-        let mut roles = RoleGather::new();
         for (client, outside) in speeches.iter().flat_map(|speech| &speech.mapped) {
             roles.mapped(*client, *outside, site);
         }

@@ -407,11 +407,12 @@ impl<'a> Monitor<'a> {
         let Some(ceiling) = &mut self.ceiling else { return Ok(()) };
         let (filter, given_up) = (self.options.filter, &mut self.given_up);
         let mut gone = HashSet::default();
-        let (base, empty) = (self.base, Diagnosis::default());
-        let judged = self.judged.as_mut().map(|judged| (&mut judged.naming, &judged.diagnosis));
-        let (naming, diagnosis) = judged.map_or((None, &empty), |(naming, diagnosis)| (Some(naming), diagnosis));
-        let unname = || _ = naming.map(|naming| *naming = Naming::of_nothing(base));
-        let moved = self.engine.make_room(ceiling, base, unname, |view| {
+        let (mut nothing, empty) = (None, Diagnosis::default());
+        let (naming, diagnosis) = match &mut self.judged {
+            Some(judged) => (&mut judged.naming, &judged.diagnosis),
+            None => (nothing.get_or_insert_with(|| Naming::of_nothing(self.base)), &empty),
+        };
+        let moved = self.engine.make_room(ceiling, naming, |view| {
             gone.insert(view.id());
             if view.flow.told() {
                 return Ok(());
@@ -424,7 +425,7 @@ impl<'a> Monitor<'a> {
         self.findings.forget(&gone);
         ceiling.takes(captured);
         if moved && let Some(judged) = &mut self.judged {
-            judged.naming = self.engine.analysis().name(base);
+            judged.naming.renew(self.engine.analysis());
         }
         Ok(())
     }
@@ -478,9 +479,9 @@ impl<'a> Monitor<'a> {
         let mut quality = analysis.quality(links, *kernel_drops, *interface_drops, warnings.clone());
         quality.queue_drops = *queue_drops;
         quality.advice = capture::advice(&quality, self.rules);
-        // what was named before goes first: it holds as much again
-        let before = self.judged.take().map(|judged| judged.cases).unwrap_or_default();
-        let naming = analysis.name(self.base);
+        let before = self.judged.take().map(|judged| (judged.naming, judged.cases));
+        let (mut naming, before) = before.unwrap_or_else(|| (Naming::of_nothing(self.base), Cases::default()));
+        naming.renew(analysis);
         let mut cases = analysis.cases_again(&naming, before);
         cases.last = cases.last.max(now);
         let mut diagnosis = Diagnosis::default();
@@ -509,9 +510,8 @@ impl<'a> Monitor<'a> {
         let before = |seconds: f64| Timestamp(now.0.saturating_sub(nanos(seconds)));
         let settings = &self.options.settings;
         let (answers, names) = (before(settings.answers_seconds), before(settings.names_seconds));
-        judged.naming = Naming::of_nothing(self.base);
         let analysis = self.engine.compact(&Keep { flow: &|flow| kept.keeps(flow), answers, names, room: usize::MAX });
-        judged.naming = analysis.name(self.base);
+        judged.naming.renew(analysis);
     }
 
     /// Tells the flows that are `due`, in the order of their first frames; `last`: the capture has ended.

@@ -172,11 +172,18 @@ pub struct KnownEnds(Sieve);
 impl KnownEnds {
     /// All ends that are known.
     pub fn of(catalogue: &Catalogue, names: &NameIndex, roles: &Roles) -> KnownEnds {
+        let mut known = KnownEnds::default();
+        known.renew(catalogue, names, roles);
+        known
+    }
+
+    /// The same, in the memory that this holds.
+    pub fn renew(&mut self, catalogue: &Catalogue, names: &NameIndex, roles: &Roles) {
         let digests = || {
             let resolvers = catalogue.resolver_addresses.iter().map(|ip| digest(*ip));
             roles.known().chain(names.known()).chain(resolvers)
         };
-        KnownEnds(Sieve::of(digests().count(), digests()))
+        self.0.renew(digests().count(), digests());
     }
 
     /// Whether an address may be among them.

@@ -9,7 +9,7 @@
 use crate::classify::facts::is_literal;
 use crate::classify::host::HostMatch;
 use crate::classify::named::Named;
-use crate::classify::names::{Learnt, UNLISTED};
+use crate::classify::names::{Learnt, NameIndex, UNLISTED};
 use crate::decode::Addr;
 use crate::engine::Hosts;
 use crate::engine::analysis::Analysis;
@@ -35,10 +35,10 @@ pub(super) struct Gather<'a> {
 }
 
 impl<'a> Gather<'a> {
-    /// Takes all that the shards have to tell.
-    pub fn all(analysis: &'a Analysis, base: &KnowledgeBase, hands: &impl Hands) -> Self {
+    /// Takes all that the shards have to tell, in the memory of an index that is no longer needed.
+    pub fn all(analysis: &'a Analysis, base: &KnowledgeBase, hands: &impl Hands, before: NameIndex) -> Self {
         let shards = &analysis.shards[..];
-        let mut learnt = Learnt::new(MAX_NAMES);
+        let mut learnt = Learnt::again(MAX_NAMES, before);
         for (ip, name) in &base.hosts {
             learnt.given(*ip, name);
         }
@@ -51,18 +51,38 @@ impl<'a> Gather<'a> {
             let room = MAX_NAMES.saturating_sub(gather.vendors.len());
             gather.vendors.extend(vendors.into_iter().take(room));
         }
-        let told = hands.each(shards.len(), |at| gather.told(at));
-        gather.learnt.reserve(told.iter().map(Vec::len).sum(), 0);
-        let told = told.into_iter().enumerate();
-        let kept = told.fold(true, |kept, (at, told)| gather.take_told(at, &told) && kept);
+        gather.expect();
+        let mut kept = true;
+        gather.each_shard(hands, Gather::told, |gather, at, told| kept &= gather.take_told(at, &told));
         let all = gather.everything && kept && gather.learnt.dropped == 0;
         gather.learnt.named = (!all).then(|| named(shards, hands));
         if !gather.vendors.is_empty() || gather.everything {
-            let carried = hands.each(shards.len(), |at| gather.carried(at));
-            gather.learnt.reserve(0, carried.iter().map(Vec::len).sum());
-            carried.into_iter().enumerate().for_each(|(at, carried)| gather.take_carried(at, &carried));
+            gather.each_shard(hands, Gather::carried, |gather, at, carried| gather.take_carried(at, &carried));
         }
         gather
+    }
+
+    /// Sees to it that there is room for all that is to come; where little is kept, it is not known how much that is.
+    fn expect(&mut self) {
+        let count = |of: fn(&Shard) -> usize| if self.everything { self.shards.iter().map(of).sum() } else { 0 };
+        let answers = count(|shard| shard.learner.addresses());
+        self.learnt.expect(answers, count(|shard| shard.learner.carried.len()));
+    }
+
+    /// Has something found in each shard, and takes it in their order: at once where there are several hands, else one after
+    /// the other, so that what was found in all of them need not be held.
+    fn each_shard<R: Send>(
+        &mut self,
+        hands: &impl Hands,
+        find: impl Fn(&Self, usize) -> R + Sync,
+        mut take: impl FnMut(&mut Self, usize, R),
+    ) {
+        let all = self.shards.len();
+        let at_once = if hands.count() > 1 { all.max(1) } else { 1 };
+        for from in (0..all).step_by(at_once) {
+            let found = hands.each(at_once, |at| find(self, from.saturating_add(at)));
+            found.into_iter().zip(from..).for_each(|(found, at)| take(self, at, found));
+        }
     }
 
     /// Gives the names of the catalogue their numbers.
@@ -101,7 +121,7 @@ impl<'a> Gather<'a> {
     /// The addresses that DNS told with a name worth keeping for them, each with the number of its answer.
     fn told(&self, at: usize) -> Vec<(u32, Addr)> {
         let Some(shard) = self.shards.get(at) else { return Vec::new() };
-        let mut wanted = Vec::new();
+        let mut wanted = Vec::with_capacity(if self.everything { shard.learner.addresses() } else { 0 });
         for ((answer, servers), number) in shard.learner.told().zip(0..) {
             wanted.extend(
                 servers.filter(|server| self.is_wanted(at, answer.name, server)).map(|server| (number, server)),
@@ -134,7 +154,9 @@ impl<'a> Gather<'a> {
             let own = own_name(shard, flow).filter(|own| own.name == *name)?;
             Some((*number, own, responder(shard, flow)))
         });
-        each.filter(|(_, own, server)| self.is_wanted(at, own.name, server)).collect()
+        let mut wanted = Vec::with_capacity(if self.everything { shard.learner.carried.len() } else { 0 });
+        wanted.extend(each.filter(|(_, own, server)| self.is_wanted(at, own.name, server)));
+        wanted
     }
 
     fn take_carried(&mut self, at: usize, carried: &[(u32, NameAt, Addr)]) {
