@@ -78,15 +78,34 @@ impl<T> Slab<T> {
         self.blocks.iter_mut().flatten().enumerate().map(|(n, value)| (n as u32, value))
     }
 
-    /// Keeps the elements for which `keep` holds, in their order and without gaps, and says which numbers they have now.
-    /// Each block is given back as soon as it has been gone through.
+    /// Keeps the elements for which `keep` holds, in their order and without gaps, and says which numbers they have now. They
+    /// stay in the blocks that are there, and those that come free are given back: if all blocks were taken anew each time, that
+    /// would leave gaps between them.
     pub fn compact(&mut self, keep: impl Fn(u32) -> bool) -> Renumbered {
-        let before = std::mem::take(self);
-        let mut numbers = Vec::with_capacity(before.len());
-        for value in before.blocks.into_iter().flatten() {
-            let kept = keep(numbers.len() as u32);
-            numbers.push(if kept { self.insert(value) } else { NONE });
+        let mut numbers = Vec::with_capacity(self.len());
+        let mut len = 0u32;
+        let mut full: Vec<Vec<T>> = Vec::with_capacity(self.blocks.len());
+        for mut block in std::mem::take(&mut self.blocks) {
+            block.retain(|_| {
+                let kept = keep(numbers.len() as u32);
+                numbers.push(if kept { len } else { NONE });
+                len = len.wrapping_add(u32::from(kept));
+                kept
+            });
+            if let Some(last) = full.last_mut() {
+                let room = BLOCK.saturating_sub(last.len());
+                last.extend(block.drain(..room.min(block.len())));
+            }
+            if !block.is_empty() {
+                full.push(block);
+            }
         }
+        if let [block] = &mut full[..]
+            && block.len() <= FEW
+        {
+            block.shrink_to(FEW);
+        }
+        *self = Slab { blocks: full, free: Vec::new(), len };
         Renumbered(numbers)
     }
 
@@ -174,5 +193,25 @@ mod tests {
         assert_eq!([3, 4, 13, 993, 1000].map(|n| numbers.of(n)), [0, NONE, 1, 99, NONE]);
         assert!(slab.iter_mut().all(|(at, n)| *n == at * 10 + 3));
         assert_eq!(slab.insert(7), 100);
+    }
+
+    #[test]
+    fn blocks_stay_where_they_are() {
+        let mut slab = Slab::default();
+        let fill = |slab: &mut Slab<u32>, to: u32| (slab.len() as u32..to).for_each(|n| assert_eq!(slab.insert(n), n));
+        let places = |slab: &Slab<u32>| slab.blocks.iter().map(|block| block.as_ptr()).collect::<Vec<_>>();
+        fill(&mut slab, 5000);
+        let before = places(&slab);
+        let numbers = slab.compact(|n| n % 3 != 1);
+        let kept = places(&slab);
+        assert_eq!((slab.len(), slab.memory(), kept.len()), (3333, 14 * FEW * 4, 4));
+        assert!(kept.iter().all(|place| before.contains(place)));
+        assert!(slab.iter().all(|(at, n)| *n == at / 2 * 3 + at % 2 * 2 && numbers.of(*n) == at));
+        assert_eq!(slab.newest().next(), Some(&4998));
+        fill(&mut slab, 5000);
+        assert!((3333..5000).all(|at| slab.get(at) == Some(&at)) && places(&slab).starts_with(&kept));
+        slab.compact(|_| false);
+        assert!(slab.is_empty() && slab.blocks.is_empty());
+        assert_eq!((slab.insert(7), slab.get(0)), (0, Some(&7)));
     }
 }
