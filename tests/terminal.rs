@@ -192,6 +192,27 @@ fn a_pipe_that_nothing_comes_from_is_left_as_a_file_is() {
     }
 }
 
+/// Who writes may pause for long: what came before that is shown meanwhile.
+#[test]
+fn what_came_before_a_pause_is_shown() {
+    let packed = fs::read(held()).unwrap();
+    let plain = zstd::decode_all(&packed[..]).unwrap();
+    for (kind, bytes, speed) in [("plain", &plain, "max"), ("packed", &packed, "max"), ("timed", &plain, "1000")] {
+        let folder = TempDir::new().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut terminal = Terminal::open("xterm-256color", &["replay", "--speed", speed, &pipe.display().to_string()]);
+        let mut writer = File::options().write(true).open(&pipe).unwrap();
+        writer.write_all(bytes).unwrap();
+        terminal.wait_to_see("takes no more video");
+        assert!(!terminal.screen().contains("read to its end"), "{kind}");
+        drop(writer);
+        terminal.wait_to_see("read to its end");
+        terminal.press("q");
+        assert_eq!(terminal.end().code(), Some(0), "{kind}");
+    }
+}
+
 #[test]
 fn signals_end_it_in_order() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {

@@ -269,6 +269,7 @@ impl<'a> Player<'a> {
                 }
                 self.publish();
             }
+            Fed::Lull => self.show_news(),
             Fed::Turn => {
                 let goes = matches!(self.standing.course, Course::Go { .. });
                 if !goes && self.standing.publisher.is_due_waited() {
@@ -285,7 +286,10 @@ impl<'a> Player<'a> {
     fn feed_fast(&mut self, to: Option<Timestamp>, until: Instant) -> Fed {
         loop {
             let cheap = self.sampled * SPARE_WAITED <= self.began.elapsed() + REFRESH;
-            let Some(first) = self.run.peek().filter(|_| cheap) else { return self.run.feed(to, until) };
+            let Some(first) = self.run.peek() else { return self.run.without() };
+            if !cheap {
+                return self.run.feed(to, until);
+            }
             let second = first.max(self.run.now.after(SECOND));
             let step = to.map_or(second, |to| to.min(second));
             let fed = self.run.feed(Some(step), until);
@@ -305,7 +309,10 @@ impl<'a> Player<'a> {
     /// Plays at a speed until something is ordered or a snapshot is due.
     fn pace(&mut self, speed: f64, orders: &Receiver<Order>) -> Turned {
         let Some(first) = self.run.peek() else {
-            self.end();
+            match self.run.ended {
+                true => self.end(),
+                false => self.show_news(),
+            }
             return Turned::On;
         };
         let from = if self.run.now == Timestamp::default() { first } else { self.run.now };
@@ -319,7 +326,7 @@ impl<'a> Player<'a> {
                 let Ok(()) = self.run.monitor.advance(to, &mut self.run.raised);
                 self.run.now = self.run.now.max(to);
             }
-            Fed::Turn => {}
+            Fed::Turn | Fed::Lull => {}
         }
         if self.standing.course == Course::Play && self.standing.publisher.is_due() {
             self.publish();
@@ -328,6 +335,13 @@ impl<'a> Player<'a> {
             Ok(order) => Turned::Ordered(order),
             Err(RecvTimeoutError::Timeout) => Turned::On,
             Err(RecvTimeoutError::Disconnected) => Turned::Left,
+        }
+    }
+
+    /// Who writes has paused: shows what came before that.
+    fn show_news(&mut self) {
+        if self.run.news && self.standing.publisher.is_due() {
+            self.publish();
         }
     }
 
@@ -367,6 +381,7 @@ impl<'a> Player<'a> {
     /// Makes a snapshot, and shows it.
     fn publish(&mut self) {
         let (phase, now, ended) = (self.phase(), self.run.now, self.run.ended);
+        self.run.news = false;
         self.run.monitor.renew();
         let Player { standing, run, ladder, .. } = self;
         let Standing { publisher, transport, speed, whole, .. } = standing;

@@ -98,7 +98,8 @@ impl Source {
         }
     }
 
-    /// The same; a pipe that nothing comes from is waited for until `stop` is set, and ends then.
+    /// The same; a pipe that nothing comes from is waited for until `stop` is set, and ends then. Meanwhile fills give no frame
+    /// ([`Source::waits`]).
     #[must_use]
     pub fn until(self, stop: &Arc<AtomicBool>) -> Source {
         Source { stop: Some(Arc::clone(stop)), ..self }
@@ -201,6 +202,11 @@ impl Source {
     /// What the analysis that wrote the frames of the last fill passed over.
     pub fn shed(&self) -> Shed {
         self.shed
+    }
+
+    /// Whether the last fill gave what there was of a pipe, and who writes has paused.
+    pub fn waits(&self) -> bool {
+        self.lanes.first().is_some_and(|lane| lane.reader.waits())
     }
 
     /// Another that goes on from here by itself and gives the same; nothing where that cannot be, as of a pipe, and while

@@ -86,6 +86,8 @@ pub(super) enum RawEnd {
 /// What a read came to.
 pub(super) enum Got {
     Bytes(usize),
+    /// Nothing for now: who writes has paused.
+    Lull,
     End(RawEnd),
 }
 
@@ -103,7 +105,8 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// A pipe or device, which is waited for until no more is wanted: it ends then.
+/// A pipe or device, which is waited for until no more is wanted: it ends then. Where somebody may say so, a read says
+/// meanwhile that nothing comes ([`io::ErrorKind::WouldBlock`]).
 struct Awaited {
     file: File,
     stop: Stop,
@@ -113,6 +116,9 @@ impl Read for Awaited {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         while !is_set(&self.stop) {
             if !platform::wait_for_input(&self.file, NAP) {
+                if self.stop.is_some() {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
                 continue;
             }
             match self.file.read(buf) {
@@ -181,7 +187,12 @@ impl Raw {
 
     pub(super) fn from_pipe(mut pipe: Box<dyn Read + Send>, name: &Arc<str>) -> io::Result<Raw> {
         let mut magic = Vec::with_capacity(4);
-        pipe.by_ref().take(4).read_to_end(&mut magic)?;
+        while let Err(error) = pipe.by_ref().take(4u64.saturating_sub(magic.len() as u64)).read_to_end(&mut magic) {
+            // what was read until then is kept
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return Err(error);
+            }
+        }
         let codec = Codec::of(&magic);
         let whole = Box::new(io::Cursor::new(magic).chain(pipe));
         let taken = Arc::new(AtomicU64::new(0));
@@ -215,6 +226,7 @@ impl Raw {
                 Ok(0) => Got::End(self.at_end()),
                 Ok(n) => self.count(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Got::Lull,
                 Err(error) => Got::End(self.failed(error)),
             };
         }

@@ -34,6 +34,8 @@ pub struct CaptureReader {
     offset: u64,
     end: Option<RawEnd>,
     ended: bool,
+    /// The last fill has found that who writes has paused.
+    lull: bool,
     facts: Facts,
     warnings: Vec<Warning>,
 }
@@ -84,6 +86,7 @@ impl CaptureReader {
             offset: 0,
             end,
             ended: false,
+            lull: false,
             facts: Facts::default(),
             warnings: Vec::new(),
         };
@@ -130,6 +133,7 @@ impl CaptureReader {
                 _ => Ok(Fill::End),
             };
         }
+        self.lull = false;
         let mut have = self.restore_tail(chunk);
         if self.skip > 0 {
             return Ok(self.pass_over(chunk));
@@ -155,7 +159,7 @@ impl CaptureReader {
             if self.skip > 0 {
                 break;
             }
-            if !chunk.frames.is_empty() || walked.used > 0 {
+            if !chunk.frames.is_empty() || walked.used > 0 || self.lull {
                 self.tail.extend_from_slice(rest);
                 break;
             }
@@ -166,6 +170,11 @@ impl CaptureReader {
     /// What is read of the input so far, in its own (compressed, where it is) bytes.
     pub fn bytes_read(&self) -> u64 {
         self.raw.taken()
+    }
+
+    /// Whether the last fill gave what there was of a pipe, and who writes has paused.
+    pub(super) const fn waits(&self) -> bool {
+        self.lull
     }
 
     /// What the capture says of itself, as far as it is read.
@@ -198,6 +207,7 @@ impl CaptureReader {
             offset: self.offset,
             end: None,
             ended: false,
+            lull: false,
             facts: self.facts.clone(),
             warnings: self.warnings.clone(),
         })
@@ -274,6 +284,10 @@ impl CaptureReader {
             let Some(free) = buf.get_mut(have..room).filter(|free| !free.is_empty()) else { break };
             match self.raw.read(free) {
                 Got::End(end) => self.end = Some(end),
+                Got::Lull => {
+                    self.lull = true;
+                    break;
+                }
                 Got::Bytes(n) => {
                     have = have.saturating_add(n);
                     if !self.raw.is_unpacked() {
@@ -348,6 +362,7 @@ fn read_head(raw: &mut Raw, head: &mut [u8]) -> (usize, Option<RawEnd>) {
     while let Some(free) = head.get_mut(have..).filter(|free| !free.is_empty()) {
         match raw.read(free) {
             Got::Bytes(n) => have = have.saturating_add(n),
+            Got::Lull => {}
             Got::End(end) => return (have, Some(end)),
         }
     }

@@ -90,6 +90,41 @@ fn rich_pcapng() -> Vec<u8> {
     .concat()
 }
 
+/// Who pauses before each few bytes.
+struct Pausing {
+    bytes: std::io::Cursor<Vec<u8>>,
+    paused: bool,
+}
+
+impl std::io::Read for Pausing {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        self.paused = !self.paused;
+        if self.paused {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
+        let few = buf.len().min(3);
+        self.bytes.read(&mut buf[..few])
+    }
+}
+
+#[test]
+fn what_there_is_of_a_pipe_is_given_when_who_writes_pauses() {
+    let file = rich_pcapng();
+    for (kind, bytes) in [("plain", file.clone()), ("gzip", gzip(&file)), ("zstd", zstd_of(&file))] {
+        let pausing = || Box::new(Pausing { bytes: std::io::Cursor::new(bytes.clone()), paused: false });
+        let reader = || CaptureReader::from_reader(pausing(), "a pipe", CHUNK_BYTES).unwrap();
+        assert_eq!(drain(reader()), read(&file), "{kind}");
+        let (mut reader, mut chunk, mut pauses, mut most) = (reader(), Chunk::default(), 0, 0);
+        while reader.fill(&mut chunk).unwrap() == Fill::More {
+            pauses += usize::from(reader.waits());
+            most = most.max(chunk.frames.len());
+        }
+        // one zstd block is given whole or not at all
+        assert!(pauses > if kind == "zstd" { 0 } else { 10 } && !reader.waits(), "{kind}: {pauses}");
+        assert!(kind != "plain" || most == 1, "{kind}: {most}");
+    }
+}
+
 #[test]
 fn classic_captures_in_both_orders_and_resolutions() {
     let frames: &[Sent] = &[(1, 2, 3, b"abc"), (1, 999_999, 1_500, b"defg"), (2, 0, 0, b"")];

@@ -60,6 +60,8 @@ pub(super) enum Fed {
     UpTo,
     /// There is time for more later.
     Turn,
+    /// Nothing comes for now.
+    Lull,
     /// There is no more.
     End,
 }
@@ -107,6 +109,8 @@ pub(super) struct Run<'a> {
     read: u64,
     pub(super) now: Timestamp,
     pub(super) ended: bool,
+    /// Frames were given since this was last taken back.
+    pub(super) news: bool,
     pub(super) raised: Raised,
     warnings: Vec<String>,
     pub(super) failed: Option<String>,
@@ -125,6 +129,7 @@ impl<'a> Run<'a> {
             read: 0,
             now: Timestamp::default(),
             ended: false,
+            news: false,
             raised: Raised::default(),
             warnings: Vec::new(),
             failed: None,
@@ -170,7 +175,7 @@ impl<'a> Run<'a> {
         self.places.thin_out();
     }
 
-    /// The time of the next frame; reads on if it must.
+    /// The time of the next frame, if there is one for now; reads on if it must.
     pub(super) fn peek(&mut self) -> Option<Timestamp> {
         loop {
             if let Some(frame) = self.chunk.frames.get(self.next) {
@@ -188,7 +193,15 @@ impl<'a> Run<'a> {
                 self.end();
             }
             self.monitor.shed(self.source.shed());
+            if self.chunk.frames.is_empty() && self.source.waits() {
+                return None;
+            }
         }
+    }
+
+    /// What feeding has come to where there is no next frame.
+    pub(super) const fn without(&self) -> Fed {
+        if self.ended { Fed::End } else { Fed::Lull }
     }
 
     /// Notes what is wrong with the captures.
@@ -221,6 +234,7 @@ impl<'a> Run<'a> {
             if to.is_some_and(|to| first > to) {
                 return Fed::UpTo;
             }
+            self.news = true;
             // whole chunks are worked off faster than frames
             let whole = self.next == 0 && to.is_none_or(|to| self.chunk.frames.iter().all(|at| at.ts <= to));
             if whole {
@@ -234,7 +248,7 @@ impl<'a> Run<'a> {
                 return Fed::Turn;
             }
         }
-        Fed::End
+        self.without()
     }
 
     /// Gives the frames of the chunk at hand, until a moment if there is one.
