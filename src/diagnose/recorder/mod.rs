@@ -124,11 +124,23 @@ fn remote_assist(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     Some(draft.build())
 }
 
+/// Whether a client is so near, by round trips and routers passed, that it is of the site whatever its address: a campus
+/// has public ones.
+fn is_near(scene: &Scene<'_>, case: &Case) -> bool {
+    let settings = &scene.rules.settings.recorder;
+    let [ttl, _] = case.ttl;
+    // systems begin with one of these (RFC 1700, page 64, and what is usual)
+    let passed = [64, 128, 255].into_iter().find(|begin| ttl <= *begin).map(|begin: u8| begin.saturating_sub(ttl));
+    let few = ttl > 0 && passed.is_some_and(|n| f64::from(n) <= settings.near_routers);
+    let quick = case.tcp.as_ref().and_then(|tcp| tcp.rtt_min).is_some_and(|rtt| rtt <= settings.near_seconds);
+    few && quick && !case.midstream
+}
+
 /// D-40: somebody out on the Internet logs in to the recorder in the clear, or is shown its video so.
 fn exposed(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let http = case.http.as_ref().filter(|_| case.tls.is_none() && case.established)?;
     let (client, server) = (case.orig.0, case.resp.0);
-    let from_outside = is_public(client) && !case.inside[0] && !is_one_site(client, server);
+    let from_outside = is_public(client) && !case.inside[0] && !is_one_site(client, server) && !is_near(scene, case);
     if !from_outside || !(case.recorders[1] || case.class == Class::Direct || is_site(scene, server)) {
         return None;
     }

@@ -183,6 +183,13 @@ fn a_login_in_the_clear_from_outside_is_told() {
     assert_eq!(told(vec![login(OUTSIDE, turn::MEDIA, 200)])[0].3, at(2.1));
     assert_eq!(told(vec![login(OUTSIDE, turn::GET, 200)]), []);
     assert_eq!(told(vec![login(VIEWER, turn::BASIC, 200)]), []);
+    // from the other end of a campus
+    let near = |ttl: u8, rtt: f64| {
+        let mut case = login(OUTSIDE, turn::BASIC, 401);
+        (case.ttl[0], case.tcp.as_mut().unwrap().rtt_min) = (ttl, Some(rtt));
+        told(vec![case]).len()
+    };
+    assert_eq!((near(126, 0.0004), near(126, 0.02), near(118, 0.0004)), (0, 1, 1));
     let mut relayed = login(OUTSIDE, turn::BASIC, 200);
     (relayed.recorders, relayed.class, relayed.resp.0) = ([false; 2], Class::Relay, RELAY.parse().unwrap());
     assert_eq!(told(vec![relayed]), []);
