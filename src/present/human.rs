@@ -450,6 +450,13 @@ fn next_step(summary: &Summary) -> Option<&'static str> {
              whole frames (no snap length): names are in the first packets of a flow.",
         );
     }
+    let cut = summary.quality.cut_frames > 0 && summary.unknown_reasons.contains_key(Sub::Truncated.name());
+    if cut && !summary.classes.iter().any(|c| is_vendor(c.class)) {
+        return Some(
+            "No traffic of the video system could be told: frames were cut before the names in them. Capture again \
+             with whole frames (tcpdump -s 0).",
+        );
+    }
     if !summary.classes.iter().any(|c| is_vendor(c.class)) {
         return Some(
             "No traffic of the video system was seen. Check that the mirror port carries the recorder or the \

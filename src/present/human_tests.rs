@@ -64,6 +64,14 @@ fn what_to_do_next() {
     assert!(of(&[sample::unknown(), elsewhere]).contains("No traffic of the video system"));
     assert!(of(&[sample::unknown(), sample::dns()]).contains("No traffic of the video system"));
     assert!(!of(&[sample::relay()]).contains("Next"));
+    // what was cut away may have been its name
+    let mut cut = sample::unknown();
+    cut.subclass = [Sub::Truncated.name()].into_iter().collect();
+    let mut builder = SummaryBuilder::new();
+    [cut, sample::dns()].iter().for_each(|flow| builder.record(flow));
+    let quality = CaptureQuality { frames: 9, cut_frames: 4, ..CaptureQuality::default() };
+    let told = text(&builder.finish(vec!["a".into()], quality, Stats::default()));
+    assert!(told.contains("cut before the names") && !told.contains("Check that the mirror"), "{told}");
 }
 
 #[test]
