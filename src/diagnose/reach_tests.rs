@@ -229,6 +229,7 @@ fn nobody_lets_a_client_in() {
     let from_outside = |n| inward(n, &format!("192.0.2.{n}"), 5.0, 12.0);
     let again = inward(2, "192.0.2.1", 14.0, 20.0);
     assert_eq!(said(vec![from_outside(1), again]), [one("direct-broken/", "", 0.65)]);
+    assert_eq!(said(vec![inward(1, "192.0.2.1", 5.0, 16.0)]), [one("direct-broken/", "", 0.65)]);
     // once may be a scanner, unless the port is handed on to a recorder, or was open to somebody
     assert_eq!(said(vec![from_outside(1)]), [one("direct-broken/", "", 0.5)]);
     let mut inside = from_outside(1);

@@ -51,8 +51,8 @@ settings!(
     /// Connections are not made.
     Reach: f64 {
         d_6, d_20, d_34, d_35, d_36, d_37, syns, syn_seconds, told, unreachable, doubtful, near_share, near_seconds,
-        stranger, scanner, comebacks, strangers, fallback_seconds, fallback_within_seconds, fallbacks, siblings,
-        sibling_seconds,
+        stranger, scanner, comebacks, knock_seconds, strangers, fallback_seconds, fallback_within_seconds, fallbacks,
+        siblings, sibling_seconds,
     }
 );
 settings!(

@@ -58,13 +58,16 @@ impl Door {
         door
     }
 
-    /// How sure it is that a stranger is a client: whoever looks for open ports tries several, comes in company, and does
-    /// not come back to one that is closed. A port that was open, or that the router hands on, is there for clients.
+    /// How sure it is that a stranger is a client: whoever looks for open ports tries several, comes in company, and
+    /// neither waits long nor comes back to one that is closed. A port that was open, or that the router hands on, is there
+    /// for clients.
     fn stranger(&self, scene: &Scene<'_>, all: &[&Case]) -> Option<f64> {
         let reach = &scene.rules.settings.reach;
         let case = *all.first()?;
         let alone = (self.strangers.len() as f64) < reach.strangers;
-        let meant = case.inside[1] || self.opened.contains_key(&case.resp.1) || all.len() as f64 >= reach.comebacks;
+        let last = all.iter().map(|case| case.last).max()?;
+        let stubborn = all.len() as f64 >= reach.comebacks || last.since(case.first()) >= nanos(reach.knock_seconds);
+        let meant = case.inside[1] || self.opened.contains_key(&case.resp.1) || stubborn;
         let sure = if meant { reach.stranger } else { reach.scanner };
         (alone && !self.around.contains(&case.orig.0)).then_some(sure)
     }
