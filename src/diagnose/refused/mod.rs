@@ -366,7 +366,11 @@ fn is_old(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
     }
     let (begun, ended) = (first.answered()?, last.answered()?);
     let streams = |told: &Told<'_>| told.case.tcp.as_ref().is_some_and(|tcp| tcp.video_windows.iter().any(|n| *n > 1));
-    let mut draft = Draft::new(scene.rules, RuleId::D29, begun.ts, ended.ts)
+    // what it is said to hinder has run through it
+    if opened.iter().any(streams) {
+        return None;
+    }
+    let draft = Draft::new(scene.rules, RuleId::D29, begun.ts, ended.ts)
         .lead(&first.case.identity)
         .flows(opened.iter().map(|told| told.case.identity.flow_id))
         .count(opened.len() as u64);
@@ -375,11 +379,7 @@ fn is_old(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
         (true, false) => "CONNECT is answered in HTTP/1.0",
         _ => "each CONNECT is answered with Connection: close",
     };
-    draft = draft.evidence(text, Some(begun.frame), Some(begun.ts));
-    if let Some(seen) = opened.iter().find(|told| streams(told)).and_then(|told| told.answered()) {
-        draft = draft.adjust(-0.10).evidence("video runs through it all the same", Some(seen.frame), Some(seen.ts));
-    }
-    Some(draft.build())
+    Some(draft.evidence(text, Some(begun.frame), Some(begun.ts)).build())
 }
 
 #[cfg(test)]

@@ -130,6 +130,10 @@ fn a_proxy_of_the_old_version_is_told() {
     let found = told(vec![opens(1, turn::OLD), opens(5, turn::OLD)]);
     assert_eq!(found, [(Kind::ProxyUnsuitable, None, "D-29", 0.7, at(1.1))]);
     assert_eq!(told(vec![opens(1, 0), opens(5, turn::OLD)]), []);
+    // video has run through it
+    let mut streams = opens(5, turn::OLD);
+    streams.tcp.as_mut().unwrap().video_windows = [0, 4];
+    assert_eq!(told(vec![opens(1, turn::OLD), streams]), []);
     assert_eq!(told(vec![opens(1, turn::CLOSES), opens(5, turn::CLOSES)]), []);
     assert_eq!(told((1..4).map(|n| opens(n, turn::CLOSES)).collect()).len(), 1);
 }
