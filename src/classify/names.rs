@@ -336,6 +336,11 @@ pub struct NameIndex {
 }
 
 impl NameIndex {
+    /// Nothing is to be put together in its memory soon: what only that needs is given back.
+    pub fn settle(&mut self) {
+        self.room.order = Order::default();
+    }
+
     /// Bytes that its entries take, by how many there are.
     pub fn held(&self) -> usize {
         /// The place of an entry in a list, and what a table takes for a key.

@@ -118,6 +118,7 @@ impl<'a> Naming<'a> {
         let known = KnownEnds::default();
         let mut naming = Naming { base, names, roles, known, ids: Vec::new(), vendors: Hosts::default() };
         naming.renew_by(analysis, hands);
+        naming.names.settle();
         naming
     }
 
