@@ -173,10 +173,11 @@ fn cycle(scene: &Scene<'_>, all: &[Life<'_>]) -> Option<FindingRecord> {
     let (waiting, cut) = (in_turn(waiting), in_turn(cut));
     let (lives, sure) = match () {
         () if enough(&whole) => (whole, true),
-        // who ends an upload itself may have no viewer any more
+        // who ends an upload itself may have no viewer any more, unless a box has taken it
         () if enough(&waiting) && are_alike(scene, &waiting) => {
-            let ended = waiting.iter().all(|life| life.case.tcp.as_ref().is_some_and(is_ended_by_receiver));
-            (waiting, ended)
+            let ended = |life: &Life<'_>| life.case.tcp.as_ref().is_some_and(is_ended_by_receiver);
+            let sure = waiting.iter().all(|life| ended(life) || !signs(scene, life.case).told.is_empty());
+            (waiting, sure)
         }
         () if enough(&cut) && are_alike(scene, &cut) => (cut, false),
         () => return None,

@@ -369,6 +369,13 @@ impl Behind<'_> {
             return None;
         }
         let rate = (stretch.bytes - first).max(0.0) / after;
+        // what flowed before its fullest second was not held until then
+        let begun = seconds(self.burst.peak.at.since(self.burst.start));
+        let flowed = begun > 0.0 && self.burst.peak.before as f64 / begun >= rate / 2.0;
+        let held = if flowed { seconds(self.burst.start.since(self.from)) } else { held };
+        if held < settings.release_hold_seconds {
+            return None;
+        }
         let backlog = first - rate * span;
         // a key frame weighs less the longer the time is
         let factor =

@@ -285,7 +285,8 @@ fn a_stream_that_grows_was_not_held() {
     let windows: Vec<(f64, u64)> = (0..40).map(|n| (6.0 + f64::from(n), 39)).collect();
     let grows = [video(6.0, 21.0, 37_500), video(21.0, 46.0, 100_000)].concat();
     let moves = [video(6.0, 21.0, 50_000), video(21.0, 24.0, 190_000), video(24.0, 46.0, 50_000)].concat();
-    for pieces in [grows, moves] {
+    let late = [video(7.5, 9.5, 45_000), video(9.5, 12.5, 115_000), video(12.5, 46.0, 45_000)].concat();
+    for pieces in [grows, moves, late] {
         for by in [Direction::Orig, Direction::Resp] {
             let mut case = talk(&[&[(5.0, 900)][..], &windows].concat(), &pieces, 46.2);
             case.tcp.as_mut().unwrap().fin_by = Some(by);
@@ -327,6 +328,8 @@ fn connections_side_by_side_are_one_attempt() {
         found.iter().filter(|(_, sure)| *sure >= 0.55).count()
     };
     assert_eq!(sure([poll(1, 5.0, 60.0), poll(2, 5.1, 60.0), poll(3, 5.2, 60.0)]), 0);
+    let open = |n: u64, when: f64, last: f64| view(n, when, last, asked(when), &[]);
+    assert_eq!(sure([open(1, 5.0, 5.05), open(2, 5.1, 5.15), open(3, 5.2, 60.0)]), 0);
     assert_eq!(sure([poll(1, 5.0, 18.0), poll(2, 18.2, 40.0), poll(3, 40.0, 60.0)]), 3);
 }
 

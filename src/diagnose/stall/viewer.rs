@@ -196,7 +196,7 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
 /// either.
 fn is_tried_again(scene: &Scene<'_>, case: &Case, waited: u64) -> bool {
     let settings = &scene.rules.settings.stall;
-    let unanswered = |other: &&Case| other.established && other.payload[1] == 0 && other.first() >= case.last;
+    let unanswered = |other: &&Case| other.established && other.payload[1] == 0 && is_next(scene, case, other);
     waited >= nanos(settings.first_byte_seconds) && attempts(scene, case).iter().any(unanswered)
 }
 
@@ -271,6 +271,14 @@ fn support<'r>(scene: &Scene<'r>, case: &Case, when: Timestamp, tries: usize, mu
     draft
 }
 
+/// Whether an attempt follows another. Connections side by side are one: a page that polls has several.
+fn is_next(scene: &Scene<'_>, before: &Case, other: &Case) -> bool {
+    match before.is_over() {
+        true => other.first().after(SECOND) >= before.last,
+        false => other.first().since(before.first()) >= nanos(scene.rules.settings.stall.give_up_seconds),
+    }
+}
+
 /// The attempts of a client in which nothing came.
 struct Alike {
     /// How many connections, whenever they were.
@@ -294,17 +302,12 @@ fn alike(scene: &Scene<'_>, case: &Case) -> Alike {
         let least = if other.is_over() { settings.give_up_seconds } else { settings.first_byte_seconds };
         (waited >= nanos(least)).then_some(waited)
     };
-    // connections side by side are one attempt: a page that polls has several
-    let next = |before: &Case, other: &Case| match before.is_over() {
-        true => other.first().after(SECOND) >= before.last,
-        false => other.first().since(before.first()) >= nanos(settings.give_up_seconds),
-    };
     let mut alike = Alike { all: 0, tries: 0, waited: 0 };
     let mut before: Option<&Case> = None;
     let all = attempts(scene, case).into_iter().filter(|other| !is_troubled(scene, other));
     for (other, waited) in all.filter_map(|other| Some((other, waited(other)?))) {
         alike.all = alike.all.saturating_add(1);
-        if before.is_none_or(|before| next(before, other)) {
+        if before.is_none_or(|before| is_next(scene, before, other)) {
             before = Some(other);
             alike.tries = alike.tries.saturating_add(1);
             alike.waited = alike.waited.saturating_add(waited);
