@@ -147,7 +147,7 @@ impl Snapshot {
         self.flows.iter().find(|flow| flow.id == id)
     }
 
-    /// Puts down what follows from flows and findings, which stand in the order of their weight.
+    /// Puts down what follows from flows and findings, which stand in the order in which they are told.
     pub fn settle(&mut self) {
         self.cited.clear();
         for (at, finding) in self.findings.iter().enumerate() {

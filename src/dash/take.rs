@@ -18,7 +18,7 @@ use crate::engine::light::{Light, Texts};
 use crate::engine::naming::Naming;
 use crate::event::{CaptureQuality, Class, Stats};
 use crate::filter::Asked;
-use crate::present::is_vendor;
+use crate::present::{in_order, is_vendor};
 use crate::time::Timestamp;
 
 /// How many hosts are listed.
@@ -77,15 +77,15 @@ pub fn take(look: &Look<'_>) -> Snapshot {
             light.name = Some(texts.keep(name));
         }
     }
-    let Diagnosis { findings, sessions, site, poor, .. } = look.diagnosis.clone();
+    let Diagnosis { sessions, site, poor, .. } = look.diagnosis;
     let hosts = hosts(look, &flows);
     let mut snapshot = Snapshot {
         now: look.now,
         flows: Arc::new(flows),
-        findings,
-        sessions,
-        site,
-        poor,
+        findings: in_order(look.diagnosis).into_iter().cloned().collect(),
+        sessions: sessions.clone(),
+        site: site.clone(),
+        poor: *poor,
         quality: look.quality.clone(),
         stats: look.stats.clone(),
         hosts,

@@ -18,6 +18,8 @@ mod site;
 pub mod summary;
 mod verdict;
 
+pub use verdict::in_order;
+
 #[cfg(test)]
 pub(crate) mod sample;
 

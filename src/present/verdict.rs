@@ -25,11 +25,16 @@ pub(super) fn verdict(summary: &Summary, style: Style) -> Vec<String> {
     {
         lines.push(line);
     }
+    tell(&mut lines, &in_order(diagnosis), style);
+    lines
+}
+
+/// All findings, the headline first, then by their weight.
+pub fn in_order(diagnosis: &Diagnosis) -> Vec<&FindingRecord> {
     let headline = headline(diagnosis);
     let others =
         diagnosis.findings.iter().filter(|finding| headline.is_none_or(|first| !std::ptr::eq(first, *finding)));
-    tell(&mut lines, &headline.into_iter().chain(others).collect::<Vec<_>>(), style);
-    lines
+    headline.into_iter().chain(others).collect()
 }
 
 /// The claim that comes before all others: who reads wants to know why no picture came, so of the gravest it is the first
@@ -121,7 +126,9 @@ mod tests {
             (session.path, session.finding_ids) = (path, vec![cited.to_owned()]);
             session.steps.iter_mut().for_each(|step| step.outcome = outcome);
             let diagnosis = Diagnosis { findings: findings.clone(), sessions: vec![session], ..Diagnosis::default() };
-            headline(&diagnosis).unwrap().id.clone()
+            let all = in_order(&diagnosis);
+            assert!(all.len() == findings.len() && std::ptr::eq(all[0], headline(&diagnosis).unwrap()));
+            all[0].id.clone()
         };
         assert_eq!(first(&own, None, StepOutcome::Failed), own);
         // no view failed by either, it came by another way, or what became of it is not known
