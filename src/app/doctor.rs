@@ -150,16 +150,24 @@ fn one_interface(name: &str, args: &DoctorArgs, told: &mut Told<impl Write>) -> 
     let mut quality =
         analysis.quality([link].into_iter(), Some(drops.kernel_drops), Some(drops.interface_drops), Vec::new());
     quality.advice = diagnose::capture::advice(&quality, &rules);
-    worth(&quality, &rules, told).map_err(Into::into)
+    worth(&quality, &rules, port.is_mirror(), told).map_err(Into::into)
 }
 
-/// What the capture would be worth.
-fn worth(quality: &CaptureQuality, rules: &diagnose::rules::Rules, told: &mut Told<impl Write>) -> io::Result<()> {
+/// What the capture would be worth: only of a mirror can that be said to be much.
+fn worth(
+    quality: &CaptureQuality,
+    rules: &diagnose::rules::Rules,
+    is_mirror: bool,
+    told: &mut Told<impl Write>,
+) -> io::Result<()> {
     let findings = diagnose::capture::findings(quality, rules);
-    if quality.frames > 0 && findings.is_empty() {
+    if is_mirror && findings.is_empty() {
         return told.well(&quality.advice);
     }
-    findings.iter().try_for_each(|finding| told.wrong(&finding.title, &finding.advice))
+    findings.iter().try_for_each(|finding| match finding.is_claim() {
+        true => told.wrong(&finding.title, &finding.advice),
+        false => told.note(&format!("perhaps: {}. {}", finding.title, finding.advice)),
+    })
 }
 
 /// Looks at what comes in.

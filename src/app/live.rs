@@ -17,7 +17,7 @@ use super::settings as user;
 use super::{OUTPUT_BUFFER, config, dash, early, find_folder, knowledge, rules, say};
 use crate::capture::device::{Device, OpenError, Pcap, Settings, Trouble};
 use crate::capture::feed::{COUNTED, Event, Feed};
-use crate::capture::port::Port;
+use crate::capture::port::{Port, Remark};
 use crate::capture::recorder::{Note, Plan, Recorder, open_files};
 use crate::capture::ring::Span;
 use crate::capture::writer::Writing;
@@ -38,6 +38,8 @@ use signals::Signals;
 const NAP: Duration = Duration::from_millis(100);
 /// How long ports are looked at, in packet time.
 const LOOK: u64 = 5 * SECOND;
+/// The same where little comes in.
+const LOOK_LONGEST: u64 = 60 * SECOND;
 /// What is kept after a finding, in packet time.
 const AFTER: u64 = 30 * SECOND;
 /// The most memory of a ring that is asked for by time.
@@ -282,8 +284,9 @@ impl<F: Front> Live<'_, '_, F> {
     /// Within the first seconds it is said if a port does not mirror, before anything is made of what comes.
     fn look_at_ports(&mut self, batch: &Batch) {
         let Some(ports) = &mut self.ports else { return };
-        if let Some(lines) = ports.see(batch) {
-            lines.iter().for_each(|line| self.front.say(line));
+        let (lines, done) = (ports.see(batch), ports.is_done());
+        lines.iter().for_each(|line| self.front.say(line));
+        if done {
             self.ports = None;
         }
     }
@@ -438,34 +441,49 @@ impl Load {
     }
 }
 
-/// What each interface's port looks like, for the first seconds.
+/// What each interface's port looks like, until that can be told.
 struct Ports {
-    ports: Vec<(String, Port)>,
+    ports: Vec<(String, Option<Port>)>,
     first: Option<Timestamp>,
 }
 
 impl Ports {
     fn new(interfaces: &[Interface]) -> Self {
-        let port =
-            |interface: &Interface| (interface.name.clone(), Port::new(platform::hardware_address(&interface.name)));
+        let port = |interface: &Interface| {
+            (interface.name.clone(), Some(Port::new(platform::hardware_address(&interface.name))))
+        };
         Ports { ports: interfaces.iter().map(port).collect(), first: None }
     }
 
-    /// Looks at frames; gives what is to be said once enough was seen.
-    fn see(&mut self, batch: &Batch) -> Option<Vec<String>> {
+    /// Looks at frames; gives what is to be said of the ports of which enough was seen.
+    fn see(&mut self, batch: &Batch) -> Vec<String> {
+        let mut seen = 0;
         for (frame, from) in batch.frames() {
-            if let Some((_, port)) = self.ports.get_mut(usize::from(from)) {
+            if let Some((_, Some(port))) = self.ports.get_mut(usize::from(from)) {
                 port.frame(&frame);
             }
-            if frame.ts.since(*self.first.get_or_insert(frame.ts)) > LOOK {
-                let told = |(name, port): &(String, Port)| {
-                    let remarks = port.remarks().into_iter().filter(|remark| remark.is_wrong());
-                    remarks.map(|remark| format!("{name}: {remark}")).collect::<Vec<_>>()
-                };
-                return Some(self.ports.iter().flat_map(told).collect());
-            }
+            seen = frame.ts.since(*self.first.get_or_insert(frame.ts)).max(seen);
         }
-        None
+        if seen <= LOOK {
+            return Vec::new();
+        }
+        let mut lines = Vec::new();
+        for (name, looked_at) in &mut self.ports {
+            let remarks = looked_at.as_ref().map(Port::remarks).unwrap_or_default();
+            if seen <= LOOK_LONGEST && remarks.contains(&Remark::Quiet) {
+                continue;
+            }
+            *looked_at = None;
+            lines.extend(
+                remarks.into_iter().filter(|remark| remark.is_wrong()).map(|remark| format!("{name}: {remark}")),
+            );
+        }
+        lines
+    }
+
+    /// Whether nothing more is to be said.
+    fn is_done(&self) -> bool {
+        self.ports.iter().all(|(_, port)| port.is_none())
     }
 }
 

@@ -10,6 +10,8 @@ const ETHERNET: LinkType = LinkType(1);
 const LONGEST: u32 = 1_522;
 /// The most stations that are counted.
 const STATIONS: usize = 4_096;
+/// Frames that are too few to judge a port by: a switch floods what it does not know yet, a frame now and then.
+const FEW: u64 = 20;
 
 /// What was seen at a port.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,8 @@ pub struct Port {
 pub enum Remark {
     /// Nothing came.
     Silent,
+    /// Too little came to say whether it is a mirror.
+    Quiet,
     /// Only what any port gets.
     NoMirror,
     /// It is a mirror of other stations' traffic.
@@ -79,14 +83,28 @@ impl Port {
         self.stations.len()
     }
 
+    /// Whether what comes in is other stations' traffic.
+    pub fn is_mirror(&self) -> bool {
+        self.of_others > FEW && self.is_among_others()
+    }
+
+    /// Whether other stations' traffic is more than a switch would flood.
+    fn is_among_others(&self) -> bool {
+        self.of_others > self.own / 10
+    }
+
     /// What is to be said of it.
     pub fn remarks(&self) -> Vec<Remark> {
         if self.frames == 0 {
             return vec![Remark::Silent];
         }
-        // a switch floods what it does not know yet, a frame now and then
-        let mirrors = self.of_others > 20 && self.of_others > self.own / 10;
-        let mut remarks = vec![if mirrors { Remark::Mirror } else { Remark::NoMirror }];
+        let mirrors = self.is_mirror();
+        let undecided = self.frames <= FEW || self.is_among_others();
+        let mut remarks = vec![match mirrors {
+            true => Remark::Mirror,
+            false if undecided => Remark::Quiet,
+            false => Remark::NoMirror,
+        }];
         remarks.extend((self.merged > 0).then_some(Remark::Merged));
         remarks.extend((mirrors && self.tagged == 0).then_some(Remark::Untagged));
         remarks
@@ -100,6 +118,7 @@ impl Remark {
             Remark::Silent => {
                 Some("is this the port that the switch mirrors to, is the cable in, and does the source carry traffic?")
             }
+            Remark::Quiet => Some("look again for longer, while a recorder is watched"),
             Remark::NoMirror => Some("set the switch to mirror the recorder's port to this one, both directions"),
             Remark::Mirror => None,
             Remark::Merged => {
@@ -121,6 +140,7 @@ impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Remark::Silent => "nothing came in",
+            Remark::Quiet => "too little came in to say whether this is a mirror port",
             Remark::NoMirror => {
                 "this is no mirror port: only this machine's own traffic came in, and what goes to everybody"
             }
@@ -155,7 +175,12 @@ mod tests {
     fn mirrors_and_others() {
         let (a, b, all, ip) = ([2, 0, 0, 0, 0, 8], [2, 0, 0, 0, 0, 9], [0xff; 6], [8, 0]);
         assert_eq!(port(&[]).remarks(), [Remark::Silent]);
-        assert_eq!(port(&[(OWN, a, ip, 60), (a, OWN, ip, 60), (all, a, ip, 60)]).remarks(), [Remark::NoMirror]);
+        let own = [(OWN, a, ip, 60), (a, OWN, ip, 60), (all, a, ip, 60)];
+        assert_eq!(port(&own).remarks(), [Remark::Quiet]);
+        assert_eq!(port(&own.repeat(7)).remarks(), [Remark::NoMirror]);
+        // a frame or two that the switch flooded are no mirror; but nor is their absence one while little comes
+        assert_eq!(port(&[own.repeat(7), vec![(a, b, ip, 60)]].concat()).remarks(), [Remark::NoMirror]);
+        assert_eq!(port(&[vec![(all, a, ip, 60); 30], vec![(a, b, ip, 60); 20]].concat()).remarks(), [Remark::Quiet]);
         let mirror = port(&[(a, b, ip, 60); 30]);
         assert_eq!((mirror.remarks(), mirror.stations()), (vec![Remark::Mirror, Remark::Untagged], 1));
         assert_eq!(port(&[(a, b, [0x81, 0], 60); 30]).remarks(), [Remark::Mirror]);
