@@ -10,7 +10,7 @@ settings!(
     Stall: f64 {
         cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_12, first_byte_seconds, give_up_seconds,
         ticket_bytes, request_bytes, answered_bytes, passed_share, body_bytes, body_seconds, sibling_answer_seconds, sibling_within_seconds, sibling,
-        attempts, attempts_within_seconds, repeated, alone, heartbeat, trickle_segments, trickle_bytes,
+        attempts, attempts_within_seconds, repeated, plays_later, alone, heartbeat, trickle_segments, trickle_bytes,
         trickle_gap_seconds_min, trickle_gap_seconds_max, trickle_variation, trickle_growth, trickle_bps,
         baseline_bps, baseline_factor, baseline_rate, trickle_segments_alike, less_than_a_head, plateau_bytes,
         plateau_bps, plateau_segments, plateau_variation, alike_share, then_release, release_bytes, release_bytes_least,

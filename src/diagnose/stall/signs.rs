@@ -1,6 +1,6 @@
 //! What else speaks for a box in between, or for the network, beside the silence itself.
 
-use super::silence::{Answer, TLS13, answer_of, are_tickets};
+use super::silence::{Answer, TLS13, answer_of, are_tickets, end_of, silences};
 use crate::classify::words::Sub;
 use crate::diagnose::draft::Draft;
 use crate::diagnose::scene::{Scene, nanos};
@@ -93,7 +93,7 @@ fn was_answered(scene: &Scene<'_>, case: &Case) -> bool {
         }
         (Some(tls), _) => {
             tls.flight.is_some()
-                && super::silence::silences(tcp, case.last, settings.sibling_answer_seconds)
+                && silences(tcp, case.last, settings.sibling_answer_seconds)
                     .iter()
                     .all(|s| !s.asked || s.next.is_none())
         }
@@ -205,4 +205,15 @@ pub fn attempts<'a>(scene: &Scene<'a>, case: &Case) -> Vec<&'a Case> {
             && other.first().0.abs_diff(case.first().0) <= near
     };
     scene.around(case).filter(same).collect()
+}
+
+/// A later attempt that plays without having been kept waiting: whatever held `case` lets video through by then.
+pub fn plays_later<'a>(scene: &Scene<'a>, case: &Case) -> Option<&'a Case> {
+    let least = scene.rules.settings.stall.give_up_seconds;
+    let prompt = |other: &Case| {
+        let waits = other.tcp.as_ref().map(|tcp| silences(tcp, end_of(other, scene.cases.last), least));
+        waits.is_some_and(|waits| waits.iter().all(|silence| !silence.asked))
+    };
+    let plays = |other: &&Case| case.is_over() && other.first() >= case.last && other.subs.has(Sub::VideoDown);
+    attempts(scene, case).into_iter().find(|other| plays(other) && prompt(other))
 }

@@ -1,6 +1,7 @@
 //! Holds and what looks like them, on the viewer's side and the recorder's.
 
 use super::*;
+use crate::classify::words::{Sub, Subs};
 use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, clear, found, seen, tcp};
 use crate::engine::case::{Case, Direction};
 use crate::engine::learnt::{Flight, Turn, turn};
@@ -73,6 +74,24 @@ fn one_silent_wait_is_a_hint_and_three_beside_menus_that_load_are_a_claim() {
     assert!(mode == Some(Mode::BufferAll) && alone < 0.55, "{alone}");
     let three = modes(vec![menu(), one(0), one(1), one(2)]);
     assert!(three.len() == 3 && three.iter().all(|(_, sure)| *sure >= 0.75), "{three:?}");
+}
+
+#[test]
+fn attempts_before_one_that_plays_at_once_are_a_hint_and_before_one_that_is_held_a_claim() {
+    let given_up = |n: u64| {
+        let mut case = view(n, 5.0 + n as f64 * 20.0, 24.0 + n as f64 * 20.0, asked(5.0 + n as f64 * 20.0), &[]);
+        case.tcp.as_mut().unwrap().fin_by = Some(Direction::Orig);
+        case
+    };
+    let fourth = |from: f64| {
+        let mut case = view(9, 70.0, 120.0, headed(70.0, from), &video(from, 120.0, 60_000));
+        case.subs = Subs::of(Sub::VideoDown);
+        modes([vec![menu(), case], (0..3).map(given_up).collect()].concat())
+    };
+    let played = fourth(70.2);
+    assert!(played.len() == 3 && played.iter().all(|(_, sure)| *sure < 0.55), "{played:?}");
+    let waited = fourth(85.0);
+    assert!(waited.iter().filter(|(_, sure)| *sure >= 0.75).count() == 3, "{waited:?}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The viewer's side of a hold: nothing comes, or drops, or all of it late and at once (CF-1 to CF-4).
 
 use super::signs::{
-    Signs, attempts, is_ticket, is_troubled, is_troubled_before, may_be_events, mind_cut, sees_video, sibling, signs,
+    Signs, attempts, is_ticket, is_troubled, is_troubled_before, may_be_events, mind_cut, plays_later, sees_video,
+    sibling, signs,
 };
 use super::silence::{
     Answer, Behind, Release, Silence, Trickle, answer_of, asked_of, behind_request, end_of, is_less_than_a_head,
@@ -41,7 +42,7 @@ fn judge(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     if let Some((from, found)) = released(scene, tcp, end)
         && !is_troubled_before(scene, case, found.at)
     {
-        let asked = Seen { ts: from.from, frame: from.frame };
+        let asked = request_of(case, &from).unwrap_or(Seen { ts: from.from, frame: from.frame });
         let dripped = trickled(scene, case, asked, Some(&found));
         return Some(dripped.unwrap_or_else(|| of_release(scene, case, from, &found)));
     }
@@ -102,11 +103,15 @@ fn release_of(tcp: &TcpCase, silence: &Silence, end: Timestamp, settings: &Stall
     None
 }
 
-fn of_release(scene: &Scene<'_>, case: &Case, from: Silence, found: &Release) -> FindingRecord {
-    /// What began the silence is the request that is known, if they are so near, in nanoseconds.
+/// The request that began a silence, where it is known.
+fn request_of(case: &Case, from: &Silence) -> Option<Seen> {
+    /// It is the one that is known, if they are so near, in nanoseconds.
     const NEAR: u64 = 3 * SECOND;
-    let request = asked_of(case).filter(|asked| asked.ts.0.abs_diff(from.from.0) <= NEAR);
-    let (text, seen) = match request {
+    asked_of(case).filter(|asked| asked.ts.0.abs_diff(from.from.0) <= NEAR)
+}
+
+fn of_release(scene: &Scene<'_>, case: &Case, from: Silence, found: &Release) -> FindingRecord {
+    let (text, seen) = match request_of(case, &from) {
         Some(asked) => ("the request", asked),
         None => ("the request, or the last byte before the silence", Seen { ts: from.from, frame: from.frame }),
     };
@@ -267,6 +272,10 @@ fn support<'r>(scene: &Scene<'r>, case: &Case, when: Timestamp, tries: usize, mu
     }
     if tries as f64 >= settings.attempts {
         draft = draft.adjust(settings.repeated).evidence(format!("{tries} attempts, all alike"), None, None);
+    }
+    if let Some(other) = plays_later(scene, case) {
+        let text = "a later attempt plays at once: it has been put right by then, or the source was late before";
+        draft = draft.adjust(-settings.plays_later).evidence(text, some_frame(other.first_frame), Some(other.first()));
     }
     draft
 }
