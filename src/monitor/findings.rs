@@ -115,6 +115,9 @@ impl Findings {
                     standing.told = told;
                     tell.push(in_state(&standing.record, state));
                 }
+            } else if !standing.ended && standing.record != *found {
+                // other words alone are no news, but the last ones are told at its end
+                standing.take(found, standing.news);
             }
             return;
         }

@@ -56,6 +56,17 @@ fn growing_seconds_are_no_news_and_another_word_is() {
 }
 
 #[test]
+fn the_last_words_are_told_at_the_end() {
+    let mut rounds = Rounds::default();
+    let worded = |title: &str| FindingRecord { title: title.to_owned(), ..stall(1, 10, 0.6) };
+    rounds.goes_on(10, &[worded("3 pieces of 113 bytes")]);
+    assert!(rounds.goes_on(11, &[worded("8 pieces of 50 bytes")]).is_empty(), "other words are no news");
+    let round = Round { now: at(12), number: 9, found: &[worded("8 pieces of 50 bytes")], quiet: 60, last: true };
+    let told = rounds.findings.update(&round, |_| true);
+    assert!(matches!(&told[..], [ended] if ended.title == "8 pieces of 50 bytes"), "{told:?}");
+}
+
+#[test]
 fn what_is_over_and_quiet_has_ended_and_may_come_again() {
     let mut rounds = Rounds::default();
     let found = [stall(1, 10, 0.6)];

@@ -194,16 +194,13 @@ fn cut_upload(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
     if !next_door || talk.iter().any(|other| alike(*other, told) && went_through(scene, *other, &[told])) {
         return None;
     }
-    let mut draft = Draft::new(scene.rules, RuleId::Cf7, told.asked(), reset.seen.ts)
+    let draft = Draft::new(scene.rules, RuleId::Cf7, told.asked(), reset.seen.ts)
         .about(told.case)
-        .middlebox(signs.middlebox)
+        .middlebox(signs.middlebox.clone())
         .say(Place::Status, "reset")
         .adjust(-0.25)
         .evidence("the upload is reset before it is answered", Some(reset.seen.frame), Some(reset.seen.ts));
-    for sign in signs.told {
-        draft = draft.evidence(sign, None, None);
-    }
-    Some(draft.vantage(scene.vantage(told.case)).build())
+    Some(signs.tell(draft).vantage(scene.vantage(told.case)).build())
 }
 
 /// How long a client that has sent a head with `Expect` sends nothing more, in nanoseconds, and whether it then did.

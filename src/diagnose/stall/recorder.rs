@@ -60,12 +60,12 @@ fn closed_window(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         closed.since.after(closed.nanos),
     )
     .about(case)
-    .middlebox(signs.middlebox)
+    .middlebox(signs.middlebox.clone())
     .say(Place::Seconds, format!("{:.0}", seconds(closed.nanos)))
     .say(Place::Bytes, Bytes(taken))
     .evidence(text, Some(closed.frame), Some(closed.since));
     draft = mind_cut(scene, case, draft.vantage(scene.vantage(case)));
-    draft = signs.told.into_iter().fold(draft, |draft, sign| draft.evidence(sign, Some(case.first_frame), None));
+    draft = signs.tell(draft);
     if !near || went_on {
         draft = draft.adjust(-settings.far_receiver);
     }

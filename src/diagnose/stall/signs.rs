@@ -5,7 +5,7 @@ use crate::classify::words::Sub;
 use crate::diagnose::draft::Draft;
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction, is_core};
-use crate::engine::learnt::ANSWER_LEAST;
+use crate::engine::learnt::{ANSWER_LEAST, Seen};
 use crate::event::{Class, Middlebox};
 use crate::time::{SECOND, Timestamp};
 
@@ -17,8 +17,8 @@ const FRESH: [u8; 3] = [64, 128, 255];
 pub struct Signs {
     /// What they add to a confidence.
     pub weight: f64,
-    /// Each in words.
-    pub told: Vec<String>,
+    /// Each in words, and where it was seen.
+    pub told: Vec<(String, Seen)>,
     /// What is known of the box.
     pub middlebox: Middlebox,
 }
@@ -29,16 +29,20 @@ pub fn signs(scene: &Scene<'_>, case: &Case) -> Signs {
     let mut signs = Signs::default();
     let rtt = case.tcp.as_ref().and_then(|tcp| tcp.rtt_min);
     let far = !case.inside.get(1).copied().unwrap_or(true);
+    let begun = Seen { ts: case.first(), frame: case.first_frame };
     if let Some(rtt) = rtt.filter(|rtt| far && *rtt < settings.near_rtt_seconds && others_are_far(scene, case)) {
-        signs.add(settings.sign, format!("a round trip of {:.0} µs to an address on the Internet", rtt * 1e6));
+        signs.add(settings.sign, format!("a round trip of {:.0} µs to an address on the Internet", rtt * 1e6), begun);
         signs.middlebox.rtt = Some(rtt);
     }
     if let Some(ttl) = from_next_door(case, Direction::Resp).filter(|_| far) {
-        signs.add(settings.sign, format!("its packets come with a time to live of {ttl}: no router lies between"));
+        let text = format!("its packets come with a time to live of {ttl}: no router lies between");
+        signs.add(settings.sign, text, begun);
         signs.middlebox.ttl = Some(ttl);
     }
-    if let Some(via) = case.http.iter().flat_map(|http| &http.turns).find_map(|turn| turn.via.clone()) {
-        signs.add(settings.sign, format!("a proxy names itself: Via: {via}"));
+    let mut turns = case.http.iter().flat_map(|http| &http.turns);
+    if let Some((via, turn)) = turns.find_map(|turn| turn.via.clone().zip(Some(turn))) {
+        let seen = turn.turn.answered.unwrap_or(begun);
+        signs.add(settings.sign, format!("a proxy names itself: Via: {via}"), seen);
         signs.middlebox.via = Some(via);
     }
     signs.middlebox.issuer = case.tls.as_ref().and_then(|tls| tls.issuer.clone());
@@ -47,9 +51,17 @@ pub fn signs(scene: &Scene<'_>, case: &Case) -> Signs {
 }
 
 impl Signs {
-    fn add(&mut self, weight: f64, told: String) {
+    fn add(&mut self, weight: f64, told: String, seen: Seen) {
         self.weight += weight;
-        self.told.push(told);
+        self.told.push((told, seen));
+    }
+
+    /// Tells them as evidence.
+    pub fn tell<'r>(&self, draft: Draft<'r>) -> Draft<'r> {
+        let some = |frame: u64| (frame != 0).then_some(frame);
+        self.told
+            .iter()
+            .fold(draft, |draft, (text, seen)| draft.evidence(text.as_str(), some(seen.frame), Some(seen.ts)))
     }
 }
 

@@ -257,9 +257,8 @@ fn start<'r>(
     last: Timestamp,
     signs: &Signs,
 ) -> Draft<'r> {
-    let mut draft = Draft::new(scene.rules, rule, first, last).about(case).middlebox(signs.middlebox.clone());
-    draft = mind_cut(scene, case, draft.vantage(scene.vantage(case)));
-    signs.told.iter().fold(draft, |draft, sign| draft.evidence(sign.clone(), some_frame(case.first_frame), None))
+    let draft = Draft::new(scene.rules, rule, first, last).about(case).middlebox(signs.middlebox.clone());
+    signs.tell(mind_cut(scene, case, draft.vantage(scene.vantage(case))))
 }
 
 /// What supports a hold: the same client's other services answer, and the same silence in `tries` attempts.
