@@ -123,6 +123,8 @@ pub struct Flight {
     pub asked: Seen,
     /// It may have been the end of the handshake, or less than a request.
     pub doubtful: bool,
+    /// Records may have passed unseen since.
+    pub missed: bool,
     /// Lengths of the server's records since, in bytes.
     pub answers: [u16; ANSWERS],
     /// How many there were; past [`ANSWERS`] nobody counts. The greatest number stands for a flight that was left.
@@ -153,7 +155,7 @@ impl Flight {
         let asks = length >= REQUEST_LEAST;
         let answered = || self.lengths().iter().any(|length| *length >= ANSWER_LEAST);
         if begins || asks && (self.doubtful || answered()) {
-            (self.asked, self.answered, self.doubtful) = (seen, 0, !asks);
+            (self.asked, self.answered, self.doubtful, self.missed) = (seen, 0, !asks, false);
         }
     }
 

@@ -122,7 +122,9 @@ pub fn answer_of(case: &Case, settings: &Stall) -> Answer {
         return Answer::Unknown;
     }
     match (&case.tls, &case.http) {
-        (Some(tls), _) if case.cut => answer_by_amount(case, tls, tcp, settings),
+        (Some(tls), _) if case.cut || tls.flight.is_some_and(|flight| flight.missed) => {
+            answer_by_amount(case, tls, tcp, settings)
+        }
         (Some(_), _) => answer_in_tls(case, tcp, settings),
         (None, Some(_)) => answer_in_http(case, tcp),
         (None, None) => Answer::Unknown,
@@ -147,13 +149,14 @@ fn answer_in_http(case: &Case, tcp: &TcpCase) -> Answer {
     }
 }
 
-/// What became of the last request where frames were cut: the records behind it are not known one by one, but how much
-/// they come to is.
+/// What became of the last request where frames were cut, or not in order: the records behind it are not known one by one,
+/// but how much they come to is.
 fn answer_by_amount(case: &Case, tls: &TlsCase, tcp: &TcpCase, settings: &Stall) -> Answer {
     let Some(flight) = tls.flight.filter(|flight| flight.client > handshakes(case, tls)) else {
         return Answer::Unknown;
     };
-    if flight.is_left() {
+    // who speaks anew has heard something
+    if flight.is_left() || tcp.spoke.is_some_and(|spoke| spoke.ts > flight.asked.ts) {
         return answer_unread(tcp, settings);
     }
     let [_, since] = tcp.turns;

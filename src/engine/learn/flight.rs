@@ -33,7 +33,11 @@ impl Learner {
             walk = Walk::At(if client && !begins { seq.wrapping_add(length) } else { seq });
         }
         let mut enough = false;
-        walk.segment(seq, payload, length, &mut |header| enough |= note(tls, header, client, second, seen));
+        let missed =
+            walk.segment(seq, payload, length, &mut |header| enough |= note(tls, header, client, second, seen));
+        if let Some(flight) = tls.flight.as_mut().filter(|_| missed) {
+            flight.missed = true;
+        }
         tls.walks.set(second, walk);
         Some(enough || tls.walks.are_lost())
     }

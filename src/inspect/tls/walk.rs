@@ -1,9 +1,8 @@
 //! Record headers in passing: kinds and lengths of what is encrypted, without putting a stream together.
 //!
-//! RFC 8446 §5.1 and RFC 5246 §6.2.1. Limits: a direction whose records begin where none is seen to begin (a segment
-//! was lost or overtaken, a header lies across two segments) is followed no further; behind a segment that the capture cut
-//! it goes on with the next that begins with a header. Refused: what is no record header
-//! of major version 3, or longer than any record may be.
+//! RFC 8446 §5.1 and RFC 5246 §6.2.1. Limits: behind a header that was not seen (a segment was lost, overtaken or cut, or the
+//! header lies across two) it goes on with the next segment that begins with one, and says so. Refused, and followed no
+//! further: what is no record header of major version 3, or longer than any record may be.
 
 use crate::wire::Reader;
 
@@ -32,7 +31,7 @@ pub enum Walk {
     Unknown,
     /// At that sequence number.
     At(u32),
-    /// Where a segment begins, at that sequence number or behind it: a header before it was cut off.
+    /// Where a segment begins, at that sequence number or behind it: a header before it was not seen.
     Behind(u32),
     /// It was lost.
     Lost,
@@ -92,30 +91,32 @@ impl Walks {
 
 impl Walk {
     /// Tells `found` every header in a segment whose payload begins at `seq` and is `wire_len` bytes on the wire, of which
-    /// `payload` was captured. A segment sent again tells nothing new.
-    pub fn segment(&mut self, seq: u32, payload: &[u8], wire_len: u32, found: &mut dyn FnMut(Header)) {
+    /// `payload` was captured. A segment sent again tells nothing new. True: headers may have passed unseen.
+    pub fn segment(&mut self, seq: u32, payload: &[u8], wire_len: u32, found: &mut dyn FnMut(Header)) -> bool {
         let (mut next, mut guessed) = match *self {
+            // a segment that lies behind where the next record begins: what is between was not seen
+            Walk::At(next) if seq.wrapping_sub(next).cast_signed() > 0 => (seq, true),
             Walk::At(next) => (next, false),
             Walk::Behind(end) if seq.wrapping_sub(end).cast_signed() >= 0 => (seq, true),
-            Walk::Unknown | Walk::Behind(_) | Walk::Lost => return,
+            Walk::Unknown | Walk::Behind(_) => return false,
+            Walk::Lost => return true,
         };
+        let mut missed = guessed && matches!(self, Walk::At(_));
         *self = loop {
             let offset = next.wrapping_sub(seq);
-            if offset.cast_signed() < 0 {
-                // the segment lies behind where the next record begins: what is between was not seen
-                break Walk::Lost;
-            }
             if offset >= wire_len {
                 break Walk::At(next);
             }
             let Some((header, end)) = header(payload, offset) else {
+                missed = true;
                 let captured = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-                let is_off = captured < wire_len && (guessed || captured.saturating_sub(offset) < HEADER);
+                let is_off = guessed || captured.saturating_sub(offset) < HEADER;
                 break if is_off { Walk::Behind(seq.wrapping_add(wire_len)) } else { Walk::Lost };
             };
             found(header);
             (next, guessed) = (seq.wrapping_add(end), false);
         };
+        missed
     }
 }
 
@@ -161,13 +162,21 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_is_not_guessed() {
+    fn behind_what_was_not_seen_it_goes_on_where_a_segment_begins_with_a_header() {
+        let take = |walk: &mut Walk, seq: u32, payload: &[u8]| {
+            let mut seen = Vec::new();
+            let missed = walk.segment(seq, payload, payload.len() as u32, &mut |h| seen.push(h.length));
+            (missed, seen)
+        };
         let mut walk = Walk::At(100);
-        walk.segment(200, &record(23, 10), 15, &mut |_| panic!("a hole lies before it"));
-        assert_eq!(walk, Walk::Lost);
+        assert_eq!(take(&mut walk, 200, &record(23, 10)), (true, vec![10]), "a hole lies before it");
+        assert_eq!((take(&mut walk, 100, &record(23, 95)), walk), ((false, vec![]), Walk::At(215)), "it was overtaken");
+        assert_eq!((take(&mut walk, 300, &[7; 50]), walk), ((true, vec![]), Walk::Behind(350)), "no header is guessed");
+        assert_eq!((take(&mut walk, 350, &[7; 50]), walk), ((true, vec![]), Walk::Behind(400)));
+        assert_eq!((take(&mut walk, 400, &record(23, 1)), walk), ((false, vec![1]), Walk::At(406)));
+        assert_eq!((take(&mut walk, 406, &[23, 3, 3]), walk), ((true, vec![]), Walk::Behind(409)), "half a header");
         let mut walk = Walk::At(100);
-        walk.segment(100, &[23, 3, 3], 3, &mut |_| panic!("half a header"));
-        assert_eq!(walk, Walk::Lost);
+        assert_eq!((take(&mut walk, 100, &[7; 50]), walk), ((true, vec![]), Walk::Lost), "no TLS");
     }
 
     #[test]
