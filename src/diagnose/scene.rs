@@ -25,6 +25,18 @@ pub struct Scene<'a> {
     pub quality: &'a CaptureQuality,
 }
 
+/// How a host is known to be one that keeps a connection to the relay, beside asking the API and the relay, which a
+/// viewer's software does too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// The user says so, it serves clients or has cameras, or it had such a connection.
+    Well,
+    /// Nothing of its own shows it, and no connection to the relay either.
+    Hardly,
+    /// What it had of the relay was a viewer's: short ones on which no more went up than came down.
+    Viewer,
+}
+
 /// How many of a client's flows before and after one are its neighbourhood: more than one attempt to view makes, and few
 /// enough to look through for each of very many.
 const REACH: usize = 128;
@@ -109,7 +121,32 @@ impl<'a> Scene<'a> {
         if client.logs_in {
             return Some(false);
         }
-        (case.recorders == [true, false] || client.reports).then_some(true)
+        let scored = || case.recorders == [true, false] && self.known(case.orig.0) == Known::Well;
+        (client.reports || scored()).then_some(true)
+    }
+
+    /// How well a host is known to be a recorder that its score makes one.
+    pub fn known(&self, recorder: IpAddr) -> Known {
+        let life = nanos(self.rules.settings.recorder.life_seconds);
+        let own = || self.of_client(recorder);
+        let serves = |case: &Case| case.recorders == [false, true] && case.established;
+        let stood = |case: &Case| {
+            let [up, down] = case.payload;
+            let video = case.subs.has(Sub::VideoDown);
+            up > down || !video && (case.midstream || case.last.since(case.first()) >= life)
+        };
+        let had = || own().filter(|case| case.class == Class::Relay && case.established);
+        if self.base.site.recorders.contains(&recorder)
+            || self.cases.of_server(recorder).any(serves)
+            || own().any(|case| case.subs.has(Sub::Rtsp))
+        {
+            return Known::Well;
+        }
+        match () {
+            () if had().any(stood) => Known::Well,
+            () if had().next().is_some() => Known::Viewer,
+            () => Known::Hardly,
+        }
     }
 }
 

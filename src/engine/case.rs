@@ -195,6 +195,8 @@ pub struct TlsCase {
     pub resumed: bool,
     pub ech: bool,
     pub dtls: bool,
+    /// The client offers HTTP/2.
+    pub h2: bool,
     pub alert: Option<(AlertSeen, Direction)>,
     pub flight: Option<Flight>,
     pub issuer: Option<String>,

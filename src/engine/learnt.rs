@@ -123,6 +123,8 @@ pub struct Flight {
     pub asked: Seen,
     /// It may have been the end of the handshake, or less than a request.
     pub doubtful: bool,
+    /// Others were made before it, and answered.
+    pub later: bool,
     /// Records may have passed unseen since.
     pub missed: bool,
     /// Lengths of the server's records since, in bytes.
@@ -155,6 +157,7 @@ impl Flight {
         let asks = length >= REQUEST_LEAST;
         let answered = || self.lengths().iter().any(|length| *length >= ANSWER_LEAST);
         if begins || asks && (self.doubtful || answered()) {
+            self.later = !begins && !self.doubtful;
             (self.asked, self.answered, self.doubtful, self.missed) = (seen, 0, !asks, false);
         }
     }

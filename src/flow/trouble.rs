@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::history::{self, Beyond, History};
 use super::wrapping::{Micros, ahead, micros};
-use crate::decode::Packet;
+use crate::decode::{Packet, tcp_flag};
 use crate::short::Short;
 use crate::time::Timestamp;
 
@@ -36,7 +36,7 @@ struct Hole {
 pub struct Trouble {
     /// Retransmitted segments, as Wireshark tells them.
     pub retransmissions: u32,
-    /// Those of them that were not sent again: the capture shows them later than they passed.
+    /// Those of them that were not sent again, which the capture shows later than they passed, or that hold no data.
     pub misplaced: u32,
     /// Segments that overtook others, as Wireshark tells them: by their time alone.
     pub out_of_order: u32,
@@ -282,7 +282,9 @@ impl Trouble {
     /// Data was sent again; `misplaced`: it only looks so.
     pub(super) fn repeats(&mut self, packet: &Packet, misplaced: bool) {
         self.retransmissions = self.retransmissions.saturating_add(1);
-        self.misplaced = self.misplaced.saturating_add(u32::from(misplaced));
+        // who says goodbye again to a box that is gone has lost no data
+        let goodbye = packet.payload_len == 0 && packet.has(tcp_flag::FIN);
+        self.misplaced = self.misplaced.saturating_add(u32::from(misplaced || goodbye));
         if packet.payload_len > 0 && !misplaced {
             self.standstill.get_or_insert_default().repeat(packet);
         }

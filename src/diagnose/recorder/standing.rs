@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use crate::classify::words::Sub;
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
-use crate::diagnose::scene::{Scene, nanos};
-use crate::engine::case::{Case, Direction};
+use crate::diagnose::scene::{Known, Scene, nanos};
+use crate::engine::case::{Case, Direction, is_core};
 use crate::event::{Class, FindingRecord, HINT};
 use crate::time::{SECOND, Timestamp, seconds};
 
@@ -152,42 +152,10 @@ fn restless(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
         let text = format!("the connection is ended after {:.0} s", seconds(case.last.since(case.first())));
         draft = draft.evidence(text, Some(case.first_frame), Some(case.last));
     }
-    Some(draft.build())
-}
-
-/// How a host is known to be one that keeps a connection to the relay, beside asking the API and the relay, which a
-/// viewer's software does too.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
-    /// The user says so, it serves clients or has cameras, or it had such a connection.
-    Well,
-    /// Nothing of its own shows it, and no connection to the relay either.
-    Hardly,
-    /// What it had of the relay was a viewer's: a short one on which more came down than went up.
-    Viewer,
-}
-
-fn known(scene: &Scene<'_>, recorder: IpAddr) -> Known {
-    let life = nanos(scene.rules.settings.recorder.life_seconds);
-    let own = || scene.of_client(recorder);
-    let serves = |case: &Case| case.recorders == [false, true] && case.established;
-    let stood = |case: &Case| {
-        let [up, down] = case.payload;
-        let video = case.subs.has(Sub::VideoDown);
-        up > down || !video && (case.midstream || case.last.since(case.first()) >= life)
-    };
-    let had = || own().filter(|case| case.class == Class::Relay && case.established);
-    if scene.base.site.recorders.contains(&recorder)
-        || scene.cases.of_server(recorder).any(serves)
-        || own().any(|case| case.subs.has(Sub::Rtsp))
-    {
-        return Known::Well;
-    }
-    match () {
-        () if had().any(stood) => Known::Well,
-        () if had().next().is_some() => Known::Viewer,
-        () => Known::Hardly,
-    }
+    // so are views that nothing came of: whoever looks ends them
+    let by_itself = |case: &&Case| case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by == Some(Direction::Orig));
+    let like_views = scene.known(recorder) != Known::Well && lives.iter().all(by_itself);
+    Some(if like_views { draft.at_most(HINT) } else { draft }.build())
 }
 
 /// A recorder that is there all the time and has no connection to the relay.
@@ -204,8 +172,11 @@ fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     if last.since(since) < watch || !late {
         return None;
     }
-    let case = own().find(|case| case.established)?;
-    let known = known(scene, recorder);
+    let established = || own().filter(|case| case.established);
+    let relay = established().filter(|case| case.class == Class::Relay).last();
+    let core = || established().find(|case| is_core(case.class, case.subs));
+    let case = relay.or_else(core).or_else(|| established().next())?;
+    let known = scene.known(recorder);
     if known == Known::Viewer {
         return None;
     }
@@ -214,7 +185,7 @@ fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
         format!("for {minutes:.0} minutes there is no connection to the relay, while other connections are made");
     let draft = Draft::new(scene.rules, RuleId::D30, since, last).lead(&case.identity).say(Place::Client, recorder);
     let draft = if known == Known::Hardly { draft.at_most(HINT) } else { draft };
-    Some(draft.evidence(text, Some(case.first_frame), Some(since)).build())
+    Some(draft.evidence(text, Some(case.first_frame), Some(case.first())).build())
 }
 
 /// Whether a flow is one to the relay, or may be: one that began before the capture has no name.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::signs::{from_next_door, is_troubled, mind_cut, signs};
-use super::silence::{end_of, varies_less_than};
+use super::silence::{end_of, is_unasked, varies_less_than};
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
@@ -146,7 +146,8 @@ fn unanswered<'a>(scene: &Scene<'_>, case: &'a Case) -> Option<Life<'a>> {
     let taken = tcp.unacknowledged.first().copied().flatten()? <= 1;
     let turns = case.http.as_ref().filter(|_| case.tls.is_none()).map(|http| &http.turns[..]);
     let last = turns.and_then(<[_]>::last);
-    if !taken || said > ALERT || last.is_some_and(|last| last.turn.answered.is_some()) {
+    let unasked = case.tls.as_ref().is_some_and(|tls| is_unasked(tls, said, settings));
+    if !taken || said > ALERT && !unasked || last.is_some_and(|last| last.turn.answered.is_some()) {
         return None;
     }
     let end = end_of(case, scene.cases.last);
@@ -179,14 +180,14 @@ fn cycle(scene: &Scene<'_>, all: &[Life<'_>]) -> Option<FindingRecord> {
             let sure = waiting.iter().all(|life| ended(life) || !signs(scene, life.case).told.is_empty());
             (waiting, sure)
         }
-        () if enough(&cut) && are_alike(scene, &cut) => (cut, false),
+        () if enough(&cut) && are_alike(scene, &cut) => {
+            let sure = are_timed_out(scene, &cut);
+            (cut, sure)
+        }
         () => return None,
     };
     let (first, last) = (lives.first()?, lives.last()?);
-    let ages = lives.iter().map(|life| seconds(life.case.last.since(life.case.first()))).sum::<f64>();
-    let age = ages / lives.len() as f64;
-    let round =
-        [30.0, 60.0, 120.0, 300.0, 600.0].iter().any(|timer| (age / timer - 1.0).abs() <= settings.cycle_timer_share);
+    let (age, round) = age_of(scene, &lives);
     let mut draft = Draft::new(scene.rules, RuleId::Cf6, first.asked, last.case.last)
         .about(first.case)
         .flows(lives.iter().map(|life| life.case.identity.flow_id))
@@ -220,6 +221,34 @@ fn in_turn(lives: Vec<Life<'_>>) -> Vec<Life<'_>> {
     found
 }
 
+/// The mean age of uploads in seconds, and whether it is somebody's timer.
+fn age_of(scene: &Scene<'_>, lives: &[Life<'_>]) -> (f64, bool) {
+    let share = scene.rules.settings.stall.cycle_timer_share;
+    let age = ages(lives).iter().sum::<f64>() / lives.len() as f64;
+    (age, [30.0, 60.0, 120.0, 300.0, 600.0].iter().any(|timer| (age / timer - 1.0).abs() <= share))
+}
+
+/// How old each became, in seconds.
+fn ages(lives: &[Life<'_>]) -> Vec<f64> {
+    lives.iter().map(|life| seconds(life.case.last.since(life.case.first()))).collect()
+}
+
+/// Whether uploads were broken off by a timer, more often than chance would have it. Views end at their viewers' will, and
+/// the relay ends them in good order.
+fn are_timed_out(scene: &Scene<'_>, lives: &[Life<'_>]) -> bool {
+    let settings = &scene.rules.settings.stall;
+    let broken_off = |life: &Life<'_>| {
+        let by_receiver = |tcp: &TcpCase| tcp.rst_by == Some(Direction::Resp) && tcp.fin_by.is_none();
+        let box_ends = |tcp: &TcpCase| is_ended_by_receiver(tcp) && !signs(scene, life.case).told.is_empty();
+        life.case.tcp.as_ref().is_some_and(|tcp| by_receiver(tcp) || box_ends(tcp))
+    };
+    let (_, round) = age_of(scene, lives);
+    lives.len() as f64 > settings.cycle_lives
+        && round
+        && varies_less_than(&ages(lives), settings.cycle_timer_share)
+        && lives.iter().all(broken_off)
+}
+
 fn is_ended_by_receiver(tcp: &TcpCase) -> bool {
     tcp.fin_by.or(tcp.rst_by) == Some(Direction::Resp)
 }
@@ -227,7 +256,6 @@ fn is_ended_by_receiver(tcp: &TcpCase) -> bool {
 /// Whether uploads are of one length, in time and in bytes.
 fn are_alike(scene: &Scene<'_>, lives: &[Life<'_>]) -> bool {
     let settings = &scene.rules.settings.stall;
-    let ages: Vec<f64> = lives.iter().map(|life| seconds(life.case.last.since(life.case.first()))).collect();
     let sums: Vec<f64> = lives.iter().map(|life| life.case.payload.iter().sum::<u64>() as f64).collect();
-    varies_less_than(&ages, settings.cycle_life_share) && varies_less_than(&sums, settings.cycle_bytes_share)
+    varies_less_than(&ages(lives), settings.cycle_life_share) && varies_less_than(&sums, settings.cycle_bytes_share)
 }

@@ -1,10 +1,10 @@
 //! What else speaks for a box in between, or for the network, beside the silence itself.
 
-use super::silence::{Answer, TLS13, answer_of, are_tickets, end_of, silences};
+use super::silence::{Answer, Silence, TLS13, answer_of, are_tickets, behind_request, end_of, silences};
 use crate::classify::words::Sub;
 use crate::diagnose::draft::Draft;
 use crate::diagnose::scene::{Scene, nanos};
-use crate::engine::case::{Case, Direction, is_core};
+use crate::engine::case::{Case, Direction, TcpCase, is_core};
 use crate::engine::learnt::{ANSWER_LEAST, Seen};
 use crate::event::{Class, Middlebox};
 use crate::time::{SECOND, Timestamp};
@@ -104,10 +104,13 @@ fn was_answered(scene: &Scene<'_>, case: &Case) -> bool {
             http.turns.iter().any(|turn| turn.turn.asked.zip(turn.turn.answered).is_some_and(|(a, b)| soon(a.ts, b.ts)))
         }
         (Some(tls), _) => {
-            tls.flight.is_some()
-                && silences(tcp, case.last, settings.sibling_answer_seconds)
-                    .iter()
-                    .all(|s| !s.asked || s.next.is_none())
+            // who is silent because nobody asks is well
+            let prompt = |silence: &Silence| {
+                let behind = behind_request(case, tcp, silence, settings);
+                behind.is_none_or(|waited| waited.seconds() < settings.sibling_answer_seconds)
+            };
+            let waits = silences(tcp, case.last, settings.sibling_answer_seconds);
+            tls.flight.is_some() && waits.iter().all(|s| !s.asked || s.next.is_none() || prompt(s))
         }
         (None, None) => false,
     }
@@ -151,23 +154,27 @@ pub fn is_troubled_before(scene: &Scene<'_>, case: &Case, when: Timestamp) -> bo
     [0, 1].into_iter().filter_map(share).any(|lost| lost)
 }
 
-/// Whether the same client is shown video on another connection meanwhile: then this one is no view that is held.
+/// Whether the same client is shown video on another TCP connection meanwhile: then this one is no view that is held.
 pub fn sees_video(scene: &Scene<'_>, case: &Case, from: Timestamp, until: Timestamp) -> bool {
     let settings = &scene.rules.settings.stall;
-    let comes = |other: &Case| match &other.tcp {
-        Some(tcp) => {
-            let [_, resp] = &tcp.bursts;
-            let during = resp.iter().filter(|burst| burst.end >= from.after(SECOND) && burst.start <= until);
-            other.subs.has(Sub::VideoDown)
-                && during.map(|burst| burst.bytes).sum::<u64>() as f64 >= settings.zero_window_bytes
-        }
-        None => other.media.is_some_and(|media| {
-            let [_, heard] = media.sent;
-            let [_, last] = media.last;
-            heard > 0 && last >= from.after(SECOND) && other.first() <= until
-        }),
+    let comes = |other: &Case, tcp: &TcpCase| {
+        let [_, resp] = &tcp.bursts;
+        let during = resp.iter().filter(|burst| burst.end >= from.after(SECOND) && burst.start <= until);
+        other.subs.has(Sub::VideoDown)
+            && during.map(|burst| burst.bytes).sum::<u64>() as f64 >= settings.zero_window_bytes
     };
-    scene.around(case).any(|other| other.identity.flow_id != case.identity.flow_id && comes(other))
+    let others = scene.around(case).filter(|other| other.identity.flow_id != case.identity.flow_id);
+    others.filter_map(|other| Some((other, other.tcp.as_ref()?))).any(|(other, tcp)| comes(other, tcp))
+}
+
+/// Whether media comes to the same client over UDP meanwhile, of this view or of another.
+pub fn hears_media(scene: &Scene<'_>, case: &Case, from: Timestamp, until: Timestamp) -> bool {
+    scene.around(case).any(|other| {
+        other.media.is_some_and(|media| {
+            let ([_, heard], [_, last]) = (media.sent, media.last);
+            heard > 0 && last >= from.after(SECOND) && other.first() <= until
+        })
+    })
 }
 
 /// Whether a record is a session ticket by its length: on other connections of the same client, the same comes before

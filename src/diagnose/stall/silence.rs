@@ -71,11 +71,11 @@ pub fn silences(tcp: &TcpCase, end: Timestamp, least: f64) -> Vec<Silence> {
 
 /// A silence as one behind a request that nothing, or next to nothing, had answered: where it began with that. `None` where
 /// what was asked had been answered, and where what then came may be the answer to what was said just before it.
-pub fn behind_request(tcp: &TcpCase, silence: &Silence, settings: &Stall) -> Option<Silence> {
+pub fn behind_request(case: &Case, tcp: &TcpCase, silence: &Silence, settings: &Stall) -> Option<Silence> {
     let [orig, resp] = &tcp.bursts;
     let heard = || resp.iter().filter(|burst| burst.start < silence.until);
     let since = heard().next_back().map_or(Timestamp::default(), |burst| burst.end);
-    let asks = |burst: &&Burst| burst.asks(settings.request_bytes);
+    let asks = |burst: &&Burst| asks(case, burst, settings);
     let mut within = orig.iter().filter(|burst| burst.start > since && burst.start < silence.until);
     let large = silence.next.is_some_and(|next| next.bytes as f64 >= settings.release_bytes_least);
     if large && within.clone().next_back().is_some_and(|burst| silence.until.since(burst.start) < TOGETHER) {
@@ -93,10 +93,18 @@ pub fn behind_request(tcp: &TcpCase, silence: &Silence, settings: &Stall) -> Opt
     (answer as f64 <= settings.answered_bytes).then_some(Silence { from, frame, ..*silence })
 }
 
-/// Whether either side sent data again in a silence: then the line was gone, and what comes behind it had waited for that.
+/// Whether what a client said in a burst may be a request: in the clear it can be read, else it is as long as one.
+pub fn asks(case: &Case, burst: &Burst, settings: &Stall) -> bool {
+    let within = |asked: Seen| burst.start <= asked.ts && asked.ts <= burst.end;
+    let mut turns = case.http.iter().filter(|_| case.tls.is_none()).flat_map(|http| &http.turns);
+    burst.asks(settings.request_bytes) || turns.any(|turn| turn.turn.asked.is_some_and(within))
+}
+
+/// Whether either side sent data again in a silence, and not at its beginning alone, as to a box that is slow to acknowledge:
+/// then the line was gone, and what comes behind it had waited for that.
 pub fn is_repeated_within(tcp: &TcpCase, silence: &Silence) -> bool {
     let times = |trouble: &TroubleCase| [trouble.first_repeat, trouble.last_repeat, trouble.repeated.first];
-    tcp.trouble.iter().flat_map(times).any(|ts| ts >= silence.from && ts < silence.until)
+    tcp.trouble.iter().flat_map(times).any(|ts| ts >= silence.from.after(TOGETHER) && ts < silence.until)
 }
 
 /// What became of a connection's last request.
@@ -224,7 +232,7 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
     }
     // drops of a held answer may follow them, and the word that ends the connection; what is longer may say in HTTP/2 that
     // there is nothing to say, or how it is to be said
-    let brief = flight.lengths().iter().any(|length| (DROP_MOST.saturating_add(1)..ANSWER_LEAST).contains(length));
+    let brief = says_briefly(tls, flight);
     // what came since the request, though a word that asks for nothing may have followed it
     let [_, since] = tcp.turns;
     let since = flight.lengths().iter().map(|length| u32::from(*length)).sum::<u32>().max(since);
@@ -242,6 +250,22 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
         },
         _ => Answer::Whole,
     }
+}
+
+/// Whether the server says what is longer than a drop and shorter than an answer's head: in HTTP/2 it may say so that there is
+/// nothing to say. How it is to be said comes first of all there (RFC 9113 section 3.4).
+fn says_briefly(tls: &TlsCase, flight: &Flight) -> bool {
+    let brief = |length: &&u16| (DROP_MOST.saturating_add(1)..ANSWER_LEAST).contains(length);
+    let expected = usize::from(tls.h2 && !flight.later);
+    flight.lengths().iter().filter(brief).count() > expected
+}
+
+/// Whether all that a server has said is what TLS 1.3 has it send unasked.
+pub fn is_unasked(tls: &TlsCase, said: u32, settings: &Stall) -> bool {
+    let Some(flight) = tls.flight.as_ref().filter(|flight| !flight.missed && !flight.is_left()) else { return false };
+    let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length >= ANSWER_LEAST).collect();
+    let whole = tls.version == TLS13 && lengths.len() == 2 && !says_briefly(tls, flight);
+    whole && are_tickets(&lengths) && f64::from(said) <= most_unasked(settings)
 }
 
 /// When a connection's last request was made, whatever has come of it, where an answer may be a stream.
@@ -467,8 +491,9 @@ pub fn trickle(case: &Case, from: Timestamp, settings: &Stall) -> Option<Trickle
     if slow || small && f64::from(count) >= enough && has_rhythm(drops, settings) {
         return Some(trickle);
     }
-    // pictures are not all of one size, and their like are not waited for
-    let late = seconds(first.start.since(from)) >= settings.give_up_seconds.max(1.5 * pause);
+    // pictures are not all of one size, and their like are not waited for; a head may have come at once
+    let piece = drops.iter().find(|burst| burst.sizes().contains(&usual)).unwrap_or(first);
+    let late = seconds(piece.start.since(from)) >= settings.give_up_seconds.max(1.5 * pause);
     let steady = late && alike && rate <= settings.plateau_bps && f64::from(count) >= settings.plateau_segments;
     (steady && has_rhythm(drops, settings)).then_some(Trickle { is_plateau: true, ..trickle })
 }

@@ -77,6 +77,24 @@ fn one_silent_wait_is_a_hint_and_three_beside_menus_that_load_are_a_claim() {
 }
 
 #[test]
+fn a_connection_that_is_kept_and_answered_whenever_it_asks_is_a_menu_that_loads() {
+    let polled = |wait: f64| {
+        let polls: Vec<f64> = (0..4).map(|n| 1.0 + n as f64 * 20.0).collect();
+        let answers: Vec<(f64, u64)> = polls.iter().map(|when| (when + wait, 900)).collect();
+        let mut kept = menu();
+        kept.last = at(65.0);
+        let tcp = kept.tcp.as_mut().unwrap();
+        tcp.bursts[0] = polls.iter().map(|when| Burst::whole(at(*when), at(*when), 9, 400)).collect();
+        tcp.bursts[1] = answers.iter().map(|(when, bytes)| Burst::whole(at(*when), at(*when), 9, *bytes)).collect();
+        let one = |n: u64| view(n, 5.0 + n as f64 * 20.0, 24.0 + n as f64 * 20.0, asked(5.0 + n as f64 * 20.0), &[]);
+        let found = modes(vec![kept, one(0), one(1), one(2)]);
+        found.into_iter().map(|(_, sure)| sure).fold(0.0, f64::max)
+    };
+    assert!(polled(0.05) >= 0.8, "{}", polled(0.05));
+    assert!(polled(6.0) <= 0.65, "{}", polled(6.0));
+}
+
+#[test]
 fn attempts_before_one_that_plays_at_once_are_a_hint_and_before_one_that_is_held_a_claim() {
     let given_up = |n: u64| {
         let mut case = view(n, 5.0 + n as f64 * 20.0, 24.0 + n as f64 * 20.0, asked(5.0 + n as f64 * 20.0), &[]);
@@ -188,6 +206,79 @@ fn behind_what_is_read_of_tls_the_last_words_of_the_client_are_the_request() {
 }
 
 #[test]
+fn what_is_missed_of_tls_is_judged_by_how_much_came_and_who_spoke_last() {
+    let told = |asked: f64, spoke: f64, bytes: u32, since: u32| {
+        let mut case = tcp(1, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 65.0);
+        let flight = Flight { client: 2, first: 53, missed: true, asked: seen(asked, 3), ..Flight::default() };
+        case.tls.as_mut().unwrap().flight = Some(flight);
+        let tcp = case.tcp.as_mut().unwrap();
+        (tcp.turns, tcp.spoke) = ([bytes, since], Some(Spoke { ts: at(spoke), frame: 70, bytes }));
+        let found = found(vec![menu(), case], Vec::new(), detect);
+        found.iter().map(|finding| finding.first).collect::<Vec<_>>()
+    };
+    assert_eq!(told(5.1, 5.1, 400, 0), [at(5.1)]);
+    assert_eq!(told(5.1, 25.0, 400, 0), [at(25.0)], "the last request is another");
+    assert_eq!(told(5.1, 5.3, 31, 0), [], "behind an answer it has made its window wider");
+    assert_eq!(told(5.1, 5.1, 400, 20_000), [], "it was answered");
+}
+
+#[test]
+fn http2_says_first_of_all_how_it_is_to_be_said() {
+    let view = |n: u64, first: f64, h2: bool, later: bool, answers: &[u16]| {
+        let mut case = tcp(n, VIEWER, RELAY, Class::Relay, RELAY_NAME, first, first + 18.0);
+        let mut flight = Flight { client: 3, first: 53, asked: seen(first + 0.1, 3), later, ..Flight::default() };
+        answers.iter().for_each(|length| _ = flight.answer(*length));
+        let tls = case.tls.as_mut().unwrap();
+        (tls.flight, tls.h2) = (Some(flight), h2);
+        let tcp = case.tcp.as_mut().unwrap();
+        tcp.turns = [0, answers.iter().map(|length| u32::from(*length) + 5).sum()];
+        tcp.fin_by = Some(Direction::Orig);
+        case
+    };
+    let claims = |h2: bool, later: bool, answers: &[u16]| {
+        let views = (0..3).map(|n| view(n + 1, 5.0 + n as f64 * 20.0, h2, later, answers)).collect();
+        modes([vec![menu()], views].concat()).iter().filter(|(_, sure)| *sure >= 0.75).count()
+    };
+    assert_eq!(claims(true, false, &[250, 250, 44, 26]), 3, "settings, and a word for the client's");
+    assert_eq!(claims(true, false, &[250, 250, 44, 26, 50]), 0, "and that there is nothing to say");
+    assert_eq!(claims(true, true, &[50]), 0, "so to a later request");
+    assert_eq!(claims(false, false, &[250, 250, 44, 26]), 0, "in what is no HTTP/2");
+}
+
+#[test]
+fn a_request_in_the_clear_may_be_short() {
+    let told = |read: bool| {
+        let turn = if read { headed(5.0, 17.1) } else { Turn { asked: None, ..headed(5.0, 17.1) } };
+        let mut case = view(1, 5.0, 40.0, turn, &backlog(17.1, 12.0, 60_000));
+        case.tcp.as_mut().unwrap().bursts[0] = vec![Burst::whole(at(5.0), at(5.0), 4, 88)];
+        modes(vec![case]).into_iter().map(|(mode, _)| mode).collect::<Vec<_>>()
+    };
+    assert_eq!(told(true), [Some(Mode::HoldRelease)]);
+    assert_eq!(told(false), [], "88 bytes that nobody has read are no request");
+}
+
+#[test]
+fn a_viewer_that_has_nothing_of_a_recorder_but_asking_the_api_is_a_viewer() {
+    let thick = |n: u64, until: f64, up: u64| {
+        let first = 5.0 + n as f64 * 20.0;
+        let mut case = view(n + 1, first, first + until, asked(first), &[]);
+        (case.recorders, case.payload[0]) = ([true, false], up);
+        case.tcp.as_mut().unwrap().fin_by = Some(Direction::Orig);
+        if up == 0 {
+            // what a handshake brings
+            (case.payload, case.tcp.as_mut().unwrap().turns) = ([600, 4_000], [300, 0]);
+        }
+        case
+    };
+    let claims = |until: f64, up: u64| {
+        let found = modes([vec![menu()], (0..3).map(|n| thick(n, until, up)).collect()].concat());
+        found.iter().filter(|(_, sure)| *sure >= 0.55).count()
+    };
+    assert_eq!(claims(14.0, 0), 3);
+    assert_eq!(claims(14.0, 90_000), 0, "it has sent video");
+}
+
+#[test]
 fn a_window_made_wider_is_no_request() {
     for (spoke, bytes, stalls) in [(5.1, 84, 0), (5.1, 300, 1), (6.0, 84, 1)] {
         let mut case = tcp(1, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 45.0);
@@ -257,6 +348,18 @@ fn uploads_cut_alike_without_an_answer_are_a_cycle() {
     };
     let cut = modes((0..3).map(|n| upload(n, 30.0, false)).collect());
     assert!(matches!(cut[..], [(Some(Mode::UploadSwallow), sure)] if (0.5..0.55).contains(&sure)), "{cut:?}");
+    let reset = |count: u64, age: f64| {
+        let ends = |mut case: Case| {
+            let tcp = case.tcp.as_mut().unwrap();
+            (tcp.fin_by, tcp.rst_by) = (None, Some(Direction::Resp));
+            case
+        };
+        modes((0..count).map(|n| ends(upload(n, age, false))).collect())
+    };
+    assert!(matches!(reset(4, 30.0)[..], [(Some(Mode::UploadSwallow), sure)] if sure >= 0.65), "somebody's timer");
+    for (count, age) in [(3, 30.0), (4, 34.0)] {
+        assert!(reset(count, age).iter().all(|(_, sure)| *sure < 0.55), "{count} of {age} s may be chance");
+    }
     assert_eq!(modes((0..3).map(|n| upload(n, 30.0, true)).collect()), []);
     assert_eq!(modes((0..3).map(|n| upload(n, 5.0 + n as f64 * 9.0, false)).collect()), []);
 }
@@ -328,7 +431,8 @@ fn a_stream_that_grows_was_not_held() {
 #[test]
 fn what_a_lost_line_kept_back_was_not_held() {
     let mut case = talk(&[(5.0, 900)], &[vec![(5.1, 4_600)], backlog(17.1, 12.0, 60_000)].concat(), 60.0);
-    for (repeat, holds) in [(30.0, 1), (8.0, 0)] {
+    // a box that is slow to acknowledge makes the request be sent twice
+    for (repeat, holds) in [(30.0, 1), (8.0, 0), (5.3, 1)] {
         let trouble = &mut case.tcp.as_mut().unwrap().trouble[0];
         (trouble.first_repeat, trouble.last_repeat) = (at(repeat), at(repeat));
         assert_eq!(modes(vec![case.clone()]).len(), holds, "{repeat}");
@@ -350,6 +454,10 @@ fn connections_side_by_side_are_one_attempt() {
     let open = |n: u64, when: f64, last: f64| view(n, when, last, asked(when), &[]);
     assert_eq!(sure([open(1, 5.0, 5.05), open(2, 5.1, 5.15), open(3, 5.2, 60.0)]), 0);
     assert_eq!(sure([poll(1, 5.0, 18.0), poll(2, 18.2, 40.0), poll(3, 40.0, 60.0)]), 3);
+    // a player that tries again every ten seconds may end all its attempts together
+    let ended = |n: u64, when: f64| poll(n, when, 55.0);
+    assert_eq!(sure([ended(1, 5.0), ended(2, 15.0), ended(3, 25.0)]), 3);
+    assert_eq!(sure([ended(1, 5.0), ended(2, 9.0), ended(3, 13.0)]), 0);
 }
 
 #[test]
@@ -403,6 +511,6 @@ fn a_brief_answer_within_tls_may_be_one() {
     assert_eq!(sure(&[250, 250], 53, 2), 2, "tickets");
     assert_eq!(sure(&[19], 53, 2), 2, "a word that ends TLS");
     assert_eq!(sure(&[250, 250, 252], 53, 2), 0, "an answer of a ticket's size");
-    assert_eq!(sure(&[50], 53, 2), 0, "HTTP/2 says that there is nothing to say");
+    assert_eq!(sure(&[50], 53, 2), 0, "there is nothing to say");
     assert_eq!(sure(&[], 21, 2), 0, "what was asked came with the hello");
 }

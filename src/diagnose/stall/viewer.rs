@@ -1,11 +1,11 @@
 //! The viewer's side of a hold: nothing comes, or drops, or all of it late and at once (CF-1 to CF-4).
 
 use super::signs::{
-    Signs, attempts, is_ticket, is_troubled, is_troubled_before, may_be_events, mind_cut, plays_later, sees_video,
-    sibling, signs,
+    Signs, attempts, hears_media, is_ticket, is_troubled, is_troubled_before, may_be_events, mind_cut, plays_later,
+    sees_video, sibling, signs,
 };
 use super::silence::{
-    Answer, Behind, Release, Silence, Trickle, answer_of, asked_of, behind_request, end_of, is_less_than_a_head,
+    Answer, Behind, Release, Silence, Trickle, answer_of, asked_of, asks, behind_request, end_of, is_less_than_a_head,
     is_poll, is_repeated_within, silences, trickle,
 };
 use crate::classify::words::Sub;
@@ -39,7 +39,7 @@ fn judge(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.stall;
     let tcp = case.tcp.as_ref()?;
     let end = end_of(case, scene.cases.last);
-    if let Some((from, found)) = released(scene, tcp, end)
+    if let Some((from, found)) = released(scene, case, tcp, end)
         && !is_troubled_before(scene, case, found.at)
     {
         let asked = request_of(case, &from).unwrap_or(Seen { ts: from.from, frame: from.frame });
@@ -60,7 +60,7 @@ fn judge(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
 }
 
 /// A hold whose end brought what was held.
-fn released(scene: &Scene<'_>, tcp: &TcpCase, end: Timestamp) -> Option<(Silence, Release)> {
+fn released(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, end: Timestamp) -> Option<(Silence, Release)> {
     let settings = &scene.rules.settings.stall;
     let [orig, _] = &tcp.trouble;
     // what was paused by its own receiver was not held on the way
@@ -72,15 +72,15 @@ fn released(scene: &Scene<'_>, tcp: &TcpCase, end: Timestamp) -> Option<(Silence
     let held = silences(tcp, end, settings.trickle_gap_seconds_min);
     let asked = held.iter().filter(|silence| silence.asked && !paused(silence) && !is_repeated_within(tcp, silence));
     asked
-        .filter_map(|silence| behind_request(tcp, silence, settings))
-        .find_map(|silence| release_of(tcp, &silence, end, settings).map(|release| (silence, release)))
+        .filter_map(|silence| behind_request(case, tcp, silence, settings))
+        .find_map(|silence| release_of(case, tcp, &silence, end, settings).map(|release| (silence, release)))
 }
 
 /// What ended a silence, if it brought what was held.
-fn release_of(tcp: &TcpCase, silence: &Silence, end: Timestamp, settings: &Stall) -> Option<Release> {
+fn release_of(case: &Case, tcp: &TcpCase, silence: &Silence, end: Timestamp, settings: &Stall) -> Option<Release> {
     let [asker, resp] = &tcp.bursts;
     let over = tcp.fin_by.is_some() || tcp.rst_by.is_some();
-    let again = asker.iter().filter(|burst| burst.asks(settings.request_bytes));
+    let again = asker.iter().filter(|burst| asks(case, burst, settings));
     let again = again.map(|burst| burst.start).find(|start| *start > silence.from);
     let all = resp.iter().map(|burst| burst.bytes).fold(0, u64::saturating_add);
     let mut before = 0u64;
@@ -155,7 +155,7 @@ fn trickled(scene: &Scene<'_>, case: &Case, asked: Seen, release: Option<&Releas
     if release.is_some() {
         draft = draft.adjust(settings.then_release);
     } else if drops.ends
-        || sees_video(scene, case, asked.ts, last)
+        || sees_picture(scene, case, asked.ts, last)
         || !drops.is_plateau && may_be_events(scene, case, drops.usual)
     {
         // what comes in the end without a backlog had not been held
@@ -193,7 +193,11 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
     let alone = tries < 2 && !is_tried_again(scene, case, waited);
     let draft = if alone { draft.adjust(-settings.alone) } else { draft };
     // healthy proxies show the signs of a box as well: they do not make a claim of one silent wait
-    let unsure = alone || is_unsure(scene, case) || sees_video(scene, case, asked.ts, asked.ts.after(waited));
+    let until = asked.ts.after(waited);
+    // who has a picture from peer to peer does not try the relay again and again for it
+    let has_picture = sees_video(scene, case, asked.ts, until)
+        || (tries as f64) < settings.attempts && hears_media(scene, case, asked.ts, until);
+    let unsure = alone || is_unsure(scene, case) || has_picture;
     Some(if unsure { draft.at_most(HINT) } else { draft }.build())
 }
 
@@ -201,7 +205,9 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
 /// either.
 fn is_tried_again(scene: &Scene<'_>, case: &Case, waited: u64) -> bool {
     let settings = &scene.rules.settings.stall;
-    let unanswered = |other: &&Case| other.established && other.payload[1] == 0 && is_next(scene, case, other);
+    let waits = |other: &Case| waited_for(scene, other).is_some_and(|waited| waited >= nanos(settings.give_up_seconds));
+    let silent = |other: &Case| other.established && other.payload[1] == 0;
+    let unanswered = |other: &&Case| (silent(other) || waits(other)) && is_next(scene, case, other);
     waited >= nanos(settings.first_byte_seconds) && attempts(scene, case).iter().any(unanswered)
 }
 
@@ -244,7 +250,7 @@ fn after_head(
     let draft = support(scene, case, asked.ts, alike.tries, draft);
     let repeated = alike.tries as f64 >= settings.attempts
         && sibling(scene, case, asked.ts).is_some()
-        && !sees_video(scene, case, asked.ts, end);
+        && !sees_picture(scene, case, asked.ts, end);
     Some(if repeated { draft } else { draft.at_most(HINT) }.build())
 }
 
@@ -279,12 +285,26 @@ fn support<'r>(scene: &Scene<'r>, case: &Case, when: Timestamp, tries: usize, mu
     draft
 }
 
-/// Whether an attempt follows another. Connections side by side are one: a page that polls has several.
+/// Whether an attempt follows another. Connections side by side are one: a page that polls has several. Who tries again after
+/// as long as a first byte takes may end all attempts together.
 fn is_next(scene: &Scene<'_>, before: &Case, other: &Case) -> bool {
+    let settings = &scene.rules.settings.stall;
+    let later = other.first().since(before.first());
     match before.is_over() {
-        true => other.first().after(SECOND) >= before.last,
-        false => other.first().since(before.first()) >= nanos(scene.rules.settings.stall.give_up_seconds),
+        true => other.first().after(SECOND) >= before.last || later >= nanos(settings.first_byte_seconds),
+        false => later >= nanos(settings.give_up_seconds),
     }
+}
+
+/// For how long, in nanoseconds, a connection has waited for an answer, or for what belongs behind its head.
+fn waited_for(scene: &Scene<'_>, case: &Case) -> Option<u64> {
+    let settings = &scene.rules.settings.stall;
+    let asked = match answer_of(case, settings) {
+        Answer::Nothing(asked) | Answer::Perhaps(asked) => asked.ts,
+        Answer::Head(_, head, bytes) if (bytes as f64) < settings.body_bytes => head.ts,
+        Answer::Head(..) | Answer::Whole | Answer::Unknown => return None,
+    };
+    Some(end_of(case, scene.cases.last).since(asked))
 }
 
 /// The attempts of a client in which nothing came.
@@ -301,12 +321,7 @@ struct Alike {
 fn alike(scene: &Scene<'_>, case: &Case) -> Alike {
     let settings = &scene.rules.settings.stall;
     let waited = |other: &Case| {
-        let asked = match answer_of(other, settings) {
-            Answer::Nothing(asked) | Answer::Perhaps(asked) => asked.ts,
-            Answer::Head(_, head, bytes) if (bytes as f64) < settings.body_bytes => head.ts,
-            Answer::Head(..) | Answer::Whole | Answer::Unknown => return None,
-        };
-        let waited = end_of(other, scene.cases.last).since(asked);
+        let waited = waited_for(scene, other)?;
         let least = if other.is_over() { settings.give_up_seconds } else { settings.first_byte_seconds };
         (waited >= nanos(least)).then_some(waited)
     };
@@ -322,6 +337,11 @@ fn alike(scene: &Scene<'_>, case: &Case) -> Alike {
         }
     }
     alike
+}
+
+/// Whether the client is shown anything else meanwhile.
+fn sees_picture(scene: &Scene<'_>, case: &Case, from: Timestamp, until: Timestamp) -> bool {
+    sees_video(scene, case, from, until) || hears_media(scene, case, from, until)
 }
 
 /// A frame, where one is known.

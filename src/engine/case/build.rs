@@ -278,6 +278,7 @@ impl FlowView<'_> {
             resumed: tls.has(mark::RESUMED),
             ech: tls.ech.may_hide_a_name(),
             dtls: tls.has(mark::DTLS),
+            h2: tls.detail.as_ref().is_some_and(|detail| detail.alpn.iter().any(|alpn| alpn == "h2")),
             alert: tls.alert.as_deref().map(|alert| (*alert, self.direction(alert.second))),
             flight: tls.flight.as_deref().copied(),
             issuer: leaf.map(|leaf| leaf.issuer.to_string()),
