@@ -18,7 +18,7 @@ settings!(
         hold_seconds,
         release_seconds, release_silence_seconds, release_factor, backlog_share, at_end_seconds, at_end,
         zero_window_seconds, zero_window_bytes, upload_bytes, far_receiver, cycle_lives, cycle_life_share,
-        cycle_bytes_share, cycle_timer_share, cycle_timer, near_rtt_seconds, far_rtt_seconds, sign, signs_max,
+        cycle_bytes_share, cycle_timer_share, cycle_timer, cut_again_seconds, cut_live_seconds, foreign_reset, near_rtt_seconds, far_rtt_seconds, sign, signs_max,
         loss_share, cut, pool_holds, pool_hosts,
     }
 );

@@ -8,6 +8,7 @@ use super::silence::{end_of, is_unasked, varies_less_than};
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
+use crate::diagnose::settings::Stall;
 use crate::engine::case::{Case, Direction, TcpCase};
 use crate::engine::learnt::turn::CONTINUED;
 use crate::event::{Class, FindingRecord, HINT, Mode, Vantage};
@@ -223,9 +224,14 @@ fn in_turn(lives: Vec<Life<'_>>) -> Vec<Life<'_>> {
 
 /// The mean age of uploads in seconds, and whether it is somebody's timer.
 fn age_of(scene: &Scene<'_>, lives: &[Life<'_>]) -> (f64, bool) {
-    let share = scene.rules.settings.stall.cycle_timer_share;
     let age = ages(lives).iter().sum::<f64>() / lives.len() as f64;
-    (age, [30.0, 60.0, 120.0, 300.0, 600.0].iter().any(|timer| (age / timer - 1.0).abs() <= share))
+    (age, timer(&scene.rules.settings.stall, age))
+}
+
+/// Whether so many seconds are what somebody sets a timer to.
+pub fn timer(settings: &Stall, age: f64) -> bool {
+    let share = settings.cycle_timer_share;
+    [30.0, 60.0, 120.0, 300.0, 600.0].iter().any(|timer| (age / timer - 1.0).abs() <= share)
 }
 
 /// How old each became, in seconds.

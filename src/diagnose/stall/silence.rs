@@ -95,7 +95,8 @@ pub fn behind_request(case: &Case, tcp: &TcpCase, silence: &Silence, settings: &
 
 /// Whether what a client said in a burst may be a request: in the clear it can be read, else it is as long as one.
 pub fn asks(case: &Case, burst: &Burst, settings: &Stall) -> bool {
-    let within = |asked: Seen| burst.start <= asked.ts && asked.ts <= burst.end;
+    // the end of what came before a course was kept is known to the microsecond
+    let within = |asked: Seen| burst.start <= asked.ts && asked.ts <= burst.end.after(MILLISECOND);
     let mut turns = case.http.iter().filter(|_| case.tls.is_none()).flat_map(|http| &http.turns);
     burst.asks(settings.request_bytes) || turns.any(|turn| turn.turn.asked.is_some_and(within))
 }

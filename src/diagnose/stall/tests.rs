@@ -3,13 +3,13 @@
 use super::*;
 use crate::classify::words::{Sub, Subs};
 use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, clear, found, seen, tcp};
-use crate::engine::case::{Case, Direction};
+use crate::engine::case::{Case, Direction, ResetCase};
 use crate::engine::learnt::{Flight, Turn, turn};
 use crate::event::{Class, Mode};
 use crate::flow::course::{Burst, Course, Spoke};
 use crate::flow::rates::Rates;
 use crate::flow::trouble::Closed;
-use crate::time::SECOND;
+use crate::time::{SECOND, Timestamp};
 
 const VIEW: u32 = turn::GET;
 const STREAM: u32 = turn::GET | turn::MESSAGE | turn::ENDLESS;
@@ -246,11 +246,57 @@ fn http2_says_first_of_all_how_it_is_to_be_said() {
 }
 
 #[test]
+fn who_asks_again_on_one_connection_tries_again_in_http2() {
+    let sure = |h2: bool, asks: &[f64]| {
+        let mut case = talk(&[(5.1, 700)], &[], 65.0);
+        let tls = case.tls.as_mut().unwrap();
+        (tls.h2, tls.flight) = (h2, Some(Flight { client: 2, first: 53, asked: seen(5.1, 3), ..Flight::default() }));
+        let tcp = case.tcp.as_mut().unwrap();
+        tcp.turns = [2_000, 0];
+        tcp.bursts[0] = asks.iter().map(|when| Burst::whole(at(*when), at(*when), 9, 400)).collect();
+        modes(vec![menu(), case]).into_iter().map(|(_, sure)| sure).fold(0.0, f64::max)
+    };
+    let asks = [5.1, 19.0, 33.0, 47.0];
+    assert!(sure(true, &asks) >= 0.8, "{}", sure(true, &asks));
+    assert!(sure(false, &asks) < 0.55, "messages that want no answer");
+    assert!(sure(true, &[5.1, 6.7, 8.3]) < 0.55, "a page that asks for several things");
+}
+
+#[test]
+fn views_that_are_cut_off_after_one_time_are_a_cycle() {
+    let cut = |ages: &[f64], ttl: u8, ends: f64, by_reset: bool| {
+        let mut begun = 5.0;
+        let mut views = Vec::new();
+        for (n, age) in ages.iter().enumerate() {
+            let shown = video(begun + 0.2, begun + age - ends, 40_000);
+            let mut case = view(n as u64 + 1, begun, begun + age, headed(begun, begun + 0.2), &shown);
+            (case.subs, case.ttl) = (Subs::of(Sub::VideoDown), [64, 46]);
+            let tcp = case.tcp.as_mut().unwrap();
+            match by_reset {
+                true => tcp.reset = Some(ResetCase { seen: seen(begun + age, 9), by: Direction::Resp, ttl }),
+                false => tcp.fin_by = Some(Direction::Resp),
+            }
+            views.push(case);
+            begun += age + 1.0;
+        }
+        let found = found(views, Vec::new(), detect);
+        found.iter().filter(|finding| finding.rule == "CF-6").map(|finding| finding.confidence).collect::<Vec<_>>()
+    };
+    let timer = [60.0; 4];
+    assert!(matches!(cut(&timer, 64, 0.1, true)[..], [sure] if sure >= 0.8), "somebody else resets them");
+    assert!(matches!(cut(&timer, 46, 0.1, true)[..], [sure] if (0.7..0.8).contains(&sure)));
+    assert!(matches!(cut(&timer, 46, 0.1, false)[..], [sure] if sure < 0.55), "the relay ends what nobody looks at");
+    assert_eq!(cut(&timer[..2], 64, 0.1, true), [0.0; 0], "twice is chance");
+    assert_eq!(cut(&[60.0, 31.0, 44.0, 75.0], 46, 0.1, true), [0.0; 0], "short views");
+    assert_eq!(cut(&timer, 46, 8.0, true), [0.0; 0], "nothing came any more");
+}
+
+#[test]
 fn a_request_in_the_clear_may_be_short() {
     let told = |read: bool| {
         let turn = if read { headed(5.0, 17.1) } else { Turn { asked: None, ..headed(5.0, 17.1) } };
         let mut case = view(1, 5.0, 40.0, turn, &backlog(17.1, 12.0, 60_000));
-        case.tcp.as_mut().unwrap().bursts[0] = vec![Burst::whole(at(5.0), at(5.0), 4, 88)];
+        case.tcp.as_mut().unwrap().bursts[0] = vec![Burst::whole(at(4.9), Timestamp(at(5.0).0 - 400), 4, 88)];
         modes(vec![case]).into_iter().map(|(mode, _)| mode).collect::<Vec<_>>()
     };
     assert_eq!(told(true), [Some(Mode::HoldRelease)]);

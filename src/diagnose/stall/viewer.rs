@@ -187,7 +187,8 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
         .evidence("the request, acknowledged", some_frame(asked.frame), Some(asked.ts))
         .evidence(format!("no answer in {:.0} s", seconds(waited)), None, Some(asked.ts.after(waited)));
     // healthy pages have several requests that wait side by side as well: they count where a box shows itself
-    let tries = if signs.told.is_empty() { alike.tries } else { alike.all };
+    let tries =
+        if signs.told.is_empty() { alike.tries } else { alike.all }.max(asked_again(case, tcp, asked, settings));
     let draft = support(scene, case, asked.ts, tries, draft).adjust(signs.weight);
     let draft = if is_poll(tcp, end) { draft.adjust(-settings.heartbeat) } else { draft };
     let alone = tries < 2 && !is_tried_again(scene, case, waited);
@@ -199,6 +200,21 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
         || (tries as f64) < settings.attempts && hears_media(scene, case, asked.ts, until);
     let unsure = alone || is_unsure(scene, case) || has_picture;
     Some(if unsure { draft.at_most(HINT) } else { draft }.build())
+}
+
+/// How often a client has asked in a wait. In HTTP/2 each request has its answer, and the next one is made on the same
+/// connection (RFC 9113 section 8.1).
+fn asked_again(case: &Case, tcp: &TcpCase, asked: Seen, settings: &Stall) -> usize {
+    if !case.tls.as_ref().is_some_and(|tls| tls.h2) {
+        return 0;
+    }
+    let [orig, _] = &tcp.bursts;
+    let later = orig.iter().filter(|burst| burst.start > asked.ts && asks(case, burst, settings));
+    let (times, _) = later.fold((1usize, asked.ts), |(times, last), burst| {
+        let again = burst.start.since(last) >= nanos(settings.give_up_seconds);
+        if again { (times.saturating_add(1), burst.start) } else { (times, last) }
+    });
+    times
 }
 
 /// Whether a wait, long enough in itself, was ended without an answer and another attempt begun, to which none has come
