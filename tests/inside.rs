@@ -23,22 +23,27 @@ type Talk<'a> = &'a [(Who, &'a [u8])];
 
 /// The record of a connection on which this is said, a segment each.
 fn said(port: u16, segments: Talk<'_>) -> Value {
+    told(&spoken(50_000, (SERVER, port), segments))
+}
+
+/// A connection from a port of the client's on which this is said, a segment each.
+fn spoken(own: u16, (server, port): (&str, u16), segments: Talk<'_>) -> Vec<Vec<u8>> {
     let (mut seq, mut frames) = ([1_000_u32, 9_000], Vec::new());
-    frames.push(tcp(50_000, port).flags(SYN).seq(999).ipv4(CLIENT, SERVER).frame());
-    frames.push(tcp(port, 50_000).flags(SYN | ACK).seq(8_999).ack(1_000).ipv4(SERVER, CLIENT).frame());
+    frames.push(tcp(own, port).flags(SYN).seq(999).ipv4(CLIENT, server).frame());
+    frames.push(tcp(port, own).flags(SYN | ACK).seq(8_999).ack(1_000).ipv4(server, CLIENT).frame());
     for (from, bytes) in segments {
-        let [client, server] = seq;
+        let [asked, told] = seq;
         let n = u32::try_from(bytes.len()).unwrap();
         let (segment, ends) = if *from == Client {
             seq[0] += n;
-            (tcp(50_000, port).seq(client).ack(server), (CLIENT, SERVER))
+            (tcp(own, port).seq(asked).ack(told), (CLIENT, server))
         } else {
             seq[1] += n;
-            (tcp(port, 50_000).seq(server).ack(client), (SERVER, CLIENT))
+            (tcp(port, own).seq(told).ack(asked), (server, CLIENT))
         };
         frames.push(segment.flags(ACK | PSH).payload(*bytes).ipv4(ends.0, ends.1).frame());
     }
-    told(&frames)
+    frames
 }
 
 /// The record of the one flow that is in these frames.
@@ -276,6 +281,30 @@ fn certified(names: &[&str]) -> Vec<u8> {
     let message = [&[11, 0][..], &(n + 3).to_be_bytes(), &[0], &n.to_be_bytes(), &chain].concat();
     let record = [&[22, 3, 3][..], &u16::try_from(message.len()).unwrap().to_be_bytes(), &message].concat();
     [server_hello(false), record].concat()
+}
+
+#[test]
+fn a_verdict_does_not_depend_on_the_form_in_which_it_is_told() {
+    // one unknown authority signs for two domains of the vendor and for a bank
+    let names = ["restapi.gp4f.com", "a1b2c3.us-west.u5fgb.com", "www.bank.example"];
+    let data = support::application_data(400);
+    let frames: Vec<Vec<u8>> = (0..)
+        .zip(names)
+        .flat_map(|(n, name)| {
+            let talk = [(Client, client_hello(name, 0)), (Server, certified(&[name]))];
+            let talk = talk.iter().map(|(who, bytes)| (*who, &bytes[..]));
+            let talk: Vec<_> = talk.chain([(Client, &data[..]), (Server, &data[..])]).collect();
+            spoken(50_000 + n, (&format!("198.51.100.{}", 10 + n), 443), &talk)
+        })
+        .collect();
+    let times = (0..).map(|n| 1_700_000_000_000_000_000 + n * 1_000_000);
+    let capture = support::pcap(1, times.zip(frames.iter().map(Vec::as_slice)));
+    for form in [&[][..], &["--ndjson"], &["--md"], &["--csv"]] {
+        let mut program = assert_cmd::Command::cargo_bin("relayscope").unwrap();
+        program.args(["analyze", "--fail-on", "warning"]).args(form).arg("-").write_stdin(capture.clone());
+        let run = program.output().unwrap();
+        assert_eq!(run.status.code(), Some(1), "{form:?}: {}", String::from_utf8_lossy(&run.stdout));
+    }
 }
 
 #[test]

@@ -137,6 +137,8 @@ pub struct Learner {
     watch: Arc<Watch>,
     /// Keep what only records need.
     pub records: bool,
+    /// How many certificates of hosts that are not watched were looked at.
+    sampled: u16,
     memo: Memo,
     scratch: String,
     /// The texts of the answers at hand.
@@ -167,6 +169,7 @@ impl Learner {
             asked: Vec::new(),
             watch: Arc::clone(&config.watch),
             records: config.records,
+            sampled: 0,
             memo: Memo::default(),
             scratch: String::new(),
             told: Texts::default(),
@@ -320,6 +323,7 @@ impl Learner {
         }
         tls.hello_frame = seen.frame;
         tls.mark(mark::WATCHED, watched);
+        tls.mark(mark::H2, watched && hello.alpn().any(|offered| offered == b"h2"));
         // the field of the version says nothing where the extension may stand behind a cut
         let known = !hello.cut || hello.supported_versions().next().is_some();
         tls.offered = if known { hello.highest_version() } else { 0 };

@@ -84,6 +84,10 @@ pub mod tls {
     pub const RESUMED: u8 = 1 << 2;
     /// The name asked for is watched.
     pub const WATCHED: u8 = 1 << 3;
+    /// The name asked for is watched, and HTTP/2 is offered.
+    pub const H2: u8 = 1 << 4;
+    /// Its certificate is one of those that are looked at of hosts that are not watched.
+    pub const SAMPLED: u8 = 1 << 5;
 }
 
 /// An alert in the clear.
@@ -277,6 +281,8 @@ pub struct HttpList {
     pub answered: usize,
     /// Exchanges that the list had no room for.
     pub omitted: u64,
+    /// How many of them still wait for their response.
+    pub waiting: u64,
 }
 
 /// How many turns are kept of one connection before the newest replaces the last.

@@ -186,11 +186,11 @@ impl StreamTable {
     }
 
     /// Begins to read a connection whose originator's ClientHello was a segment taken alone. Where all is wanted
-    /// (`records`), certificates are in any case.
+    /// (`records`), and of the first connections, certificates are in any case.
     pub fn open_after_hello(&mut self, flow: &mut Flow, learner: &mut Learner, begins: [Option<u32>; 2]) {
         let Some(known) = learner.tls_of(flow) else { return };
         let (taken, named) = (known.alone, known.name != 0);
-        let certificates = known.has(mark::WATCHED) || learner.records;
+        let certificates = known.has(mark::WATCHED) || learner.records || learner.wants_samples();
         let client = usize::from(flow.flipped());
         let moved = |(side, begin): (usize, Option<u32>)| match begin {
             Some(seq) if side == client => Some(seq.wrapping_add(u32::from(taken))),
@@ -314,7 +314,8 @@ impl Reading<'_, '_> {
         if matches!(self.inspector, Inspector::Probing) {
             // multicast DNS (RFC 6762) in one-shot use over TCP, too
             let dns_port = [self.cx.packet.src_port, self.cx.packet.dst_port].iter().any(|p| matches!(p, 53 | 5353));
-            match Inspector::probe(bytes, dns_port, self.learner.records) {
+            let certificates = self.learner.records || self.learner.wants_samples();
+            match Inspector::probe(bytes, dns_port, certificates) {
                 None => {
                     *self.unsure = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
                     return Progress { consumed: 0, skip: 0, next: Next::More };

@@ -263,7 +263,7 @@ fn broke_off(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         .flows([relay.identity.flow_id])
         .say(Place::Client, own)
         .say(Place::Seconds, ran)
-        .evidence(text, Some(case.first_frame), Some(silent))
+        .evidence(text, Some(case.first_frame), Some(case.first()))
         .at_most(if left { HINT } else { 1.0 })
         .evidence("video over the relay begins", Some(relay.first_frame), video_start(relay, silent));
     Some(draft.build())

@@ -150,7 +150,7 @@ fn restless(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
         .count(lives.len() as u64);
     for case in &lives {
         let text = format!("the connection is ended after {:.0} s", seconds(case.last.since(case.first())));
-        draft = draft.evidence(text, Some(case.first_frame), Some(case.last));
+        draft = draft.evidence(text, Some(case.first_frame), Some(case.first()));
     }
     // so are views that nothing came of: whoever looks ends them
     let by_itself = |case: &&Case| case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by == Some(Direction::Orig));

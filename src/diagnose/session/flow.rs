@@ -27,10 +27,12 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Its mean rate in bits per second; none for a single moment.
+    /// Its mean rate in bits per second; none for what came at once.
     pub fn bit_rate(&self) -> Option<f64> {
+        /// A group of pictures takes as long (S1:168): less is no stream, or one whose rate is not known yet.
+        const LEAST: f64 = 2.0;
         let time = seconds(self.last.since(self.first));
-        (time > 0.0).then(|| self.bytes as f64 * 8.0 / time)
+        (time >= LEAST).then(|| self.bytes as f64 * 8.0 / time)
     }
 }
 

@@ -110,7 +110,8 @@ impl<'a> Teller<'a> {
         let twins = attempt.twins.iter().filter(|(of, _)| *of == method).map(|(_, flow)| *flow);
         let flows = trials.iter().map(|trial| trial.case.identity.flow_id).chain(twins);
         let mut flow_ids: Vec<u64> = flows.chain(lost.iter().flat_map(|f| f.flow_ids.iter().copied())).collect();
-        let flow_ids_omitted = flow_ids.len().saturating_sub(LIST_MAX) as u64;
+        let omitted = lost.iter().map(|finding| finding.flow_ids_omitted).fold(0, u64::saturating_add);
+        let flow_ids_omitted = omitted.saturating_add(flow_ids.len().saturating_sub(LIST_MAX) as u64);
         flow_ids.truncate(LIST_MAX);
         let firsts = trials.iter().map(|trial| trial.case.first()).chain(lost.iter().map(|f| f.first));
         let lasts = trials.iter().map(|trial| trial.case.last).chain(lost.iter().map(|f| f.last));

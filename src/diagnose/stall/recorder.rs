@@ -165,6 +165,8 @@ fn unanswered<'a>(scene: &Scene<'_>, case: &'a Case) -> Option<Life<'a>> {
 }
 
 fn cycle(scene: &Scene<'_>, all: &[Life<'_>]) -> Option<FindingRecord> {
+    /// Nobody is answered sooner, in nanoseconds.
+    const HARDLY: u64 = SECOND / 2;
     let settings = &scene.rules.settings.stall;
     let enough = |lives: &[Life<'_>]| lives.len() as f64 >= settings.cycle_lives;
     let of = |is: &dyn Fn(&Life<'_>) -> bool| all.iter().filter(|life| is(life)).copied().collect::<Vec<_>>();
@@ -200,13 +202,13 @@ fn cycle(scene: &Scene<'_>, all: &[Life<'_>]) -> Option<FindingRecord> {
     draft = if sure { draft } else { draft.at_most(HINT) };
     draft = mind_cut(scene, first.case, draft.vantage(scene.vantage(first.case)));
     for Life { case, whole, waited, .. } in lives {
-        let text = format!(
-            "{} taken in{}, and no answer in {:.1} s",
-            Bytes(case.payload.iter().sum()),
-            if whole { ", the whole body" } else { "" },
-            seconds(waited)
-        );
-        draft = draft.evidence(text, Some(case.first_frame), Some(case.last));
+        let body = if whole { ", the whole body" } else { "" };
+        let then = match waited {
+            ..HARDLY => "ended at once, unanswered".to_owned(),
+            _ => format!("no answer in {:.1} s", seconds(waited)),
+        };
+        let text = format!("{} taken in{body}, and {then}", Bytes(case.payload.iter().sum()));
+        draft = draft.evidence(text, Some(case.first_frame), Some(case.first()));
     }
     Some(draft.build())
 }

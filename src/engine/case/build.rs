@@ -270,7 +270,10 @@ impl FlowView<'_> {
 
     fn tls_case(&self) -> Option<TlsCase> {
         let tls = self.tls()?;
-        let leaf = tls.detail.as_ref().and_then(|d| d.certificate.as_deref()).map(|known| &known.leaf);
+        // what only records have read tells nothing, or a verdict would depend on them
+        let read = tls.has(mark::WATCHED) || tls.has(mark::SAMPLED);
+        let detail = tls.detail.as_ref().filter(|_| read);
+        let leaf = detail.and_then(|d| d.certificate.as_deref()).map(|known| &known.leaf);
         Some(TlsCase {
             hello_frame: tls.hello_frame,
             version: tls.version,
@@ -278,7 +281,7 @@ impl FlowView<'_> {
             resumed: tls.has(mark::RESUMED),
             ech: tls.ech.may_hide_a_name(),
             dtls: tls.has(mark::DTLS),
-            h2: tls.detail.as_ref().is_some_and(|detail| detail.alpn.iter().any(|alpn| alpn == "h2")),
+            h2: tls.has(mark::H2),
             alert: tls.alert.as_deref().map(|alert| (*alert, self.direction(alert.second))),
             flight: tls.flight.as_deref().copied(),
             issuer: leaf.map(|leaf| leaf.issuer.to_string()),

@@ -14,13 +14,21 @@ use crate::inspect::{tls, x509};
 const MAX_FINGERPRINTS: usize = 8;
 /// How many certificates of one chain are counted.
 const MAX_CHAIN: usize = 64;
+/// How many certificates of hosts that are not watched a shard looks at: who signs them shows whose hand is in between.
+const SAMPLES: u16 = 64;
 
 impl Learner {
+    /// Whether certificates are wanted of hosts that are not watched.
+    pub fn wants_samples(&self) -> bool {
+        self.sampled < SAMPLES
+    }
+
     pub(super) fn certificates(&mut self, cx: &mut Context<'_>, mut chain: tls::Chain<'_>) {
-        let (frame, records) = (cx.packet.frame, self.records);
+        let (frame, records, samples) = (cx.packet.frame, self.records, self.wants_samples());
         let Some(tls) = self.tls_for(cx.flow) else { return };
-        let (named, dtls) = (tls.name != 0, tls.has(mark::DTLS));
-        let whole = records || tls.has(mark::WATCHED);
+        let (named, dtls, watched) = (tls.name != 0, tls.has(mark::DTLS), tls.has(mark::WATCHED));
+        let sample = !watched && !dtls && samples;
+        let whole = records || watched || sample;
         let known = tls.detail.as_ref().is_some_and(|d| d.host.is_some() || d.certificate.is_some());
         if known || (named || dtls) && !whole {
             return;
@@ -30,7 +38,10 @@ impl Learner {
         let host = if named || dtls { None } else { x509::host(der) };
         let host = host.map(|host| NameAt { name: self.strings.keep(&host), frame });
         let leaf = if whole { x509::Certificate::parse(der) } else { None };
+        let sampled = sample && leaf.is_some();
+        self.sampled = self.sampled.saturating_add(u16::from(sampled));
         let Some(tls) = self.tls_for(cx.flow).filter(|_| host.is_some() || leaf.is_some()) else { return };
+        tls.mark(mark::SAMPLED, sampled);
         let detail = tls.detail.get_or_insert_default();
         detail.host = host;
         detail.certificate = leaf.map(|leaf| {

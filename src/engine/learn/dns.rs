@@ -95,9 +95,13 @@ impl Learner {
         }
         let mut answered = DnsExchange { rcode: Some(message.rcode()), ..self.told_by(message) };
         let Some(dns) = self.dns_list(cx.flow) else { return };
-        if let Some((query, exchange)) = query.and_then(|q| Some((q, dns.list.get_mut(q.record as usize)?))) {
-            let rtt = Some(cx.packet.ts.since(query.ts));
-            *exchange = DnsExchange { id: exchange.id, qname: exchange.qname, qtype: exchange.qtype, rtt, ..answered };
+        if let Some(query) = query {
+            // one for whose question there was no room is counted with that
+            if let Some(exchange) = dns.list.get_mut(query.record as usize) {
+                let rtt = Some(cx.packet.ts.since(query.ts));
+                *exchange =
+                    DnsExchange { id: exchange.id, qname: exchange.qname, qtype: exchange.qtype, rtt, ..answered };
+            }
         } else if let Some(name) = asked_for {
             (answered.id, answered.qname, answered.qtype) = (message.id, Some(self.keep_name(&name)), qtype);
             let Some(dns) = self.dns_list(cx.flow) else { return };

@@ -34,7 +34,8 @@ impl Learner {
             .extend(fresh_host.into_iter().chain(fresh_authority.map(|(at, _)| at)).map(|at| (cx.number, at.name)));
         let Some(http) = self.http_for(cx.flow) else { return };
         if records {
-            let HttpList { list, omitted, .. } = &mut **http.record.get_or_insert_default();
+            let HttpList { list, omitted, waiting, .. } = &mut **http.record.get_or_insert_default();
+            *waiting = waiting.saturating_add(u64::from(!inner && list.len() >= LIST_MAX));
             push(list, omitted, || HttpExchange {
                 method: text(request.method),
                 host: request.host.and_then(text),
@@ -95,6 +96,9 @@ fn exchanged(known: &mut HttpList, response: &http::Response<'_>, from: Directio
         open.transfer_encoding = exchange.transfer_encoding.or(open.transfer_encoding.take());
         open.content_length = exchange.content_length.or(open.content_length);
         open.upgrade = exchange.upgrade;
+    } else if is_final && !response.inner && known.waiting > 0 {
+        // counted with its request
+        known.waiting = known.waiting.saturating_sub(1);
     } else if known.list.len() >= LIST_MAX {
         known.omitted = known.omitted.saturating_add(1);
     } else if response.inner && from == Direction::Orig {
