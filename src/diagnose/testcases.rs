@@ -110,6 +110,7 @@ pub(crate) fn tcp(number: u64, client: &str, server: &str, class: Class, host: &
             resumed: false,
             ech: false,
             dtls: false,
+            clear_keys: false,
             h2: false,
             alert: None,
             flight: Some(Flight { client: 2, first: 53, asked: seen(first + 0.1, number), ..Flight::default() }),

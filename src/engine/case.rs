@@ -195,6 +195,8 @@ pub struct TlsCase {
     pub resumed: bool,
     pub ech: bool,
     pub dtls: bool,
+    /// Keys or certificates were exchanged in the clear: below TLS 1.3, though a cut hello may not tell the version.
+    pub clear_keys: bool,
     /// The client offers HTTP/2.
     pub h2: bool,
     pub alert: Option<(AlertSeen, Direction)>,

@@ -86,6 +86,8 @@ pub mod tls {
     pub const WATCHED: u8 = 1 << 3;
     /// The name asked for is watched, and HTTP/2 is offered.
     pub const H2: u8 = 1 << 4;
+    /// Keys or certificates were exchanged in the clear: the version is below 1.3.
+    pub const CLEAR_KEYS: u8 = 1 << 6;
     /// Its certificate is one of those that are looked at of hosts that are not watched.
     pub const SAMPLED: u8 = 1 << 5;
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::signs::{from_next_door, is_troubled, mind_cut, signs};
+use super::signs::{from_next_door, is_troubled, is_upload_shaped, mind_cut, signs};
 use super::silence::{end_of, is_unasked, varies_less_than};
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
@@ -25,7 +25,7 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
 }
 
 fn is_upload(scene: &Scene<'_>, case: &Case) -> bool {
-    scene.is_recorder_side(case) == Some(true) && !is_troubled(scene, case)
+    scene.is_recorder_side(case).unwrap_or_else(|| is_upload_shaped(scene, case)) && !is_troubled(scene, case)
 }
 
 /// A receiver right behind the mirror that has taken a body for a while and now takes nothing more.

@@ -226,13 +226,23 @@ pub fn attempts<'a>(scene: &Scene<'a>, case: &Case) -> Vec<&'a Case> {
     scene.around(case).filter(same).collect()
 }
 
-/// A later attempt that plays without having been kept waiting: whatever held `case` lets video through by then.
+/// A later attempt that plays at once: whatever held `case` lets video through by then.
 pub fn plays_later<'a>(scene: &Scene<'a>, case: &Case) -> Option<&'a Case> {
+    let later = |other: &&Case| case.is_over() && other.first() >= case.last;
+    attempts(scene, case).into_iter().find(|other| later(other) && plays_at_once(scene, other))
+}
+
+/// Whether a view plays without having been kept waiting.
+pub fn plays_at_once(scene: &Scene<'_>, case: &Case) -> bool {
     let least = scene.rules.settings.stall.give_up_seconds;
-    let prompt = |other: &Case| {
-        let waits = other.tcp.as_ref().map(|tcp| silences(tcp, end_of(other, scene.cases.last), least));
-        waits.is_some_and(|waits| waits.iter().all(|silence| !silence.asked))
-    };
-    let plays = |other: &&Case| case.is_over() && other.first() >= case.last && other.subs.has(Sub::VideoDown);
-    attempts(scene, case).into_iter().find(|other| plays(other) && prompt(other))
+    let waits = case.tcp.as_ref().map(|tcp| silences(tcp, end_of(case, scene.cases.last), least));
+    case.subs.has(Sub::VideoDown) && waits.is_some_and(|waits| waits.iter().all(|silence| !silence.asked))
+}
+
+/// Whether what a connection brought since the other side last spoke is an upload, whoever's it is.
+pub fn is_upload_shaped(scene: &Scene<'_>, case: &Case) -> bool {
+    const FAR_MORE: u64 = 4;
+    let [up, down] = case.payload;
+    let said = case.tcp.as_ref().map_or(0, |tcp| tcp.turns[0]);
+    f64::from(said) >= scene.rules.settings.stall.upload_bytes && up > down.saturating_mul(FAR_MORE)
 }

@@ -215,7 +215,7 @@ fn handshakes(case: &Case, tls: &TlsCase) -> u16 {
     let early = tls.flight.is_some_and(|flight| flight.first == END_OF_EARLY_DATA);
     match tls.version {
         TLS13 => 1u16.saturating_add(u16::from(early)),
-        version => u16::from(case.cut && version == 0),
+        version => u16::from(case.cut && version == 0 && !tls.clear_keys),
     }
 }
 

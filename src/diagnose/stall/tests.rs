@@ -101,15 +101,40 @@ fn attempts_before_one_that_plays_at_once_are_a_hint_and_before_one_that_is_held
         case.tcp.as_mut().unwrap().fin_by = Some(Direction::Orig);
         case
     };
-    let fourth = |from: f64| {
-        let mut case = view(9, 70.0, 120.0, headed(70.0, from), &video(from, 120.0, 60_000));
+    let shown = |n: u64, asked: f64, from: f64, until: f64| {
+        let mut case = view(n, asked, until, headed(asked, from), &video(from, until, 60_000));
         case.subs = Subs::of(Sub::VideoDown);
-        modes([vec![menu(), case], (0..3).map(given_up).collect()].concat())
+        case
     };
+    let plays = |n: u64, from: f64| shown(n, from, from + 0.2, from + 15.0);
+    let fourth =
+        |from: f64| modes([vec![menu(), shown(9, 70.0, from, 120.0)], (0..3).map(given_up).collect()].concat());
     let played = fourth(70.2);
     assert!(played.len() == 3 && played.iter().all(|(_, sure)| *sure < 0.55), "{played:?}");
     let waited = fourth(85.0);
     assert!(waited.iter().filter(|(_, sure)| *sure >= 0.75).count() == 3, "{waited:?}");
+    // and waits between views that play are not one box's
+    let between: Vec<Case> = (0..4).flat_map(|n| [given_up(2 * n), plays(20 + n, 27.0 + 40.0 * n as f64)]).collect();
+    let found = modes([vec![menu()], between].concat());
+    assert!(found.len() == 4 && found.iter().all(|(_, sure)| *sure < 0.55), "{found:?}");
+}
+
+#[test]
+fn what_goes_up_is_no_view_whoever_sends_it() {
+    let swallowed = |n: u64| {
+        let first = 5.0 + n as f64 * 30.0;
+        let mut case = view(n + 1, first, first + 21.0, Turn::default(), &[]);
+        (case.http, case.payload) = (None, [52_000, 4_600]);
+        case.tls = menu().tls;
+        let flight = Flight { client: 2, first: 53, asked: seen(first + 0.1, 3), ..Flight::default() };
+        case.tls.as_mut().unwrap().flight = Some(flight);
+        let tcp = case.tcp.as_mut().unwrap();
+        (tcp.turns, tcp.fin_by) = ([50_000, 0], Some(Direction::Resp));
+        tcp.bursts[0] = vec![Burst::whole(at(first), at(first + 0.5), 4, 52_000)];
+        case
+    };
+    let found = modes([vec![menu()], (0..4).map(swallowed).collect()].concat());
+    assert!(matches!(found[..], [(Some(Mode::UploadSwallow), _)]), "{found:?}");
 }
 
 #[test]
@@ -220,6 +245,16 @@ fn what_is_missed_of_tls_is_judged_by_how_much_came_and_who_spoke_last() {
     assert_eq!(told(5.1, 25.0, 400, 0), [at(25.0)], "the last request is another");
     assert_eq!(told(5.1, 5.3, 31, 0), [], "behind an answer it has made its window wider");
     assert_eq!(told(5.1, 5.1, 400, 20_000), [], "it was answered");
+    // keys in the clear say that a cut hello's version is none of those that seal the end of the handshake
+    let cut = |clear_keys: bool| {
+        let mut case = tcp(1, VIEWER, RELAY, Class::Relay, RELAY_NAME, 5.0, 65.0);
+        case.cut = true;
+        let flight = Flight { client: 1, first: 400, asked: seen(5.1, 3), ..Flight::default() };
+        let tls = case.tls.as_mut().unwrap();
+        (tls.version, tls.clear_keys, tls.flight) = (0, clear_keys, Some(flight));
+        modes(vec![menu(), case]).len()
+    };
+    assert_eq!((cut(true), cut(false)), (1, 0));
 }
 
 #[test]

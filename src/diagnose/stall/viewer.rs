@@ -1,8 +1,8 @@
 //! The viewer's side of a hold: nothing comes, or drops, or all of it late and at once (CF-1 to CF-4).
 
 use super::signs::{
-    Signs, attempts, hears_media, is_ticket, is_troubled, is_troubled_before, may_be_events, mind_cut, plays_later,
-    sees_video, sibling, signs,
+    Signs, attempts, hears_media, is_ticket, is_troubled, is_troubled_before, is_upload_shaped, may_be_events,
+    mind_cut, plays_at_once, plays_later, sees_video, sibling, signs,
 };
 use super::silence::{
     Answer, Behind, Release, Silence, Trickle, answer_of, asked_of, asks, behind_request, end_of, is_less_than_a_head,
@@ -32,6 +32,7 @@ fn is_candidate(scene: &Scene<'_>, case: &Case) -> bool {
     (case.class == Class::Relay || carries || case.class == Class::Direct && !beside)
         && case.established
         && scene.is_recorder_side(case) != Some(true)
+        && !is_upload_shaped(scene, case)
 }
 
 /// What one connection shows, the surest first: a release, a trickle, a silence.
@@ -343,7 +344,11 @@ fn alike(scene: &Scene<'_>, case: &Case) -> Alike {
     };
     let mut alike = Alike { all: 0, tries: 0, waited: 0 };
     let mut before: Option<&Case> = None;
-    let all = attempts(scene, case).into_iter().filter(|other| !is_troubled(scene, other));
+    // what was asked before a view that played, and what behind it, were not held by one box
+    let all = attempts(scene, case);
+    let mut runs = all.split(|other| plays_at_once(scene, other));
+    let own = |run: &&[&Case]| run.iter().any(|other| other.identity.flow_id == case.identity.flow_id);
+    let all = runs.find(own).into_iter().flatten().copied().filter(|other| !is_troubled(scene, other));
     for (other, waited) in all.filter_map(|other| Some((other, waited(other)?))) {
         alike.all = alike.all.saturating_add(1);
         if before.is_none_or(|before| is_next(scene, before, other)) {

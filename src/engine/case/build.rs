@@ -281,6 +281,7 @@ impl FlowView<'_> {
             resumed: tls.has(mark::RESUMED),
             ech: tls.ech.may_hide_a_name(),
             dtls: tls.has(mark::DTLS),
+            clear_keys: tls.has(mark::CLEAR_KEYS),
             h2: tls.has(mark::H2),
             alert: tls.alert.as_deref().map(|alert| (*alert, self.direction(alert.second))),
             flight: tls.flight.as_deref().copied(),

@@ -14,6 +14,12 @@ mod content {
     pub const APPLICATION_DATA: u8 = 23;
 }
 
+/// Handshake messages between these are in the clear up to TLS 1.2 alone (RFC 5246 §7.4, RFC 8446 §4).
+mod message {
+    pub const CERTIFICATE: u8 = 11;
+    pub const CLIENT_KEY_EXCHANGE: u8 = 16;
+}
+
 impl Learner {
     /// Takes the payload of a connection whose ClientHello is known; `None` if it is not. True: there is nothing more to
     /// learn from it.
@@ -56,6 +62,14 @@ fn note(tls: &mut Tls, header: Header, client: bool, second: bool, seen: Seen) -
             let alert = Alert { level, description };
             tls.note_alert(alert, second, seen);
             alert.is_fatal()
+        }
+        Header {
+            kind: content::HANDSHAKE,
+            begins: Some([message::CERTIFICATE..=message::CLIENT_KEY_EXCHANGE, 0]),
+            ..
+        } => {
+            tls.mark(mark::CLEAR_KEYS, true);
+            false
         }
         Header { kind: content::APPLICATION_DATA, length, .. } if client => {
             tls.flight.get_or_insert_with(Box::<Flight>::default).ask(length, seen);
