@@ -161,6 +161,7 @@ fn a_file_cut_short_is_told_as_far_as_it_goes() {
         assert!(ran.out.contains("relay ") && ran.out.contains(says), "{}", ran.out);
         let json = run(at, &["--ndjson", file]).out;
         assert!(json.contains("\"class\":\"relay\"") && json.contains("\"warnings\":["), "{json}");
+        assert!(!json.contains("The capture is sound"), "{json}");
     }
 }
 

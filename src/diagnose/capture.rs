@@ -56,6 +56,9 @@ pub fn advice(quality: &CaptureQuality, rules: &Rules) -> String {
         &sentences.unreadable
     } else if found.iter().any(|finding| matches!(finding.kind, Kind::SpanOneSided | Kind::CaptureDrops)) {
         &sentences.doubtful
+    } else if !quality.warnings.is_empty() {
+        // of what is missing at the end of a file no share tells
+        &sentences.sound_as_far
     } else {
         &sentences.sound
     };
@@ -228,6 +231,9 @@ mod tests {
             advice(&quality, &rules)
         };
         assert_eq!(told(|_| ()), "The capture is sound: both directions, no notable loss.");
+        // what was not read is not praised
+        let cut = told(|q| q.warnings = vec!["a.pcap: at byte 98940: cut short within a record header".into()]);
+        assert!(cut.starts_with("What could be read is sound") && cut.contains("copy it again"), "{cut}");
         assert!(told(|q| q.frames = 0).starts_with("There are no frames in this capture"));
         assert!(told(|q| q.duplicate_share = 0.5).ends_with("Mirror one VLAN or one direction of one port only."));
         let several = told(|q| (q.duplicate_share, q.one_sided_share, q.kernel_drops) = (0.5, 0.9, Some(1)));

@@ -212,6 +212,7 @@ pub struct Sentences {
     pub disordered: String,
     pub doubtful: String,
     pub sound: String,
+    pub sound_as_far: String,
 }
 
 /// Who issues certificates, by parts of issuers' names.
