@@ -386,7 +386,20 @@ fn a_filter_keeps_what_passes() {
     let flows = |text: &str, with: &str| text.lines().filter(|l| l.contains("\"flow\"") && l.contains(with)).count();
     assert_eq!(flows(&relay.out, ""), flows(&all, "\"class\":\"relay\""));
     assert_eq!(flows(&relay.out, ""), 3);
-    assert!(run(dir.path(), &["-Y", "class:relay", CAPTURE]).out.contains("; 3 flows"));
+    // the verdict and the next step are of the capture, whatever passes
+    let told = run(dir.path(), &["-Y", "class:relay", CAPTURE]).out;
+    assert!(
+        told.contains("; 18 flows") && told.contains("Filter    class:relay: 3 of 18 flows, 0 of 0 findings"),
+        "{told}"
+    );
+    let held = concat!(env!("CARGO_MANIFEST_DIR"), "/captures/holds/trickle-tls13-viewer.pcapng.zst");
+    let told = run(dir.path(), &["-Y", "dns", held]).out;
+    assert!(
+        told.starts_with("· No finding concerns the flows that pass the filter; without it there is 1 finding."),
+        "{told}"
+    );
+    assert!(!told.contains("Next") && told.contains("3 of 6 flows, 0 of 1 findings pass"), "{told}");
+    assert!(run(dir.path(), &["-Y", "zzz", CAPTURE]).out.contains("No flow passes the filter"));
 }
 
 /// Three conversations of which the mirror shows only what the client sent.

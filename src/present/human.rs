@@ -151,7 +151,12 @@ fn facts(page: &mut Page, summary: &Summary) {
     for link in &quality.link_types {
         let _ = write!(read, ", {}", safe(if link == "ETHERNET" { "Ethernet" } else { link }));
     }
-    let _ = write!(read, "; {}", Counted(flows(summary), "flow"));
+    let _ = write!(read, "; {}", Counted(summary.stats.flows, "flow"));
+    // those that were let go of early are in no class
+    let below: u64 = summary.all_classes().iter().map(|c| c.flows).sum();
+    if summary.stats.evicted_flows > 0 {
+        let _ = write!(read, ", {} of them below", Count(below));
+    }
     let other = quality.undecoded.get(Undecoded::NotIp.name()).copied().unwrap_or(0);
     if other > 0 {
         let _ = write!(read, "; {} not IP", Counted(other, "frame"));
@@ -162,8 +167,11 @@ fn facts(page: &mut Page, summary: &Summary) {
     }
     page.labelled("Read", &read);
     // Without any flow the next step says it better.
-    if !quality.advice.is_empty() && !summary.classes.is_empty() {
+    if !quality.advice.is_empty() && !summary.all_classes().is_empty() {
         page.labelled("Quality", &safe(&quality.advice).to_string());
+    }
+    if let Some(passing) = summary.passing() {
+        page.labelled("Filter", &passing);
     }
 }
 
@@ -182,10 +190,6 @@ fn about_site(page: &mut Page, diagnosis: &Diagnosis) {
 /// Date and time to the second.
 pub(crate) fn clock(at: crate::time::Timestamp) -> String {
     Rfc3339(at).to_string().chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
-}
-
-fn flows(summary: &Summary) -> u64 {
-    summary.classes.iter().map(|c| c.flows).sum()
 }
 
 fn classes(page: &mut Page, summary: &Summary) {
@@ -426,38 +430,42 @@ fn tally(counts: impl Iterator<Item = (&'static str, u64)>) -> String {
 
 /// What to do when the capture does not show what one came for.
 fn next_step(summary: &Summary) -> Option<&'static str> {
+    let (classes, unknown_reasons) = (summary.all_classes(), summary.all_unknown_reasons());
     if summary.quality.frames == 0 {
         return Some(
             "The capture is empty. Check that the mirror port was up, and that no capture filter kept everything \
              out; then capture again.",
         );
     }
-    if summary.classes.is_empty() && summary.quality.cut_frames == summary.quality.frames {
+    if classes.is_empty() && summary.quality.cut_frames == summary.quality.frames {
         return Some(
             "Every frame was cut before anything could be told of it. Capture again with whole frames (tcpdump -s 0).",
         );
     }
-    if summary.classes.is_empty() {
+    if classes.is_empty() {
         return Some(
             "No frame belongs to an IP flow. Check that the mirror port carries the recorder's traffic, and that the \
              link type is one that can be read.",
         );
     }
-    let named = summary.unknown_reasons.contains_key(Sub::Unlisted.name());
-    if !named && summary.classes.iter().all(|c| c.class == Class::Unknown) {
+    if summary.classes.is_empty() {
+        return Some("No flow passes the filter: leave out -Y to see what there is.");
+    }
+    let named = unknown_reasons.contains_key(Sub::Unlisted.name());
+    if !named && classes.iter().all(|c| c.class == Class::Unknown) {
         return Some(
             "No flow could be named. Capture from before the recorder or viewer connects, with its DNS, and with \
              whole frames (no snap length): names are in the first packets of a flow.",
         );
     }
-    let cut = summary.quality.cut_frames > 0 && summary.unknown_reasons.contains_key(Sub::Truncated.name());
-    if cut && !summary.classes.iter().any(|c| is_vendor(c.class)) {
+    let cut = summary.quality.cut_frames > 0 && unknown_reasons.contains_key(Sub::Truncated.name());
+    if cut && !classes.iter().any(|c| is_vendor(c.class)) {
         return Some(
             "No traffic of the video system could be told: frames were cut before the names in them. Capture again \
              with whole frames (tcpdump -s 0).",
         );
     }
-    if !summary.classes.iter().any(|c| is_vendor(c.class)) {
+    if !classes.iter().any(|c| is_vendor(c.class)) {
         return Some(
             "No traffic of the video system was seen. Check that the mirror port carries the recorder or the \
              viewer, and capture while a camera is viewed; `relayscope catalog` lists the hosts to look for.",

@@ -2,7 +2,7 @@ use super::*;
 use crate::diagnose::Diagnosis;
 use crate::event::{CaptureQuality, Stats};
 use crate::present::sample;
-use crate::present::summary::SummaryBuilder;
+use crate::present::summary::{Filtered, SummaryBuilder};
 
 fn text(summary: &Summary) -> String {
     text_in(summary, 100)
@@ -72,6 +72,33 @@ fn what_to_do_next() {
     let quality = CaptureQuality { frames: 9, cut_frames: 4, ..CaptureQuality::default() };
     let told = text(&builder.finish(vec!["a".into()], quality, Stats::default()));
     assert!(told.contains("cut before the names") && !told.contains("Check that the mirror"), "{told}");
+}
+
+#[test]
+fn flows_that_were_let_go_of_are_counted() {
+    let mut summary = sample::summary();
+    (summary.stats.flows, summary.stats.evicted_flows) = (4_711, 4_705);
+    let told = text(&summary);
+    assert!(told.contains("; 4 711 flows, 6 of them below"), "{told}");
+}
+
+#[test]
+fn a_filter_is_told_and_changes_no_advice() {
+    let whole = sample::summary();
+    let summary = |passing: &[crate::event::FlowRecord<'_>]| {
+        let mut builder = SummaryBuilder::new();
+        passing.iter().for_each(|flow| builder.record(flow));
+        let mut summary = builder.finish(vec!["a".into()], sample::quality(), whole.stats.clone());
+        let (classes, unknown_reasons) = (whole.classes.clone(), whole.unknown_reasons.clone());
+        let filter = "dns \u{1b}[2J".to_owned();
+        summary.filtered = Some(Filtered { filter, classes, unknown_reasons, ..Filtered::default() });
+        summary
+    };
+    let told = text(&summary(&[sample::dns()]));
+    assert!(told.contains("; 6 flows") && told.contains("Filter    dns "), "{told}");
+    assert!(told.contains(": 1 of 6 flows pass\n") && !told.contains("Next"), "{told}");
+    let told = text(&summary(&[]));
+    assert!(told.contains("No flow passes the filter") && !told.contains("No frame belongs"), "{told}");
 }
 
 #[test]

@@ -14,7 +14,8 @@ use super::csv::Csv;
 use super::human::write_summary;
 use super::json::Document;
 use super::ndjson::{Lines, Ndjson};
-use super::summary::{Summary, SummaryBuilder, TopFlow};
+use super::summary::{Filtered, Summary, SummaryBuilder, TopFlow};
+use super::verdict::is_fault;
 use crate::changes::{Texts, requested};
 use crate::classify::words::Subs;
 use crate::crew;
@@ -143,7 +144,7 @@ pub fn write_with(
             Told::of(diagnosis.as_ref())
         }
         Format::Json => {
-            let (builder, _) = report.summary_builder();
+            let (builder, _, _) = report.summary_builder();
             let mut counted = builder.finish(Vec::new(), report.quality.clone(), report.stats.clone());
             telling.redactor.iter().for_each(|redactor| counted.redact(redactor));
             let classes = counted.classes;
@@ -170,7 +171,7 @@ pub fn write_with(
 impl Report<'_> {
     /// The identities of the flows that pass the filter; none without one.
     pub fn passing(&self) -> HashSet<u64> {
-        let (_, passed) = self.summary_builder();
+        let (_, passed, _) = self.summary_builder();
         passed.unwrap_or_default()
     }
 
@@ -265,10 +266,11 @@ impl Report<'_> {
 
     /// The summary, with the diagnosis as far as it concerns flows that pass.
     pub fn summary(mut self) -> Summary {
-        let (builder, passed) = self.summary_builder();
+        let (builder, passed, whole) = self.summary_builder();
+        let filtered = self.filtered(whole);
         let diagnosis = self.diagnosis_of(&passed, Telling::default());
         let mut summary = builder.finish(self.files, self.quality, self.stats);
-        summary.diagnosis = diagnosis;
+        (summary.diagnosis, summary.filtered) = (diagnosis, filtered);
         let mut unnamed: Vec<_> = summary.top.iter_mut().filter(|top| top.name.is_none()).collect();
         let wanted = |top: &&mut TopFlow| Wanted { client: top.originator, server: top.responder, start: top.start };
         let wanted: Vec<_> = unnamed.iter().map(wanted).collect();
@@ -278,25 +280,40 @@ impl Report<'_> {
         summary
     }
 
-    fn summary_builder(&self) -> (SummaryBuilder, Passed) {
+    /// The filter, and all that the capture has without it.
+    fn filtered(&self, whole: Option<SummaryBuilder>) -> Option<Filtered> {
+        let whole = whole?.finish(Vec::new(), CaptureQuality::default(), Stats::default());
+        let findings = self.diagnosis.as_ref().map(|diagnosis| &*diagnosis.findings).unwrap_or_default();
+        Some(Filtered {
+            filter: self.filter?.to_string(),
+            classes: whole.classes,
+            unknown_reasons: whole.unknown_reasons,
+            findings: findings.len() as u64,
+            faults: findings.iter().filter(|finding| is_fault(finding)).count() as u64,
+        })
+    }
+
+    /// What flows that pass come to, and which they are; with a filter, what all flows come to as well.
+    fn summary_builder(&self) -> (SummaryBuilder, Passed, Option<SummaryBuilder>) {
         match self.filter {
             Some(_) => self.summary_of_passing(),
-            None => (self.summary_of_all(), None),
+            None => (self.summary_of_all(), None, None),
         }
     }
 
-    fn summary_of_passing(&self) -> (SummaryBuilder, Passed) {
-        let (mut builder, known) = (SummaryBuilder::new(), self.known());
+    fn summary_of_passing(&self) -> (SummaryBuilder, Passed, Option<SummaryBuilder>) {
+        let (mut builder, mut whole, known) = (SummaryBuilder::new(), SummaryBuilder::new(), self.known());
         let mut passed = Some(HashSet::new());
         for shard in self.shards() {
             for view in self.analysis.views_of(shard, self.naming) {
                 let record = view.record(&view.verdict(&view.facts()));
+                whole.record(&record);
                 if self.passes(&record, &known, &mut passed) {
                     builder.record(&record);
                 }
             }
         }
-        (builder, passed)
+        (builder, passed, Some(whole))
     }
 
     fn summary_of_all(&self) -> SummaryBuilder {

@@ -306,5 +306,5 @@ pub fn summary() -> crate::present::summary::Summary {
     builder.record(&dns());
     builder.record(&unknown());
     let files = vec!["site-1.pcapng".into(), "site-2.pcapng".into()];
-    builder.finish(files, quality(), Stats { event_type: "stats", frames: 12_034, ..Stats::default() })
+    builder.finish(files, quality(), Stats { event_type: "stats", frames: 12_034, flows: 6, ..Stats::default() })
 }

@@ -12,6 +12,8 @@ use super::name_of;
 use crate::diagnose::Diagnosis;
 use crate::event::{CaptureQuality, Class, FlowRecord, Stats};
 use crate::redact::Redactor;
+use crate::text::safe::safe;
+use crate::text::units::Count;
 use crate::time::{Timestamp, seconds};
 
 /// How many of the largest flows are kept.
@@ -38,6 +40,23 @@ pub struct Summary {
     pub top: Vec<TopFlow>,
     /// How many unknown flows gave each reason.
     pub unknown_reasons: BTreeMap<&'static str, u64>,
+    /// What there is without the filter, where only flows that pass one are told.
+    pub filtered: Option<Filtered>,
+}
+
+/// A filter, and what the capture has without it: what is told of the capture as a whole must not rest on what passes.
+#[derive(Clone, Debug, Default)]
+pub struct Filtered {
+    /// The filter; empty where it may not be told.
+    pub filter: String,
+    /// The classes of all flows, as [`Summary::classes`].
+    pub classes: Vec<ClassTotals>,
+    /// Of all flows, as [`Summary::unknown_reasons`].
+    pub unknown_reasons: BTreeMap<&'static str, u64>,
+    /// How many findings there are.
+    pub findings: u64,
+    /// How many of them claim a fault.
+    pub faults: u64,
 }
 
 /// What the flows of a class add up to.
@@ -94,6 +113,30 @@ pub struct TopFlow {
 }
 
 impl Summary {
+    /// The classes of all flows of the capture, whatever passes a filter.
+    pub fn all_classes(&self) -> &[ClassTotals] {
+        self.filtered.as_ref().map_or(&self.classes, |filtered| &filtered.classes)
+    }
+
+    /// How many unknown flows of the capture gave each reason, whatever passes a filter.
+    pub fn all_unknown_reasons(&self) -> &BTreeMap<&'static str, u64> {
+        self.filtered.as_ref().map_or(&self.unknown_reasons, |filtered| &filtered.unknown_reasons)
+    }
+
+    /// What a filter lets pass, in words; nothing without one.
+    pub fn passing(&self) -> Option<String> {
+        let filtered = self.filtered.as_ref()?;
+        let flows = |classes: &[ClassTotals]| Count(classes.iter().map(|totals| totals.flows).sum());
+        let filter = if filtered.filter.is_empty() { "" } else { &format!("{}: ", safe(&filtered.filter)) };
+        let mut told = format!("{filter}{} of {} flows", flows(&self.classes), flows(&filtered.classes));
+        if let Some(diagnosis) = &self.diagnosis {
+            let passing = Count(diagnosis.findings.len() as u64);
+            told.push_str(&format!(", {passing} of {} findings", Count(filtered.findings)));
+        }
+        told.push_str(" pass");
+        Some(told)
+    }
+
     /// Replaces what may not leave a site.
     pub fn redact(&mut self, redactor: &Redactor) {
         self.files = redactor.files(self.files.len());
@@ -109,6 +152,8 @@ impl Summary {
         if let Some(diagnosis) = &mut self.diagnosis {
             redactor.diagnosis(diagnosis);
         }
+        // what was filtered by may be the beginning of a name, which nobody would know for one
+        self.filtered.iter_mut().for_each(|filtered| filtered.filter.clear());
     }
 }
 
@@ -260,7 +305,7 @@ impl SummaryBuilder {
         };
         let classes = self.classes.into_iter().filter(|c| c.totals.flows > 0).map(finished).collect();
         let (top, unknown_reasons) = (self.top, self.unknown_reasons);
-        Summary { files, quality, stats, diagnosis: None, classes, top, unknown_reasons }
+        Summary { files, quality, stats, diagnosis: None, classes, top, unknown_reasons, filtered: None }
     }
 }
 

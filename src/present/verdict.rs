@@ -9,7 +9,7 @@ use super::summary::Summary;
 use crate::diagnose::Diagnosis;
 use crate::event::{FindingRecord, SessionRecord, Severity, StepOutcome};
 use crate::text::safe::safe;
-use crate::text::units::Count;
+use crate::text::units::{Count, Counted};
 
 /// How many claims are shown.
 const CLAIMS_MAX: usize = 4;
@@ -20,10 +20,11 @@ const HINTS_MAX: usize = 2;
 pub(super) fn verdict(summary: &Summary, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     let Some(diagnosis) = &summary.diagnosis else { return lines };
-    if !diagnosis.findings.iter().any(|f| f.is_claim() && f.severity > Severity::Info)
-        && let Some(line) = nothing_found(summary, diagnosis, style)
-    {
-        lines.push(line);
+    // of a poor capture the quality says more, and of one without any flow the next step
+    if !diagnosis.findings.iter().any(is_fault) && !diagnosis.poor && !summary.all_classes().is_empty() {
+        let (good, text) = without_fault(summary);
+        let line = if good { style.ok(&format!("✓ {text}")) } else { format!("· {text}") };
+        lines.extend(wrap(&line, style.width()));
     }
     tell(&mut lines, &in_order(diagnosis), style);
     lines
@@ -71,15 +72,23 @@ pub(super) fn tell(lines: &mut Vec<String>, findings: &[&FindingRecord], style: 
     }
 }
 
-/// What can honestly be said where no fault was found.
-fn nothing_found(summary: &Summary, diagnosis: &Diagnosis, style: Style) -> Option<String> {
-    if diagnosis.poor || summary.classes.is_empty() {
-        return None;
+/// Whether a finding claims that something is wrong.
+pub(super) fn is_fault(finding: &FindingRecord) -> bool {
+    finding.is_claim() && finding.severity > Severity::Info
+}
+
+/// What can honestly be said where no fault is told, and whether it is good news. What is said of the capture holds for all
+/// of it, whatever passes a filter.
+pub(super) fn without_fault(summary: &Summary) -> (bool, String) {
+    if let Some(beside @ 1..) = summary.filtered.as_ref().map(|filtered| filtered.faults) {
+        let (are, findings) = (if beside == 1 { "is" } else { "are" }, Counted(beside, "finding"));
+        let text = format!("No finding concerns the flows that pass the filter; without it there {are} {findings}.");
+        return (false, text);
     }
-    if !summary.classes.iter().any(|c| is_vendor(c.class)) {
-        return Some("· Nothing to judge: this capture has no traffic of the video system.".to_owned());
+    if !summary.all_classes().iter().any(|c| is_vendor(c.class)) {
+        return (false, "Nothing to judge: this capture has no traffic of the video system.".to_owned());
     }
-    Some(style.ok("✓ No fault was found in what this capture shows."))
+    (true, "No fault was found in what this capture shows.".to_owned())
 }
 
 /// A finding's sign, its title, and how sure it is by which rule.
@@ -100,6 +109,7 @@ fn say(lines: &mut Vec<String>, finding: &FindingRecord, style: Style) {
 mod tests {
     use super::*;
     use crate::present::sample;
+    use crate::present::summary::{ClassTotals, Filtered};
 
     fn told(findings: Vec<FindingRecord>) -> String {
         let mut summary = sample::summary();
@@ -152,6 +162,25 @@ mod tests {
         assert_eq!(summary(sample::summary().classes, true), "");
         assert_eq!(summary(Vec::new(), false), "");
         assert!(verdict(&sample::summary(), Style::plain()).is_empty());
+    }
+
+    #[test]
+    fn a_filter_hides_no_fault() {
+        let whole = sample::summary();
+        let told = |faults, keep: fn(&ClassTotals) -> bool| {
+            let classes: Vec<_> = whole.classes.iter().filter(|totals| keep(totals)).cloned().collect();
+            let filtered = Filtered { classes: whole.classes.clone(), faults, findings: 3, ..Filtered::default() };
+            let diagnosis = Some(Diagnosis::default());
+            let summary = Summary { classes, diagnosis, filtered: Some(filtered), ..Summary::default() };
+            (verdict(&summary, Style::plain()).join("\n"), summary.passing().unwrap())
+        };
+        let beside = "· No finding concerns the flows that pass the filter; without it there is 1 finding.";
+        let no_vendor: fn(&ClassTotals) -> bool = |totals| !is_vendor(totals.class);
+        assert_eq!(told(1, no_vendor), (beside.to_owned(), "2 of 6 flows, 0 of 3 findings pass".to_owned()));
+        assert_eq!(told(1, |_| true).0, beside);
+        // what is said of the capture is said of all of it
+        assert_eq!(told(0, no_vendor).0, "✓ No fault was found in what this capture shows.");
+        assert_eq!(told(0, |_| false).0, "✓ No fault was found in what this capture shows.");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::diagnose::rules::digest;
 use crate::event::{AllowState, FindingRecord, Kind, Rfc3339, Severity, StepOutcome};
 use crate::evidence::Scene;
 use crate::present::summary::Summary;
-use crate::present::verdict::headline;
+use crate::present::verdict::{headline, is_fault, without_fault};
 use crate::text::units::{Count, Counted};
 use crate::time::Timestamp;
 use cards::Card;
@@ -279,23 +279,21 @@ fn privacy(words: &Words, redacted: &str, markup: Markup) -> Vec<String> {
 }
 
 fn verdict(matter: &Matter<'_>, words: &Words, markup: Markup) -> Verdict {
+    let passing = matter.summary.passing().map(|passing| markup.tell(&format!("Filter: {passing}.")));
     let said = |look, sign, text: &str| Verdict {
         look,
         sign,
         text: markup.tell(text),
         sure: String::new(),
         who: String::new(),
-        lines: Vec::new(),
+        lines: passing.iter().cloned().collect(),
     };
     let Some(diagnosis) = &matter.summary.diagnosis else { return said("none", "·", "No faults were looked for.") };
-    let claim = headline(diagnosis).filter(|finding| finding.severity > Severity::Info);
-    let Some(claim) = claim else {
-        return if diagnosis.poor {
-            said("warning", "⚠", "The capture is too poor to judge by.")
-        } else if !matter.summary.classes.iter().any(|totals| crate::present::is_vendor(totals.class)) {
-            said("none", "·", "Nothing to judge: this capture has no traffic of the video system.")
-        } else {
-            said("ok", "✓", "No fault was found in what this capture shows.")
+    let Some(claim) = headline(diagnosis).filter(|finding| is_fault(finding)) else {
+        return match without_fault(matter.summary) {
+            _ if diagnosis.poor => said("warning", "⚠", "The capture is too poor to judge by."),
+            (true, text) => said("ok", "✓", &text),
+            (false, text) => said("none", "·", &text),
         };
     };
     let (look, sign) = if claim.severity == Severity::Error { ("error", "✗") } else { ("warning", "⚠") };
@@ -322,6 +320,7 @@ fn verdict(matter: &Matter<'_>, words: &Words, markup: Markup) -> Verdict {
     }
     let sure = format!("{}, {:.2} (rule {})", claim.word.text(), claim.confidence, claim.rule);
     let who = first.map(|place| markup.tell(place)).unwrap_or_default();
+    lines.extend(passing.clone());
     Verdict { sure, who, lines, ..said(look, sign, &claim.title) }
 }
 

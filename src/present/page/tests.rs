@@ -2,6 +2,7 @@ use super::*;
 use crate::changes::requested;
 use crate::diagnose::Diagnosis;
 use crate::present::sample;
+use crate::present::summary::Filtered;
 
 /// The page of a summary.
 fn page(summary: &Summary, markup: Markup) -> String {
@@ -65,6 +66,22 @@ fn without_faults_or_traffic_that_is_said() {
     summary.diagnosis = Some(Diagnosis::default());
     assert!(page(&summary, Markup::Html).contains("No fault was found"));
     assert!(page(&Summary::default(), Markup::Html).contains("No faults were looked for."));
+}
+
+#[test]
+fn a_filter_is_part_of_the_verdict() {
+    let mut summary = judged();
+    let classes = std::mem::take(&mut summary.classes);
+    let filter = "dns <b>".to_owned();
+    summary.filtered = Some(Filtered { filter, classes, findings: 9, faults: 2, ..Filtered::default() });
+    for markup in [Markup::Html, Markup::Markdown] {
+        let told = page(&summary, markup);
+        assert!(told.contains("0 of 6 flows, 4 of 9 findings pass") && !told.contains("<b>"), "{told}");
+    }
+    summary.diagnosis = Some(Diagnosis::default());
+    let told = page(&summary, Markup::Html);
+    assert!(told.contains("without it there are 2 findings") && told.contains("0 of 6 flows"), "{told}");
+    assert!(!told.contains("Nothing to judge") && !told.contains("No fault was found"), "{told}");
 }
 
 /// Whatever a capture calls things, the page has the same elements.
