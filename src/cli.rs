@@ -64,7 +64,7 @@ Examples:
   relayscope compare --json before.pcap after.pcap
 
 Gone is fixed only where the later capture shows the thing at work. Exit code 1: the later capture has a finding at or
-above --fail-on (error, if not given); 5: it is too poor to judge by.";
+above --fail-on (error, if not given); 5: it proves nothing, being too poor, or since what had failed is not seen to work.";
 
 const CARVE_EXAMPLES: &str = "\
 Examples:

@@ -2,7 +2,8 @@
 //!
 //! Two captures share no packet, so findings are matched by what they say and of which entry of the allow-list, or host,
 //! they say it. That one is gone proves nothing by itself: it counts as fixed only where the later capture shows the thing
-//! at work.
+//! at work. A hint is no claim, neither before nor after, but where the later capture has one of what was claimed before,
+//! or shows it tried again in vain, that is said.
 
 #![cfg_attr(
     not(test),
@@ -23,7 +24,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::diagnose::Diagnosis;
-use crate::event::{AllowState, FindingRecord, Kind, Method, SessionRecord, Severity, StepOutcome};
+use crate::event::{AllowRow, AllowState, FindingRecord, Kind, Method, SessionRecord, Severity, StepOutcome};
 
 /// What became of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -33,6 +34,8 @@ pub enum Became {
     New,
     /// It is there as before.
     Unchanged,
+    /// It is claimed no longer, but it was tried again, and nothing shows that it works: nothing is proved.
+    Unproved,
     /// It is gone, and what it was about was not tried again: nothing is proved.
     NotTried,
     /// It is gone, and what it was about works.
@@ -41,13 +44,14 @@ pub enum Became {
 
 impl Became {
     /// All, the gravest first.
-    pub const ALL: [Became; 4] = [Became::New, Became::Unchanged, Became::NotTried, Became::Fixed];
+    pub const ALL: [Became; 5] = [Became::New, Became::Unchanged, Became::Unproved, Became::NotTried, Became::Fixed];
 
     /// In words.
     pub const fn text(self) -> &'static str {
         match self {
             Became::New => "new",
             Became::Unchanged => "unchanged",
+            Became::Unproved => "tried, not proved",
             Became::NotTried => "gone, not tried",
             Became::Fixed => "fixed",
         }
@@ -99,11 +103,29 @@ pub struct Strangers {
     pub after: Vec<IpAddr>,
 }
 
+/// A finding of the later capture that is not sure enough to be a claim.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hint {
+    /// What may be wrong.
+    pub kind: Kind,
+    /// How grave it would be.
+    pub severity: Severity,
+    /// How sure it is, below what a claim needs.
+    pub confidence: f64,
+    /// What it says.
+    pub title: String,
+    /// Its id.
+    pub id: String,
+}
+
 /// What changed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Comparison {
     /// The claims of both captures, the gravest first.
     pub findings: Vec<Change>,
+    /// What the later capture only hints at, the gravest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<Hint>,
     /// Entries of the allow-list that stand otherwise.
     pub allow_list: Vec<RowChange>,
     /// How many attempts to view got video, of how many, before.
@@ -124,16 +146,26 @@ impl Comparison {
         self.findings.iter().filter(there).map(|change| change.severity).max()
     }
 
-    /// The gravest claim of the earlier capture of which the later one proves nothing, since nobody tried.
+    /// The gravest claim of the earlier capture of which the later one proves nothing, since nobody tried, or in vain.
     pub fn unproved(&self) -> Option<Severity> {
-        let gone = self.findings.iter().filter(|change| change.became == Became::NotTried);
+        let gone = self.findings.iter().filter(|change| matches!(change.became, Became::Unproved | Became::NotTried));
         gone.map(|change| change.severity).max()
     }
 
+    /// Whether somebody tried to view in the later capture, and nobody got video.
+    pub fn is_without_video(&self) -> bool {
+        let [got, all] = self.views_after;
+        got == 0 && all > 0
+    }
+
     /// Whether the later capture is no ground to accept anything, `least` being the severity that counts: it cannot be
-    /// judged, is another site's, or nobody tried there what had failed.
+    /// judged, is another site's, nobody tried there what had failed, or no view got video and it hints why.
     pub fn proves_nothing(&self, least: Severity) -> bool {
-        self.poor || self.strangers.is_some() || self.unproved().is_some_and(|gone| gone >= least)
+        let hinted = || self.hints.iter().any(|hint| hint.severity >= least);
+        self.poor
+            || self.strangers.is_some()
+            || self.unproved().is_some_and(|gone| gone >= least)
+            || self.is_without_video() && hinted()
     }
 
     /// How many findings became that.
@@ -162,14 +194,13 @@ pub fn compare(before: &Diagnosis, after: &Diagnosis) -> Comparison {
     }
     for finding in &old {
         let subject = subject(finding, before);
-        let works = works(finding, &subject, after);
-        let became = if works.is_some() { Became::Fixed } else { Became::NotTried };
-        let because = works.unwrap_or_else(|| "the later capture does not show it tried".to_owned());
-        tell(change(became, finding, subject, Some(finding.id.clone()), None, because));
+        let (became, because, later) = gone(finding, &subject, after);
+        tell(change(became, finding, subject, Some(finding.id.clone()), later, because));
     }
     findings.sort_by_key(|change| (change.became, std::cmp::Reverse(change.severity)));
     Comparison {
         findings,
+        hints: after.findings.iter().filter(|finding| !finding.is_claim()).map(hint).collect(),
         allow_list: rows(before, after),
         views_before: views(&before.sessions),
         views_after: views(&after.sessions),
@@ -210,18 +241,69 @@ fn subject(finding: &FindingRecord, diagnosis: &Diagnosis) -> String {
     row.map(|row| row.pattern.clone()).or_else(|| finding.host.clone()).or_else(end).unwrap_or_default()
 }
 
+fn hint(finding: &FindingRecord) -> Hint {
+    let FindingRecord { kind, severity, confidence, .. } = *finding;
+    Hint { kind, severity, confidence, title: finding.title.clone(), id: finding.id.clone() }
+}
+
+/// What became of a finding that is no longer claimed, what shows that, and the hint of it that is left.
+fn gone(finding: &FindingRecord, subject: &str, after: &Diagnosis) -> (Became, String, Option<String>) {
+    if let Some(works) = works(finding, subject, after) {
+        return (Became::Fixed, works, None);
+    }
+    let same = |hint: &&FindingRecord| hint.kind == finding.kind && self::subject(hint, after) == subject;
+    if let Some(hint) = after.findings.iter().find(same) {
+        let because = format!("the later capture hints at it still ({:.2})", hint.confidence);
+        return (Became::Unproved, because, Some(hint.id.clone()));
+    }
+    match in_vain(finding, subject, after) {
+        Some(because) => (Became::Unproved, because, None),
+        None => (Became::NotTried, "the later capture does not show it tried".to_owned(), None),
+    }
+}
+
+/// The way to view that a kind of finding stops.
+const fn way(kind: Kind) -> Option<Method> {
+    match kind {
+        Kind::ContentFilterStall | Kind::PostRefused | Kind::BlockPage => Some(Method::Relay),
+        Kind::P2pFailed | Kind::P2pFallback | Kind::SymmetricNat => Some(Method::P2p),
+        Kind::LsfMissed => Some(Method::Lsf),
+        Kind::DirectBroken | Kind::Cgnat => Some(Method::Direct),
+        _ => None,
+    }
+}
+
+/// What of a capture shows that what a finding was about was tried, where nothing shows that it works.
+fn in_vain(finding: &FindingRecord, subject: &str, after: &Diagnosis) -> Option<String> {
+    if let Some(method) = way(finding.kind) {
+        let tried = |outcome| after.sessions.iter().any(|session| came_to(session, method, outcome));
+        let told = |what| Some(format!("{} was tried again, {what}", method.text()));
+        return match () {
+            () if tried(StepOutcome::Failed) => told("and failed"),
+            () if tried(StepOutcome::Unclear) => told("and what came of it is not clear"),
+            () => None,
+        };
+    }
+    let row = after.site.allow_list.iter().find(|row| row.pattern == subject)?;
+    let stands = match row.state {
+        AllowState::Working | AllowState::NotExercised => return None,
+        AllowState::Blocked | AllowState::Partly => format!(": {}", row.how),
+        AllowState::Unclear => ", and what came of it is not clear".to_owned(),
+    };
+    Some(format!("{} was tried again{stands}", row.pattern))
+}
+
 /// What of a capture shows that what a finding was about works now.
 fn works(finding: &FindingRecord, subject: &str, after: &Diagnosis) -> Option<String> {
-    let viewed = |method: Method| after.sessions.iter().find(|session| worked(session, method));
+    let viewed = |method: Method| after.sessions.iter().any(|session| came_to(session, method, StepOutcome::Worked));
+    if let Some(method) = way(finding.kind) {
+        return viewed(method).then(|| format!("video came by {}", method.text()));
+    }
     let row = after.site.allow_list.iter().find(|row| row.pattern == subject);
-    let row = row.filter(|row| row.state == AllowState::Working);
-    let by_row = || row.map(|row| format!("{} was seen working", row.pattern));
-    let by_view = |method: Method| viewed(method).map(|_| format!("video came by {}", method.text()));
+    let working = row.filter(|row| row.state == AllowState::Working);
+    let by_row = || working.map(|row| format!("{} was seen working", row.pattern));
     match finding.kind {
-        Kind::ContentFilterStall | Kind::PostRefused | Kind::BlockPage => by_view(Method::Relay),
-        Kind::P2pFailed | Kind::P2pFallback | Kind::SymmetricNat => by_view(Method::P2p),
-        Kind::LsfMissed => by_view(Method::Lsf),
-        Kind::DirectBroken | Kind::Cgnat => by_view(Method::Direct),
+        Kind::DnsBlocked => by_row().or_else(|| row.filter(|row| is_found(row, after)).map(found)),
         Kind::SpanDuplicates | Kind::SpanOneSided | Kind::CaptureDrops | Kind::CaptureTruncated => {
             (!after.poor).then(|| "the later capture is sound".to_owned())
         }
@@ -233,8 +315,35 @@ fn works(finding: &FindingRecord, subject: &str, after: &Diagnosis) -> Option<St
     }
 }
 
-fn worked(session: &SessionRecord, method: Method) -> bool {
-    session.steps.iter().any(|step| step.method == method && step.outcome == StepOutcome::Worked)
+/// Whether names of an entry are found, whatever becomes of the connections to them: nothing says otherwise, and something
+/// was seen of it behind the resolver.
+fn is_found(row: &AllowRow, after: &Diagnosis) -> bool {
+    let of_row = |finding: &&FindingRecord| row.finding_ids.contains(&finding.id);
+    let mut told = after.findings.iter().filter(of_row).peekable();
+    told.peek().is_some() && told.all(|finding| stops_connections(finding.kind))
+}
+
+/// Whether a kind of finding tells of connections, which are made only where the name was found.
+const fn stops_connections(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::TcpBlocked
+            | Kind::SniReset
+            | Kind::ClientHelloLost
+            | Kind::TlsIntercepted
+            | Kind::TlsAlert
+            | Kind::BlockPage
+            | Kind::PostRefused
+            | Kind::ContentFilterStall
+    )
+}
+
+fn found(row: &AllowRow) -> String {
+    format!("the name is found now; what is left: {}", row.how)
+}
+
+fn came_to(session: &SessionRecord, method: Method, outcome: StepOutcome) -> bool {
+    session.steps.iter().any(|step| step.method == method && step.outcome == outcome)
 }
 
 /// How many attempts got video, and how many there were.
@@ -244,7 +353,7 @@ fn views(sessions: &[SessionRecord]) -> [u64; 2] {
 }
 
 fn rows(before: &Diagnosis, after: &Diagnosis) -> Vec<RowChange> {
-    let row = |now: &crate::event::AllowRow| {
+    let row = |now: &AllowRow| {
         let was = before.site.allow_list.iter().find(|was| was.id == now.id)?;
         let told = RowChange {
             pattern: now.pattern.clone(),
@@ -284,6 +393,71 @@ mod tests {
         let told = compare(&before, &after);
         assert_eq!(stall(&told), Became::Fixed);
         assert_eq!((told.views_before, told.views_after), ([1, 1], [1, 1]));
+    }
+
+    #[test]
+    fn what_was_tried_in_vain_is_not_called_untried() {
+        let before = diagnosis();
+        let stall = |after: &Diagnosis| {
+            let told = compare(&before, after);
+            let change = told.findings.iter().find(|c| c.kind == Kind::ContentFilterStall).cloned().unwrap();
+            (change.became, change.because, told.proves_nothing(Severity::Error))
+        };
+        let mut session = sample::session();
+        session.path = None;
+        let mut came = |outcome| {
+            session.steps.iter_mut().for_each(|step| step.outcome = outcome);
+            let sessions = vec![session.clone()];
+            stall(&Diagnosis { findings: Vec::new(), sessions, ..diagnosis() })
+        };
+        let told = |what: &str| (Became::Unproved, format!("relay was tried again, {what}"), true);
+        assert_eq!(came(StepOutcome::Failed), told("and failed"));
+        assert_eq!(came(StepOutcome::Unclear), told("and what came of it is not clear"));
+        assert_eq!(came(StepOutcome::NotTried).0, Became::NotTried);
+        // a hint of the same is told as one, and does not outweigh what is seen at work
+        let mut after = Diagnosis { sessions: Vec::new(), ..diagnosis() };
+        after.findings.iter_mut().for_each(|finding| finding.confidence = 0.45);
+        assert_eq!(stall(&after), (Became::Unproved, "the later capture hints at it still (0.45)".to_owned(), true));
+        after.sessions.push(sample::session());
+        assert_eq!(stall(&after).0, Became::Fixed);
+    }
+
+    #[test]
+    fn hints_without_video_prove_nothing() {
+        let mut after = Diagnosis { findings: sample::findings(), ..diagnosis() };
+        after.findings.iter_mut().for_each(|finding| finding.confidence = 0.45);
+        let before = Diagnosis { findings: Vec::new(), ..after.clone() };
+        let told = compare(&before, &after);
+        assert!(told.findings.is_empty() && told.hints.len() == after.findings.len());
+        assert!(!told.proves_nothing(Severity::Error));
+        after.sessions[0].path = None;
+        let told = compare(&before, &after);
+        assert!(told.is_without_video() && told.proves_nothing(Severity::Error));
+        after.findings.clear();
+        assert!(!compare(&before, &after).proves_nothing(Severity::Error));
+    }
+
+    #[test]
+    fn a_name_is_found_where_its_connections_are_blocked() {
+        let (mut before, mut after) = (diagnosis(), diagnosis());
+        let pattern = after.site.allow_list[1].pattern.clone();
+        let of = |kind, id: &str| {
+            let mut finding = sample::findings().swap_remove(0);
+            (finding.kind, finding.id, finding.confidence) = (kind, id.to_owned(), 0.9);
+            finding
+        };
+        before.findings = vec![of(Kind::DnsBlocked, "dns")];
+        before.site.allow_list[1].finding_ids = vec!["dns".into()];
+        let mut became = |left: &[Kind]| {
+            after.findings = left.iter().map(|kind| of(*kind, kind.text())).collect();
+            after.site.allow_list[1].finding_ids = left.iter().map(|kind| kind.text().to_owned()).collect();
+            after.site.allow_list[1].state = AllowState::Blocked;
+            let told = compare(&before, &after).findings;
+            told.into_iter().find(|c| c.kind == Kind::DnsBlocked && c.subject == pattern).map(|c| c.became)
+        };
+        assert_eq!(became(&[Kind::TcpBlocked]), Some(Became::Fixed));
+        assert_eq!(became(&[Kind::DnsSlow]), Some(Became::Unproved));
+        assert_eq!(became(&[Kind::DnsBlocked]), Some(Became::Unchanged));
     }
 
     #[test]

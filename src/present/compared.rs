@@ -11,6 +11,8 @@ use crate::text::safe::safe;
 
 /// How many lines of one kind are shown.
 const LINES_MAX: usize = 20;
+/// How many hints are shown.
+const HINTS_MAX: usize = 3;
 
 /// Writes what changed.
 ///
@@ -37,6 +39,17 @@ pub fn write(mut out: impl Write, told: &Comparison, files: &[String; 2], style:
         if let Some(more @ 1..) = of.len().checked_sub(LINES_MAX) {
             lines.push(style.dim(&format!("  and {more} more (all of them: --json)")));
         }
+    }
+    if !told.hints.is_empty() {
+        lines.push(String::new());
+        lines.push(style.bold("HINTS OF THE LATER CAPTURE"));
+    }
+    for hint in told.hints.iter().take(HINTS_MAX) {
+        let text = format!("Perhaps: {} ({} {:.2})", safe(&hint.title), hint.kind.text(), hint.confidence);
+        push_wrapped(&mut lines, '?', &text, style, Style::dim);
+    }
+    if let Some(more @ 1..) = told.hints.len().checked_sub(HINTS_MAX) {
+        lines.push(style.dim(&format!("  and {more} more (all of them: --json)")));
     }
     if !told.allow_list.is_empty() {
         lines.push(String::new());
@@ -89,7 +102,10 @@ fn verdict(told: &Comparison) -> String {
         _ if told.unproved() == Some(Severity::Error) => {
             format!("? Not proved yet: {counts}. Capture again while the same is tried.")
         }
+        _ if told.count(Became::Unproved) > 0 => format!("? Not proved: {counts}."),
+        _ if told.is_without_video() => format!("? Not proved, no view after got video: {counts}."),
         _ if told.count(Became::NotTried) > 0 => format!("? Nothing is wrong that was tried: {counts}."),
+        _ if told.findings.is_empty() => format!("✓ Nothing is wrong, nor was it before: {counts}."),
         _ => format!("✓ Nothing is wrong any more: {counts}."),
     }
 }
@@ -100,7 +116,7 @@ fn line(lines: &mut Vec<String>, change: &Change, style: Style) {
     let text = format!("{} ({}{about}){because}", safe(&change.title), change.kind.text());
     let (sign, paint): (_, fn(Style, &str) -> String) = match (change.became, change.severity) {
         (Became::Fixed, _) => ('✓', Style::ok),
-        (Became::NotTried, _) => ('?', Style::dim),
+        (Became::Unproved | Became::NotTried, _) => ('?', Style::dim),
         (_, Severity::Error) => ('✗', Style::error),
         (_, Severity::Warning) => ('⚠', Style::warning),
         (_, Severity::Info) => ('·', |_, text| text.to_owned()),
@@ -129,6 +145,21 @@ mod tests {
         let files = ["monday.pcap".to_owned(), "tuesday.pcap".to_owned()];
         write(&mut out, &compare(&before, &after), &files, Style::plain()).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap());
+        // without a claim in either there may be hints yet
+        let mut hinted = Diagnosis { findings: sample::findings(), ..after.clone() };
+        hinted.findings.iter_mut().for_each(|finding| finding.confidence = 0.45);
+        let mut told = |before: &Diagnosis, path| {
+            hinted.sessions[0].path = path;
+            let mut out = Vec::new();
+            write(&mut out, &compare(before, &hinted), &files, Style::plain()).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let nothing = Diagnosis { findings: Vec::new(), ..before.clone() };
+        let out = told(&nothing, Some(crate::event::Method::Relay));
+        assert!(out.starts_with("✓ Nothing is wrong, nor was it before: no claims in either."), "{out}");
+        assert!(out.contains("HINTS OF THE LATER CAPTURE\n? Perhaps: ") && out.contains("and 1 more"), "{out}");
+        let out = told(&nothing, None);
+        assert!(out.starts_with("? Not proved, no view after got video: no claims in either."), "{out}");
         after.hosts = [IpAddr::from([10, 0, 0, 5])].into();
         let mut out = Vec::new();
         write(&mut out, &compare(&before, &after), &files, Style::plain()).unwrap();
