@@ -25,7 +25,8 @@ use support::{ACK, PSH, SYN, pcap, tcp};
 use tempfile::TempDir;
 
 /// Captures with findings of many kinds: held, refused, reset, unresolved, blocked, peer to peer, the mirror itself.
-const SAMPLE: [&str; 8] = [
+const SAMPLE: [&str; 9] = [
+    "filters/cicap-holds-viewer",
     "blocks/post-413-recorder",
     "blocks/sni-reset-in-line-recorder",
     "blocks/intercepted-tls13-refused-recorder",
@@ -97,6 +98,13 @@ fn what_is_carved_raises_the_finding_again() {
             let (code, _, err) = relayscope(&args);
             assert_eq!(code, 0, "{} {id}: {err}", capture.display());
             carved += 1;
+            // what is cited is there, whosever it is, and says so
+            let bytes = fs::read(&out).unwrap();
+            for frame in finding["evidence"].as_array().unwrap().iter().filter_map(|line| line["frame"].as_u64()) {
+                let said = format!("(frame {frame} of the original)");
+                let there = bytes.windows(said.len()).any(|window| window == said.as_bytes());
+                assert!(there, "{} {id}: frame {frame} is not carved", capture.display());
+            }
             if !findings(&out).iter().any(|found| identity(found) == identity(&finding)) {
                 not.push(format!("{} {} {}", capture.display(), finding["rule"], finding["kind"]));
             }

@@ -58,6 +58,11 @@ pub struct Look {
     claim: bool,
 }
 
+/// The frames that a finding cites.
+pub fn cited(finding: &FindingRecord) -> HashSet<u64> {
+    finding.evidence.iter().filter_map(|line| line.frame).collect()
+}
+
 impl Look {
     /// The frame that has that number, counted from 1.
     pub fn at(frame: &Frame<'_>, number: u64) -> Look {
@@ -66,6 +71,11 @@ impl Look {
         let claim = packet.is_none() && arp::claim(frame.link.0, frame.bytes).is_some();
         Look { number, packet, claim }
     }
+
+    /// Its packet, if it holds one.
+    pub const fn packet(&self) -> Option<Packet> {
+        self.packet
+    }
 }
 
 /// Chooses frames.
@@ -73,13 +83,14 @@ impl Look {
 pub struct Picker {
     finder: Finder,
     hosts: HashSet<Addr>,
+    cited: HashSet<u64>,
     reach: Reach,
     last: u64,
 }
 
 impl Picker {
-    /// For these flows of a capture of so many frames.
-    pub fn new(flows: Vec<Wanted>, frames: u64, reach: Reach) -> Picker {
+    /// For these flows of a capture of so many frames, and whatever flow the frames that are `cited` belong to.
+    pub fn new(flows: Vec<Wanted>, cited: HashSet<u64>, frames: u64, reach: Reach) -> Picker {
         // of a flow to the internet, the end there is no host whose other traffic matters
         let near = |addr: Addr| is_near(addr.mapped_ip());
         let ends = |flow: &Wanted| {
@@ -87,13 +98,13 @@ impl Picker {
             [Some(orig), Some(resp).filter(|resp| near(*resp) || !near(orig))]
         };
         let hosts = flows.iter().flat_map(ends).flatten().collect();
-        Picker { finder: Finder::new(flows), hosts, reach, last: frames }
+        Picker { finder: Finder::new(flows), hosts, cited, reach, last: frames }
     }
 
     /// Whether a frame is chosen. The first and the last always are: they say how long the capture ran.
     pub fn takes(&self, look: &Look) -> bool {
-        let ends = look.number == 1 || look.number == self.last;
-        self.reach == Reach::All || ends || look.claim || look.packet.is_some_and(|packet| self.takes_packet(&packet))
+        let named = look.number == 1 || look.number == self.last || self.cited.contains(&look.number);
+        self.reach == Reach::All || named || look.claim || look.packet.is_some_and(|packet| self.takes_packet(&packet))
     }
 
     fn takes_packet(&self, packet: &Packet) -> bool {

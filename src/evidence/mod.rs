@@ -24,7 +24,7 @@ use std::collections::{HashMap, HashSet};
 use foldhash::fast::RandomState;
 
 use crate::decode::{Addr, Packet, decode, proto};
-use crate::engine::analysis::Analysis;
+use crate::engine::analysis::{Analysis, FlowView};
 use crate::engine::naming::Naming;
 use crate::flow::trace::{Trace, Traces};
 use crate::source::Frame;
@@ -62,13 +62,34 @@ pub fn wanted(analysis: &Analysis, naming: &Naming<'_>, ids: &HashSet<u64>) -> V
         return Vec::new();
     }
     let views = analysis.in_order().into_iter().filter_map(|at| analysis.view(at, naming));
-    let of_view = |view: crate::engine::analysis::FlowView<'_>| {
-        let end = |(ip, port)| (Addr::from_ip(ip), port);
-        let (first, last, first_frame) = (view.flow.first, view.flow.last, view.flow.first_frame());
-        let ends = [end(view.orig), end(view.resp)];
-        Wanted { flow_id: view.id(), proto: view.flow.proto(), ends, first_frame, first, last }
+    views.filter(|view| ids.contains(&view.id())).map(|view| of_view(&view)).collect()
+}
+
+/// The flows of an analysis that any of these packets belongs to, in the order of their first frames.
+pub fn of_packets(analysis: &Analysis, naming: &Naming<'_>, packets: &[Packet]) -> Vec<Wanted> {
+    let mut times = HashMap::<Key, Vec<Timestamp>, RandomState>::default();
+    for packet in packets.iter().filter(|packet| packet.fragment.is_none()) {
+        times.entry(key_of(packet)).or_default().push(packet.ts);
+    }
+    if times.is_empty() {
+        return Vec::new();
+    }
+    let views = analysis.in_order().into_iter().filter_map(|at| analysis.view(at, naming));
+    let flows = views.map(|view| of_view(&view));
+    let has_one = |flow: &Wanted| {
+        let [a, b] = flow.ends;
+        times
+            .get(&key(a, b, flow.proto))
+            .is_some_and(|times| times.iter().any(|ts| flow.first <= *ts && *ts <= flow.last))
     };
-    views.filter(|view| ids.contains(&view.id())).map(of_view).collect()
+    flows.filter(has_one).collect()
+}
+
+fn of_view(view: &FlowView<'_>) -> Wanted {
+    let end = |(ip, port)| (Addr::from_ip(ip), port);
+    let (first, last, first_frame) = (view.flow.first, view.flow.last, view.flow.first_frame());
+    let ends = [end(view.orig), end(view.resp)];
+    Wanted { flow_id: view.id(), proto: view.flow.proto(), ends, first_frame, first, last }
 }
 
 /// By what a packet is looked up: both ends, the lower first, and the protocol. Of a fragment, which has no ports, the
@@ -77,6 +98,10 @@ type Key = ((Addr, u16), (Addr, u16), u8);
 
 fn key(a: (Addr, u16), b: (Addr, u16), proto: u8) -> Key {
     if a <= b { (a, b, proto) } else { (b, a, proto) }
+}
+
+fn key_of(packet: &Packet) -> Key {
+    key((packet.src, packet.src_port), (packet.dst, packet.dst_port), packet.proto)
 }
 
 /// Tells which wanted flow a frame belongs to.
@@ -118,9 +143,8 @@ impl Finder {
         if packet.fragment.is_some() {
             return self.find_pair(packet);
         }
-        let (src, dst) = ((packet.src, packet.src_port), (packet.dst, packet.dst_port));
-        let candidates = self.by_key.get(&key(src, dst, packet.proto))?;
-        self.when(candidates, packet.ts, src)
+        let candidates = self.by_key.get(&key_of(packet))?;
+        self.when(candidates, packet.ts, (packet.src, packet.src_port))
     }
 
     /// A flow between the two addresses of a packet.

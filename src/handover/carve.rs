@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::trial::Chosen;
 use super::{Attention, Read};
 use crate::carve::strip::strip;
-use crate::carve::{Look, Picker, Reach, comments};
+use crate::carve::{Look, Picker, Reach, cited, comments};
 use crate::event::FindingRecord;
 use crate::evidence::wanted;
 use crate::pcapng::{Interface, Section, Statistics, Writer};
@@ -56,7 +56,7 @@ impl Read<'_> {
         match &chosen.frames {
             Some(frames) => frames.each(|number, frame| file.frame(number, frame))?,
             None => {
-                let picker = Picker::new(chosen.flows, self.outcome.facts.frames, chosen.reach);
+                let picker = Picker::new(chosen.flows, cited(finding), self.outcome.facts.frames, chosen.reach);
                 self.pick(picker, &mut file, attention)?;
             }
         }
@@ -78,7 +78,8 @@ impl Read<'_> {
         let flows = wanted(&self.outcome.analysis, self.naming, ids);
         let none = HashMap::new();
         let mut file = File::begin(out, &[], &none, treatment)?;
-        self.pick(Picker::new(flows, self.outcome.facts.frames, Reach::Flows), &mut file, attention)?;
+        let picker = Picker::new(flows, HashSet::new(), self.outcome.facts.frames, Reach::Flows);
+        self.pick(picker, &mut file, attention)?;
         let frames = file.finish(&self.outcome.facts, self.outcome.analysis.totals.last)?;
         Ok(Carved { frames, raised: true })
     }

@@ -1,12 +1,12 @@
 //! Which frames a finding rests on: what is chosen is judged anew, and more is taken until the finding is there again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Attention, Read, judge};
-use crate::carve::{Look, Picker, Reach, is_same};
+use crate::carve::{Look, Picker, Reach, cited, is_same};
 use crate::engine::{self, Engine};
 use crate::event::FindingRecord;
-use crate::evidence::{Wanted, wanted};
+use crate::evidence::{Finder, Wanted, of_packets, wanted};
 use crate::pipeline::Outcome;
 use crate::source::{Chunk, Facts, Frame, FrameRef};
 
@@ -16,7 +16,7 @@ const KEPT_BYTES: usize = 64 << 20;
 /// What is chosen for a finding.
 #[derive(Debug)]
 pub struct Chosen {
-    /// The flows that it cites.
+    /// The flows that it rests on, and those of the frames that it cites.
     pub(super) flows: Vec<Wanted>,
     /// How much around them.
     pub(super) reach: Reach,
@@ -64,10 +64,10 @@ struct Trial {
 }
 
 impl Trial {
-    fn new(read: &Read<'_>, config: &engine::Config, flows: &[Wanted], reach: Reach) -> Trial {
+    fn new(read: &Read<'_>, config: &engine::Config, finding: &FindingRecord, flows: &[Wanted], reach: Reach) -> Trial {
         let all = &read.outcome.facts;
         Trial {
-            picker: Picker::new(flows.to_vec(), all.frames, reach),
+            picker: Picker::new(flows.to_vec(), cited(finding), all.frames, reach),
             engine: Engine::new(config),
             facts: Facts {
                 kernel_drops: all.kernel_drops,
@@ -111,17 +111,17 @@ impl Read<'_> {
         findings: &[&FindingRecord],
         attention: Attention<'_>,
     ) -> Vec<Chosen> {
-        let cited = |finding: &&FindingRecord| {
+        let own = |finding: &&FindingRecord| {
             let ids: HashSet<u64> = finding.flow_ids.iter().copied().collect();
             wanted(&self.outcome.analysis, self.naming, &ids)
         };
-        let config = engine::Config { records: false, ..config.clone() };
-        let flows: Vec<Vec<Wanted>> = findings.iter().map(cited).collect();
-        let mut tried = self.tried(&config, findings, &flows, Reach::Flows, attention);
+        let mut flows: Vec<Vec<Wanted>> = findings.iter().map(own).collect();
+        self.add_witnesses(findings, &mut flows, attention);
+        let mut tried = self.tried(config, findings, &flows, Reach::Flows, attention);
         for ((finding, flows), of_finding) in findings.iter().zip(&flows).zip(&mut tried) {
             if of_finding.is_none() && !flows.is_empty() {
                 let one = std::slice::from_ref(flows);
-                *of_finding = self.tried(&config, &[*finding], one, Reach::Hosts, attention).pop().flatten();
+                *of_finding = self.tried(config, &[*finding], one, Reach::Hosts, attention).pop().flatten();
             }
         }
         let chosen = |(flows, tried): (Vec<Wanted>, Option<Tried>)| {
@@ -133,6 +133,31 @@ impl Read<'_> {
         flows.into_iter().zip(tried).map(chosen).collect()
     }
 
+    /// Adds the flows of the frames that findings cite and that are none of their own, as what works for a client meanwhile:
+    /// a frame alone would not show that it does. The capture is read as far as the last of these frames.
+    fn add_witnesses(&self, findings: &[&FindingRecord], flows: &mut [Vec<Wanted>], attention: Attention<'_>) {
+        // what concerns no flow is carved whole
+        let concerned = findings.iter().zip(&*flows).filter(|(_, own)| !own.is_empty());
+        let frames: HashSet<u64> = concerned.flat_map(|(finding, _)| cited(finding)).collect();
+        let Some(last) = frames.iter().max().copied() else { return };
+        let mut packets = HashMap::new();
+        let mut number = 0u64;
+        self.each(attention, &mut |frame| {
+            number = number.saturating_add(1);
+            if frames.contains(&number) {
+                packets.extend(Look::at(frame, number).packet().map(|packet| (number, packet)));
+            }
+            number < last
+        });
+        for (finding, flows) in findings.iter().zip(flows).filter(|(_, own)| !own.is_empty()) {
+            let own = Finder::new(flows.clone());
+            let cited = cited(finding);
+            let cited = cited.iter().filter_map(|number| packets.get(number)).copied();
+            let others: Vec<_> = cited.filter(|packet| own.find(packet).is_none()).collect();
+            flows.extend(of_packets(&self.outcome.analysis, self.naming, &others));
+        }
+    }
+
     /// Tries one reach for these findings: what was chosen, where the finding was raised by it.
     fn tried(
         &self,
@@ -142,8 +167,10 @@ impl Read<'_> {
         reach: Reach,
         attention: Attention<'_>,
     ) -> Vec<Option<Tried>> {
-        let trial = |flows: &Vec<Wanted>| (!flows.is_empty()).then(|| Trial::new(self, config, flows, reach));
-        let mut trials: Vec<Option<Trial>> = flows.iter().map(trial).collect();
+        let trial = |(finding, flows): (&&FindingRecord, &Vec<Wanted>)| {
+            (!flows.is_empty()).then(|| Trial::new(self, config, finding, flows, reach))
+        };
+        let mut trials: Vec<Option<Trial>> = findings.iter().zip(flows).map(trial).collect();
         let most = KEPT_BYTES.checked_div(trials.len()).unwrap_or_default();
         let mut number = 0u64;
         if trials.iter().any(Option::is_some) {
