@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 
 use super::{config, knowledge, rules, say};
-use crate::capture::device::{self, Device, Listed, Pcap, Settings};
+use crate::capture::device::{self, Device, Listed, OpenError, Pcap, Settings};
 use crate::capture::feed::{Event, Feed};
 use crate::capture::port::Port;
 use crate::capture::{Batch, Counters};
@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::event::CaptureQuality;
 use crate::exit::Exit;
 use crate::platform::{self, Allowed};
-use crate::text::units::Count;
+use crate::text::units::Counted;
 
 /// A ring of which nothing is lost in the seconds of a look.
 const RING: usize = 32 << 20;
@@ -118,19 +118,20 @@ fn all_interfaces(told: &mut Told<impl Write>) -> io::Result<()> {
 }
 
 fn one_interface(name: &str, args: &DoctorArgs, told: &mut Told<impl Write>) -> Result<()> {
-    offloads(name, told)?;
     let settings = Settings { filter: None, snaplen: 0, promiscuous: true, ring: RING };
     let device = match Pcap::open(name, &settings) {
         Ok(device) => device,
         Err(error) => {
-            let (text, todo) = (error.to_string(), format!("sudo relayscope doctor -i {name}"));
-            return told.wrong(&text, &todo).map_err(Into::into);
+            return told.wrong(&error.to_string(), &todo(&error)).map_err(Into::into);
         }
     };
+    // it may have been given by its number
+    let name = device.interface().name.clone();
+    offloads(&name, told)?;
     let mut base = knowledge(None, None, None)?;
     let rules = rules(&mut base, None)?;
     let link = device.interface().link;
-    let own = platform::hardware_address(&device.interface().name);
+    let own = platform::hardware_address(&name);
     let allowed = Allowed { silent: device.descriptor().into_iter().collect(), ..Allowed::default() };
     confine(&allowed, told)?;
     writeln!(told.out, "  looking at {name} for {} s …", args.duration.0 / crate::time::SECOND)?;
@@ -145,12 +146,25 @@ fn one_interface(name: &str, args: &DoctorArgs, told: &mut Told<impl Write>) -> 
             Some(todo) => told.note(&format!("{text}: {todo}"))?,
         }
     }
-    told.note(&format!("{} frames of {} stations", Count(port.frames), Count(port.stations() as u64)))?;
+    let stations = Counted(port.stations() as u64, "station");
+    let stations = if port.stations() > 0 { format!(" of {stations}") } else { String::new() };
+    told.note(&format!("{}{stations}", Counted(port.frames, "frame")))?;
     let analysis = engine.finish();
     let mut quality =
         analysis.quality([link].into_iter(), Some(drops.kernel_drops), Some(drops.interface_drops), Vec::new());
     quality.advice = diagnose::capture::advice(&quality, &rules);
     worth(&quality, &rules, port.is_mirror(), told).map_err(Into::into)
+}
+
+/// What to do about an interface that cannot be opened.
+fn todo(error: &OpenError) -> String {
+    match error {
+        OpenError::Permission { name } => format!("sudo relayscope doctor -i {name}"),
+        OpenError::Down { name } => format!("sudo ip link set {name} up"),
+        OpenError::NoSuch { .. } | OpenError::Filter { .. } | OpenError::Failed { .. } => {
+            "relayscope interfaces".to_owned()
+        }
+    }
 }
 
 /// What the capture would be worth: only of a mirror can that be said to be much.
@@ -221,4 +235,17 @@ fn is_on(text: &str, feature: &str) -> bool {
 #[expect(clippy::disallowed_methods, reason = "a port is looked at for some seconds of the machine's time")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_opened_has_a_command_that_helps() {
+        let name = || "nope".to_owned();
+        assert_eq!(todo(&OpenError::NoSuch { name: name() }), "relayscope interfaces");
+        assert_eq!(todo(&OpenError::Down { name: name() }), "sudo ip link set nope up");
+        assert_eq!(todo(&OpenError::Permission { name: name() }), "sudo relayscope doctor -i nope");
+    }
 }

@@ -28,6 +28,8 @@ pub struct Port {
     pub tagged: u64,
     /// Frames longer than the wire has them: merged by the driver.
     pub merged: u64,
+    /// Frames of links that show no stations, as those of all interfaces at once do not.
+    pub unaddressed: u64,
     stations: HashSet<[u8; 6]>,
     own_address: Option<[u8; 6]>,
 }
@@ -39,6 +41,8 @@ pub enum Remark {
     Silent,
     /// Too little came to say whether it is a mirror.
     Quiet,
+    /// What comes in does not show which stations it is between.
+    Unknown,
     /// Only what any port gets.
     NoMirror,
     /// It is a mirror of other stations' traffic.
@@ -58,11 +62,12 @@ impl Port {
     /// Looks at a frame.
     pub fn frame(&mut self, frame: &Frame<'_>) {
         self.frames += 1;
-        let Some((to, rest)) = frame.bytes.split_first_chunk::<6>() else { return };
-        let Some((from, rest)) = rest.split_first_chunk::<6>() else { return };
         if frame.link != ETHERNET {
+            self.unaddressed += 1;
             return;
         }
+        let Some((to, rest)) = frame.bytes.split_first_chunk::<6>() else { return };
+        let Some((from, rest)) = rest.split_first_chunk::<6>() else { return };
         if self.stations.len() < STATIONS {
             self.stations.insert(*from);
         }
@@ -98,6 +103,9 @@ impl Port {
         if self.frames == 0 {
             return vec![Remark::Silent];
         }
+        if self.unaddressed == self.frames {
+            return vec![Remark::Unknown];
+        }
         let mirrors = self.is_mirror();
         let undecided = self.frames <= FEW || self.is_among_others();
         let mut remarks = vec![match mirrors {
@@ -118,6 +126,7 @@ impl Remark {
             Remark::Silent => {
                 Some("is this the port that the switch mirrors to, is the cable in, and does the source carry traffic?")
             }
+            Remark::Unknown => Some("look at the interfaces one by one (doctor -i IFACE)"),
             Remark::Quiet => Some("look again for longer, while a recorder is watched"),
             Remark::NoMirror => Some("set the switch to mirror the recorder's port to this one, both directions"),
             Remark::Mirror => None,
@@ -140,6 +149,7 @@ impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Remark::Silent => "nothing came in",
+            Remark::Unknown => "what comes in here shows no hardware addresses: whether it is a mirror cannot be told",
             Remark::Quiet => "too little came in to say whether this is a mirror port",
             Remark::NoMirror => {
                 "this is no mirror port: only this machine's own traffic came in, and what goes to everybody"
@@ -184,6 +194,11 @@ mod tests {
         let mirror = port(&[(a, b, ip, 60); 30]);
         assert_eq!((mirror.remarks(), mirror.stations()), (vec![Remark::Mirror, Remark::Untagged], 1));
         assert_eq!(port(&[(a, b, [0x81, 0], 60); 30]).remarks(), [Remark::Mirror]);
+        // all interfaces at once (Linux' cooked headers), or a tunnel: nobody's address is there to go by
+        let mut cooked = Port::new(Some(OWN));
+        (0..30).for_each(|_| cooked.frame(&frame(Timestamp(0), 276, 60, &[0; 60])));
+        assert_eq!((cooked.remarks(), cooked.is_mirror(), cooked.stations()), (vec![Remark::Unknown], false, 0));
+        assert!(!Remark::Unknown.is_wrong());
         let merged = port(&[(a, b, [0x81, 0], 9_000); 30]);
         assert_eq!(merged.remarks(), [Remark::Mirror, Remark::Merged]);
     }
