@@ -7,6 +7,7 @@ mod noting;
 mod signals;
 mod watched;
 
+use std::collections::HashSet;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::settings as user;
 use super::{OUTPUT_BUFFER, config, dash, early, find_folder, knowledge, rules, say};
-use crate::capture::device::{Device, OpenError, Pcap, Settings, Trouble};
+use crate::capture::device::{Device, OpenError, Pcap, Settings, Trouble, name_of};
 use crate::capture::feed::{COUNTED, Event, Feed};
 use crate::capture::port::{Port, Remark};
 use crate::capture::recorder::{Note, Plan, Recorder, open_files};
@@ -48,6 +49,9 @@ const MOST_RING: usize = 1 << 30;
 pub(super) fn live(args: &LiveArgs) -> Result<Exit> {
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
+    if args.write.as_deref() == Some(Path::new("-")) {
+        return Err(anyhow!("-w -: stdout has what is found; give a file to keep frames in"));
+    }
     find_folder(args.write.as_deref())?;
     let devices = match open(args) {
         Ok(devices) => devices,
@@ -99,7 +103,21 @@ fn open(args: &LiveArgs) -> Result<Vec<Pcap>, OpenError> {
         promiscuous: !args.no_promiscuous,
         ring: args.buffer_size as usize * 1024,
     };
-    args.interface.iter().map(|name| Pcap::open(name, &settings)).collect()
+    let names = args.interface.iter().map(|name| name_of(name)).collect::<Result<_, _>>()?;
+    let (names, again) = once(names);
+    again.iter().for_each(|name| say(&format!("{name}: given more than once; it is captured on once")));
+    names.iter().map(|name| Pcap::open(name, &settings)).collect()
+}
+
+/// Each name once, and those that were given again: a device that is opened twice gives each frame twice.
+fn once(names: Vec<String>) -> (Vec<String>, Vec<String>) {
+    let mut seen = HashSet::new();
+    names.into_iter().partition(|name| seen.insert(name.clone()))
+}
+
+/// What looks at the ports, where something can be said of them: of what a filter lets through nothing can.
+fn ports(args: &LiveArgs, interfaces: &[Interface]) -> Option<Ports> {
+    (!args.common.quiet && args.capture_filter.is_none()).then(|| Ports::new(interfaces))
 }
 
 /// Gives up what is needed no more, and says what of it.
@@ -163,7 +181,7 @@ fn run<F: Front>(args: &LiveArgs, feed: Feed, mut monitor: Monitor<'_>, front: F
     // the ring is emptied first: that is for those who were started before
     platform::stand_back();
     monitor.lose(losses(Counters::default()));
-    let ports = (!args.common.quiet).then(|| Ports::new(feed.interfaces()));
+    let ports = ports(args, feed.interfaces());
     let counters = vec![Counters::default(); feed.interfaces().len()];
     let mut live = Live {
         args,
@@ -500,6 +518,23 @@ fn now() -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn a_device_is_opened_once() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(once(names(&["a", "b", "a"])), (names(&["a", "b"]), names(&["a"])));
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_port_by_what_a_filter_lets_through() {
+        let looks = |more: &[&str]| {
+            let line = ["relayscope", "live", "-i", "eth1"].into_iter().chain(more.iter().copied());
+            let Ok(Command::Live(args)) = Cli::parse_args(line) else { panic!("{more:?}") };
+            ports(&args, &[]).is_some()
+        };
+        assert!(looks(&[]) && !looks(&["-f", "tcp port 80"]) && !looks(&["-q"]));
+    }
 
     #[test]
     fn each_stage_begins_with_a_fuller_queue_and_goes_on_until_it_has_shrunk_well() {

@@ -331,7 +331,10 @@ fn of_packet<'p>(packet: &Packet<'p>, link: u16) -> Frame<'p> {
 }
 
 /// The name of the device that is meant: by its name, or its number in the list.
-fn name_of(wanted: &str) -> Result<String, OpenError> {
+///
+/// # Errors
+/// There is none.
+pub fn name_of(wanted: &str) -> Result<String, OpenError> {
     let no_such = || OpenError::NoSuch { name: wanted.to_owned() };
     if platform::link_state(wanted).is_there() {
         return Ok(wanted.to_owned());

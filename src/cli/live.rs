@@ -45,7 +45,7 @@ pub struct LiveArgs {
     #[arg(short = 'B', long, value_name = "KIB", default_value = "65536", value_parser = clap::value_parser!(u32).range(64..=2_000_000))]
     pub buffer_size: u32,
     /// End after this many frames
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// End after this time
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
