@@ -316,7 +316,10 @@ fn a_certificate_in_the_clear_is_told() {
     let told = &flow["tls"];
     assert_eq!(told["subject"], "O=Issuers, CN=box.example");
     assert_eq!(told["issuerdn"], "O=Issuers, CN=A Test CA");
-    assert_eq!([&told["notbefore"], &told["notafter"]], ["2024-01-02T03:04:05Z", "2051-01-01T00:00:00Z"]);
+    assert_eq!(
+        [&told["notbefore"], &told["notafter"]],
+        ["2024-01-02T03:04:05.000000000Z", "2051-01-01T00:00:00.000000000Z"]
+    );
     assert_eq!((&told["serial"], &told["chain_length"]), (&"00:AB".into(), &2.into()));
     assert_eq!((&told["san"], &told["self_signed"]), (&serde_json::json!(["a.example", "192.0.2.7"]), &Value::Null));
     let evidence = flow["evidence"].to_string();

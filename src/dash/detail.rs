@@ -204,7 +204,10 @@ fn web(record: &FlowRecord<'_>) -> Vec<Line> {
         }
         lines.some("subject", tls.subject.as_deref().map(safe));
         lines.some("issuer", tls.issuerdn.as_deref().map(safe));
-        lines.some("valid", tls.notbefore.as_ref().zip(tls.notafter.as_ref()).map(|(a, b)| format!("{a} to {b}")));
+        // certificates know whole seconds
+        let second = |time: &String| time.chars().take(19).collect::<String>();
+        let valid = tls.notbefore.as_ref().map(second).zip(tls.notafter.as_ref().map(second));
+        lines.some("valid", valid.map(|(begin, end)| format!("{begin} to {end}")));
         lines.some("resumed", tls.resumed.then_some("yes"));
         lines.some("ech", tls.ech);
         lines.some("alert", tls.alert.as_deref());

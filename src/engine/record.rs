@@ -311,7 +311,7 @@ fn addresses(known: impl Iterator<Item = Mapped>) -> Ends {
 
 /// What a record tells of a certificate.
 fn certificate(known: &CertificateDetail) -> TlsRecord<'_> {
-    let date = |seconds: i64| jiff::Timestamp::from_second(seconds).ok().map(|time| time.to_string());
+    let date = |seconds: i64| jiff::Timestamp::from_second(seconds).ok().map(|time| format!("{time:.9}"));
     let leaf = &known.leaf;
     TlsRecord {
         subject: Some(Cow::Borrowed(&leaf.subject)),
