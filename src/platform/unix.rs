@@ -1,7 +1,7 @@
 //! What Linux, macOS and the BSDs have in common: files by number, descriptors that are waited for, signals.
 
 use std::fs::{File, FileType, Metadata};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -76,11 +76,13 @@ pub fn descriptor(device: &Capture<Active>) -> Option<i32> {
     Some(device.as_raw_fd())
 }
 
-/// Waits until the terminal at standard input is gone; false if that cannot be told.
+/// Waits until the terminal is gone; false if that cannot be told. Where standard input is a capture's pipe, whose end is
+/// no hang-up, the terminal is the one that is written to.
 pub fn wait_for_hang_up() -> bool {
-    let input = io::stdin();
+    let (input, output) = (io::stdin(), io::stdout());
+    let terminal = if input.is_terminal() { input.as_fd() } else { output.as_fd() };
     // nothing is asked for: only an end or an error is told
-    let mut ends = [PollFd::new(input.as_fd(), PollFlags::empty())];
+    let mut ends = [PollFd::new(terminal, PollFlags::empty())];
     while poll(&mut ends, PollTimeout::NONE) == Err(Errno::EINTR) {}
     true
 }
