@@ -487,6 +487,16 @@ fn unread_links(analysis: &Analysis, facts: &Facts) -> String {
     if analysis.is_unread() { format!(" ({})", names.join(", ")) } else { String::new() }
 }
 
+/// What a problem of the input means for the exit code; nothing where all that is there could be read.
+fn exit_of_input(problem: &Problem) -> Option<Exit> {
+    let counts = match problem {
+        Problem::Error(_) => true,
+        Problem::Warning(warning) => warning.what.ends_the_file(),
+        Problem::Repeated { .. } => false,
+    };
+    counts.then(|| if problem.class() == Class::Permission { Exit::Permission } else { Exit::Input })
+}
+
 /// Tells what was wrong with the input, unless the report alone is to, and gives the lines that it repeats.
 fn note_problems(
     problems: &[Problem],
@@ -504,14 +514,7 @@ fn note_problems(
     for problem in problems {
         let line = in_words(problem);
         say(&line);
-        let counts = match problem {
-            Problem::Error(_) => true,
-            Problem::Warning(warning) => warning.what.ends_the_file(),
-            Problem::Repeated { .. } => false,
-        };
-        if counts {
-            exit.note(if problem.class() == Class::Permission { Exit::Permission } else { Exit::Input });
-        }
+        exit_of_input(problem).into_iter().for_each(|code| exit.note(code));
         lines.push(line);
     }
     if let Some(line) = analysis.cut_away() {

@@ -213,6 +213,37 @@ fn what_came_before_a_pause_is_shown() {
     }
 }
 
+/// A capture may come from a pipe at standard input: where that ends, the terminal is still there.
+#[test]
+fn a_capture_from_standard_input_stays_on_the_screen() {
+    let line = r#"cat "$1" | "$0" replay -"#;
+    let mut shell = Command::new("setsid");
+    let mut terminal = Terminal::of("xterm-256color", shell.args(["--ctty", "sh", "-c", line, PROGRAM, &held()]));
+    terminal.wait_to_see("read to its end");
+    terminal.press("q");
+    assert_eq!(terminal.end().code(), Some(0));
+}
+
+/// What was wrong with a capture, or in it where that is asked for, is known by the exit code here as elsewhere.
+#[test]
+fn what_was_wrong_is_in_the_exit_code() {
+    let folder = TempDir::new().unwrap();
+    let cut = folder.path().join("cut.pcapng");
+    let whole = fs::read(capture("first-view.pcapng")).unwrap();
+    fs::write(&cut, &whole[..whole.len() / 2 + 1]).unwrap();
+    let cut = cut.display().to_string();
+    for (args, code) in [(&["replay", &cut][..], 3), (&["replay", "--fail-on", "error", &held()], 1)] {
+        let mut terminal = Terminal::open("xterm-256color", args);
+        terminal.wait_to_see("read to its end");
+        terminal.press("q");
+        assert_eq!(terminal.end().code(), Some(code), "{args:?}");
+    }
+    let mut terminal = Terminal::open("xterm-256color", &["replay", "/etc/passwd"]);
+    terminal.wait_to_see("failed");
+    terminal.press("q");
+    assert_eq!(terminal.end().code(), Some(3));
+}
+
 #[test]
 fn signals_end_it_in_order() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {

@@ -3,9 +3,9 @@
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
 
 use anyhow::{Context, Result};
@@ -24,7 +24,8 @@ use crate::dash::update::{Action, Effect};
 use crate::diagnose;
 use crate::diagnose::rules::Rules;
 use crate::engine::naming::KnowledgeBase;
-use crate::exit::Exit;
+use crate::event::{FindingRecord, Severity};
+use crate::exit::{Exit, Outcome};
 use crate::monitor;
 use crate::present::color::Color;
 
@@ -158,7 +159,8 @@ pub(super) fn replay(opening: &Opening<'_>) -> Result<Exit> {
     let (teller, happenings) = screen::happenings()?;
     let config = config(&base, true);
     let stop = Arc::default();
-    let given = Given { paths: &opening.paths, config: &config, base: &base, rules: &rules, stop: &stop };
+    let exit = Mutex::new(Outcome::new(judge.fail_on.is_some()));
+    let given = Given { paths: &opening.paths, config: &config, base: &base, rules: &rules, stop: &stop, exit: &exit };
     std::thread::scope(|scope| {
         let base = Arc::new(base.clone());
         let publisher = Publisher::new(source_name(&opening.paths), teller.clone());
@@ -176,9 +178,25 @@ pub(super) fn replay(opening: &Opening<'_>) -> Result<Exit> {
             .context("no thread can be had to read with")?;
         let mouse = takes_mouse(opening.screen, &settings);
         let stopped = screen::run(&mut dash, mouse, &teller, &happenings, &mut world);
+        // that a pipe is read no further, now that nobody looks, is not its fault
+        let mut exit = *exit.lock().unwrap_or_else(PoisonError::into_inner);
+        note_shown(&dash.snapshot, judge.fail_on, &mut exit);
         stop.store(true, Ordering::Relaxed);
         errands.finish(!matches!(stopped, Ok(false)), &happenings);
-        let stopped = stopped?;
-        Ok(if stopped { Exit::Interrupted } else { Exit::Fine })
+        if stopped? {
+            exit.note(Exit::Interrupted);
+        }
+        Ok(exit.exit())
     })
+}
+
+/// Notes what was shown last, for whoever asked that faults count.
+fn note_shown(shown: &Snapshot, fail_on: Option<Severity>, exit: &mut Outcome) {
+    let counts = |finding: &FindingRecord| finding.is_claim() && fail_on.is_some_and(|least| finding.severity >= least);
+    if shown.findings.iter().any(counts) {
+        exit.note(Exit::Finding);
+    }
+    if shown.poor {
+        exit.note(Exit::Poor);
+    }
 }

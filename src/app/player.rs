@@ -9,9 +9,9 @@ mod run;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::publish::{Publisher, REFRESH, SPARE_WAITED, clock};
@@ -23,6 +23,7 @@ use crate::engine;
 use crate::engine::naming::KnowledgeBase;
 use crate::evidence::ladder::Step;
 use crate::evidence::{Watcher, wanted};
+use crate::exit::Outcome;
 use crate::handover::can_be_read_again;
 use crate::monitor::Settings;
 use crate::source::{CHUNK_BYTES, Chunk, Fill, Source};
@@ -60,6 +61,8 @@ pub(super) struct Given<'a> {
     pub rules: &'a Rules,
     /// When that is set nobody looks any more, and a pipe that nothing comes from ends.
     pub stop: &'a Arc<AtomicBool>,
+    /// What was wrong with the captures is noted there.
+    pub exit: &'a Mutex<Outcome>,
 }
 
 /// What comes next.

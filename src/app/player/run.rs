@@ -2,11 +2,14 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::Given;
+use crate::app::exit_of_input;
 use crate::app::publish::clock;
 use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Severity, Stats};
+use crate::exit::Outcome;
 use crate::monitor::{Losses, Monitor, Options, Settings, Sink};
 use crate::source::{CHUNK_BYTES, Chunk, Fill, Problem, Source};
 use crate::time::{SECOND, Timestamp};
@@ -114,6 +117,7 @@ pub(super) struct Run<'a> {
     pub(super) raised: Raised,
     warnings: Vec<String>,
     pub(super) failed: Option<String>,
+    exit: &'a Mutex<Outcome>,
     places: Places<'a>,
 }
 
@@ -133,6 +137,7 @@ impl<'a> Run<'a> {
             raised: Raised::default(),
             warnings: Vec::new(),
             failed: None,
+            exit: given.exit,
             places: Places { kept: Vec::new(), spacing: SPACING, due: SPACING },
         }
     }
@@ -207,6 +212,8 @@ impl<'a> Run<'a> {
     /// Notes what is wrong with the captures.
     fn note_problems(&mut self) {
         for problem in self.source.take_problems() {
+            let mut exit = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
+            exit_of_input(&problem).into_iter().for_each(|code| exit.note(code));
             if matches!(problem, Problem::Error(_)) {
                 self.failed.get_or_insert_with(|| problem.to_string());
             }
