@@ -118,6 +118,30 @@ fn what_is_carved_raises_the_finding_again() {
     assert!(carved >= 8 && not.is_empty(), "{carved} carved; not raised again:\n{}", not.join("\n"));
 }
 
+/// Whoever opens the capture at the frame that a line of evidence cites sees what it says, and when.
+#[test]
+fn evidence_has_the_time_of_its_frame() {
+    for name in [
+        "blocks/intercepted-tls12-refused-recorder",
+        "blocks/sni-reset-in-line-recorder",
+        "paths/loss-recorder",
+        "paths/reconnects-recorder",
+        "p2p/p2p-breaks-off-recorder",
+        "dns/dns-nxdomain-recorder",
+    ] {
+        let capture = captures().join(format!("{name}.pcapng.zst"));
+        let mut times = Vec::new();
+        each_frame(&capture, |frame| times.push(serde_json::to_value(frame.ts).unwrap()));
+        let mut lines = 0;
+        for line in findings(&capture).iter().flat_map(|finding| finding["evidence"].as_array().unwrap()) {
+            let (Some(frame), Some(time)) = (line["frame"].as_u64(), line.get("time")) else { continue };
+            assert_eq!(times.get(frame as usize - 1), Some(time), "{name}: {line}");
+            lines += 1;
+        }
+        assert!(lines > 0, "{name}");
+    }
+}
+
 /// tshark, which sees every length and checksum, finds nothing to complain of that it does not in the original.
 #[test]
 fn stripped_frames_are_sound() {

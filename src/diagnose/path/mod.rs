@@ -73,7 +73,7 @@ fn lossy(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         .about(case)
         .count(again as u64)
         .say(Place::Share, Percent(share))
-        .evidence(text, Some(trouble.repeated.frame), Some(trouble.first_repeat));
+        .evidence(text, Some(trouble.repeated.frame), Some(trouble.repeated.first));
     if let Some((low, high)) = tcp.rtt_min.zip(tcp.rtt_p95) {
         let text =
             format!("round trips take {:.0} ms at best, and {:.0} ms or less 19 times in 20", low * 1e3, high * 1e3);

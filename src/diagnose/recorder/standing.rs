@@ -149,7 +149,7 @@ fn restless(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
         .base(settings.in_order)
         .count(lives.len() as u64);
     for case in &lives {
-        let text = format!("the connection is ended after {:.0} s", seconds(case.last.since(case.first())));
+        let text = format!("a connection begins that is ended after {:.0} s", seconds(case.last.since(case.first())));
         draft = draft.evidence(text, Some(case.first_frame), Some(case.first()));
     }
     // so are views that nothing came of: whoever looks ends them

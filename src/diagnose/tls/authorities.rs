@@ -168,7 +168,7 @@ fn tell(scene: &Scene<'_>, issuer: &str, made: &[(&Attempt<'_>, Reason)]) -> Opt
             .count(made.len() as u64)
             .middlebox(middlebox)
             .say(Place::Issuer, issuer)
-            .evidence(why.text.clone(), Some(lead.tls.hello_frame), Some(case.first()))
+            .evidence(why.text.clone(), Some(case.first_frame), Some(case.first()))
             .build(),
     )
 }
