@@ -133,6 +133,8 @@ pub struct Side {
     begin: Option<u32>,
     edge: Option<u32>,
     ack_edge: Option<u32>,
+    /// Where its data ends, once it has said that.
+    fin: Option<u32>,
 }
 
 /// One flow's trace; sides as the flow has them.
@@ -207,6 +209,9 @@ impl Side {
         }
         let begin = packet.seq.wrapping_add(u32::from(syn));
         let end = begin.wrapping_add(packet.payload_len);
+        if packet.has(tcp_flag::FIN) && !packet.has(tcp_flag::RST) {
+            self.fin = Some(end);
+        }
         // what carries no data, a RST above all, may have any number
         if packet.payload_len == 0 {
             return;
@@ -220,10 +225,12 @@ impl Side {
     }
 
     fn is_acknowledged(&mut self, since: u64, packet: &Packet, room: &mut usize) {
-        let begin = self.begin.filter(|begin| ahead(packet.ack, *begin) >= 0).unwrap_or(packet.ack);
+        // the end itself has a number, and is no byte
+        let ack = self.fin.filter(|fin| fin.wrapping_add(1) == packet.ack).unwrap_or(packet.ack);
+        let begin = self.begin.filter(|begin| ahead(ack, *begin) >= 0).unwrap_or(ack);
         let edge = *self.ack_edge.get_or_insert(begin);
-        if let Some(bytes) = progress(edge, packet.ack) {
-            self.ack_edge = Some(packet.ack);
+        if let Some(bytes) = progress(edge, ack) {
+            self.ack_edge = Some(ack);
             self.acked.add(since, bytes, packet.frame, room);
         }
     }
@@ -273,6 +280,19 @@ mod tests {
         let sent: Vec<_> = trace.sides[0].sent.moments().map(|(since, m)| (since, m.bytes, m.frame)).collect();
         assert_eq!(sent, [(0, 1000, 2), (400 * MILLISECOND, 3000, 400)]);
         assert!(traces.get(1).is_none());
+    }
+
+    #[test]
+    fn an_end_is_no_byte() {
+        let mut traces = Traces::default();
+        let ack = tcp_flag::ACK;
+        let mut take = |second, packet: Packet| traces.packet(0, second, Timestamp(0), &packet, &[]);
+        take(false, segment(0, tcp_flag::SYN, 10, 0, 0));
+        take(true, segment(1, tcp_flag::SYN | ack, 77, 0, 11));
+        take(false, segment(2, ack | tcp_flag::FIN, 11, 100, 78));
+        take(true, segment(3, ack | tcp_flag::FIN, 78, 0, 112));
+        take(false, segment(4, ack, 112, 0, 79));
+        assert_eq!(totals(&traces), [[100, 100], [0, 0]]);
     }
 
     #[test]
