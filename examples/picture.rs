@@ -53,7 +53,7 @@ fn main() {
     let outcome = pipeline::run(source, &config, 1, &AtomicBool::new(false), &mut |_| {});
     let links = outcome.facts.links.keys().map(|link| link.0);
     let mut quality = outcome.analysis.quality(links, None, None, Vec::new());
-    quality.advice = capture::advice(&quality, &rules);
+    capture::advise(&mut quality, &rules);
     let naming = outcome.analysis.name(&base);
     let cases = outcome.analysis.cases(&naming);
     let diagnosis = diagnose(&Scene { cases: &cases, rules: &rules, base: &base, quality: &quality });

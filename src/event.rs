@@ -387,6 +387,9 @@ pub struct CaptureQuality {
     pub warnings: Vec<String>,
     /// What to do about it, in a sentence or two.
     pub advice: String,
+    /// That says nothing but good of it.
+    #[serde(skip)]
+    pub sound: bool,
 }
 
 /// Counts of the run.

@@ -57,7 +57,7 @@ impl Knowledge {
         let (analysis, facts) = (engine.finish(), source.facts());
         let links = facts.links.keys().map(|link| link.0);
         let mut quality = analysis.quality(links, facts.kernel_drops, facts.interface_drops, Vec::new());
-        quality.advice = capture::advice(&quality, &self.rules);
+        capture::advise(&mut quality, &self.rules);
         let naming = analysis.name(&self.base);
         let mut cases = analysis.cases(&naming);
         cases.last = facts.ended(cases.last);

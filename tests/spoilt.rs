@@ -90,7 +90,7 @@ fn told(known: &Knowledge, path: &Path, frames: &[Taken]) -> Told {
     }
     let analysis = engine.finish();
     let mut quality = analysis.quality([1].into_iter(), None, None, Vec::new());
-    quality.advice = capture::advice(&quality, &known.rules);
+    capture::advise(&mut quality, &known.rules);
     let naming = analysis.name(&known.base);
     let cases = analysis.cases(&naming);
     let scene = Scene { cases: &cases, rules: &known.rules, base: &known.base, quality: &quality };

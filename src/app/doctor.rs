@@ -152,7 +152,7 @@ fn one_interface(name: &str, args: &DoctorArgs, told: &mut Told<impl Write>) -> 
     let analysis = engine.finish();
     let mut quality =
         analysis.quality([link].into_iter(), Some(drops.kernel_drops), Some(drops.interface_drops), Vec::new());
-    quality.advice = diagnose::capture::advice(&quality, &rules);
+    diagnose::capture::advise(&mut quality, &rules);
     worth(&quality, &rules, port.is_mirror(), told).map_err(Into::into)
 }
 
@@ -176,7 +176,7 @@ fn worth(
 ) -> io::Result<()> {
     let findings = diagnose::capture::findings(quality, rules);
     if is_mirror && findings.is_empty() {
-        return told.well(&quality.advice);
+        return if quality.sound { told.well(&quality.advice) } else { told.note(&quality.advice) };
     }
     findings.iter().try_for_each(|finding| match finding.is_claim() {
         true => told.wrong(&finding.title, &finding.advice),

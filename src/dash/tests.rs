@@ -457,6 +457,29 @@ fn a_replay_is_played() {
 }
 
 #[test]
+fn a_long_name_keeps_its_end() {
+    let mut snapshot = busy(10);
+    snapshot.site.allow_list[0].pattern = "a-storage-of-many-words.s3.us-west-2.amazonaws.com".into();
+    let mut dash = screen(snapshot, 80, 24);
+    dash.perform(View::AllowList.command());
+    let picture = picture(&mut dash);
+    assert!(picture.contains("-many-words.s3.us-west-2.amazonaws.com  "), "{picture}");
+}
+
+#[test]
+fn advice_that_is_no_praise_has_no_tick() {
+    let mut snapshot = busy(10);
+    snapshot.quality.advice = "Almost nothing can be read.".into();
+    let mut told = |sound: bool| {
+        snapshot.quality.sound = sound;
+        let mut dash = screen(snapshot.clone(), 100, 30);
+        dash.perform(View::Capture.command());
+        picture(&mut dash)
+    };
+    assert!(told(true).contains("✓ Almost nothing") && told(false).contains("· Almost nothing"));
+}
+
+#[test]
 fn a_live_screen_is_held_still() {
     let mut dash = screen(busy(100), 100, 30);
     dash.replay = false;

@@ -36,8 +36,14 @@ pub fn is_poor_in_headers(quality: &CaptureQuality, rules: &Rules) -> bool {
         || is_disordered(quality, rules)
 }
 
+/// Says in a capture's quality what to do about it.
+pub fn advise(quality: &mut CaptureQuality, rules: &Rules) {
+    quality.advice = advice(quality, rules);
+    quality.sound = quality.advice == rules.sentences.sound;
+}
+
 /// What to do about the capture, in a sentence or two.
-pub fn advice(quality: &CaptureQuality, rules: &Rules) -> String {
+fn advice(quality: &CaptureQuality, rules: &Rules) -> String {
     let (at, sentences) = (&rules.settings.capture, &rules.sentences);
     if quality.frames == 0 {
         return sentences.empty.clone();
@@ -228,7 +234,9 @@ mod tests {
         let told = |change: fn(&mut CaptureQuality)| {
             let mut quality = quality();
             change(&mut quality);
-            advice(&quality, &rules)
+            advise(&mut quality, &rules);
+            assert_eq!(quality.sound, quality.advice.starts_with("The capture is sound"));
+            quality.advice
         };
         assert_eq!(told(|_| ()), "The capture is sound: both directions, no notable loss.");
         // what was not read is not praised

@@ -306,6 +306,7 @@ impl Analysis {
             undecoded: undecoded.map(|(reason, n)| (reason.name(), *n)).collect(),
             warnings,
             advice: String::new(),
+            sound: false,
         }
     }
 }

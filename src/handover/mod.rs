@@ -61,7 +61,7 @@ impl<'a> Read<'a> {
     pub fn report(&self, warnings: Vec<String>, filter: Option<&'a Filter>, diagnose: bool) -> Report<'a> {
         let (analysis, facts) = (&self.outcome.analysis, &self.outcome.facts);
         let mut quality = quality(analysis, facts, warnings);
-        quality.advice = diagnose::capture::advice(&quality, self.rules);
+        diagnose::capture::advise(&mut quality, self.rules);
         let diagnosis = diagnose.then(|| judged(analysis, facts, &quality, self.naming, self.base, self.rules));
         Report {
             analysis,

@@ -478,7 +478,7 @@ impl<'a> Monitor<'a> {
         let links = self.links.iter().copied();
         let mut quality = analysis.quality(links, *kernel_drops, *interface_drops, warnings.clone());
         quality.queue_drops = *queue_drops;
-        quality.advice = capture::advice(&quality, self.rules);
+        capture::advise(&mut quality, self.rules);
         let before = self.judged.take().map(|judged| (judged.naming, judged.cases));
         let (mut naming, before) = before.unwrap_or_else(|| (Naming::of_nothing(self.base), Cases::default()));
         naming.renew(analysis);

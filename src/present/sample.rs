@@ -153,6 +153,7 @@ pub fn quality() -> CaptureQuality {
         undecoded: [("cut-ip", 2), ("bad-ip", 1)].into(),
         warnings: vec!["site.pcapng ends within a block, at byte 38200000".into()],
         advice: "Good enough to judge: both directions were captured and little was lost.".into(),
+        sound: true,
         ..CaptureQuality::default()
     }
 }

@@ -33,8 +33,10 @@ fn text(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
     let mut lines = Vec::new();
     let (role, sign) = if dash.snapshot.poor {
         (Role::Warning, dash.theme.sign(Severity::Warning, true))
-    } else {
+    } else if quality.sound || quality.advice.is_empty() {
         (Role::Ok, dash.theme.pick("✓", "+"))
+    } else {
+        (Role::Info, dash.theme.sign(Severity::Info, true))
     };
     let advice = if quality.advice.is_empty() { "Nothing speaks against this capture." } else { &quality.advice };
     lines.extend(wrapped(role, &format!("{sign} {}", prose(advice)), columns));
