@@ -56,9 +56,11 @@ impl Prompt {
         &self.after
     }
 
-    /// Puts in text that was pasted.
+    /// Puts in text that was pasted; several lines of it become one.
     pub fn paste(&mut self, text: &str) {
-        text.chars().filter(|c| !c.is_control()).for_each(|c| self.insert(c));
+        let line = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+        let blank = |c: char| if c == '\t' { ' ' } else { c };
+        line.chars().map(blank).filter(|c| !c.is_control()).for_each(|c| self.insert(c));
     }
 
     fn insert(&mut self, c: char) {
@@ -156,6 +158,9 @@ mod tests {
         keys(&mut prompt, &history, "ctrl-u");
         prompt.paste("a\u{1b}[2J\n");
         assert_eq!(prompt.before(), "a[2J");
+        keys(&mut prompt, &history, "ctrl-u");
+        prompt.paste("relay\r\n  and\tsni:b\n\n");
+        assert_eq!(prompt.before(), "relay and sni:b");
         assert!(!prompt.key("tab".parse().unwrap(), &history));
     }
 
