@@ -138,6 +138,8 @@ pub struct Dash {
     pub paused: bool,
     /// It can be played.
     pub replay: bool,
+    /// Every frame that is captured is kept in a file.
+    pub kept: bool,
     /// The view.
     pub view: View,
     /// Views that one came from.

@@ -533,5 +533,8 @@ fn leaving_a_live_capture_is_asked_for() {
     assert_eq!(press(&mut dash, "x"), []);
     assert_eq!(press(&mut dash, "q q"), [Effect::Quit]);
     assert_eq!(press(&mut dash, "ctrl-c"), [Effect::Quit]);
+    // what is kept can be looked at again
+    dash.kept = true;
+    assert_eq!(press(&mut dash, "q"), [Effect::Quit]);
     assert_eq!(dash.snapshot.findings[0].severity, Severity::Error);
 }

@@ -498,7 +498,7 @@ impl Dash {
     }
 
     fn leave(&mut self) -> Option<Effect> {
-        if matches!(self.snapshot.phase, Phase::Live(_)) {
+        if matches!(self.snapshot.phase, Phase::Live(_)) && !self.kept {
             self.mode = Mode::Leave;
             return None;
         }

@@ -153,6 +153,7 @@ pub(super) fn watch(
     };
     let first = Snapshot { phase: Phase::Live(0), ..(**front.publisher.shown()).clone() };
     let mut dash = screen(&args.screen, settings, args.common.color(), Arc::new(first), false);
+    dash.kept = args.write.is_some() && args.ring.is_none();
     if let Some(filter) = &args.filter {
         dash.set_filter(&filter.to_string());
     }
