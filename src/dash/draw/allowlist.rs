@@ -13,7 +13,7 @@ use super::{place_of, shown, width};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::Role;
 use crate::event::{AllowRow, AllowState};
-use crate::present::human::clock;
+use crate::present::human::{clock, left_ellipsis};
 use crate::text::safe::safe;
 use crate::text::units::Count;
 
@@ -46,7 +46,8 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         let rest = if row.how.is_empty() { &row.purpose } else { &row.how };
         let line = [
             part(role, format!("{sign} {:<10}", word(row.state))),
-            part(Role::Text, format!("{}  ", fit(&safe(&row.pattern).to_string(), pattern))),
+            // the end of a name says whose it is
+            part(Role::Text, format!("{}  ", fit(&left_ellipsis(&safe(&row.pattern).to_string(), pattern), pattern))),
             part(Role::Muted, format!("{}  ", fit(&row.ports.join(" "), ports))),
             part(Role::Text, safe(&dash.mask.prose(rest))),
         ];
