@@ -4,8 +4,8 @@ use super::chart::{Chart, chart};
 use super::{Markup, Matter, Words, moment, time_of_day};
 use crate::decode::tcp_flag;
 use crate::event::{FindingRecord, Kind, Severity};
-use crate::evidence::Scene;
 use crate::evidence::ladder::{Rung, Step};
+use crate::evidence::{Scene, Wanted};
 use crate::text::units::{Bytes, Count, Counted, Span};
 use crate::time::Timestamp;
 
@@ -63,7 +63,7 @@ pub(super) struct Shown {
 impl Card {
     pub fn new(finding: &FindingRecord, matter: &Matter<'_>, words: &Words, markup: Markup) -> Card {
         let scene = finding.flow_ids.first().and_then(|lead| matter.scenes.get(lead));
-        let hold = (finding.kind == Kind::ContentFilterStall).then_some((finding.first, finding.last));
+        let hold = scene.and_then(|scene| hold(finding, &scene.flow));
         let (look, sign) = match finding.severity {
             _ if !finding.is_claim() => ("hint", "?"),
             Severity::Error => ("error", "✗"),
@@ -95,6 +95,15 @@ impl Card {
             source: markup.tell(&finding.source),
         }
     }
+}
+
+/// From when to when the leading flow was held, if it was. A finding of several flows lasts from the first of them to the
+/// last, and each was held for less than that.
+fn hold(finding: &FindingRecord, lead: &Wanted) -> Option<(Timestamp, Timestamp)> {
+    let own = (finding.first.max(lead.first), finding.last.min(lead.last));
+    let several = finding.flow_ids.len() > 1 && own.0 < own.1;
+    let held = if several { own } else { (finding.first, finding.last) };
+    (finding.kind == Kind::ContentFilterStall).then_some(held)
 }
 
 fn end(ip: Option<std::net::IpAddr>, port: Option<u16>) -> Option<String> {
@@ -190,4 +199,35 @@ pub fn words(rung: &Rung) -> String {
         parts.push(Bytes(u64::from(rung.payload)).to_string());
     }
     parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::{Addr, proto};
+    use crate::present::sample;
+
+    #[test]
+    fn of_several_flows_each_is_held_for_its_own_time() {
+        let at = |second: u64| Timestamp(second * crate::time::SECOND);
+        let end = (Addr::from_ip("10.0.0.1".parse().unwrap()), 443);
+        let lead = |first, last| Wanted {
+            flow_id: 1,
+            proto: proto::TCP,
+            ends: [end, end],
+            first_frame: 1,
+            first: at(first),
+            last: at(last),
+        };
+        let mut finding = sample::findings().swap_remove(0);
+        (finding.first, finding.last, finding.flow_ids) = (at(10), at(41), vec![1, 4]);
+        assert_eq!(hold(&finding, &lead(9, 17)), Some((at(10), at(17))));
+        assert_eq!(hold(&finding, &lead(30, 60)), Some((at(30), at(41))));
+        // where nothing of it came behind the begin, its end is not known
+        assert_eq!(hold(&finding, &lead(9, 10)), Some((at(10), at(41))));
+        finding.flow_ids.truncate(1);
+        assert_eq!(hold(&finding, &lead(9, 17)), Some((at(10), at(41))));
+        finding.kind = Kind::DnsBlocked;
+        assert_eq!(hold(&finding, &lead(9, 17)), None);
+    }
 }
