@@ -56,7 +56,7 @@ Filters:
   host:10.0.0.0/8  src: dst:    an address, a network or a name
   port:80,443  port:1024-65535  sni:*.u5fgb.com  dns:u5fgb.com  re:/^rec[0-9]/
   conf>=0.8 rate>1M rtt>100ms retrans>1% age<30s bytes>10MB pkts>100
-  and or not ( ) ! - a blank is `and`";
+  and or not ! ( )              a blank means `and`";
 
 const COMPARE_EXAMPLES: &str = "\
 Examples:

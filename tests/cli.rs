@@ -112,7 +112,7 @@ fn what_is_no_capture() {
         (&["notes.txt"], "notes.txt: not a capture file"),
         (&["folder"], "folder: no capture file in this directory"),
         (&["analyze", "gone.pcap"], "gone.pcap: no such file"),
-        (&["gone-*.pcap"], "the pattern matches no file"),
+        (&["gone-*.pcap"], "patterns are for the shell to expand"),
         (&["frobnicate"], "frobnicate: no such file, and no such command"),
         (&["version.pcap"], "version 9.9 is not known"),
         (&["analyze", "--json", "empty.pcap"], "empty.pcap: the file is empty"),

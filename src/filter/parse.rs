@@ -170,6 +170,9 @@ fn pair(key: &str, key_span: Span, op: PairOp, values: &[Value]) -> Result<Term,
         return compare(key, key_span, op, values);
     }
     if matches!(op, PairOp::Compare(op) if op != Op::Eq) {
+        if !keys().any(|known| known == lower) {
+            return Err(unknown_key(key, key_span));
+        }
         let hint = if lower == "port" { "write a range: port:1024-65535".to_owned() } else { example(&lower) };
         return Err(Error::new(key_span, format!("{key} is not a number that can be compared"), hint));
     }

@@ -147,6 +147,7 @@ fn errors_point_at_the_place() {
         rendered("relay and prot:443"),
         "there is no key \"prot\"\n  relay and prot:443\n            ^^^^\n  did you mean proto?  (a word that holds : or < > = stands in quotes)"
     );
+    assert!(rendered("foo>1").starts_with("there is no key \"foo\"\n") && rendered("port>1").contains("be compared"));
     assert_eq!(
         rendered("class:rellay"),
         "there is no class \"rellay\"\n  class:rellay\n        ^^^^^^\n  did you mean relay?"
@@ -161,6 +162,7 @@ fn errors_point_at_the_place() {
         ("port:70000", 5),
         ("port:443-80", 5),
         ("port>80", 0),
+        ("foo>1", 0),
         ("rate:1M", 0),
         ("rate>1X", 5),
         ("rate>", 5),

@@ -16,7 +16,7 @@ pub enum SourceError {
         path: Arc<str>,
     },
     /// A pattern that the shell left as it was.
-    #[error("{path}: the pattern matches no file; check it, or the directory it is meant for")]
+    #[error("{path}: no such file; patterns are for the shell to expand: either none matches, or it stands in quotes")]
     NoMatch {
         /// The pattern.
         path: Arc<str>,
