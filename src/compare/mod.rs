@@ -251,7 +251,11 @@ fn gone(finding: &FindingRecord, subject: &str, after: &Diagnosis) -> (Became, S
     if let Some(works) = works(finding, subject, after) {
         return (Became::Fixed, works, None);
     }
-    let same = |hint: &&FindingRecord| hint.kind == finding.kind && self::subject(hint, after) == subject;
+    // a hint is in no entry of the allow-list, but may be of the same host
+    let about = |hint: &FindingRecord| {
+        self::subject(hint, after) == subject || hint.host.is_some() && hint.host == finding.host
+    };
+    let same = |hint: &&FindingRecord| !hint.is_claim() && hint.kind == finding.kind && about(hint);
     if let Some(hint) = after.findings.iter().find(same) {
         let because = format!("the later capture hints at it still ({:.2})", hint.confidence);
         return (Became::Unproved, because, Some(hint.id.clone()));
@@ -319,8 +323,8 @@ fn works(finding: &FindingRecord, subject: &str, after: &Diagnosis) -> Option<St
 /// was seen of it behind the resolver.
 fn is_found(row: &AllowRow, after: &Diagnosis) -> bool {
     let of_row = |finding: &&FindingRecord| row.finding_ids.contains(&finding.id);
-    let mut told = after.findings.iter().filter(of_row).peekable();
-    told.peek().is_some() && told.all(|finding| stops_connections(finding.kind))
+    let told = || after.findings.iter().filter(of_row).map(|finding| finding.kind);
+    told().any(stops_connections) && !told().any(|kind| matches!(kind, Kind::DnsBlocked | Kind::DnsSlow))
 }
 
 /// Whether a kind of finding tells of connections, which are made only where the name was found.
@@ -418,6 +422,8 @@ mod tests {
         let mut after = Diagnosis { sessions: Vec::new(), ..diagnosis() };
         after.findings.iter_mut().for_each(|finding| finding.confidence = 0.45);
         assert_eq!(stall(&after), (Became::Unproved, "the later capture hints at it still (0.45)".to_owned(), true));
+        after.site.allow_list.iter_mut().for_each(|row| row.finding_ids.clear());
+        assert!(stall(&after).1.contains("hints at it still"));
         after.sessions.push(sample::session());
         assert_eq!(stall(&after).0, Became::Fixed);
     }
@@ -455,7 +461,8 @@ mod tests {
             let told = compare(&before, &after).findings;
             told.into_iter().find(|c| c.kind == Kind::DnsBlocked && c.subject == pattern).map(|c| c.became)
         };
-        assert_eq!(became(&[Kind::TcpBlocked]), Some(Became::Fixed));
+        assert_eq!(became(&[Kind::TcpBlocked, Kind::AllowlistGap]), Some(Became::Fixed));
+        assert_eq!(became(&[Kind::TcpBlocked, Kind::DnsSlow]), Some(Became::Unproved));
         assert_eq!(became(&[Kind::DnsSlow]), Some(Became::Unproved));
         assert_eq!(became(&[Kind::DnsBlocked]), Some(Became::Unchanged));
     }
