@@ -7,6 +7,9 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use relayscope::pcapng::{Interface, Section, Statistics, Writer};
+use relayscope::source::{Frame, LinkType};
+use relayscope::time::Timestamp;
 use support::{ACK, FIN, PSH, SYN, pcap, tcp, udp};
 use tempfile::TempDir;
 
@@ -403,6 +406,28 @@ fn a_filter_keeps_what_passes() {
 }
 
 /// Three conversations of which the mirror shows only what the client sent.
+/// What was lost before the capture is in both records that tell of it.
+#[test]
+fn what_a_capture_says_was_lost_is_counted() {
+    let mut writer = Writer::new(Vec::new(), &Section::default()).unwrap();
+    let link = LinkType(1);
+    let at = writer.interface(&Interface { link, snaplen: 0, name: None, filter: None }).unwrap();
+    let bytes = udp(1_024, 5_000).payload([7; 20]).ipv4("10.0.0.1", "10.0.0.2").frame();
+    let frame = Frame { ts: Timestamp(1_795_348_800_000_000_000), link, len: bytes.len() as u32, bytes: &bytes };
+    writer.frame(at, &frame, &[]).unwrap();
+    let lost = Statistics { kernel_drops: Some(42), interface_drops: Some(11), ..Statistics::default() };
+    writer.statistics(at, &lost).unwrap();
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("a.pcapng"), writer.into_output()).unwrap();
+    for args in [&["analyze", "--ndjson", "a.pcapng"][..], &["replay", "--no-tui", "a.pcapng"]] {
+        let told = records(&run(dir.path(), args).out);
+        for kind in ["capture_quality", "stats"] {
+            let last = told.iter().rfind(|record| record["event_type"] == kind).unwrap();
+            assert_eq!([&last["kernel_drops"], &last["interface_drops"]], [42, 11], "{args:?} {last}");
+        }
+    }
+}
+
 fn one_sided() -> Vec<u8> {
     let sent = |frame: &[u8]| frame[26..30] == [192, 168, 1, 50];
     let all = (1..=3).flat_map(|n| conversation(n, 40_000 + u16::try_from(n).unwrap(), "a1.us-west.u5fgb.com"));

@@ -17,7 +17,7 @@ use crate::diagnose::scene::Scene;
 use crate::diagnose::{self, Diagnosis};
 use crate::engine::analysis::Analysis;
 use crate::engine::naming::{KnowledgeBase, Naming};
-use crate::event::CaptureQuality;
+use crate::event::{CaptureQuality, Stats};
 use crate::filter::Filter;
 use crate::pipeline::{self, Outcome};
 use crate::present::report::Report;
@@ -67,7 +67,7 @@ impl<'a> Read<'a> {
             analysis,
             naming: self.naming,
             quality,
-            stats: analysis.stats(),
+            stats: stats(analysis, facts),
             files: self.paths.iter().map(|path| path.display().to_string()).collect(),
             filter,
             diagnosis,
@@ -97,6 +97,13 @@ pub fn judge(
 fn quality(analysis: &Analysis, facts: &Facts, warnings: Vec<String>) -> CaptureQuality {
     let links = facts.links.keys().map(|link| link.0);
     analysis.quality(links, facts.kernel_drops, facts.interface_drops, warnings)
+}
+
+/// Counts of the run, with what the capture says was lost.
+fn stats(analysis: &Analysis, facts: &Facts) -> Stats {
+    let [kernel_drops, interface_drops] =
+        [facts.kernel_drops, facts.interface_drops].map(|drops| drops.unwrap_or_default());
+    Stats { kernel_drops, interface_drops, ..analysis.stats() }
 }
 
 fn judged(
