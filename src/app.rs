@@ -282,8 +282,7 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
         warnings.push(early::warning(given_up, args.format() == Format::Ndjson));
     }
     if outcome.interrupted {
-        say("interrupted: what follows is of what was read until then");
-        exit.note(Exit::Interrupted);
+        warnings.push(interrupted(&mut exit));
     }
     if reports {
         let naming = outcome.name(&base);
@@ -489,6 +488,14 @@ fn in_words(problem: &Problem) -> String {
 fn unread_links(analysis: &Analysis, facts: &Facts) -> String {
     let names: Vec<_> = facts.links.keys().map(|link| link_name(link.0)).collect();
     if analysis.is_unread() { format!(" ({})", names.join(", ")) } else { String::new() }
+}
+
+/// Says that what follows is of a part; gives the line for the report, which may be read by who did not see that.
+fn interrupted(exit: &mut Outcome) -> String {
+    let line = "interrupted: what follows is of what was read until then";
+    say(line);
+    exit.note(Exit::Interrupted);
+    line.to_owned()
 }
 
 /// What a problem of the input means for the exit code; nothing where all that is there could be read.

@@ -34,22 +34,25 @@ fn reading(command: &str, pipe: &Path) -> Child {
     child
 }
 
-/// Interrupts it once; gives its exit code and what it said.
-fn interrupted(mut child: Child) -> (Option<i32>, String) {
+/// Interrupts it once; gives its exit code, what it said and what it told.
+fn interrupted(mut child: Child) -> (Option<i32>, String, String) {
     assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
     let code = child.wait().unwrap().code();
-    let mut said = String::new();
+    let (mut said, mut told) = (String::new(), String::new());
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    (code, said)
+    child.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+    (code, said, told)
 }
 
 #[test]
 fn one_interrupt_ends_the_wait_for_who_never_writes() {
     for command in ["analyze", "replay"] {
         let folder = tempfile::tempdir().unwrap();
-        let (code, said) = interrupted(reading(command, &pipe(folder.path())));
+        let (code, said, told) = interrupted(reading(command, &pipe(folder.path())));
         assert_eq!(code, Some(130), "{command}: {said}");
         assert!(said.lines().all(|line| line.contains("interrupted")) && !said.is_empty(), "{command}: {said}");
+        // whoever is handed the report has not seen what was said
+        assert!(told.contains("interrupted"), "{command}: {told}");
     }
 }
 
@@ -59,7 +62,7 @@ fn one_interrupt_ends_the_wait_for_who_has_opened_it_and_says_nothing() {
     let path = pipe(folder.path());
     let child = reading("analyze", &path);
     let _writer = File::options().write(true).open(&path).unwrap();
-    let (code, said) = interrupted(child);
+    let (code, said, _) = interrupted(child);
     assert_eq!(code, Some(130), "{said}");
 }
 

@@ -1,5 +1,7 @@
 //! `carve`: the frames that a finding rests on, or flows that pass a filter, as pcapng.
 
+use std::sync::atomic::Ordering;
+
 use anyhow::{Result, anyhow};
 
 use super::{
@@ -11,6 +13,7 @@ use crate::exit::{Exit, Outcome};
 use crate::handover::carve::Treatment;
 use crate::handover::{Read, can_be_read_again};
 use crate::pipeline;
+use crate::present::report::Told;
 use crate::source::{CHUNK_BYTES, Source};
 
 pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
@@ -28,13 +31,24 @@ pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
     let source = Source::open(&args.files, CHUNK_BYTES);
     let config = config(&base, true);
     let mut outcome = pipeline::run(source, &config, threads, &stop, &mut |progress| beheld.progress(progress));
-    let mut exit = Outcome::new(false);
+    let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems = std::mem::take(&mut outcome.problems);
     let warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, &mut exit);
+    if stop.load(Ordering::Relaxed) {
+        exit.note(Exit::Interrupted);
+        say("interrupted: nothing is carved");
+        return Ok(exit.exit());
+    }
     let naming = outcome.name(&base);
     let read = Read { paths: &args.files, outcome: &outcome, naming: &naming, base: &base, rules: &rules };
-    let treatment = Treatment { strip: args.strip_payload, snaplen: args.snaplen, redactor: None };
+    // 0 is all, as where frames are captured
+    let snaplen = args.snaplen.filter(|most| *most > 0);
+    let treatment = Treatment { strip: args.strip_payload, snaplen, redactor: None };
     let report = read.report(warnings, args.filter.as_ref(), true);
+    let worst = Told::of(report.diagnosis.as_ref()).worst;
+    if args.judge.fail_on.is_some_and(|least| worst.is_some_and(|worst| worst >= least)) {
+        exit.note(Exit::Finding);
+    }
     let carved = beheld.attend(&stop, |attention| {
         if let Some(id) = &args.finding {
             let findings = report.diagnosis.as_ref().map(|diagnosis| &*diagnosis.findings).unwrap_or_default();
@@ -53,6 +67,10 @@ pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
     })?;
     if !args.common.quiet {
         say(&format!("{}: {} of {} frames", args.output.display(), carved.frames, outcome.facts.frames));
+    }
+    if stop.load(Ordering::Relaxed) {
+        exit.note(Exit::Interrupted);
+        say("interrupted: what was carved is not whole");
     }
     if !carved.raised {
         say("the carved capture alone does not raise the finding again: it rests on more than its packets");

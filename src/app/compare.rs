@@ -8,7 +8,8 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, anyhow};
 
 use super::{
-    config, default_threads, deliver, find_folder, keep_inputs, knowledge, note_problems, rules, say, stop_flag,
+    config, default_threads, deliver, find_folder, interrupted, keep_inputs, knowledge, note_problems, rules, say,
+    stop_flag,
 };
 use crate::cli::CompareArgs;
 use crate::compare::compare;
@@ -76,12 +77,13 @@ fn read(
     });
     drop(printer);
     let problems = std::mem::take(&mut outcome.problems);
-    let warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, exit);
+    let mut warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, exit);
     if outcome.interrupted {
-        exit.note(Exit::Interrupted);
+        warnings.push(interrupted(exit));
     }
     if outcome.facts.frames == 0 {
-        if problems.is_empty() {
+        // what nobody read any more is not empty
+        if !outcome.interrupted && problems.is_empty() {
             say(&format!("{}: is empty: there is nothing to compare", path.display()));
             exit.note(Exit::Input);
         }

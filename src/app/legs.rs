@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, anyhow};
 
 use super::{
-    config, default_threads, deliver, find_folder, keep_inputs, knowledge, note_problems, rules, say, stop_flag,
+    config, default_threads, deliver, find_folder, interrupted, keep_inputs, knowledge, note_problems, rules, say,
+    stop_flag,
 };
 use crate::cli::LegsArgs;
 use crate::diagnose::capture;
@@ -93,13 +94,13 @@ fn read(
     });
     drop(printer);
     let problems = std::mem::take(&mut outcome.problems);
-    let warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, exit);
+    let mut warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, exit);
     if outcome.interrupted {
-        say("interrupted: what follows is of what was read until then");
-        exit.note(Exit::Interrupted);
+        warnings.push(interrupted(exit));
     }
     if outcome.facts.frames == 0 {
-        if !problems.iter().any(|problem| matches!(problem, Problem::Error(_))) {
+        // what nobody read any more is not empty
+        if !outcome.interrupted && !problems.iter().any(|problem| matches!(problem, Problem::Error(_))) {
             say(&format!("{side} is empty: there is nothing to compare"));
             exit.note(Exit::Input);
         }

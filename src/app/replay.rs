@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{OUTPUT_BUFFER, config, dash, early, knowledge, note_problems, rules, say, stop_flag};
+use super::{OUTPUT_BUFFER, config, dash, early, interrupted, knowledge, note_problems, rules, say, stop_flag};
 use crate::cli::{ReplayArgs, Speed};
 use crate::exit::{Exit, Outcome};
 use crate::monitor::{Losses, Monitor, Options, Settings};
@@ -49,8 +49,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
     let facts = source.facts();
     let mut warnings = note_problems(&problems, monitor.look().analysis, &facts, false, &mut exit);
     if stop.load(Ordering::Relaxed) {
-        say("interrupted: what follows is of what was read until then");
-        exit.note(Exit::Interrupted);
+        warnings.push(interrupted(&mut exit));
     }
     if monitor.given_up() > 0 {
         warnings.push(early::warning(monitor.given_up(), true));
