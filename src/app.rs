@@ -317,6 +317,9 @@ fn can_be_done(args: &AnalyzeArgs, paths: &[PathBuf]) -> Result<()> {
     find_folder(args.output.as_deref())?;
     if let Some(pack) = &args.pack {
         keep_inputs(Some(pack), inputs().chain(&args.output))?;
+        if args.output.as_ref() == Some(pack) {
+            return Err(anyhow!("{}: is given as -o and as --pack; one would overwrite the other", pack.display()));
+        }
         find_folder(Some(pack))?;
         if !can_be_read_again(paths) {
             return Err(anyhow!("a pack carves captures, and reads them more than once: give files, no pipe"));

@@ -481,7 +481,7 @@ fn parse_filter(text: &str) -> Result<Filter, String> {
 }
 
 fn parse_snaplen(text: &str) -> Result<usize, &'static str> {
-    text.parse().ok().filter(|bytes| *bytes > 0).ok_or("a number of bytes, 1 or more")
+    text.parse().map_err(|_| "a number of bytes; 0 is all")
 }
 
 fn parse_threads(text: &str) -> Result<NonZeroUsize, &'static str> {

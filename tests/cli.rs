@@ -279,7 +279,12 @@ fn an_output_that_cannot_be_written() {
     let ran =
         complains(dir.path(), &["-o", "gone/out", CAPTURE], 2, "gone/out: cannot be written: there is no folder gone");
     assert_eq!(ran.out, "");
+    let ran = complains(dir.path(), &["live", "-i", "lo", "-w", "-"], 2, "-w -: stdout has what is found");
+    assert!(ran.out.is_empty() && !dir.path().join("-").exists());
+    let both = ["--html", "-o", "x", "--pack", "./x", CAPTURE];
+    complains(dir.path(), &[&both[..4], &["x", CAPTURE]].concat(), 2, "is given as -o and as --pack");
     fs::create_dir(dir.path().join("folder")).unwrap();
+    complains(dir.path(), &["live", "-i", "lo", "-w", "folder"], 2, "folder: cannot be written: it is a folder");
     complains(dir.path(), &["--csv", "-o", "folder", CAPTURE], 2, "folder: cannot be written");
     #[cfg(target_os = "linux")]
     complains(dir.path(), &["--csv", "-o", "/dev/full", CAPTURE], 2, "/dev/full: cannot be written");

@@ -53,6 +53,9 @@ pub(super) fn live(args: &LiveArgs) -> Result<Exit> {
         return Err(anyhow!("-w -: stdout has what is found; give a file to keep frames in"));
     }
     find_folder(args.write.as_deref())?;
+    if let Some(folder) = args.write.as_deref().filter(|path| path.is_dir()) {
+        return Err(anyhow!("{}: cannot be written: it is a folder; give a file in it", folder.display()));
+    }
     let devices = match open(args) {
         Ok(devices) => devices,
         Err(error) => {
