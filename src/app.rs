@@ -402,7 +402,7 @@ fn config(base: &KnowledgeBase, records: bool) -> engine::Config {
 }
 
 fn bench(args: &BenchArgs) -> Result<Exit> {
-    if fs::metadata(&args.file).is_ok_and(|file| !file.is_file()) {
+    if args.file == Path::new("-") || fs::metadata(&args.file).is_ok_and(|file| !file.is_file()) {
         return Err(anyhow!("{}: is no file, and only a file can be read again and again", args.file.display()));
     }
     let mut base = knowledge(None, None, None)?;

@@ -569,9 +569,12 @@ fn bench_measures_every_stage_and_refuses_what_is_no_capture() {
     let ran = run(dir.path(), &["bench", "--runs", "1", "--threads", "1", CAPTURE]);
     assert!(ran.code == 0 && ran.out.contains("NS/PACKET") && ran.out.contains("1 thread"), "{}", ran.out);
     fs::write(dir.path().join("text"), "no capture").unwrap();
-    for (args, why, code) in
-        [(["bench", "text"], "not a capture", 3), (["bench", "nowhere"], "nowhere", 3), (["bench", "."], "no file", 2)]
-    {
+    for (args, why, code) in [
+        (["bench", "text"], "not a capture", 3),
+        (["bench", "nowhere"], "nowhere", 3),
+        (["bench", "."], "no file", 2),
+        (["bench", "-"], "no file", 2),
+    ] {
         let ran = run(dir.path(), &args);
         assert!(ran.code == code && ran.err.contains(why), "{args:?}: {} {}", ran.code, ran.err);
     }
