@@ -68,8 +68,13 @@ impl Rtt {
     ///
     /// A mirror in the middle sees each direction's data make only its own part of the way: the path's round trip is
     /// a sample of one side and the smallest of the other.
+    ///
+    /// A time that has no room in the number is none: nobody waits an hour for an acknowledgement.
     pub fn sample(&mut self, sender: usize, micros: u32) {
         let micros = micros.max(1);
+        if micros == u32::MAX {
+            return;
+        }
         let Some(min) = self.min.get_mut(sender) else { return };
         if *min == 0 || micros < *min {
             *min = micros;
@@ -184,6 +189,13 @@ mod tests {
             let error = f64::from(sample - unpack(pack(sample)));
             assert!(error <= f64::from(sample) / 1024.0, "{sample}");
         }
+    }
+
+    #[test]
+    fn what_has_no_room_is_no_round_trip() {
+        let mut rtt = Rtt::default();
+        rtt.sample(0, u32::MAX);
+        assert_eq!((rtt.min(), rtt.p95()), (None, None));
     }
 
     #[test]
