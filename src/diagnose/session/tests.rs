@@ -224,7 +224,10 @@ fn a_name_that_does_not_resolve_is_an_attempt_of_who_logs_in() {
     let login = tcp(1, VIEWER, "203.0.113.22", Class::Login, "ows.openeye.net", 1.0, 3.0);
     let mut lost = finding(RuleId::D1, &login, Some(Mode::Nxdomain));
     (lost.host, lost.flow_ids) = (Some(RELAY_NAME.to_owned()), vec![9]);
+    lost.flow_ids_omitted = 904;
     let sessions = told(vec![login], &[lost.clone()]);
+    // what the finding leaves out is left out here as well
+    assert_eq!(sessions[0].steps.iter().map(|step| step.flow_ids_omitted).max(), Some(904));
     assert_eq!((ways(&sessions[0])[3], &*sessions[0].steps[3].flow_ids), ((Relay, Failed), &[9][..]));
     assert_eq!(sessions[0].client, Some(VIEWER.parse().unwrap()));
     let recorders = tcp(1, RECORDER, "203.0.113.21", Class::Licensing, "activateapi.gp4f.com", 1.0, 3.0);
