@@ -195,7 +195,7 @@ impl Lister {
             return selected.map(<[bool]>::to_vec);
         }
         let passes = |flow: &Light| {
-            (!wish.open_only || !flow.ended)
+            (!wish.open_only || !flow.is_over())
                 && wish.cleared.is_none_or(|at| flow.last > at)
                 && (!wish.marked_only || wish.marks.contains(&flow.id))
         };
@@ -347,6 +347,16 @@ mod tests {
                 assert_eq!(listing.passed, places.len());
             }
         }
+    }
+
+    #[test]
+    fn what_has_just_been_closed_is_over() {
+        let snapshot = busy(1000);
+        let wish = Wish { open_only: true, ..Wish::default() };
+        let listing = Lister::default().list(&snapshot, &wish);
+        let state = |row: &Row| if let Row::Flow(at) = row { snapshot.flows[*at as usize].conn_state } else { None };
+        let states: std::collections::BTreeSet<_> = listing.rows.iter().map(state).collect();
+        assert_eq!(states, [Some("S0"), Some("S1")].into());
     }
 
     #[test]

@@ -112,6 +112,11 @@ struct Rare {
 }
 
 impl Light {
+    /// Whether nothing more is to come of it: its time is over, or both its sides have closed it, or one has reset it.
+    pub fn is_over(&self) -> bool {
+        self.ended || matches!(self.conn_state, Some("SF" | "REJ" | "RSTO" | "RSTR" | "RSTOS0" | "RSTRH"))
+    }
+
     /// Of a flow that is what `verdict` says.
     pub fn of(view: &FlowView<'_>, verdict: &Verdict<'_>, texts: &mut Texts) -> Light {
         let (flow, counts) = (view.flow, view.counted());
