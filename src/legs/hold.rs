@@ -40,7 +40,7 @@ pub fn find(put_in: &Curve, come_out: &Curve, within: [f64; 2], doubt: f64, sett
             let waits = until * held - weighed.between(from.at, until);
             let long = waits >= settings.waited_share * lasts * held;
             if held >= settings.held_bytes && long && come_out.by(until) - base < settings.passed_share * held {
-                return Some(measure(&put_in, come_out, from.at, before, base, end, settings));
+                return Some(measure(&put_in, come_out, [from.at, until, end], before, base, settings));
             }
             lasts *= LONGER;
         }
@@ -79,15 +79,16 @@ fn step_bytes(curve: &Curve, step: &Step) -> f64 {
     curve.by(step.at) - earlier
 }
 
-/// A hold that begins at `from`, where `before` bytes had gone in and `base` come out.
-fn measure(put_in: &Curve, come_out: &Curve, from: f64, before: f64, base: f64, end: f64, settings: &Settings) -> Hold {
+/// A hold that begins at `from`, where `before` bytes had gone in and `base` come out, and lasts until `proved` at least.
+fn measure(put_in: &Curve, come_out: &Curve, within: [f64; 3], before: f64, base: f64, settings: &Settings) -> Hold {
+    let [from, proved, end] = within;
     let inside = |at: f64| put_in.by(at) - before;
     let outside = |at: f64| come_out.by(at) - base;
     let mut after = come_out.steps().iter().filter(|step| step.at > from && step.at <= end);
-    // not while the little that went in at first still passes
-    let enough = put_in.reaches(before + settings.held_bytes).map_or(from, |step| step.at);
+    // what comes out before is too little on the whole, however much it is of what had gone in by then: a first block may
+    // pass, and nothing behind it
     let ended = after.find(|step| {
-        step.at > enough && step.bytes - base >= settings.passed_share * inside(step.at).max(settings.held_bytes)
+        step.at > proved && step.bytes - base >= settings.passed_share * inside(step.at).max(settings.held_bytes)
     });
     let until = ended.map_or(end, |step| step.at);
     let last_before = come_out.steps().iter().rfind(|step| step.at < until).map_or(base, |step| step.bytes.max(base));
@@ -149,6 +150,9 @@ mod tests {
         let drips: Vec<_> = (0..6).map(|n| (2.0 + f64::from(n) * 5.0, 200.0)).collect();
         let dripped = found(&put_in, &drips, 40.0, 0.0).unwrap();
         assert_eq!((dripped.until, dripped.released), (40.0, None));
+        // a first block passes, more than a small part of what had gone in by then, and nothing behind it
+        let first = found(&put_in, &[(1.1, 400.0), (1.9, 12_000.0)], 40.0, 0.0).unwrap();
+        assert!((first.until, first.come_out, first.released) == (40.0, 12_400.0, None), "{first:?}");
         // in the middle of a stream that had passed
         let mut stops = stream(1.0, 100.0, 40_000.0, 0.01);
         stops.retain(|(at, _)| *at < 50.0);
