@@ -316,11 +316,23 @@ fn missed(
         .about(view)
         .flows([up.identity.flow_id])
         .evidence(text, Some(up.first_frame), Some(up.first()));
+    if let Some(call) = calls_in_vain(scene, recorder, view) {
+        let text = format!("{client} has called {recorder} on TCP {} before, in vain", call.resp.1);
+        draft = draft.evidence(text, Some(call.first_frame), Some(call.first()));
+    }
     if likeness < Likeness::Course || !known && !are_near(recorder, client) {
         draft = draft.at_most(0.5);
     }
     draft = draft.vantage(scene.vantage(view));
     Some(draft.build())
+}
+
+/// The last connection that a viewer asked a recorder for before it took to the relay, and was not given: the cloud had
+/// brought them together, and something between them kept them apart.
+fn calls_in_vain<'a>(scene: &Scene<'a>, recorder: IpAddr, view: &Case) -> Option<&'a Case> {
+    let before = |case: &&Case| case.is_vain() && case.resp.0 == recorder && case.first() <= view.first();
+    let soon = |case: &&Case| within(case.last, view.first(), scene.rules.settings.p2p.fallback_seconds);
+    scene.around(view).filter(before).filter(soon).last()
 }
 
 /// Whether packets come straight from a host, by their time to live: none has been taken off the usual ones.

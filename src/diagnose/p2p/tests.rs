@@ -2,7 +2,7 @@ use super::*;
 use crate::classify::words::Subs;
 use crate::decode::Addr;
 use crate::diagnose::testcases::{
-    RECORDER, RELAY, RELAY_NAME, VIEWER, at, burst, found, found_among, media, stun, tcp, udp,
+    RECORDER, RELAY, RELAY_NAME, VIEWER, at, burst, found, found_among, media, stun, tcp, udp, unanswered,
 };
 use crate::engine::case::Cases;
 use crate::event::Kind;
@@ -210,6 +210,15 @@ fn neighbours_whose_video_takes_the_relay_are_told() {
     };
     let with = |client: &str, sent: u64, last: f64| told(flows(client, sent, 4.1, last));
     assert_eq!(with(VIEWER, 820_000, 24.0), [(Kind::LsfMissed, "D-19", 0.8, at(4.1))]);
+    // where the viewer had called the recorder first, in vain, that is said
+    let calls = |first: f64| {
+        let mut call = unanswered(tcp(1, VIEWER, RECORDER, Class::Unknown, "", first, first + 3.0), 3);
+        call.host = None;
+        let told = found([vec![call], flows(VIEWER, 820_000, 4.1, 24.0)].concat(), vec![], detect);
+        let missed = told.iter().find(|found| found.kind == Kind::LsfMissed).unwrap();
+        missed.evidence.iter().any(|line| line.text.contains("has called 192.168.1.50 on TCP 443 before, in vain"))
+    };
+    assert!(calls(0.5) && !calls(9.0));
     // not the same video, not for long, not beside it
     assert_eq!(with(VIEWER, 3_000_000, 24.0), []);
     assert_eq!(with(VIEWER, 820_000, 9.0), []);
