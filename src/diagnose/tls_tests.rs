@@ -280,3 +280,8 @@ fn a_clock_that_is_wrong() {
     let outside = clear(api(2, 5.0), &[turn]);
     assert!(said(vec![dated(4_000), outside]).is_empty());
 }
+    // a host of the list that is not the vendor's own is a stranger too, and none of the vendor's domains
+    let listed = |host, class| issued(tcp(3, RECORDER, "203.0.113.78", class, host, 5.0, 9.0), LAB);
+    let trusted = || listed("ctldl.windowsupdate.com", Class::Update);
+    assert_eq!(said([vendor(), vec![trusted()]].concat()).len(), 3);
+    assert!(said(vec![issued(relay(1, 5.0), LAB), trusted()]).is_empty());

@@ -12,8 +12,8 @@ use super::super::names::domain;
 use super::super::rules::{Place, RuleId};
 use super::super::scene::Scene;
 use super::{Attempt, Attempts, TLS13};
-use crate::engine::case::{Case, Direction};
-use crate::event::{FindingRecord, Middlebox};
+use crate::engine::case::{Case, Direction, is_core};
+use crate::event::{Class, FindingRecord, Middlebox};
 
 /// Alerts by which a client refuses a certificate for who made it (RFC 8446 §6.2).
 mod alert {
@@ -75,7 +75,7 @@ impl<'a> Issuers<'a> {
             let Some(issuer) = attempt.tls.issuer.as_deref() else { continue };
             if *public.entry(issuer).or_insert_with(|| scene.rules.authorities.is_public(issuer)) {
                 issuers.usual.entry(attempt.host).or_insert(issuer);
-            } else {
+            } else if !is_others(attempt.case) {
                 issuers.unknown.entry(issuer).or_default().vendor.insert(domain(attempt.host));
             }
             if attempt.tls.alert.is_none() {
@@ -94,7 +94,7 @@ impl<'a> Issuers<'a> {
             return;
         }
         let out = scene.cases.flows.iter().filter(|case| case.is_tcp() && !case.one_sided && !case.inside[1]);
-        for case in out.filter(|case| !scene.is_listed(&case.known)) {
+        for case in out.filter(|case| !scene.is_listed(&case.known) || is_others(case)) {
             let (Some(tls), Some(host)) = (case.tls.as_ref(), case.host.as_deref()) else { continue };
             let signed = tls.issuer.as_deref().and_then(|issuer| self.unknown.get_mut(issuer));
             if let Some(signed) = signed.filter(|signed| is_domain(host) && !signed.vendor.contains(domain(host))) {
@@ -107,6 +107,12 @@ impl<'a> Issuers<'a> {
     fn stranger(&self, issuer: &str) -> Option<&'a Case> {
         self.unknown.get(issuer)?.stranger
     }
+}
+
+/// Whether a host of the list is somebody else's, whose certificates the vendor's own authority does not make: the storage
+/// that it rents, and what Microsoft gives to everybody.
+fn is_others(case: &Case) -> bool {
+    case.class == Class::S3 || !is_core(case.class, case.subs)
 }
 
 /// Whether a host is called by a name of the public system, and not by an address or a name of its own network.
