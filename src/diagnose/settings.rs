@@ -83,7 +83,7 @@ settings!(
     /// The network is slow, full or lossy.
     Path: f64 {
         d_25, d_26, d_27, full_seconds, rtt_factor, rtt_more_seconds, rtt_low_factor, rtt_low_more_seconds, loss_share,
-        full_size_bytes, full_size_tries, samples, repeats, copies_share, copies_both,
+        full_size_bytes, full_size_tries, hole_seconds, hole_once, hole_doubtful, samples, repeats, copies_share, copies_both,
     }
 );
 settings!(

@@ -333,6 +333,14 @@ impl Case {
         }
     }
 
+    /// Whether a server that has sent no payload has acknowledged something behind its handshake: a part of what was sent,
+    /// or the end of it where its beginning is missing (RFC 5681 §4.2). Mirror copies count for nothing.
+    pub fn is_heard_without_payload(&self) -> bool {
+        let again = self.tcp.as_ref().map_or(0, |tcp| u64::from(tcp.trouble[1].retransmissions));
+        let [_, answered] = self.payload;
+        self.established && answered == 0 && self.pkts[1] > again.saturating_add(self.duplicates).saturating_add(1)
+    }
+
     /// The port that is meant: the one asked of a proxy, else the responder's.
     pub const fn port(&self) -> u16 {
         match self.via_proxy {

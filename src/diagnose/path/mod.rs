@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use super::draft::Draft;
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
+use super::stall::silence::end_of;
 use crate::classify::words::Sub;
 use crate::engine::case::{Case, TcpCase, TroubleCase, is_core};
 use crate::event::{Class, FindingRecord, HINT};
@@ -37,7 +38,7 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
         *first = case.first().min(*first);
     }
     for case in judged() {
-        findings.extend(black_hole(scene, case));
+        findings.extend(black_hole(scene, case).or_else(|| hole_before(scene, case)));
         if since.get(&case.orig.0).is_none_or(|since| case.last <= *since) {
             findings.extend(lossy(scene, case));
         }
@@ -192,8 +193,57 @@ fn is_swallowed(scene: &Scene<'_>, case: &Case, side: usize) -> bool {
     let closed = tcp.trouble.get(other).is_some_and(|trouble| trouble.zero_windows > 0);
     // nothing long can have arrived before it; and something small has, or the other side would not have spoken
     let early = trouble.repeated_at.is_some_and(|at| f64::from(at) < settings.full_size_bytes);
-    let small = trouble.repeated_at.is_some_and(|at| at > 0) || case.payload.get(other).is_some_and(|n| *n > 0);
+    let behind = side == 0 && case.is_heard_without_payload();
+    let small =
+        trouble.repeated_at.is_some_and(|at| at > 0) || case.payload.get(other).is_some_and(|n| *n > 0) || behind;
     f64::from(stuck.times) >= settings.full_size_tries && is_long && open && !closed && early && small
+}
+
+/// The bytes that a responder has sent and that never arrived, with how many came behind them: its first segments are long
+/// and got lost before the mirror, time after time, while a short one came through.
+fn lost_on_the_way(scene: &Scene<'_>, case: &Case) -> Option<(u64, u64)> {
+    let settings = &scene.rules.settings.path;
+    let tcp = case.tcp.as_ref()?;
+    let [_, came] = case.payload;
+    let sent = u64::from(tcp.unacknowledged[1]?);
+    let hole = sent.saturating_sub(came);
+    let is_long = hole as f64 >= settings.full_size_bytes && (came as f64) < settings.full_size_bytes && came > 0;
+    let full = tcp.mss.iter().all(|mss| *mss == 0 || *mss >= SMALL_MSS);
+    // what is acknowledged and was not seen is the mirror's loss
+    let whole = tcp.trouble.iter().all(|trouble| trouble.missed == 0) && tcp.unacknowledged[0] == Some(0);
+    let spoke = tcp.bursts.iter().flatten().map(|burst| burst.end).max()?;
+    let dead = end_of(case, scene.cases.last).since(spoke) >= nanos(settings.hole_seconds);
+    (is_long && full && whole && dead && !case.midstream).then_some((hole, came))
+}
+
+/// D-27 in the other direction: of what a server sends only the short rest arrives.
+fn hole_before(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.path;
+    let far = |other: &&Case| !other.inside[1] && other.first_frame != case.first_frame && other.established;
+    let (hole, came) = lost_on_the_way(scene, case).filter(|_| !case.inside[1])?;
+    let others = || scene.around(case).filter(far);
+    let bulk = |other: &Case| other.payload[1] as f64 > settings.full_size_bytes * 10.0;
+    if others().any(|other| other.resp.0 == case.resp.0 && bulk(other)) {
+        return None;
+    }
+    let tail = case.tcp.as_ref().and_then(|tcp| tcp.bursts[1].first());
+    let began = tail.map_or(case.first(), |burst| burst.start);
+    // something must have come in meanwhile, or the line was down; and nothing long, or it is not the size
+    let meanwhile = |other: &&Case| other.first() <= case.last && other.last > began && other.payload[1] > 0;
+    let again = others().any(|other| lost_on_the_way(scene, other).is_some());
+    let confidence = match () {
+        () if others().any(bulk) => settings.hole_doubtful,
+        () if again => settings.d_27,
+        () if others().any(|other| meanwhile(&other)) => settings.hole_once,
+        () => settings.hole_doubtful,
+    };
+    let text = format!("{hole} bytes of the answer never come, though {came} bytes behind them do");
+    let draft = Draft::new(scene.rules, RuleId::D27, began, case.last).about(case).base(confidence).evidence(
+        text,
+        tail.map(|burst| burst.frame),
+        Some(began),
+    );
+    Some(draft.build())
 }
 
 /// Whether a recorder's upload stands in a queue: for as long as it runs round trips are long, the shortest too.
@@ -208,7 +258,8 @@ fn fills_uplink(scene: &Scene<'_>, case: &Case) -> bool {
     let long = (u64::from(up)).saturating_mul(WINDOW) >= nanos(settings.full_seconds);
     let is_full = median >= least * settings.rtt_factor && median >= least + settings.rtt_more_seconds;
     let stands = low >= least * settings.rtt_low_factor && low >= least + settings.rtt_low_more_seconds;
-    case.subs.has(Sub::VideoUp) && !case.midstream && long && is_full && stands
+    let known = !case.midstream || begins_beside(scene, case);
+    case.subs.has(Sub::VideoUp) && known && long && is_full && stands
 }
 
 /// Round trips of an upload, in seconds: three of four take `low` or more, half of them `median`; `least` are possible.
@@ -227,6 +278,14 @@ fn queue(scene: &Scene<'_>, case: &Case) -> Option<Queue> {
 fn least_rtt(scene: &Scene<'_>, case: &Case) -> Option<f64> {
     let same = scene.around(case).filter(|other| other.resp.0 == case.resp.0);
     same.filter_map(|other| other.tcp.as_ref()?.rtt_min).min_by(f64::total_cmp)
+}
+
+/// Whether another connection between the two ends of a flow began within the capture: one that was under way before may
+/// never have had the line for itself.
+fn begins_beside(scene: &Scene<'_>, case: &Case) -> bool {
+    let timed = |other: &Case| other.tcp.as_ref().is_some_and(|tcp| tcp.rtt_min.is_some());
+    let same = |other: &&Case| other.resp.0 == case.resp.0 && other.first_frame != case.first_frame;
+    scene.around(case).filter(same).any(|other| !other.midstream && other.established && timed(other))
 }
 
 /// D-25: uploads that stand in a queue, as one finding of their site.

@@ -2,6 +2,7 @@ use super::*;
 use crate::classify::words::Subs;
 use crate::decode::Addr;
 use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, at, found, tcp};
+use crate::engine::case::Direction;
 use crate::engine::learnt::Icmp;
 use crate::event::Kind;
 use crate::flow::trouble::Repeated;
@@ -94,6 +95,55 @@ fn a_first_long_segment_that_never_arrives_is_a_black_hole() {
 }
 
 #[test]
+fn a_hello_too_long_for_the_path_of_which_the_rest_arrives_is_a_black_hole() {
+    let hello = |heard: u64| {
+        let mut case = with(stuck(1, 1_448, 0), |tcp| tcp.unacknowledged[0] = Some(1_700));
+        (case.payload, case.pkts) = ([1_700, 0], [9, 1 + heard]);
+        case
+    };
+    assert_eq!(told(vec![hello(1)]), [(Kind::PmtuBlackhole, "D-27", 0.8, at(0.5))]);
+    // nothing small arrived either; what the server said twice, or a mirror showed twice, acknowledges nothing
+    assert_eq!(told(vec![hello(0)]), []);
+    assert_eq!(told(vec![with(hello(1), |tcp| tcp.trouble[1].retransmissions = 1)]), []);
+    let mut copied = hello(1);
+    copied.duplicates = 1;
+    assert_eq!(told(vec![copied]), []);
+}
+
+/// A connection of whose server's first bytes only the last 69 came, `wait` seconds before its end.
+fn tail(number: u64, first: f64, wait: f64) -> Case {
+    let mut case = with(tcp(number, RECORDER, RELAY, Class::Relay, RELAY_NAME, first, first + 0.1 + wait), |tcp| {
+        (tcp.unacknowledged, tcp.fin_by) = ([Some(0), Some(4_500)], Some(Direction::Orig));
+        tcp.bursts[1] = crate::diagnose::testcases::burst(first + 0.1, first + 0.1, 69);
+    });
+    (case.payload[1], case.tls.as_mut().unwrap().version) = (69, 0);
+    case
+}
+
+#[test]
+fn an_answer_of_which_only_the_rest_arrives_is_a_black_hole() {
+    let other = |payload: u64| {
+        let mut case = tcp(9, RECORDER, "203.0.113.20", Class::Api, "restapi.gp4f.com", 0.0, 90.0);
+        case.payload[1] = payload;
+        case
+    };
+    let said = |flows: Vec<Case>| told(flows).into_iter().map(|found| (found.0, found.2)).collect::<Vec<_>>();
+    let hole = |sure| vec![(Kind::PmtuBlackhole, sure)];
+    assert_eq!(said(vec![other(900), tail(1, 5.0, 20.0), tail(2, 30.0, 20.0)]), [hole(0.8), hole(0.8)].concat());
+    assert_eq!(said(vec![other(900), tail(1, 5.0, 20.0)]), hole(0.65));
+    // nothing else came meanwhile, or long segments of another server did
+    assert_eq!(said(vec![tail(1, 5.0, 20.0)]), hole(0.5));
+    assert_eq!(said(vec![other(90_000), tail(1, 5.0, 20.0), tail(2, 30.0, 20.0)]), [hole(0.5), hole(0.5)].concat());
+    // long segments of the same server, a wait too short, what the mirror missed, and a short hole
+    let mut bulk = upload(8, 1.0);
+    bulk.payload[1] = 90_000;
+    assert_eq!(said(vec![bulk, tail(1, 5.0, 20.0)]), []);
+    assert_eq!(said(vec![other(900), tail(1, 5.0, 3.0)]), []);
+    assert_eq!(said(vec![other(900), with(tail(1, 5.0, 20.0), |tcp| tcp.trouble[1].missed = 4_431)]), []);
+    assert_eq!(said(vec![other(900), with(tail(1, 5.0, 20.0), |tcp| tcp.unacknowledged[1] = Some(900))]), []);
+}
+
+#[test]
 fn uploads_that_stand_in_a_queue_fill_the_uplink() {
     let standing = |number: u64, first: f64, low: f64, median: f64| {
         with(upload(number, first), |tcp| {
@@ -110,6 +160,15 @@ fn uploads_that_stand_in_a_queue_fill_the_uplink() {
     // the queue drains again and again
     assert_eq!(told(vec![queued(1, 3.0, 0.05)])[0].0, Kind::LossyPath);
     assert_eq!(told(vec![standing(1, 3.0, 0.03, 0.2)])[0].0, Kind::LossyPath);
+    // one that began before the capture, beside one that did not, or alone
+    let before = || {
+        let mut case = queued(1, 3.0, 0.4);
+        case.midstream = true;
+        case
+    };
+    let beat = tcp(2, RECORDER, RELAY, Class::Relay, RELAY_NAME, 1.0, 40.0);
+    assert_eq!(told(vec![before(), beat])[0].0, Kind::UplinkSaturated);
+    assert_eq!(told(vec![before()])[0].0, Kind::LossyPath);
     // far away is not full
     let far = with(queued(1, 3.0, 0.61), |tcp| tcp.rtt_min = Some(0.6));
     assert_eq!(told(vec![far])[0].0, Kind::LossyPath);
