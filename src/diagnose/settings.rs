@@ -59,7 +59,7 @@ settings!(
     /// TLS fails in its beginning.
     Tls: f64 {
         d_7, d_8, d_9, d_10, d_11, doubtful, reset_seconds, think_seconds, foreign_hops, injected, resets, hello_tries,
-        hello_bytes, two_issuers, unrelated, unrelated_domains, distrusted, sealed, sealed_alert, sealed_alerts, alike_hosts, again_seconds,
+        hello_bytes, answer_seconds, give_up_seconds, give_ups, hellos_taken, two_issuers, unrelated, unrelated_domains, distrusted, sealed, sealed_alert, sealed_alerts, alike_hosts, again_seconds,
         skew_seconds, skew_plausible_seconds, skew_checked,
     }
 );

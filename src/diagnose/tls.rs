@@ -2,6 +2,7 @@
 
 mod authorities;
 mod clock;
+mod hello;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -28,7 +29,7 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let all = attempts(scene);
     for attempts in all.values() {
         found.extend(cut(scene, attempts));
-        found.extend(lost(scene, attempts));
+        found.extend(hello::detect(scene, attempts));
         found.extend(alerted(scene, attempts));
         found.extend(sealed(scene, attempts));
     }
@@ -70,6 +71,22 @@ fn served_others<'a>(scene: &Scene<'a>, client: IpAddr, host: &str) -> impl Iter
 }
 
 impl<'a> Attempt<'a> {
+    /// Whether nothing has come back to the hello. In a proxy's tunnel, which it has made with a word of its own, nothing
+    /// since.
+    fn is_unanswered(&self) -> bool {
+        let silent = match self.case.via_proxy {
+            None => self.case.payload[1] == 0,
+            Some(_) => self.case.tcp.as_ref().is_some_and(|tcp| tcp.turns[1] == 0),
+        };
+        self.case.established && self.tls.version == 0 && silent
+    }
+
+    /// When the hello was sent: it is the client's last word.
+    fn hello_at(&self) -> Timestamp {
+        let spoke = self.case.tcp.as_ref().and_then(|tcp| tcp.spoke);
+        spoke.map_or(self.case.first(), |spoke| spoke.ts)
+    }
+
     /// The reset that came in the place of the server's answer, and whether another than the server has sent it.
     fn reset(&self, scene: &Scene<'_>) -> Option<(ResetCase, bool)> {
         let tls = &scene.rules.settings.tls;
@@ -78,7 +95,7 @@ impl<'a> Attempt<'a> {
         let side = if reset.by == Direction::Orig { self.case.ttl[0] } else { self.case.ttl[1] };
         let foreign = side != 0 && f64::from(reset.ttl.abs_diff(side)) > tls.foreign_hops;
         let soon = self.is_soon(scene, reset.seen.ts);
-        let unanswered = self.case.payload[1] == 0 && self.tls.version == 0 && reset.by == Direction::Resp;
+        let unanswered = self.is_unanswered() && reset.by == Direction::Resp;
         // what the server sends to a connection that is gone may still come after a foreign reset
         let overtaken = foreign && !self.case.is_served();
         (self.case.established && soon && (unanswered || overtaken)).then_some((reset, foreign))
@@ -88,8 +105,7 @@ impl<'a> Attempt<'a> {
     fn closed(&self, scene: &Scene<'_>) -> Option<Timestamp> {
         let tcp = self.case.tcp.as_ref()?;
         let closes = tcp.fin_by == Some(Direction::Resp) && tcp.rst_by.is_none();
-        let unanswered = self.case.established && self.case.payload[1] == 0 && self.tls.version == 0;
-        (closes && unanswered && self.is_soon(scene, self.case.last)).then_some(self.case.last)
+        (closes && self.is_unanswered() && self.is_soon(scene, self.case.last)).then_some(self.case.last)
     }
 
     /// Whether that is too soon for a server's proper answer: one round trip for the handshake, one for the hello, and what
@@ -97,7 +113,9 @@ impl<'a> Attempt<'a> {
     fn is_soon(&self, scene: &Scene<'_>, then: Timestamp) -> bool {
         let tls = &scene.rules.settings.tls;
         let trip = self.case.tcp.as_ref().and_then(|tcp| tcp.rtt_min).unwrap_or(0.0);
-        within(then, self.case.first(), 2.0 * trip + tls.think_seconds + tls.reset_seconds)
+        // a tunnel takes its time to be made
+        let since = if self.case.via_proxy.is_some() { self.hello_at() } else { self.case.first() };
+        within(then, since, 2.0 * trip + tls.think_seconds + tls.reset_seconds)
     }
 
     /// What came in the place of the server's answer.
@@ -109,15 +127,6 @@ impl<'a> Attempt<'a> {
             how: "reset",
         });
         reset.or_else(|| self.closed(scene).map(|at| Cut { at, frame: None, foreign: None, how: CLOSED }))
-    }
-
-    /// Whether the ClientHello was sent again and again, and never acknowledged.
-    fn is_lost(&self, scene: &Scene<'_>) -> bool {
-        let Some(tcp) = self.case.tcp.as_ref().filter(|_| self.case.established && self.case.payload[1] == 0) else {
-            return false;
-        };
-        let unacknowledged = tcp.unacknowledged[0].is_some_and(|bytes| bytes > 0);
-        f64::from(tcp.trouble[0].repeated.times) >= scene.rules.settings.tls.hello_tries && unacknowledged
     }
 
     /// Whether the client has answered the server's part of a TLS 1.3 handshake by an encrypted alert, and left.
@@ -218,48 +227,6 @@ pub(super) fn gaps(scene: &Scene<'_>) -> Vec<FindingRecord> {
         gap.tell(scene, finding.confidence, &text)
     };
     attempts(scene).values().filter_map(of).collect()
-}
-
-/// D-8: the hello is swallowed.
-fn lost(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
-    let tls = &scene.rules.settings.tls;
-    let lost: Vec<&Attempt<'_>> = attempts.iter().filter(|attempt| attempt.is_lost(scene)).collect();
-    let lead = *lost.first()?;
-    if is_served_later(attempts, lead.case) {
-        return None;
-    }
-    let client = lead.case.orig.0;
-    let last = lost.last().map_or(lead.case.last, |attempt| attempt.case.last);
-    let others = || served_others(scene, client, lead.host);
-    let trouble = lead.case.tcp.as_ref().map(|tcp| tcp.trouble[0]).unwrap_or_default();
-    let length = trouble.repeated.len;
-    // a hello that fills a packet may be too long for the path, unless others as long have passed
-    let passed = || others().any(|case| case.payload[0] >= u64::from(length));
-    let long = f64::from(length) >= tls.hello_bytes && !passed();
-    // what once worked and does no more, while nothing else passes, is a line that is down
-    let worked = attempts.iter().any(|earlier| earlier.case.first() < lead.case.first() && earlier.case.is_served());
-    let down = worked && !others().any(|case| case.first() <= last && case.last > lead.case.first());
-    let text = format!(
-        "the ClientHello of {length} bytes is sent {} times and never acknowledged",
-        u64::from(trouble.repeated.times).saturating_add(1)
-    );
-    let began =
-        lead.case.tcp.as_ref().and_then(|tcp| tcp.bursts[0].first()).map_or(lead.case.first(), |burst| burst.start);
-    let draft = Draft::new(scene.rules, RuleId::D8, began, last)
-        .lead(&lead.case.identity)
-        .flows(lost.iter().map(|attempt| attempt.case.identity.flow_id))
-        .host(lead.host)
-        .count(lost.len() as u64)
-        .at_most(if long || down { tls.doubtful } else { 1.0 })
-        .evidence("the connection is accepted", Some(lead.case.first_frame), Some(lead.case.first()))
-        .evidence(text, Some(trouble.repeated.frame), Some(trouble.repeated.first));
-    Some(match others().next() {
-        Some(case) => {
-            let text = format!("TLS to {} passes", case.host.as_deref().unwrap_or("another host"));
-            draft.evidence(text, Some(case.first_frame), Some(case.first())).build()
-        }
-        None => draft.build(),
-    })
 }
 
 /// Whether an alert refuses what was proposed, and not who the other is (RFC 8446 §6.2, RFC 7507 §3, RFC 7301 §3.2): a

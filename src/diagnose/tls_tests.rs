@@ -109,8 +109,23 @@ fn a_hello_that_is_lost() {
     assert!(found.evidence[1].text.contains("520 bytes is sent 6 times"));
     assert!(said(vec![swallowed(1, 5.0, 2, 520)]).is_empty());
     assert!(said(vec![swallowed(1, 5.0, 5, 520), relay(2, 20.0)]).is_empty());
+    // so often in all, however soon the client gave up each time
+    let thrice = |times| (1..=3).map(|n| swallowed(n, n as f64 * 9.0, times, 520)).collect::<Vec<_>>();
+    assert_eq!(said(thrice(2)), one(Kind::ClientHelloLost, RELAY_NAME, 0.75));
+    assert!(said([thrice(2), vec![relay(9, 40.0)]].concat()).is_empty());
+    assert!(said(vec![swallowed(1, 9.0, 1, 520), swallowed(2, 18.0, 1, 520)]).is_empty());
     // a long one may be too long for the path, unless long packets pass
     assert_eq!(said(vec![swallowed(1, 5.0, 5, 1_800)])[0].2, 0.5);
+    // again and again it is a claim, but where a shorter rest of it arrives it is the path
+    let long = |heard: u64| {
+        let of = |n: u64| {
+            let mut case = swallowed(n, n as f64 * 20.0, 5, 1_800);
+            case.pkts[1] = 1 + heard;
+            case
+        };
+        said(vec![of(1), of(2)])[0].2
+    };
+    assert_eq!((long(0), long(1)), (0.75, 0.5));
     let mut long = api(9, 1.0);
     long.payload[0] = 1_900;
     assert_eq!(said(vec![long, swallowed(1, 5.0, 5, 1_800)]), one(Kind::ClientHelloLost, RELAY_NAME, 0.75));
@@ -130,6 +145,68 @@ fn issued(mut case: Case, issuer: &str) -> Case {
     let tls = case.tls.as_mut().unwrap();
     (tls.version, tls.issuer) = (0x0303, Some(issuer.to_owned()));
     case
+}
+
+/// A hello that was acknowledged, and for which the client waited for so long in vain.
+fn taken_in(number: u64, first: f64, waited: f64) -> Case {
+    let mut case = hello_only(relay(number, first));
+    case.last = at(first + waited);
+    let tcp = case.tcp.as_mut().unwrap();
+    (tcp.state, tcp.fin_by, tcp.unacknowledged) = ("SF", Some(Direction::Orig), [Some(0); 2]);
+    tcp.turns = [700, 0];
+    case
+}
+
+#[test]
+fn a_hello_that_is_taken_in_and_not_answered() {
+    let tries = |n: u64, waited: f64| (1..=n).map(|n| taken_in(n, n as f64 * 20.0, waited)).collect::<Vec<_>>();
+    let with = |mut flows: Vec<Case>, other: Case| {
+        flows.push(other);
+        said(flows)
+    };
+    let lost = |sure| one(Kind::ClientHelloLost, RELAY_NAME, sure);
+    assert_eq!(with(tries(2, 11.0), api(9, 1.0)), lost(0.75));
+    // who leaves sooner must have tried more often; once, or where nothing else passes, it may be one server
+    assert_eq!(with(tries(3, 5.0), api(9, 1.0)), lost(0.75));
+    assert!(with(tries(2, 5.0), api(9, 1.0)).is_empty());
+    assert_eq!(with(tries(1, 11.0), api(9, 1.0)), lost(0.5));
+    assert_eq!(said(tries(4, 11.0)), lost(0.5));
+    // side by side is once
+    assert_eq!(with(vec![taken_in(1, 20.0, 11.0), taken_in(2, 20.1, 11.0)], api(9, 1.0)), lost(0.5));
+    // it works in the end; nobody has waited; the answer was not captured
+    assert!(with([tries(3, 11.0), vec![relay(7, 90.0)]].concat(), api(9, 1.0)).is_empty());
+    assert!(with(tries(4, 2.0), api(9, 1.0)).is_empty());
+    let mut unseen = tries(3, 11.0);
+    unseen.iter_mut().for_each(|case| case.tcp.as_mut().unwrap().trouble[1].missed = 3_000);
+    assert!(with(unseen, api(9, 1.0)).is_empty());
+    // what worked and does no more, while nothing else passes, is the line
+    let line = [vec![relay(8, 2.0)], tries(3, 11.0)].concat();
+    assert_eq!(with(line, api(9, 1.0)), lost(0.5));
+}
+
+/// The same connection through a proxy, which has made a tunnel for it.
+fn tunnelled(mut case: Case) -> Case {
+    (case.via_proxy, case.payload[1]) = (Some(443), 39);
+    let spoke = crate::flow::course::Spoke { ts: case.first().after(crate::time::SECOND), frame: 5, bytes: 520 };
+    case.tcp.as_mut().unwrap().spoke = Some(spoke);
+    case
+}
+
+#[test]
+fn a_hello_within_a_tunnel() {
+    let passes = || api(9, 1.0);
+    let tried = |try_: &dyn Fn(u64) -> Case| said((1..=3).map(try_).chain([passes()]).collect());
+    let silent = |n: u64| tunnelled(taken_in(n, n as f64 * 20.0, 12.0));
+    assert_eq!(tried(&silent), one(Kind::ClientHelloLost, RELAY_NAME, 0.75));
+    let cut = |n: u64| tunnelled(reset(taken_in(n, n as f64 * 20.0, 1.1), Direction::Resp, n as f64 * 20.0 + 1.05, 52));
+    assert_eq!(tried(&cut), one(Kind::SniReset, RELAY_NAME, 0.95));
+    // something came back
+    let answered = |n: u64| {
+        let mut case = silent(n);
+        case.tcp.as_mut().unwrap().turns = [0, 90];
+        case
+    };
+    assert!(tried(&answered).is_empty());
 }
 
 #[test]
@@ -232,6 +309,11 @@ fn who_reads_along() {
     assert_eq!(all.len(), 2);
     assert!(all.iter().all(|(kind, _, sure)| (*kind, *sure) == (Kind::TlsIntercepted, 0.8)), "{all:?}");
     assert!(said(vendor()).is_empty());
+    // a host of the list that is not the vendor's own is a stranger too, and none of the vendor's domains
+    let listed = |host, class| issued(tcp(3, RECORDER, "203.0.113.78", class, host, 5.0, 9.0), LAB);
+    let trusted = || listed("ctldl.windowsupdate.com", Class::Update);
+    assert_eq!(said([vendor(), vec![trusted()]].concat()).len(), 3);
+    assert!(said(vec![issued(relay(1, 5.0), LAB), trusted()]).is_empty());
     for near in ["nas.lan", "10.0.0.9", "printer"] {
         assert!(said([vendor(), vec![signs(near)(3)]].concat()).is_empty(), "{near}");
     }
@@ -280,8 +362,3 @@ fn a_clock_that_is_wrong() {
     let outside = clear(api(2, 5.0), &[turn]);
     assert!(said(vec![dated(4_000), outside]).is_empty());
 }
-    // a host of the list that is not the vendor's own is a stranger too, and none of the vendor's domains
-    let listed = |host, class| issued(tcp(3, RECORDER, "203.0.113.78", class, host, 5.0, 9.0), LAB);
-    let trusted = || listed("ctldl.windowsupdate.com", Class::Update);
-    assert_eq!(said([vendor(), vec![trusted()]].concat()).len(), 3);
-    assert!(said(vec![issued(relay(1, 5.0), LAB), trusted()]).is_empty());
