@@ -52,7 +52,7 @@ settings!(
     Reach: f64 {
         d_6, d_20, d_34, d_35, d_36, d_37, syns, syn_seconds, told, unreachable, doubtful, near_share, near_seconds,
         stranger, scanner, comebacks, knock_seconds, strangers, fallback_seconds, fallback_within_seconds, fallbacks,
-        siblings, sibling_seconds,
+        siblings, sibling_seconds, tunnel_failed, tunnel_silent, tunnels, tunnel_seconds,
     }
 );
 settings!(

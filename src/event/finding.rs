@@ -114,6 +114,8 @@ words! {
         Icmp "icmp",
         /// An upload: `Expect: 100-continue` is not met.
         Expect "expect",
+        /// A proxy: it makes no tunnel.
+        Proxy "proxy",
     }
 }
 

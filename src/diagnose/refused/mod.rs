@@ -2,6 +2,8 @@
 //!
 //! All of it is to be read in the clear. What the same client got through later withdraws a refusal.
 
+mod tunnel;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -73,7 +75,7 @@ type Talks<'c> = BTreeMap<(IpAddr, &'c str), Vec<Told<'c>>>;
 
 /// All refusals of a capture.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
-    let mut findings = Vec::new();
+    let mut findings = tunnel::detect(scene);
     for (client, talk) in &talks(scene) {
         findings.extend(refused_upload(scene, *client, talk).or_else(|| cut_upload(scene, talk)));
         findings.extend(refused_expectation(scene, talk));

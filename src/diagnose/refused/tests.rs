@@ -137,3 +137,76 @@ fn a_proxy_of_the_old_version_is_told() {
     assert_eq!(told(vec![opens(1, turn::CLOSES), opens(5, turn::CLOSES)]), []);
     assert_eq!(told((1..4).map(|n| opens(n, turn::CLOSES)).collect()).len(), 1);
 }
+/// A request for a tunnel to the relay, or to another host, with that answer; 0 is none.
+fn tunnel(number: u64, first: f64, host: Option<&str>, status: u16, marks: u32) -> Case {
+    let mut case = proxied(number, first, &[turned(first, 0.1, status, turn::CONNECT | turn::PROXIED | marks)]);
+    if let Some(host) = host {
+        (case.host, case.class) = (Some(host.to_owned()), Class::Api);
+    }
+    if status == 0 {
+        (case.payload[1], case.last) = (0, at(first + 11.0));
+        let tcp = case.tcp.as_mut().unwrap();
+        tcp.fin_by = Some(Direction::Orig);
+        tcp.bursts[1].clear();
+    }
+    case
+}
+
+const API: &str = "restapi.gp4f.com";
+
+#[test]
+fn a_proxy_that_refuses_a_tunnel_is_told_and_one_that_makes_it_in_the_end_is_not() {
+    let refused = |marks| (0..3).map(|n| tunnel(n, n as f64 * 9.0, None, 403, marks)).collect::<Vec<_>>();
+    let said = |flows| told(flows).into_iter().map(|f| (f.0, f.1, f.2, f.3)).collect::<Vec<_>>();
+    let blocked = |sure| vec![(Kind::BlockPage, Some(Mode::Proxy), "CF-11", sure)];
+    assert_eq!(said(refused(0)), blocked(0.9));
+    // once, it may be a hiccup; with a page it is a word
+    assert_eq!(said(refused(0)[..1].to_vec()), blocked(0.5));
+    assert_eq!(said(refused(turn::PAGE)[..1].to_vec()), blocked(0.9));
+    let found = found(refused(0), vec![], detect);
+    assert_eq!(
+        found[0].title,
+        "The proxy 192.168.1.1 does not let 192.168.1.50 through to a1b2.us-west.u5fgb.com (403)"
+    );
+    // it is let through later, or goes around the proxy; come again later is no refusal
+    assert_eq!(said([refused(0), vec![tunnel(8, 40.0, None, 200, 0)]].concat()), []);
+    assert_eq!(said([refused(0), vec![sealed(8, RECORDER)]].concat()), []);
+    assert_eq!(said((0..3).map(|n| tunnel(n, n as f64 * 9.0, None, 429, 0)).collect()), []);
+    // another host's refusal is nobody's here
+    assert_eq!(said((0..3).map(|n| tunnel(n, n as f64 * 9.0, Some("ads.example.com"), 403, 0)).collect()), []);
+}
+
+#[test]
+fn a_proxy_that_cannot_connect_or_says_nothing_is_told() {
+    let said = |flows| told(flows).into_iter().map(|f| (f.0, f.1, f.2, f.3)).collect::<Vec<_>>();
+    let tried = |status| (0..3).map(|n| tunnel(n, n as f64 * 14.0, None, status, 0)).collect::<Vec<_>>();
+    let vain = |sure| vec![(Kind::TcpBlocked, Some(Mode::Proxy), "D-6", sure)];
+    let passes = || tunnel(9, 1.0, Some(API), 200, 0);
+    assert_eq!(said(tried(502)), vain(0.75));
+    assert_eq!(said(tried(502)[..1].to_vec()), vain(0.5));
+    assert_eq!(said([tried(0), vec![passes()]].concat()), vain(0.85));
+    // nothing else passes: the proxy itself may be dead; it worked before: its line may be down
+    assert_eq!(said(tried(0)), vain(0.5));
+    let before = tunnel(8, 0.0, None, 200, 0);
+    let after = || (1..4).map(|n| tunnel(n, n as f64 * 14.0, None, 502, 0)).collect::<Vec<_>>();
+    assert_eq!(said([vec![before], after()].concat()), vain(0.5));
+    // closed on at once, time after time
+    let mut closed = tried(0);
+    for (n, case) in closed.iter_mut().enumerate() {
+        case.last = at(n as f64 * 14.0 + 0.1);
+        case.tcp.as_mut().unwrap().fin_by = Some(Direction::Resp);
+    }
+    assert_eq!(said([closed, vec![passes()]].concat()), vain(0.85));
+    // who leaves before ten seconds, a request that nobody has taken, an answer that was not captured, side by side
+    let with = |change: &dyn Fn(&mut Case)| {
+        let mut tried = tried(0);
+        tried.iter_mut().for_each(change);
+        said([tried, vec![passes()]].concat())
+    };
+    assert_eq!(with(&|case| case.last = case.first().after(4 * SECOND)), []);
+    assert_eq!(with(&|case| case.tcp.as_mut().unwrap().unacknowledged[0] = Some(120)), []);
+    assert_eq!(with(&|case| case.tcp.as_mut().unwrap().trouble[1].missed = 90), []);
+    let beside = (0..3).map(|n| tunnel(n, 5.0 + n as f64 / 10.0, None, 0, 0));
+    assert_eq!(said(beside.chain([passes()]).collect()), vain(0.5));
+}
+
