@@ -36,7 +36,7 @@ settings!(
     /// A box on the way refuses.
     Refused: f64 {
         cf_7, cf_8, cf_11, d_28, d_29, d_33, sealed, refusal_seconds, upload_bytes, gets, cut_seconds,
-        continue_seconds, late_seconds, closes,
+        cuts, cut_often, continue_seconds, late_seconds, closes,
     }
 );
 settings!(

@@ -1,7 +1,9 @@
 //! A box on the way says no (CF-7, CF-8, CF-11, D-33), or the proxy is none that the product can use (D-28, D-29).
 //!
-//! All of it is to be read in the clear. What the same client got through later withdraws a refusal.
+//! Most of it is to be read in the clear; `cut` is what shows within TLS as well. What the same client got through later
+//! withdraws a refusal.
 
+mod cut;
 mod tunnel;
 
 use std::collections::BTreeMap;
@@ -17,12 +19,15 @@ use crate::engine::learnt::{Seen, turn};
 use crate::event::{Class, FindingRecord};
 use crate::time::{SECOND, Timestamp};
 
-/// Statuses that refuse a request for what it is (RFC 9110 §15.5, RFC 7725).
-const REFUSALS: [u16; 7] = [403, 405, 411, 413, 415, 451, 501];
-/// Statuses that a gateway gives for want of an answer (RFC 9110 §15.6): some filters do so too.
-const FAILURES: [u16; 3] = [500, 502, 504];
-/// Statuses that refuse a response for its content.
-const CONTENT_REFUSALS: [u16; 3] = [403, 415, 451];
+/// Statuses that refuse a request for what it is (RFC 9110 §15.5, RFC 7725); the last is only said on the way, by who wants
+/// a login before anything passes (RFC 6585 §6).
+const REFUSALS: [u16; 8] = [403, 405, 411, 413, 415, 451, 501, LOGIN_FIRST];
+/// Statuses that a gateway gives for want of an answer, or who has waited for the rest of a request (RFC 9110 §15.6,
+/// §15.5.9): some filters do so too.
+const FAILURES: [u16; 4] = [408, 500, 502, 504];
+/// Statuses that refuse a response for its content, or in the place of the server.
+const CONTENT_REFUSALS: [u16; 4] = [403, 415, 451, LOGIN_FIRST];
+const LOGIN_FIRST: u16 = 511;
 const EXPECTATION_FAILED: u16 = 417;
 const PROXY_LOGIN: u16 = 407;
 
@@ -75,13 +80,19 @@ type Talks<'c> = BTreeMap<(IpAddr, &'c str), Vec<Told<'c>>>;
 
 /// All refusals of a capture.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
+    let cuts = cut::detect(scene);
+    let told = |(client, host): (IpAddr, &str)| {
+        cuts.iter().any(|f| f.is_claim() && f.src_ip == Some(client) && f.host.as_deref() == Some(host))
+    };
     let mut findings = tunnel::detect(scene);
     for (client, talk) in &talks(scene) {
-        findings.extend(refused_upload(scene, *client, talk).or_else(|| cut_upload(scene, talk)));
+        let cut = || cut_upload(scene, talk).filter(|_| !told(*client));
+        findings.extend(refused_upload(scene, *client, talk).or_else(cut));
         findings.extend(refused_expectation(scene, talk));
         findings.extend(refused_content(scene, talk));
     }
     findings.extend(proxies(scene));
+    findings.extend(cuts);
     findings
 }
 
@@ -136,7 +147,9 @@ fn others_pass(scene: &Scene<'_>, client: IpAddr, host: &str, talk: &[Told<'_>])
 fn refused_upload(scene: &Scene<'_>, (client, host): (IpAddr, &str), talk: &[Told<'_>]) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.refused;
     let quick = |told: Told<'_>| told.took().is_some_and(|took| took <= nanos(settings.refusal_seconds));
-    let firm = |told: Told<'_>| REFUSALS.contains(&told.status());
+    // whoever did not ask whether to go on is told that as a refusal
+    let unasked = |told: Told<'_>| told.status() == EXPECTATION_FAILED && !told.is(turn::EXPECTS);
+    let firm = |told: Told<'_>| REFUSALS.contains(&told.status()) || unasked(told);
     // a box that fails says so at once, or with a page that it signs; the relay waits for somebody else
     let signs_page = |told: Told<'_>| told.turn.via.is_some() && told.is(turn::PAGE);
     let soft = |told: Told<'_>| FAILURES.contains(&told.status()) && (quick(told) || signs_page(told));
@@ -265,7 +278,7 @@ fn refused_content(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord
     let (first, last) = (*refused.first()?, *refused.last()?);
     let (begun, ended) = (first.answered()?, last.answered()?);
     // 415 is about a request's body: to one that has none no server says it
-    let firm = refused.iter().any(|told| told.status() == 415 || told.box_speaks().is_some());
+    let firm = refused.iter().any(|told| matches!(told.status(), 415 | LOGIN_FIRST) || told.box_speaks().is_some());
     let shown = reads().any(|told| told.is_success() && (told.is(turn::MESSAGE) || told.is(turn::MEDIA)));
     let passed = reads().filter(|told| told.is_success()).count();
     let mut draft = Draft::new(scene.rules, RuleId::Cf11, begun.ts, ended.ts)

@@ -36,6 +36,11 @@ fn an_upload_that_is_refused_is_told_and_one_that_goes_through_later_is_not() {
     let healthy = relay(4, RECORDER, 15.0, &[turned(15.0, 1.0, 200, UPLOAD)]);
     assert_eq!(told(vec![sealed(1, RECORDER), refused(2, 3.0, 413), healthy]), []);
     // the relay's own words: not authorised, nobody there, gone
+    for status in [408, 417] {
+        assert_eq!(told(vec![sealed(1, RECORDER), refused(2, 3.0, status)]).len(), 1, "{status}");
+    }
+    let late = relay(2, RECORDER, 3.0, &[turned(3.0, 30.0, 408, UPLOAD)]);
+    assert_eq!(told(vec![sealed(1, RECORDER), late]), []);
     for status in [401, 404, 503] {
         assert_eq!(told(vec![sealed(1, RECORDER), refused(2, 3.0, status)]), [], "{status}");
     }
@@ -56,6 +61,66 @@ fn an_upload_that_a_box_next_door_resets_is_refused() {
     // a view that somebody ended, or the relay's own reset
     assert_eq!(cut(6.0, 64, 0.0004), []);
     assert_eq!(cut(1.7, 52, 0.02), []);
+}
+
+#[test]
+fn uploads_that_are_each_cut_in_their_beginning_are_refused() {
+    let said = |flows| told(flows).into_iter().map(|f| (f.0, f.2, f.3)).collect::<Vec<_>>();
+    let upload = |n: u64, life: f64| {
+        let first = n as f64 * 8.0;
+        let mut case = reset(sealed(n, RECORDER), Direction::Resp, first + life, 52);
+        (case.identity.start, case.last, case.recorders) = (at(first), at(first + life), [true, false]);
+        case.payload[0] = 21_000;
+        case
+    };
+    let api = || tcp(9, RECORDER, "203.0.113.20", Class::Api, API, 0.0, 60.0);
+    let with = |change: &dyn Fn(&mut Case)| {
+        let mut cut: Vec<Case> = (1..=4).map(|n| upload(n, 0.4)).collect();
+        cut.iter_mut().for_each(change);
+        said([cut, vec![api()]].concat())
+    };
+    let refused = |sure| vec![(Kind::PostRefused, "CF-7", sure)];
+    assert_eq!(with(&|_| ()), refused(0.65));
+    let closed = |case: &mut Case| {
+        let tcp = case.tcp.as_mut().unwrap();
+        (tcp.reset, tcp.rst_by, tcp.fin_by) = (None, None, Some(Direction::Resp));
+    };
+    assert_eq!(with(&closed), refused(0.65));
+    // once or twice, and where nothing else of the vendor answers
+    assert_eq!(said(vec![upload(1, 0.4), upload(2, 0.4), api()]), refused(0.5));
+    assert_eq!(said((1..=4).map(|n| upload(n, 0.4)).collect()), refused(0.5));
+    // another upload runs
+    let mut runs = sealed(7, RECORDER);
+    runs.tcp.as_mut().unwrap().bursts[0] = crate::diagnose::testcases::burst(30.0, 50.0, 900_000);
+    assert_eq!(said((1..=4).map(|n| upload(n, 0.4)).chain([api(), runs]).collect()), []);
+    // it was answered; it went on for longer; it is hardly a body; the recorder itself leaves; a viewer's
+    let answers = |lengths: &'static [u16]| {
+        move |case: &mut Case| {
+            let flight = case.tls.as_mut().unwrap().flight.as_mut().unwrap();
+            lengths.iter().for_each(|length| _ = flight.answer(*length));
+        }
+    };
+    assert_eq!(with(&answers(&[410])), []);
+    assert_eq!(with(&answers(&[250, 250])), refused(0.65));
+    assert_eq!(said((1..=4).map(|n| upload(n, 3.0)).chain([api()]).collect()), []);
+    assert_eq!(with(&|case| case.payload[0] = 3_000), []);
+    assert_eq!(with(&|case| case.tcp.as_mut().unwrap().fin_by = Some(Direction::Orig)), []);
+    assert_eq!(with(&|case| case.recorders = [false; 2]), []);
+}
+
+#[test]
+fn uploads_in_the_clear_that_are_each_cut_are_refused_from_afar_too() {
+    let upload = |n: u64, life: f64| {
+        let first = n as f64 * 8.0;
+        let mut case =
+            reset(relay(n, RECORDER, first, &[turned(first, 0.0, 0, UPLOAD)]), Direction::Resp, first + life, 52);
+        (case.payload, case.last) = ([21_000, 0], at(first + life));
+        case
+    };
+    let said = |n, life| told((1..=n).map(|n| upload(n, life)).chain([sealed(9, RECORDER)]).collect());
+    assert_eq!(said(4, 0.4).into_iter().map(|f| (f.2, f.3)).collect::<Vec<_>>(), [("CF-7", 0.65)]);
+    assert_eq!(said(1, 0.4).into_iter().map(|f| f.3).collect::<Vec<_>>(), [0.5]);
+    assert_eq!(said(4, 2.0), []);
 }
 
 #[test]
@@ -96,6 +161,8 @@ fn a_page_in_place_of_video_is_told_unless_video_comes_too() {
     // a plain 403 may be the relay's own
     assert!(told(vec![relay(2, VIEWER, 3.0, &[asked(403, 0)])])[0].3 < 0.55);
     assert_eq!(told(vec![relay(2, VIEWER, 3.0, &[asked(504, turn::PAGE)])]), []);
+    // whoever wants a login first is no server
+    assert_eq!(told(vec![relay(2, VIEWER, 3.0, &[asked(511, 0)])])[0].3, 0.75);
 }
 
 /// A client's request to a proxy for the relay.
@@ -123,20 +190,6 @@ fn a_login_that_the_product_has_not_is_told_and_one_that_succeeds_is_not() {
     assert_eq!(told(vec![wants(1, turn::ASKS_BASIC), passes]), []);
 }
 
-#[test]
-fn a_proxy_of_the_old_version_is_told() {
-    let opens =
-        |n: u64, marks: u32| proxied(n, n as f64, &[turned(n as f64, 0.1, 200, turn::CONNECT | turn::PROXIED | marks)]);
-    let found = told(vec![opens(1, turn::OLD), opens(5, turn::OLD)]);
-    assert_eq!(found, [(Kind::ProxyUnsuitable, None, "D-29", 0.7, at(1.1))]);
-    assert_eq!(told(vec![opens(1, 0), opens(5, turn::OLD)]), []);
-    // video has run through it
-    let mut streams = opens(5, turn::OLD);
-    streams.tcp.as_mut().unwrap().video_windows = [0, 4];
-    assert_eq!(told(vec![opens(1, turn::OLD), streams]), []);
-    assert_eq!(told(vec![opens(1, turn::CLOSES), opens(5, turn::CLOSES)]), []);
-    assert_eq!(told((1..4).map(|n| opens(n, turn::CLOSES)).collect()).len(), 1);
-}
 /// A request for a tunnel to the relay, or to another host, with that answer; 0 is none.
 fn tunnel(number: u64, first: f64, host: Option<&str>, status: u16, marks: u32) -> Case {
     let mut case = proxied(number, first, &[turned(first, 0.1, status, turn::CONNECT | turn::PROXIED | marks)]);
@@ -210,3 +263,17 @@ fn a_proxy_that_cannot_connect_or_says_nothing_is_told() {
     assert_eq!(said(beside.chain([passes()]).collect()), vain(0.5));
 }
 
+#[test]
+fn a_proxy_of_the_old_version_is_told() {
+    let opens =
+        |n: u64, marks: u32| proxied(n, n as f64, &[turned(n as f64, 0.1, 200, turn::CONNECT | turn::PROXIED | marks)]);
+    let found = told(vec![opens(1, turn::OLD), opens(5, turn::OLD)]);
+    assert_eq!(found, [(Kind::ProxyUnsuitable, None, "D-29", 0.7, at(1.1))]);
+    assert_eq!(told(vec![opens(1, 0), opens(5, turn::OLD)]), []);
+    // video has run through it
+    let mut streams = opens(5, turn::OLD);
+    streams.tcp.as_mut().unwrap().video_windows = [0, 4];
+    assert_eq!(told(vec![opens(1, turn::OLD), streams]), []);
+    assert_eq!(told(vec![opens(1, turn::CLOSES), opens(5, turn::CLOSES)]), []);
+    assert_eq!(told((1..4).map(|n| opens(n, turn::CLOSES)).collect()).len(), 1);
+}
