@@ -11,12 +11,16 @@ use crate::diagnose::scene::{Scene, nanos};
 use crate::diagnose::stall::signs::{is_ticket, signs};
 use crate::diagnose::stall::silence::are_tickets;
 use crate::engine::case::{Case, Direction, TlsCase, is_core};
-use crate::engine::learnt::{ANSWER_LEAST, turn};
+use crate::engine::learnt::turn;
 use crate::event::{Class, FindingRecord};
 use crate::time::Timestamp;
 
 /// As long as a handshake is on the client's side, in bytes.
 const HANDSHAKE: f64 = 2_048.0;
+/// No alert's record is longer, in bytes: two, with what each cipher adds (RFC 8446 §5.2, RFC 5288 §3).
+const ALERT_MOST: u16 = 31;
+
+const RESET: &str = "reset";
 
 /// An upload that was ended by the other side.
 #[derive(Clone, Copy)]
@@ -26,6 +30,8 @@ struct Cut<'c> {
     at: Timestamp,
     frame: Option<u64>,
     how: &'static str,
+    /// It was no answer that came before the end, and not only likely none.
+    firm: bool,
 }
 
 /// Recorders' uploads to one host that are ended in their beginning: once is a hint, each of several a claim.
@@ -48,38 +54,43 @@ fn cut<'c>(scene: &Scene<'_>, case: &'c Case) -> Option<Cut<'c>> {
         return None;
     }
     let (at, frame, how) = match (tcp.reset, tcp.fin_by) {
-        (Some(reset), None) if reset.by == Direction::Resp => (reset.seen.ts, Some(reset.seen.frame), "reset"),
+        (Some(reset), None) if reset.by == Direction::Resp => (reset.seen.ts, Some(reset.seen.frame), RESET),
         (_, Some(Direction::Resp)) => (case.last, None, "closed"),
         _ => return None,
     };
     let sent = case.payload[0] as f64;
-    let (began, least) = match (&case.tls, &case.http) {
+    // who takes in all that is sent and closes in good order has swallowed it, or answered nothing that was worth a word
+    let broken = how == RESET || tcp.unacknowledged[0].is_some_and(|bytes| bytes > 0);
+    let (began, least, firm) = match (&case.tls, &case.http) {
         (Some(tls), _) => {
             // one round trip or two go to the handshake, and one to TCP's
             let trips = 4.0 * tcp.rtt_min.unwrap_or(0.0);
-            (case.first().after(nanos(trips)), said_nothing(scene, case, tls).then_some(HANDSHAKE)?)
+            (case.first().after(nanos(trips)), HANDSHAKE, said_nothing(scene, case, tls, tcp.fin_by.is_none())?)
         }
         (None, Some(http)) => {
-            let upload = |told: &Told<'_>| told.is(turn::POST | turn::SENDS_MESSAGE) && told.status() == 0;
+            let whole = |told: &Told<'_>| told.turn.turn.sends > 0 && case.payload[0] >= told.turn.turn.sends;
+            let upload =
+                |told: &Told<'_>| told.is(turn::POST | turn::SENDS_MESSAGE) && told.status() == 0 && !whole(told);
             let told = http.turns.iter().map(|turn| Told { case, turn }).find(upload)?;
-            (told.asked(), (case.payload[1] == 0).then_some(0.0)?)
+            (told.asked(), 0.0, (case.payload[1] == 0).then_some(true)?)
         }
         (None, None) => return None,
     };
     let soon = at <= began.after(nanos(settings.refusal_seconds));
-    (soon && sent >= settings.upload_bytes + least).then_some(Cut { case, began, at, frame, how })
+    (soon && sent >= settings.upload_bytes + least).then_some(Cut { case, began, at, frame, how, firm: firm && broken })
 }
 
-/// Whether nothing but session tickets has come behind a finished handshake: they are no answer.
-fn said_nothing(scene: &Scene<'_>, case: &Case, tls: &TlsCase) -> bool {
-    let Some(flight) = tls.flight.filter(|flight| !flight.is_left() && !flight.missed) else { return false };
-    let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length >= ANSWER_LEAST).collect();
-    let tickets = match &lengths[..] {
-        [] => true,
-        [length] => is_ticket(scene, case, *length),
-        several => are_tickets(several),
-    };
-    tickets && case.is_served()
+/// Whether nothing but an alert and session tickets has come behind a finished handshake, and how firm that is. Tickets are
+/// no answer, and known by their lengths alone: before an end in good order (not `reset`) one of them may be an answer.
+fn said_nothing(scene: &Scene<'_>, case: &Case, tls: &TlsCase, reset: bool) -> Option<bool> {
+    let flight = tls.flight.filter(|flight| !flight.is_left() && !flight.missed && case.is_served())?;
+    let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length > ALERT_MOST).collect();
+    match &lengths[..] {
+        [] => Some(true),
+        [length] if reset && is_ticket(scene, case, *length) => Some(true),
+        [_, _] if are_tickets(&lengths) => Some(reset),
+        _ => None,
+    }
 }
 
 fn judge(scene: &Scene<'_>, client: IpAddr, host: &str, cuts: &[Cut<'_>]) -> Option<FindingRecord> {
@@ -97,7 +108,7 @@ fn judge(scene: &Scene<'_>, client: IpAddr, host: &str, cuts: &[Cut<'_>]) -> Opt
     }
     let other = scene.served(client).find(|case| is_core(case.class, case.subs) && !is_cut(case));
     let signs = signs(scene, first.case);
-    let often = cuts.len() as f64 >= settings.cuts;
+    let often = cuts.iter().filter(|cut| cut.firm).count() as f64 >= settings.cuts;
     let base = if often { settings.cut_often + signs.weight } else { settings.sealed };
     let mut draft = Draft::new(scene.rules, RuleId::Cf7, first.began, last.at)
         .about(first.case)
