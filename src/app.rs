@@ -261,7 +261,9 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
     can_be_done(args, &paths)?;
-    let config = config(&base, reads_all(args));
+    let whole =
+        args.format() != Format::Summary || args.filter.is_some() || args.pack.is_some() || args.redact.is_some();
+    let config = config(&base, whole);
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
     let beheld = Beheld::new(args.common.quiet);
     let stop = stop_flag()?;
@@ -302,12 +304,6 @@ fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
     // the process ends now: giving back millions of small pieces of memory one by one would only take time
     std::mem::forget(outcome);
     Ok(exit.exit())
-}
-
-/// Whether all that flows tell is read, and not only what a summary shows. What is handed over rests on all of it.
-fn reads_all(args: &AnalyzeArgs) -> bool {
-    let parts = args.filter.is_some() || args.pack.is_some() || args.redact.is_some();
-    args.format() != Format::Summary || args.page().is_some() || parts
 }
 
 /// Says what cannot be done before anything is read.
@@ -545,19 +541,4 @@ fn note_problems(
         lines.push(line);
     }
     lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_rests_on_all_that_is_to_be_had() {
-        let all = |more: &[&str]| {
-            let line = ["relayscope", "analyze", "a.pcap"].into_iter().chain(more.iter().copied());
-            let Ok(Command::Analyze(args)) = Cli::parse_args(line) else { panic!("{more:?}") };
-            reads_all(&args)
-        };
-        assert!(all(&["--html"]) && all(&["--md"]) && all(&["--ndjson"]) && all(&["-Y", "relay"]) && !all(&[]));
-    }
 }
