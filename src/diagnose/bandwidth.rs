@@ -102,9 +102,10 @@ fn outward<'c>(scene: &Scene<'c>) -> impl Iterator<Item = (&'c Case, Stream)> {
 
 /// The greatest sum of the mean rates of streams that ran at one time.
 fn most_at_once(scene: &Scene<'_>) -> Option<f64> {
+    let least = scene.rules.settings.views.rate_seconds;
     let mut changes: Vec<(Timestamp, f64)> = Vec::new();
     for (_, stream) in outward(scene) {
-        let Some(rate) = stream.bit_rate() else { continue };
+        let Some(rate) = stream.bit_rate(least) else { continue };
         changes.extend([(stream.first, rate), (stream.last, -rate)]);
     }
     // what ends at a moment ends before something else begins

@@ -99,7 +99,7 @@ settings!(
     /// Attempts to view, the allow-list, the bandwidth.
     Views: f64 {
         retry_seconds, next_seconds, stun_seconds, same_leg_seconds, same_leg_share, same_view_share, reply_seconds,
-        request_factor, alike_factor, baseline_seconds, day_seconds, upload_bytes, clip_seconds,
+        request_factor, rate_seconds, alike_factor, baseline_seconds, day_seconds, upload_bytes, clip_seconds,
     }
 );
 

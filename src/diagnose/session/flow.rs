@@ -27,13 +27,17 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Its mean rate in bits per second; none for what came at once.
-    pub fn bit_rate(&self) -> Option<f64> {
-        /// A group of pictures takes as long (S1:168): less is no stream, or one whose rate is not known yet.
-        const LEAST: f64 = 2.0;
-        let time = seconds(self.last.since(self.first));
-        (time >= LEAST).then(|| self.bytes as f64 * 8.0 / time)
+    /// Its mean rate in bits per second; none of less than so many seconds.
+    pub fn bit_rate(&self, least: f64) -> Option<f64> {
+        mean_rate(self.bytes, self.last.since(self.first), least)
     }
+}
+
+/// The mean rate of bytes in so many nanoseconds, in bits per second; none where that is no time, or less than `least`
+/// seconds: what comes all at once has none.
+pub(super) fn mean_rate(bytes: u64, nanos: u64, least: f64) -> Option<f64> {
+    let time = seconds(nanos);
+    (time > 0.0 && time >= least).then(|| bytes as f64 * 8.0 / time)
 }
 
 /// Whose attempt a flow belongs to, on the side of the capture.

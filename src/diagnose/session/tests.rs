@@ -72,6 +72,9 @@ fn a_view_over_the_relay_tells_its_rate() {
         "Video went up to the relay at 800 kb/s (nearest in the vendor's table: 1 SD channel, 800 kb/s). Whether it arrives \
          cannot be told from here: a capture outside the site's firewall at the same time, or one at the viewer would tell."
     );
+    // what comes all at once has no rate, and no row
+    let burst = told(vec![video(1, RECORDER, Sub::VideoUp, 5.0, 5.9, 100_000.0)], &[]);
+    assert_eq!((burst[0].path, burst[0].bit_rate, &burst[0].table), (Some(Relay), None, &None));
     // where the viewer is seen too, or a hold, there is nothing left to be told
     let both = [
         video(1, RECORDER, Sub::VideoUp, 5.0, 25.0, 100_000.0),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Attempt;
-use super::flow::{Cited, Side, Stream, Trial};
+use super::flow::{Cited, Side, Stream, Trial, mean_rate};
 use crate::classify::catalogue::ProductId;
 use crate::diagnose::bandwidth::nearest;
 use crate::diagnose::p2p::{Mappings, Told, is_symmetric, mappings, vendor_stun};
@@ -15,7 +15,7 @@ use crate::diagnose::settings::P2p;
 use crate::engine::case::Case;
 use crate::event::{FindingRecord, Kind, LIST_MAX, Method, SessionRecord, SessionStep, StepOutcome};
 use crate::text::units::{BitRate, Counted};
-use crate::time::{Timestamp, seconds};
+use crate::time::Timestamp;
 
 /// How many of a host's last questions to STUN are looked at.
 const LATEST: usize = 64;
@@ -48,7 +48,7 @@ impl<'a> Teller<'a> {
     /// The record of an attempt.
     pub fn session(&self, attempt: &Attempt<'_>) -> SessionRecord {
         let steps = self.steps(attempt);
-        let carried = carried(attempt);
+        let carried = carried(attempt, self.scene.rules.settings.views.rate_seconds);
         let bit_rate = carried.as_ref().and_then(|carried| carried.bit_rate);
         let product = || *self.product.get_or_init(|| product::told(self.scene).unwrap_or(product::ASSUMED));
         let table = bit_rate.and_then(|rate| nearest(self.scene, product(), rate));
@@ -254,15 +254,15 @@ fn mapping(told: &[Told<'_>], settings: &P2p) -> String {
     }
 }
 
-/// The way by which video came, the last of several, and its rate then.
-fn carried(attempt: &Attempt<'_>) -> Option<Carried> {
+/// The way by which video came, the last of several, and its rate then, if it ran for so many seconds.
+fn carried(attempt: &Attempt<'_>, least: f64) -> Option<Carried> {
     let path = attempt.worked().max_by_key(|trial| trial.case.first())?.method;
     let streams = attempt.worked().filter(|trial| trial.method == path).filter_map(|trial| trial.video);
-    Some(Carried { path, bit_rate: bit_rate(streams.collect()) })
+    Some(Carried { path, bit_rate: bit_rate(streams.collect(), least) })
 }
 
 /// The rate of streams together: their bytes over the time in which any of them ran.
-fn bit_rate(mut streams: Vec<Stream>) -> Option<f64> {
+fn bit_rate(mut streams: Vec<Stream>, least: f64) -> Option<f64> {
     streams.sort_unstable_by_key(|stream| stream.first);
     let (mut ran, mut until) = (0u64, Timestamp::default());
     for stream in &streams {
@@ -270,7 +270,7 @@ fn bit_rate(mut streams: Vec<Stream>) -> Option<f64> {
         until = until.max(stream.last);
     }
     let bytes = streams.iter().map(|stream| stream.bytes).fold(0u64, u64::saturating_add);
-    (ran > 0).then(|| bytes as f64 * 8.0 / seconds(ran))
+    mean_rate(bytes, ran, least)
 }
 
 /// What a way is called in a sentence.
