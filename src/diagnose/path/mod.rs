@@ -232,7 +232,7 @@ fn hole_before(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let meanwhile = |other: &&Case| other.first() <= case.last && other.last > began && other.payload[1] > 0;
     let again = others().any(|other| lost_on_the_way(scene, other).is_some());
     let confidence = match () {
-        () if others().any(bulk) => settings.hole_doubtful,
+        () if others().any(bulk) || scene.is_leaky() => settings.hole_doubtful,
         () if again => settings.d_27,
         () if others().any(|other| meanwhile(&other)) => settings.hole_once,
         () => settings.hole_doubtful,

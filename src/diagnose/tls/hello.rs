@@ -110,7 +110,8 @@ fn unanswered(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingReco
     let about = nanos(scene.rules.settings.reach.sibling_seconds);
     let then = |case: &&Case| case.first() <= last.after(about) && case.last.after(about) >= first.case.first();
     let other = served_others(scene, first.case.orig.0, first.host).find(then);
-    let sure = (long as f64 >= tls.hellos_taken || often) && other.is_some() && !is_down(scene, attempts, first, last);
+    let enough = (long as f64 >= tls.hellos_taken || often) && other.is_some();
+    let sure = enough && !scene.is_leaky() && !is_down(scene, attempts, first, last);
     let text = format!("the ClientHello is acknowledged, and nothing comes in {:.0} s", seconds(waited));
     let draft = Draft::new(scene.rules, RuleId::D8, first.hello_at(), last)
         .lead(&first.case.identity)
