@@ -41,7 +41,6 @@ pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
     }
     let naming = outcome.name(&base);
     let read = Read { paths: &args.files, outcome: &outcome, naming: &naming, base: &base, rules: &rules };
-    // 0 is all, as where frames are captured
     let snaplen = args.snaplen.filter(|most| *most > 0);
     let treatment = Treatment { strip: args.strip_payload, snaplen, redactor: None };
     let report = read.report(warnings, args.filter.as_ref(), true);
