@@ -29,6 +29,7 @@ pub struct Draft<'r> {
     confidence: f64,
     most: f64,
     legs: bool,
+    by_proxy: bool,
     finding: FindingRecord,
 }
 
@@ -69,7 +70,15 @@ impl<'r> Draft<'r> {
             disproved_if: String::new(),
             source: String::new(),
         };
-        Draft { rule, known: HashMap::new(), confidence: rule.confidence, most: SUREST, legs: false, finding }
+        Draft {
+            rule,
+            known: HashMap::new(),
+            confidence: rule.confidence,
+            most: SUREST,
+            legs: false,
+            by_proxy: false,
+            finding,
+        }
     }
 
     /// The leading flow.
@@ -105,6 +114,12 @@ impl<'r> Draft<'r> {
     /// Another of the rule's kinds than its first.
     pub fn kind(mut self, kind: Kind) -> Self {
         self.finding.kind = kind;
+        self
+    }
+
+    /// It is a proxy that says or does it, and not a box on the way.
+    pub fn by_proxy(mut self) -> Self {
+        self.by_proxy = true;
         self
     }
 
@@ -210,7 +225,7 @@ impl<'r> Draft<'r> {
                 self.known.entry(place).or_insert(what);
             }
         }
-        let (title, advice) = self.rule.said(finding.mode);
+        let (title, advice) = self.rule.said(finding.mode, self.by_proxy);
         finding.title = fill(title, &self.known);
         finding.advice = fill(advice, &self.known);
         finding.disproved_if = fill(&self.rule.text.disproved_if, &self.known);

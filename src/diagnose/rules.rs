@@ -165,6 +165,9 @@ pub struct RuleText {
     /// Titles and advice for modes of which there is more to say.
     #[serde(default)]
     pub modes: HashMap<Mode, ModeText>,
+    /// The same where it is a proxy that says or does it.
+    #[serde(default)]
+    pub by_proxy: Option<ModeText>,
     pub meaning: String,
     pub disproved_if: String,
     /// It rests on headers and lengths, which cut frames have: it may be a claim where most frames are cut.
@@ -189,9 +192,10 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Its title and advice for a mode.
-    pub fn said(&self, mode: Option<Mode>) -> (&str, &str) {
-        let own = mode.and_then(|mode| self.text.modes.get(&mode));
+    /// Its title and advice for a mode, or of a proxy.
+    pub fn said(&self, mode: Option<Mode>, by_proxy: bool) -> (&str, &str) {
+        let proxy = self.text.by_proxy.as_ref().filter(|_| by_proxy);
+        let own = proxy.or_else(|| self.text.modes.get(&mode?));
         own.map_or((&self.text.title, &self.text.advice), |own| (&own.title, &own.advice))
     }
 
@@ -417,7 +421,7 @@ mod tests {
         let known: HashMap<_, _> = Place::ALL.iter().map(|p| (*p, p.text().to_uppercase())).collect();
         for rule in rules.iter() {
             let text = &rule.text;
-            let modes = text.modes.values().flat_map(|m| [&m.title, &m.advice]);
+            let modes = text.modes.values().chain(&text.by_proxy).flat_map(|m| [&m.title, &m.advice]);
             for told in [&text.title, &text.advice, &text.disproved_if].into_iter().chain(modes) {
                 for filled in [fill(told, &known), fill(told, &HashMap::new())] {
                     assert!(!filled.contains(['{', '}']), "{}: {filled}", text.id.text());

@@ -114,8 +114,6 @@ words! {
         Icmp "icmp",
         /// An upload: `Expect: 100-continue` is not met.
         Expect "expect",
-        /// A proxy: it makes no tunnel.
-        Proxy "proxy",
     }
 }
 

@@ -235,7 +235,7 @@ const API: &str = "restapi.gp4f.com";
 fn a_proxy_that_refuses_a_tunnel_is_told_and_one_that_makes_it_in_the_end_is_not() {
     let refused = |marks| (0..3).map(|n| tunnel(n, n as f64 * 9.0, None, 403, marks)).collect::<Vec<_>>();
     let said = |flows| told(flows).into_iter().map(|f| (f.0, f.1, f.2, f.3)).collect::<Vec<_>>();
-    let blocked = |sure| vec![(Kind::BlockPage, Some(Mode::Proxy), "CF-11", sure)];
+    let blocked = |sure| vec![(Kind::BlockPage, None, "CF-11", sure)];
     assert_eq!(said(refused(0)), blocked(0.9));
     // once, it may be a hiccup; with a page it is a word
     assert_eq!(said(refused(0)[..1].to_vec()), blocked(0.5));
@@ -257,23 +257,24 @@ fn a_proxy_that_refuses_a_tunnel_is_told_and_one_that_makes_it_in_the_end_is_not
 fn a_proxy_that_cannot_connect_or_says_nothing_is_told() {
     let said = |flows| told(flows).into_iter().map(|f| (f.0, f.1, f.2, f.3)).collect::<Vec<_>>();
     let tried = |status| (0..3).map(|n| tunnel(n, n as f64 * 14.0, None, status, 0)).collect::<Vec<_>>();
-    let vain = |sure| vec![(Kind::TcpBlocked, Some(Mode::Proxy), "D-6", sure)];
+    let by = |mode, sure| vec![(Kind::TcpBlocked, mode, "D-6", sure)];
+    let (failed, vain) = (|sure| by(None, sure), |sure| by(Some(Mode::Drop), sure));
     let passes = || tunnel(9, 1.0, Some(API), 200, 0);
-    assert_eq!(said(tried(502)), vain(0.75));
-    assert_eq!(said(tried(502)[..1].to_vec()), vain(0.5));
+    assert_eq!(said(tried(502)), failed(0.75));
+    assert_eq!(said(tried(502)[..1].to_vec()), failed(0.5));
     assert_eq!(said([tried(0), vec![passes()]].concat()), vain(0.85));
     // nothing else passes: the proxy itself may be dead; it worked before: its line may be down
     assert_eq!(said(tried(0)), vain(0.5));
     let before = tunnel(8, 0.0, None, 200, 0);
     let after = || (1..4).map(|n| tunnel(n, n as f64 * 14.0, None, 502, 0)).collect::<Vec<_>>();
-    assert_eq!(said([vec![before], after()].concat()), vain(0.5));
+    assert_eq!(said([vec![before], after()].concat()), failed(0.5));
     // closed on at once, time after time
     let mut closed = tried(0);
     for (n, case) in closed.iter_mut().enumerate() {
         case.last = at(n as f64 * 14.0 + 0.1);
         case.tcp.as_mut().unwrap().fin_by = Some(Direction::Resp);
     }
-    assert_eq!(said([closed, vec![passes()]].concat()), vain(0.85));
+    assert_eq!(said([closed, vec![passes()]].concat()), by(Some(Mode::Rst), 0.85));
     // who leaves before ten seconds, a request that nobody has taken, an answer that was not captured, side by side
     let with = |change: &dyn Fn(&mut Case)| {
         let mut tried = tried(0);

@@ -121,7 +121,7 @@ fn drafted<'r>(scene: &Scene<'r>, rule: RuleId, told: &[Told<'_>], first: Told<'
     let severity = if first.case.class == Class::S3 { Severity::Warning } else { Severity::Error };
     Draft::new(scene.rules, rule, first.asked(), ended)
         .severity(severity)
-        .mode(Mode::Proxy)
+        .by_proxy()
         .about(first.case)
         .flows(told.iter().map(|told| told.case.identity.flow_id))
         .count(told.len() as u64)
@@ -156,6 +156,11 @@ fn fails(
         Outcome::Made | Outcome::Refused => None,
     })?;
     let mut draft = drafted(scene, RuleId::D6, &vain, first, last).base(confidence).say(Place::Status, status);
+    draft = match of_host.iter().find(|(_, outcome)| *outcome != Outcome::Made)?.1 {
+        Outcome::Silent(_) => draft.mode(Mode::Drop),
+        Outcome::Ended(_) => draft.mode(Mode::Rst),
+        Outcome::Made | Outcome::Refused | Outcome::Failed => draft,
+    };
     draft = with_evidence(draft, "CONNECT", &vain);
     for (told, outcome) in of_host {
         let text = match outcome {
