@@ -14,6 +14,9 @@ mod content {
     pub const APPLICATION_DATA: u8 = 23;
 }
 
+/// Behind so many segments the client has said something, or it is not heard.
+const SPOKEN: u8 = 16;
+
 /// Handshake messages between these are in the clear up to TLS 1.2 alone (RFC 5246 §7.4, RFC 8446 §4).
 mod message {
     pub const CERTIFICATE: u8 = 11;
@@ -45,7 +48,8 @@ impl Learner {
             flight.missed = true;
         }
         tls.walks.set(second, walk);
-        Some(enough || tls.walks.are_lost())
+        let unheard = cx.flow.tries >= SPOKEN && tls.flight.is_none();
+        Some(enough || unheard || tls.walks.are_lost())
     }
 
     /// Nobody looks at the records of that connection any more, though it goes on.
