@@ -150,7 +150,8 @@ impl<'f> Cited<'f> {
 /// Whether a finding says that video does not get through a flow.
 fn stops(finding: &FindingRecord) -> bool {
     match finding.kind {
-        Kind::ContentFilterStall => finding.mode != Some(Mode::HoldRelease),
+        // what is released late has come, and so has what is cut off in the middle, which has no mode
+        Kind::ContentFilterStall => finding.mode.is_some_and(|mode| mode != Mode::HoldRelease),
         Kind::PostRefused
         | Kind::BlockPage
         | Kind::ProxyAuthRequired

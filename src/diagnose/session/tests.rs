@@ -206,7 +206,9 @@ fn a_held_stream_is_a_failure_and_a_hint_of_one_is_unclear() {
     assert_eq!(told(vec![silent], &[])[0].steps[3].reason, "it was asked for, and no picture came");
     // what is released late has come
     let late = video(1, VIEWER, Sub::VideoDown, 5.0, 40.0, 50_000.0);
-    let release = FindingRecord { mode: Some(Mode::HoldRelease), ..stall };
+    let release = FindingRecord { mode: Some(Mode::HoldRelease), ..stall.clone() };
+    let cut = FindingRecord { mode: None, ..stall };
+    assert_eq!(told(vec![late.clone()], &[cut])[0].path, Some(Relay), "what is cut off in the middle");
     let sessions = told(vec![late], &[release]);
     assert_eq!(sessions[0].path, Some(Relay));
     assert_eq!(sessions[0].steps[3].reason, "the stream is held back on the way (CF-1)");
