@@ -1,5 +1,7 @@
 //! The program from outside: what it answers to every kind of input, good and bad.
 
+#[path = "cli/findings.rs"]
+mod findings;
 mod support;
 
 use std::fs;
@@ -433,64 +435,8 @@ fn what_a_capture_says_was_lost_is_counted() {
     }
 }
 
-fn one_sided() -> Vec<u8> {
-    let sent = |frame: &[u8]| frame[26..30] == [192, 168, 1, 50];
-    let all = (1..=3).flat_map(|n| conversation(n, 40_000 + u16::try_from(n).unwrap(), "a1.us-west.u5fgb.com"));
-    capture(1, &all.filter(|(_, frame)| sent(frame)).collect::<Vec<_>>())
-}
-
 fn records(text: &str) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-#[test]
-fn a_poor_capture_is_a_finding_and_an_exit_code() {
-    let dir = TempDir::new().unwrap();
-    let at = dir.path();
-    fs::write(at.join("half.pcap"), one_sided()).unwrap();
-    let code = |args: &[&str]| run(at, &[args, &["half.pcap"][..]].concat()).code;
-    assert_eq!(code(&[]), 0);
-    assert_eq!(code(&["--fail-on", "error"]), 5);
-    for form in [&[][..], &["--ndjson"], &["--json"], &["--csv"], &["-o", "out"], &["-Y", "class:s3"]] {
-        let args = [&["--fail-on", "warn"], form].concat();
-        assert_eq!(code(&args), 1, "{args:?}");
-    }
-    assert_eq!(code(&["--fail-on", "info", "--no-diagnose"]), 2);
-
-    let told = records(&run(at, &["--ndjson", "half.pcap"]).out);
-    let kinds: Vec<_> = told.iter().map(|r| r["event_type"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["flow", "flow", "flow", "finding", "capture_quality", "stats"]);
-    let finding = &told[3];
-    assert_eq!((&finding["kind"], &finding["rule"]), (&"span-one-sided".into(), &"D-22".into()));
-    assert!(told[4]["advice"].as_str().unwrap().contains(finding["advice"].as_str().unwrap()));
-    // what is wrong with the capture is so whatever flows are asked for
-    let none = records(&run(at, &["--ndjson", "-Y", "class:s3", "half.pcap"]).out);
-    assert_eq!(none.iter().map(|r| r["event_type"].as_str().unwrap()).collect::<Vec<_>>(), kinds[3..]);
-
-    let json: serde_json::Value = serde_json::from_str(&run(at, &["--json", "half.pcap"]).out).unwrap();
-    assert_eq!((&json["findings"][0], &json["sessions"]), (finding, &serde_json::json!([])));
-    let summary = run(at, &["half.pcap"]).out;
-    assert!(summary.starts_with("⚠ The mirror shows one direction only, in 100 % of the connections"), "{summary}");
-
-    let silent = ["--no-diagnose", "half.pcap"];
-    assert!(!run(at, &[&["--ndjson"], &silent[..]].concat()).out.contains("\"finding\""));
-    assert!(run(at, &silent).out.starts_with("Capture "));
-    assert!(!run(at, &[&["--json"], &silent[..]].concat()).out.contains("\"findings\""));
-}
-
-#[test]
-fn a_users_thresholds_count() {
-    let dir = TempDir::new().unwrap();
-    let at = dir.path();
-    fs::write(at.join("half.pcap"), one_sided()).unwrap();
-    fs::write(at.join("mine.toml"), "[diagnosis.capture]\none_sided_flows = { value = 4 }\n").unwrap();
-    fs::write(at.join("wrong.toml"), "[diagnosis.capture]\none_sided_flow = { value = 4 }\n").unwrap();
-    let args = ["--fail-on", "warning", "--catalogue"];
-    assert_eq!(run(at, &[&args[..], &["mine.toml", "half.pcap"]].concat()).code, 0);
-    let said = "wrong.toml: there is no setting `diagnosis.capture.one_sided_flow`";
-    complains(at, &[&args[..], &["wrong.toml", "half.pcap"]].concat(), 2, said);
-    let told = run(at, &["explain", "D-22", "--catalogue", "mine.toml"]).out;
-    assert!(told.contains("one_sided_flows = 4"), "{told}");
 }
 
 #[test]
@@ -578,35 +524,4 @@ fn bench_measures_every_stage_and_refuses_what_is_no_capture() {
         let ran = run(dir.path(), &args);
         assert!(ran.code == code && ran.err.contains(why), "{args:?}: {} {}", ran.code, ran.err);
     }
-}
-
-#[test]
-fn a_relay_of_another_region_than_the_sites_is_told() {
-    let dir = TempDir::new().unwrap();
-    let rules = |region: &str| {
-        fs::write(dir.path().join("site.toml"), format!("region = \"{region}\"\n")).unwrap();
-        let told = records(&run(dir.path(), &["--ndjson", "--site", "site.toml", CAPTURE]).out);
-        let findings = told.into_iter().filter(|record| record["event_type"] == "finding");
-        findings.map(|finding| finding["rule"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!(rules("us-east"), ["D-31"]);
-    assert!(rules("us-west").is_empty());
-}
-
-#[test]
-fn a_router_that_tells_of_a_shared_address_is_told() {
-    let dir = TempDir::new().unwrap();
-    let told = |outside: [u8; 4]| {
-        let mut frames = conversation(1, 40_000, "a1.us-west.u5fgb.com");
-        let reply = [&[0, 128, 0, 0, 0, 0, 1, 0][..], &outside].concat();
-        let asks = udp(40_100, 5351).payload(&[0, 0][..]).ipv4("192.168.1.50", "192.168.1.1").frame();
-        let says = udp(5351, 40_100).payload(reply).ipv4("192.168.1.1", "192.168.1.50").frame();
-        frames.extend([(2_000_000_000, asks), (2_001_000_000, says)]);
-        fs::write(dir.path().join("router.pcap"), capture(1, &frames)).unwrap();
-        let records = records(&run(dir.path(), &["--ndjson", "router.pcap"]).out);
-        let found = records.iter().find(|record| record["rule"] == "D-32");
-        found.map(|finding| (finding["kind"].clone(), finding["evidence"][0]["frame"].clone()))
-    };
-    assert_eq!(told([100, 64, 3, 4]), Some(("cgnat".into(), 10.into())));
-    assert_eq!(told([203, 0, 113, 7]), None);
 }
