@@ -58,10 +58,9 @@ impl Signs {
 
     /// Tells them as evidence.
     pub fn tell<'r>(&self, draft: Draft<'r>) -> Draft<'r> {
-        let some = |frame: u64| (frame != 0).then_some(frame);
         self.told
             .iter()
-            .fold(draft, |draft, (text, seen)| draft.evidence(text.as_str(), some(seen.frame), Some(seen.ts)))
+            .fold(draft, |draft, (text, seen)| draft.evidence(text.as_str(), some_frame(seen.frame), Some(seen.ts)))
     }
 }
 
@@ -245,4 +244,9 @@ pub fn is_upload_shaped(scene: &Scene<'_>, case: &Case) -> bool {
     let [up, down] = case.payload;
     let said = case.tcp.as_ref().map_or(0, |tcp| tcp.turns[0]);
     f64::from(said) >= scene.rules.settings.stall.upload_bytes && up > down.saturating_mul(FAR_MORE)
+}
+
+/// A frame, where one is known.
+pub fn some_frame(frame: u64) -> Option<u64> {
+    (frame != 0).then_some(frame)
 }

@@ -2,7 +2,7 @@
 
 use super::signs::{
     Signs, attempts, hears_media, is_ticket, is_troubled, is_troubled_before, is_upload_shaped, may_be_events,
-    mind_cut, plays_at_once, plays_later, sees_video, sibling, signs,
+    mind_cut, plays_at_once, plays_later, sees_video, sibling, signs, some_frame,
 };
 use super::silence::{
     Answer, Behind, Release, Silence, Trickle, answer_of, asked_of, asks, behind_request, end_of, is_less_than_a_head,
@@ -363,9 +363,4 @@ fn alike(scene: &Scene<'_>, case: &Case) -> Alike {
 /// Whether the client is shown anything else meanwhile.
 fn sees_picture(scene: &Scene<'_>, case: &Case, from: Timestamp, until: Timestamp) -> bool {
     sees_video(scene, case, from, until) || hears_media(scene, case, from, until)
-}
-
-/// A frame, where one is known.
-fn some_frame(frame: u64) -> Option<u64> {
-    (frame != 0).then_some(frame)
 }
