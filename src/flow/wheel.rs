@@ -3,6 +3,9 @@
 //! A flow is filed once under the tick at which it may have gone silent, and looked at again only then: keeping a
 //! busy flow alive costs nothing a packet. A gap of any length costs one turn of the wheel. Timers only let go of
 //! memory early; whether a packet still belongs to a flow is decided to the nanosecond when it comes.
+//!
+//! Flows that begin one after the other have numbers one after the other, and come up together: so what is filed is a
+//! few bits for each run of numbers, and not a number for each flow.
 
 use crate::time::{SECOND, Timestamp};
 
@@ -11,10 +14,29 @@ const TICK: u64 = 8 * SECOND;
 /// Ticks that one turn takes; what is due later is looked at once a turn.
 const SLOTS: u64 = 64;
 
+/// Which of 32 numbers, from a multiple of 32 on, come up.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    base: u32,
+    marks: u32,
+}
+
+impl Run {
+    /// What `number` alone is.
+    fn of(number: u32) -> Self {
+        Run { base: number & !31, marks: 1 << (number & 31) }
+    }
+
+    /// The numbers, the lowest first.
+    fn numbers(self) -> impl Iterator<Item = u32> {
+        (0..u32::BITS).filter(move |bit| self.marks >> bit & 1 != 0).map(move |bit| self.base | bit)
+    }
+}
+
 /// A wheel of flow numbers.
 #[derive(Clone, Debug)]
 pub struct Wheel {
-    slots: Vec<Vec<u32>>,
+    slots: Vec<Vec<Run>>,
     /// The last tick that was dealt with.
     at: Option<u64>,
     /// When the next one begins.
@@ -33,7 +55,11 @@ impl Wheel {
         let now = self.at.unwrap_or(now.0 / TICK);
         let tick = (due.0 / TICK).clamp(now.saturating_add(1), now.saturating_add(SLOTS.wrapping_sub(1)));
         if let Some(slot) = self.slots.get_mut((tick % SLOTS) as usize) {
-            slot.push(number);
+            let run = Run::of(number);
+            match slot.last_mut() {
+                Some(last) if last.base == run.base => last.marks |= run.marks,
+                _ => slot.push(run),
+            }
         }
     }
 
@@ -54,7 +80,7 @@ impl Wheel {
         // the last `steps` ticks up to now: all of the wheel if it has not turned for longer
         for back in 0..steps {
             if let Some(slot) = self.slots.get_mut((now.wrapping_sub(back) % SLOTS) as usize) {
-                due.append(slot);
+                due.extend(slot.drain(..).flat_map(Run::numbers));
             }
         }
         self.at = Some(now);
@@ -77,7 +103,7 @@ impl Wheel {
 
     /// Bytes of memory that the wheel holds.
     pub fn memory(&self) -> usize {
-        self.slots.iter().map(|s| s.capacity().saturating_mul(4).saturating_add(24)).sum()
+        self.slots.iter().map(|s| s.capacity().saturating_mul(size_of::<Run>()).saturating_add(24)).sum()
     }
 }
 
@@ -105,5 +131,20 @@ mod tests {
         wheel.set_back(at(50));
         wheel.turn(at(50 + SLOTS), &mut due);
         assert_eq!(due, [3]);
+    }
+
+    #[test]
+    fn every_number_comes_up_once_and_those_side_by_side_take_no_room() {
+        let (now, later) = (Timestamp(0), Timestamp(5 * TICK));
+        let mut wheel = Wheel::default();
+        let mut due = Vec::new();
+        wheel.turn(now, &mut due);
+        let empty = wheel.memory();
+        (0..64_000).filter(|number| number % 3 != 0).for_each(|number| wheel.file(number, later, now));
+        assert!(wheel.memory() - empty <= 64_000 / 32 * 8 * 2, "{}", wheel.memory() - empty);
+        [u32::MAX, 40, 7, 39, 7].into_iter().for_each(|number| wheel.file(number, later, now));
+        wheel.turn(later, &mut due);
+        let side_by_side: Vec<u32> = (0..64_000).filter(|number| number % 3 != 0).collect();
+        assert_eq!(due, [&side_by_side[..], &[u32::MAX, 40, 7, 39, 7]].concat());
     }
 }
