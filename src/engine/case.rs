@@ -280,6 +280,11 @@ impl Case {
         self.tcp.as_ref().is_some_and(|tcp| tcp.fin_by.is_some() || tcp.rst_by.is_some())
     }
 
+    /// Until when something could have come on it: its end, or where it has none the end of the `capture`.
+    pub fn until(&self, capture: Timestamp) -> Timestamp {
+        if self.is_over() { self.last } else { capture.max(self.last) }
+    }
+
     /// Takes what others have taught of the flow from what was put down of it before.
     fn remember(&mut self, before: Case) {
         let Case { class, subs, flags, confidence, region, via_proxy, recorders, icmp, host, known, .. } = before;

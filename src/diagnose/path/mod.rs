@@ -9,7 +9,6 @@ use std::net::IpAddr;
 use super::draft::Draft;
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
-use super::stall::silence::end_of;
 use crate::classify::words::Sub;
 use crate::engine::case::{Case, TcpCase, TroubleCase, is_core};
 use crate::event::{Class, FindingRecord, HINT};
@@ -212,7 +211,7 @@ fn lost_on_the_way(scene: &Scene<'_>, case: &Case) -> Option<(u64, u64)> {
     // what is acknowledged and was not seen is the mirror's loss
     let whole = tcp.trouble.iter().all(|trouble| trouble.missed == 0) && tcp.unacknowledged[0] == Some(0);
     let spoke = tcp.bursts.iter().flatten().map(|burst| burst.end).max()?;
-    let dead = end_of(case, scene.cases.last).since(spoke) >= nanos(settings.hole_seconds);
+    let dead = case.until(scene.cases.last).since(spoke) >= nanos(settings.hole_seconds);
     (is_long && full && whole && dead && !case.midstream).then_some((hole, came))
 }
 

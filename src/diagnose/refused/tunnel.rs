@@ -10,7 +10,6 @@ use super::{PROXY_LOGIN, Told, with_evidence};
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
-use crate::diagnose::stall::silence::end_of;
 use crate::engine::case::Direction;
 use crate::engine::learnt::turn;
 use crate::event::{Class, FindingRecord, Mode, Severity};
@@ -67,7 +66,7 @@ fn outcome(scene: &Scene<'_>, told: Told<'_>) -> Option<Outcome> {
     if unseen || tcp.unacknowledged[0] != Some(0) {
         return None;
     }
-    let waited = end_of(case, scene.cases.last).since(asked.ts);
+    let waited = case.until(scene.cases.last).since(asked.ts);
     match (tcp.fin_by, tcp.rst_by) {
         (Some(Direction::Resp), _) => Some(Outcome::Ended("closed")),
         (None, Some(Direction::Resp)) => Some(Outcome::Ended("reset")),

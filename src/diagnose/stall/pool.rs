@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::RuleId;
 use crate::diagnose::scene::{Scene, nanos};
-use crate::diagnose::stall::silence::end_of;
 use crate::engine::case::Case;
 use crate::event::{FindingRecord, Mode};
 use crate::time::{Timestamp, seconds};
@@ -42,11 +41,11 @@ pub fn detect(scene: &Scene<'_>, holds: &[FindingRecord]) -> Option<FindingRecor
 
 /// How long a request has waited: until its connection ended, or the capture, in nanoseconds.
 fn waited(scene: &Scene<'_>, case: &Case) -> u64 {
-    end_of(case, scene.cases.last).since(case.first())
+    case.until(scene.cases.last).since(case.first())
 }
 
 fn told(scene: &Scene<'_>, held: &[&FindingRecord], full: Timestamp, first: &Case, asked: &[&Case]) -> FindingRecord {
-    let last = asked.iter().map(|case| end_of(case, scene.cases.last)).max().unwrap_or(first.last);
+    let last = asked.iter().map(|case| case.until(scene.cases.last)).max().unwrap_or(first.last);
     let streams = held.iter().map(|hold| hold.flow_ids.len()).sum::<usize>();
     let mut draft = Draft::new(scene.rules, RuleId::Cf12, first.first(), last)
         .about(first)

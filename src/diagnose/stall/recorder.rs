@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::signs::{from_next_door, is_troubled, is_upload_shaped, mind_cut, signs};
-use super::silence::{end_of, is_unasked, varies_less_than};
+use super::silence::{is_unasked, varies_less_than};
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
@@ -151,7 +151,7 @@ fn unanswered<'a>(scene: &Scene<'_>, case: &'a Case) -> Option<Life<'a>> {
     if !taken || said > ALERT && !unasked || last.is_some_and(|last| last.turn.answered.is_some()) {
         return None;
     }
-    let end = end_of(case, scene.cases.last);
+    let end = case.until(scene.cases.last);
     let [orig, _] = &tcp.bursts;
     let said_last = orig.last()?.end;
     let waited = end.since(said_last);

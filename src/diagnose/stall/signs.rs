@@ -1,6 +1,6 @@
 //! What else speaks for a box in between, or for the network, beside the silence itself.
 
-use super::silence::{Answer, Silence, TLS13, answer_of, are_tickets, behind_request, end_of, silences};
+use super::silence::{Answer, Silence, TLS13, answer_of, are_tickets, behind_request, silences};
 use crate::classify::words::Sub;
 use crate::diagnose::draft::Draft;
 use crate::diagnose::scene::{Scene, nanos};
@@ -234,7 +234,7 @@ pub fn plays_later<'a>(scene: &Scene<'a>, case: &Case) -> Option<&'a Case> {
 /// Whether a view plays without having been kept waiting.
 pub fn plays_at_once(scene: &Scene<'_>, case: &Case) -> bool {
     let least = scene.rules.settings.stall.give_up_seconds;
-    let waits = case.tcp.as_ref().map(|tcp| silences(tcp, end_of(case, scene.cases.last), least));
+    let waits = case.tcp.as_ref().map(|tcp| silences(tcp, case.until(scene.cases.last), least));
     case.subs.has(Sub::VideoDown) && waits.is_some_and(|waits| waits.iter().all(|silence| !silence.asked))
 }
 

@@ -44,11 +44,6 @@ impl Silence {
     }
 }
 
-/// When nothing more was to come on a connection: its end, or where it has none the capture's.
-pub fn end_of(case: &Case, capture: Timestamp) -> Timestamp {
-    if case.is_over() { case.last } else { capture.max(case.last) }
-}
-
 /// All silences of a connection's responder of at least `least` seconds, up to `end`, in order.
 pub fn silences(tcp: &TcpCase, end: Timestamp, least: f64) -> Vec<Silence> {
     let [orig, resp] = &tcp.bursts;

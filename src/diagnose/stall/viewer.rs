@@ -5,8 +5,8 @@ use super::signs::{
     mind_cut, plays_at_once, plays_later, sees_video, sibling, signs, some_frame,
 };
 use super::silence::{
-    Answer, Behind, Release, Silence, Trickle, answer_of, asked_of, asks, behind_request, end_of, is_less_than_a_head,
-    is_poll, is_repeated_within, silences, trickle,
+    Answer, Behind, Release, Silence, Trickle, answer_of, asked_of, asks, behind_request, is_less_than_a_head, is_poll,
+    is_repeated_within, silences, trickle,
 };
 use crate::classify::words::Sub;
 use crate::diagnose::draft::Draft;
@@ -39,7 +39,7 @@ fn is_candidate(scene: &Scene<'_>, case: &Case) -> bool {
 fn judge(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.stall;
     let tcp = case.tcp.as_ref()?;
-    let end = end_of(case, scene.cases.last);
+    let end = case.until(scene.cases.last);
     if let Some((from, found)) = released(scene, case, tcp, end)
         && !is_troubled_before(scene, case, found.at)
     {
@@ -321,7 +321,7 @@ fn waited_for(scene: &Scene<'_>, case: &Case) -> Option<u64> {
         Answer::Head(_, head, bytes) if (bytes as f64) < settings.body_bytes => head.ts,
         Answer::Head(..) | Answer::Whole | Answer::Unknown => return None,
     };
-    Some(end_of(case, scene.cases.last).since(asked))
+    Some(case.until(scene.cases.last).since(asked))
 }
 
 /// The attempts of a client in which nothing came.

@@ -4,7 +4,6 @@ use super::{Attempt, is_served_later, served_others};
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::RuleId;
 use crate::diagnose::scene::{Scene, nanos};
-use crate::diagnose::stall::silence::end_of;
 use crate::engine::case::Case;
 use crate::event::FindingRecord;
 use crate::time::{Timestamp, seconds};
@@ -29,7 +28,7 @@ impl Attempt<'_> {
         // what the capture does not hold may have been the answer
         let whole = tcp.trouble.iter().all(|trouble| trouble.missed == 0) && !self.case.cut;
         let taken = tcp.unacknowledged == [Some(0); 2];
-        (whole && taken).then(|| end_of(self.case, scene.cases.last).since(self.hello_at()))
+        (whole && taken).then(|| self.case.until(scene.cases.last).since(self.hello_at()))
     }
 }
 
