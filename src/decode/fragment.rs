@@ -11,7 +11,7 @@ use crate::time::{SECOND, Timestamp};
 
 /// How many datagrams may be under way.
 pub const MAX_DATAGRAMS: usize = 1024;
-/// How many payload bytes may be held for them in all.
+/// How many bytes may be held for them in all: their payload, and what tells where each part of it belongs.
 pub const MAX_BYTES: usize = 4 << 20;
 /// How many parts one datagram may have: 64 KiB in parts of 256 bytes, twice over.
 pub const MAX_PARTS: usize = 512;
@@ -34,6 +34,13 @@ struct Part {
     bytes: Vec<u8>,
 }
 
+impl Part {
+    /// Bytes of memory that it takes.
+    fn memory(&self) -> usize {
+        self.bytes.len().saturating_add(size_of::<Part>())
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Datagram {
     /// The earliest frame's headers.
@@ -52,6 +59,7 @@ struct Datagram {
 #[derive(Clone, Debug, Default)]
 pub struct Defragmenter {
     under_way: HashMap<Key, Datagram>,
+    /// All that is under way by birth, and some that no longer is.
     queue: VecDeque<(Key, u64)>,
     held: usize,
     births: u64,
@@ -67,6 +75,11 @@ impl Defragmenter {
         self.add(packet, fragment, bytes, sink);
         while self.under_way.len() > MAX_DATAGRAMS || self.held > MAX_BYTES {
             self.give_oldest(sink);
+        }
+        // whatever becomes whole leaves its place behind, and they would pile up behind one that never does
+        if self.queue.len() > MAX_DATAGRAMS.saturating_mul(2) {
+            let under_way = &self.under_way;
+            self.queue.retain(|(key, birth)| under_way.get(key).is_some_and(|d| d.birth == *birth));
         }
     }
 
@@ -85,11 +98,12 @@ impl Defragmenter {
         }
     }
 
-    /// Gives up what has been under way for longer than [`TIMEOUT`] at `now`.
+    /// Gives up what has been under way for longer than [`TIMEOUT`] at `now`, and what began so long after it: then the clock was
+    /// wrong, or was set back.
     pub fn expire(&mut self, now: Timestamp, sink: Sink<'_>) {
         while let Some((key, birth)) = self.queue.front() {
             match self.under_way.get(key).filter(|d| d.birth == *birth) {
-                Some(datagram) if now.since(datagram.head.ts) <= TIMEOUT => return,
+                Some(datagram) if now.0.abs_diff(datagram.head.ts.0) <= TIMEOUT => return,
                 _ => self.give_oldest(sink),
             }
         }
@@ -111,7 +125,7 @@ impl Defragmenter {
 
     fn give(&mut self, key: &Key, sink: Sink<'_>) {
         let Some(datagram) = self.under_way.remove(key) else { return };
-        let held: usize = datagram.parts.iter().map(|p| p.bytes.len()).sum();
+        let held: usize = datagram.parts.iter().map(Part::memory).sum();
         self.held = self.held.saturating_sub(held);
         let (packet, bytes) = datagram.join();
         match packet.fragment {
@@ -127,7 +141,7 @@ impl Datagram {
         Datagram { head: *packet, last: packet.ts, frames: 0, len: 0, parts: Vec::new(), total: None, birth }
     }
 
-    /// Keeps one part; gives how many bytes that holds.
+    /// Keeps one part; gives how many bytes of memory that takes.
     fn add(&mut self, packet: &Packet, fragment: Fragment, bytes: &[u8]) -> usize {
         let offset = u32::from(fragment.offset);
         self.last = self.last.max(packet.ts);
@@ -141,8 +155,10 @@ impl Datagram {
         if self.parts.get(at).is_some_and(|p| p.offset == offset) {
             return 0; // seen before, a mirror's copy perhaps
         }
-        self.parts.insert(at, Part { offset, len: packet.payload_len, bytes: bytes.to_vec() });
-        bytes.len()
+        let part = Part { offset, len: packet.payload_len, bytes: bytes.to_vec() };
+        let taken = part.memory();
+        self.parts.insert(at, part);
+        taken
     }
 
     fn is_whole(&self) -> bool {
@@ -257,6 +273,48 @@ mod tests {
         }
         defragmenter.finish(&mut |_, _| given += 1);
         assert_eq!((given, defragmenter.held), (20_000, 0));
+    }
+
+    #[test]
+    fn places_do_not_pile_up_behind_one_that_never_becomes_whole() {
+        let mut defragmenter = Defragmenter::default();
+        let mut given = 0u32;
+        for id in 0..20_000 {
+            for (offset, more) in [(0, true), (16, false)] {
+                let (packet, fragment, bytes) = part(1, id, offset, more, &UDP);
+                if id > 0 || more {
+                    defragmenter.push(&packet, fragment, &bytes, &mut |_, _| given += 1);
+                }
+            }
+        }
+        assert!(defragmenter.queue.len() <= 2 * MAX_DATAGRAMS + 1, "{} places", defragmenter.queue.len());
+        assert_eq!((given, defragmenter.under_way.len()), (19_999, 1));
+        defragmenter.finish(&mut |packet, _| assert_eq!(packet.frames, 1));
+        assert_eq!(defragmenter.held, 0);
+    }
+
+    #[test]
+    fn parts_without_bytes_take_room_too() {
+        let mut defragmenter = Defragmenter::default();
+        for id in 0..1000 {
+            for at in 0..200 {
+                let (packet, fragment, bytes) = part(1, id, at * 16, true, &[]);
+                defragmenter.push(&packet, fragment, &bytes, &mut |_, _| ());
+            }
+        }
+        let parts: usize = defragmenter.under_way.values().map(|datagram| datagram.parts.len()).sum();
+        assert!(parts * size_of::<Part>() <= MAX_BYTES, "{parts} parts");
+    }
+
+    #[test]
+    fn what_began_by_a_wrong_clock_holds_nothing_up() {
+        let mut defragmenter = Defragmenter::default();
+        let mut given = Vec::new();
+        for (ts, id) in [(900 * SECOND, 1), (SECOND, 2), (40 * SECOND, 3)] {
+            let (packet, fragment, bytes) = part(ts, id, 0, true, &UDP);
+            defragmenter.push(&packet, fragment, &bytes, &mut |packet, _| given.push(packet.ts.0 / SECOND));
+        }
+        assert_eq!(given, [900, 1]);
     }
 
     #[test]
