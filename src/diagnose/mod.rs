@@ -32,6 +32,7 @@ pub mod rules;
 pub mod scene;
 pub mod session;
 pub mod settings;
+pub mod spans;
 pub mod stall;
 pub mod support;
 #[cfg(test)]

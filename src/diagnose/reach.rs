@@ -6,8 +6,9 @@
 mod attempts;
 mod inward;
 mod ipv6;
+mod past;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use self::attempts::{Attempts, Blocked};
@@ -15,6 +16,7 @@ use super::draft::Draft;
 use super::names::{self, Failure, Spelt};
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
+use super::spans::Spans;
 use super::tls;
 use crate::classify::host::HostMatch;
 use crate::classify::words::Sub;
@@ -31,14 +33,13 @@ pub(super) fn detect(scene: &Scene<'_>, unfound: &[names::Failure<'_>]) -> Vec<F
         return found;
     }
     let blocked = attempts::blocked(scene, &unfound.iter().filter_map(|failure| failure.answer).collect());
-    let names = Names::of(&blocked);
+    let (names, mut siblings) = (Names::of(&blocked), Siblings::default());
     for block in &blocked {
         found.push(tell(scene, block, names.beside(block)));
-        let own = attempts::of_client(&blocked, block.attempts.client, |blocked| blocked.attempts.client);
-        found.extend(gap_of_block(scene, block, own));
+        found.extend(gap_of_block(scene, &mut siblings, block, &names));
     }
-    found.extend(gaps_of_names(scene, unfound));
-    found.extend(tls::gaps(scene));
+    found.extend(gaps_of_names(scene, &mut siblings, unfound));
+    found.extend(tls::gaps(scene, &mut siblings));
     found
 }
 
@@ -46,14 +47,16 @@ pub(super) fn detect(scene: &Scene<'_>, unfound: &[names::Failure<'_>]) -> Vec<F
 struct Names<'b> {
     ports: HashMap<u16, usize>,
     names: HashMap<(u16, &'b str), usize>,
+    clients: HashMap<(IpAddr, u16), usize>,
 }
 
 impl<'b> Names<'b> {
     fn of(blocked: &[Blocked<'b>]) -> Self {
-        let mut all = Names { ports: HashMap::new(), names: HashMap::new() };
-        for Attempts { host, port, .. } in blocked.iter().map(|block| &block.attempts) {
+        let mut all = Names { ports: HashMap::new(), names: HashMap::new(), clients: HashMap::new() };
+        for Attempts { client, host, port, .. } in blocked.iter().map(|block| &block.attempts) {
             let own = all.names.entry((*port, host)).or_default();
-            for count in [all.ports.entry(*port).or_default(), own] {
+            let of_client = all.clients.entry((*client, *port)).or_default();
+            for count in [all.ports.entry(*port).or_default(), own, of_client] {
                 *count = count.saturating_add(1);
             }
         }
@@ -66,12 +69,17 @@ impl<'b> Names<'b> {
         let own = self.names.get(&(port, host)).copied().unwrap_or(0);
         self.ports.get(&port).copied().unwrap_or(0).saturating_sub(own)
     }
+
+    /// To how many names the port is blocked of a client.
+    fn of_client(&self, client: IpAddr, port: u16) -> usize {
+        self.clients.get(&(client, port)).copied().unwrap_or(0)
+    }
 }
 
 /// D-6 and D-34: a name and port that a client does not get through to. So often its port is blocked to names `beside`.
 fn tell(scene: &Scene<'_>, block: &Blocked<'_>, beside: usize) -> FindingRecord {
     let Attempts { host, port, .. } = block.attempts;
-    let other_port = block.other_port(scene);
+    let other_port = block.other_port();
     let rule = if other_port.is_some() { RuleId::D34 } else { RuleId::D6 };
     let (lead, last) = (block.lead(), block.attempts.last());
     let mut draft = Draft::new(scene.rules, rule, lead.first(), last)
@@ -96,7 +104,7 @@ fn tell(scene: &Scene<'_>, block: &Blocked<'_>, beside: usize) -> FindingRecord 
         let text = format!("{host} does answer on TCP {}", other.resp.1);
         draft = draft.evidence(text, Some(other.first_frame), Some(other.first()));
     }
-    let text = match (beside, reached(scene, block.attempts.client).find(|case| case.resp.1 == port)) {
+    let text = match (beside, block.attempts.past.on_port(port)) {
         (0, None) => return draft.build(),
         (0, Some(case)) => {
             let text = format!("TCP {port} to {} works", case.host.as_deref().unwrap_or("another host"));
@@ -110,46 +118,67 @@ fn tell(scene: &Scene<'_>, block: &Blocked<'_>, beside: usize) -> FindingRecord 
     draft.evidence(text, None, None).build()
 }
 
-/// The vendor's services that a client has got through to.
-fn reached<'a>(scene: &Scene<'a>, client: IpAddr) -> impl Iterator<Item = &'a Case> {
-    scene.of_client(client).filter(|case| is_reached(case))
-}
-
+/// Whether a client has got through to one of the vendor's services.
 fn is_reached(case: &Case) -> bool {
     let connected = case.established && case.is_tcp() && case.via_proxy.is_none() && case.host.is_some();
     connected && is_core(case.class, case.subs)
 }
 
-/// Names of the vendor's, other than the gap's own, that do for its client what they are there for, and did at that time:
-/// what works at another time only says nothing of who is let through.
-fn siblings<'a>(scene: &Scene<'a>, gap: &Gap<'_>) -> BTreeSet<&'a str> {
-    let about = nanos(scene.rules.settings.reach.sibling_seconds);
-    let then = |case: &&Case| case.first() <= gap.last.after(about) && case.last.after(about) >= gap.first;
-    let serve = |case: &&Case| is_reached(case) && case.class != Class::S3 && then(case);
-    let names = scene.served(gap.client).filter(serve).filter_map(|case| case.host.as_deref());
-    names.filter(|name| *name != gap.host).collect()
+/// When names of the vendor's did for each client what they are there for, put together once a client.
+#[derive(Default)]
+pub(super) struct Siblings<'a> {
+    clients: HashMap<IpAddr, BTreeMap<&'a str, Spans>>,
+}
+
+impl<'a> Siblings<'a> {
+    /// Names other than the gap's own that served its client at that time, `most` of them: what works at another time only
+    /// says nothing of who is let through.
+    fn of(&mut self, scene: &Scene<'a>, gap: &Gap<'_>, most: usize) -> Vec<&'a str> {
+        /// Of so many names one is looked for; no site needs more.
+        const NAMES: usize = 1024;
+        let about = nanos(scene.rules.settings.reach.sibling_seconds);
+        let names = self.clients.entry(gap.client).or_insert_with(|| served(scene, gap.client));
+        let then =
+            |spans: &Spans| spans.latest(gap.last.after(about)).is_some_and(|last| last.after(about) >= gap.first);
+        let others = names.iter().take(NAMES).filter(|(name, spans)| **name != gap.host && then(spans));
+        others.map(|(name, _)| *name).take(most).collect()
+    }
+}
+
+fn served<'a>(scene: &Scene<'a>, client: IpAddr) -> BTreeMap<&'a str, Spans> {
+    let mut names: BTreeMap<&str, Vec<(Timestamp, Timestamp)>> = BTreeMap::new();
+    for case in scene.served(client).filter(|case| is_reached(case) && case.class != Class::S3) {
+        if let Some(name) = case.host.as_deref() {
+            names.entry(name).or_default().push((case.first(), case.last));
+        }
+    }
+    names.into_iter().map(|(name, spans)| (name, spans.into_iter().collect())).collect()
 }
 
 fn is_storage(known: &HostMatch) -> bool {
     known.class == Class::S3 && known.subs.has(Sub::Vendor)
 }
 
-/// D-36 and D-37 of what cannot be connected to; `own`: all that is blocked of its client.
-fn gap_of_block(scene: &Scene<'_>, block: &Blocked<'_>, own: &[Blocked<'_>]) -> Option<FindingRecord> {
+/// D-36 and D-37 of what cannot be connected to.
+fn gap_of_block<'a>(
+    scene: &Scene<'a>,
+    siblings: &mut Siblings<'a>,
+    block: &Blocked<'_>,
+    names: &Names<'_>,
+) -> Option<FindingRecord> {
     let Attempts { client, host, port, known, .. } = block.attempts;
-    let ports = || own.iter().filter(|b| b.attempts.port == port);
-    let port_works = reached(scene, client).any(|case| case.resp.1 == port);
-    if block.other_port(scene).is_some() || !port_works && ports().count() > 1 {
+    let port_works = block.attempts.past.on_port(port).is_some();
+    if block.other_port().is_some() || !port_works && names.of_client(client, port) > 1 {
         return None;
     }
     let (lead, last) = (block.lead(), block.attempts.last());
     let gap =
         Gap { client, host, known, port, lead: &lead.identity, first: lead.first(), last, frame: lead.first_frame };
-    gap.tell(scene, block.confidence, &block.text())
+    gap.tell(scene, siblings, block.confidence, &block.text())
 }
 
 /// The same of what cannot be found.
-fn gaps_of_names(scene: &Scene<'_>, unfound: &[Failure<'_>]) -> Vec<FindingRecord> {
+fn gaps_of_names<'a>(scene: &Scene<'a>, siblings: &mut Siblings<'a>, unfound: &[Failure<'_>]) -> Vec<FindingRecord> {
     let mut found = Vec::new();
     for failure in unfound {
         let lead = failure.lead;
@@ -170,7 +199,7 @@ fn gaps_of_names(scene: &Scene<'_>, unfound: &[Failure<'_>]) -> Vec<FindingRecor
             frame: lead.first.frame,
         };
         let text = format!("{} cannot find {}: {}", lead.client, lead.name, failure.mode.text());
-        found.extend(gap.tell(scene, failure.confidence, &text));
+        found.extend(gap.tell(scene, siblings, failure.confidence, &text));
     }
     found
 }
@@ -189,9 +218,17 @@ pub(super) struct Gap<'g> {
 
 impl Gap<'_> {
     /// The finding, where other names of the list pass.
-    pub(super) fn tell(&self, scene: &Scene<'_>, sure: f64, why: &str) -> Option<FindingRecord> {
+    pub(super) fn tell<'a>(
+        &self,
+        scene: &Scene<'a>,
+        siblings: &mut Siblings<'a>,
+        sure: f64,
+        why: &str,
+    ) -> Option<FindingRecord> {
+        /// So many names are told as evidence.
+        const TOLD: usize = 4;
         let reach = &scene.rules.settings.reach;
-        let siblings = siblings(scene, self);
+        let siblings = siblings.of(scene, self, TOLD.max(reach.siblings.ceil() as usize));
         if (siblings.len() as f64) < reach.siblings {
             return None;
         }
@@ -199,7 +236,7 @@ impl Gap<'_> {
             true => (RuleId::D36, Kind::S3Blocked, reach.d_36),
             false => (RuleId::D37, Kind::AllowlistGap, reach.d_37),
         };
-        let names: Vec<&str> = siblings.into_iter().take(4).collect();
+        let names: Vec<&str> = siblings.into_iter().take(TOLD).collect();
         let draft = Draft::new(scene.rules, rule, self.first, self.last).lead(self.lead).host(self.host);
         let draft = draft.kind(kind).base(base).at_most(sure).say(Place::Port, self.port);
         let draft = draft.evidence(why, Some(self.frame), Some(self.first));

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::rules::Rules;
 use crate::classify::host::HostMatch;
 use crate::classify::words::{Flag, Sub};
-use crate::engine::case::{Case, Cases};
+use crate::engine::case::{Case, Cases, Relayed};
 use crate::engine::learnt::turn;
 use crate::engine::naming::KnowledgeBase;
 use crate::event::{CaptureQuality, Class, Vantage};
@@ -128,24 +128,17 @@ impl<'a> Scene<'a> {
     /// How well a host is known to be a recorder that its score makes one.
     pub fn known(&self, recorder: IpAddr) -> Known {
         let life = nanos(self.rules.settings.recorder.life_seconds);
-        let own = || self.of_client(recorder);
-        let serves = |case: &Case| case.recorders == [false, true] && case.established;
-        let stood = |case: &Case| {
-            let [up, down] = case.payload;
-            let video = case.subs.has(Sub::VideoDown);
-            up > down || !video && (case.midstream || case.last.since(case.first()) >= life)
-        };
-        let had = || own().filter(|case| case.class == Class::Relay && case.established);
+        let client = self.cases.client(recorder);
         if self.base.site.recorders.contains(&recorder)
-            || self.cases.of_server(recorder).any(serves)
-            || own().any(|case| case.subs.has(Sub::Rtsp))
+            || self.cases.is_serving(recorder)
+            || client.is_some_and(|client| client.has_cameras)
         {
             return Known::Well;
         }
-        match () {
-            () if had().any(stood) => Known::Well,
-            () if had().next().is_some() => Known::Viewer,
-            () => Known::Hardly,
+        match client.and_then(|client| client.relayed) {
+            Some(Relayed { sends, stood }) if sends || stood.is_some_and(|stood| stood >= life) => Known::Well,
+            Some(_) => Known::Viewer,
+            None => Known::Hardly,
         }
     }
 }

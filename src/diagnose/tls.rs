@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::draft::Draft;
-use super::reach::Gap;
+use super::reach::{Gap, Siblings};
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, within};
 use crate::engine::case::{Case, Direction, ResetCase, TlsCase};
@@ -209,7 +209,7 @@ fn cut(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
 }
 
 /// D-37 of names that are cut off.
-pub(super) fn gaps(scene: &Scene<'_>) -> Vec<FindingRecord> {
+pub(super) fn gaps<'a>(scene: &Scene<'a>, siblings: &mut Siblings<'a>) -> Vec<FindingRecord> {
     let of = |attempts: &Vec<Attempt<'_>>| {
         let finding = cut(scene, attempts).filter(FindingRecord::is_claim)?;
         let (lead, cut) = attempts.iter().find_map(|a| Some((a, a.cut(scene)?)))?;
@@ -224,7 +224,7 @@ pub(super) fn gaps(scene: &Scene<'_>) -> Vec<FindingRecord> {
             frame: cut.frame.unwrap_or(lead.tls.hello_frame),
         };
         let text = format!("TLS to {} is {} as soon as the name is read", lead.host, cut.how);
-        gap.tell(scene, finding.confidence, &text)
+        gap.tell(scene, siblings, finding.confidence, &text)
     };
     attempts(scene).values().filter_map(of).collect()
 }

@@ -29,7 +29,7 @@ use crate::flow::trouble::{Closed, Repeated};
 pub use crate::inspect::Direction;
 use crate::time::Timestamp;
 pub use dns::DnsCase;
-pub use index::{Client, Index};
+pub use index::{Client, Index, Relayed};
 
 /// The most flows that are cases; more are counted and left out.
 pub(super) const MAX_CASES: usize = 1 << 17;

@@ -1,14 +1,15 @@
 //! What becomes of an attempt to go from peer to peer: checks that nobody answers (D-14, D-16, D-17), and video that
 //! breaks off and goes on over the relay (D-18).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use super::{Mappings, asked_stun, outside, overlap, since, symmetric_clients};
+use super::{Mappings, asked_stun, since, symmetric_clients};
 use crate::classify::words::Sub;
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
+use crate::diagnose::spans::Spans;
 use crate::engine::case::{Case, MediaCase};
 use crate::event::{Class, FindingRecord, HINT};
 use crate::time::{SECOND, Timestamp};
@@ -53,20 +54,23 @@ impl Checked<'_> {
 }
 
 /// Who is behind which address.
-struct Outside<'s, 'c> {
-    sockets: &'s Mappings<'c>,
+#[derive(Default)]
+struct Outside {
+    /// What each client was told to be.
+    told: HashMap<IpAddr, BTreeSet<IpAddr>>,
     /// The clients that were told to be each.
     behind: HashMap<IpAddr, BTreeSet<IpAddr>>,
     /// Those of them whose address translation depends on the destination.
     symmetric: HashMap<IpAddr, BTreeSet<IpAddr>>,
 }
 
-impl<'s, 'c> Outside<'s, 'c> {
-    fn of(scene: &Scene<'_>, sockets: &'s Mappings<'c>) -> Self {
-        let mut outside = Outside { sockets, behind: HashMap::new(), symmetric: HashMap::new() };
+impl Outside {
+    fn of(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Self {
+        let mut outside = Outside::default();
         for ((local, _), told) in sockets {
-            for told in told {
-                outside.behind.entry(told.mapped.ip()).or_default().insert(*local);
+            for mapped in told.iter().map(|told| told.mapped.ip()) {
+                outside.told.entry(*local).or_default().insert(mapped);
+                outside.behind.entry(mapped).or_default().insert(*local);
             }
         }
         for (client, mapped) in symmetric_clients(scene, sockets) {
@@ -79,15 +83,97 @@ impl<'s, 'c> Outside<'s, 'c> {
 
     /// Whether the address translation of a client depends on the destination.
     fn is_symmetric(&self, client: IpAddr) -> bool {
-        let own = outside(self.sockets, client);
-        own.iter().any(|ip| self.symmetric.get(ip).is_some_and(|clients| clients.contains(&client)))
+        let own = self.told.get(&client).into_iter().flatten();
+        own.filter_map(|ip| self.symmetric.get(ip)).any(|clients| clients.contains(&client))
+    }
+}
+
+/// When something was asked, and when it was answered.
+#[derive(Default)]
+struct Asked {
+    asked: Spans,
+    answered: Spans,
+}
+
+impl Asked {
+    fn of(cases: &[&Case]) -> Self {
+        let spans = |cases: &[&Case], least: u64| {
+            cases.iter().filter(|case| case.pkts[1] >= least).map(|case| (case.first(), case.last)).collect()
+        };
+        Asked { asked: spans(cases, 0), answered: spans(cases, 1) }
+    }
+}
+
+/// What hosts did beside their checks, put together once for all attempts.
+struct Beside {
+    /// When clients asked the vendor's server for their outside addresses: each by all its sockets, and socket by socket.
+    clients: HashMap<IpAddr, Asked>,
+    sockets: HashMap<(IpAddr, u16), Asked>,
+    /// When a TURN server carried something for them.
+    turn: HashMap<IpAddr, Spans>,
+    /// Where each host called from peer to peer, and whether it was answered there.
+    called: HashMap<IpAddr, BTreeMap<IpAddr, bool>>,
+}
+
+impl Beside {
+    fn of(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Self {
+        let (mut clients, mut sockets, mut turn) = (HashMap::new(), HashMap::new(), HashMap::new());
+        for client in attempts.iter().map(|attempt| attempt.client).collect::<BTreeSet<_>>() {
+            let asked: Vec<&Case> = asked_stun(scene, client).collect();
+            let mut of_socket: HashMap<u16, Vec<&Case>> = HashMap::new();
+            asked.iter().for_each(|case| of_socket.entry(case.orig.1).or_default().push(case));
+            sockets.extend(of_socket.iter().map(|(port, asked)| ((client, *port), Asked::of(asked))));
+            clients.insert(client, Asked::of(&asked));
+            let carries =
+                |case: &&Case| case.media.is_some_and(|media| media.datagrams >= CARRIED) && case.last > case.first();
+            let through = scene.of_client(client).filter(|case| case.subs.has(Sub::Turn)).filter(carries);
+            turn.insert(client, through.map(|case| (case.first(), case.last)).collect());
+        }
+        let mut called: HashMap<IpAddr, BTreeMap<IpAddr, bool>> = HashMap::new();
+        for case in scene.of_class(Class::P2p) {
+            let answered = called.entry(case.orig.0).or_default().entry(case.resp.0).or_insert(true);
+            *answered &= case.pkts[1] > 0;
+        }
+        Beside { clients, sockets, turn, called }
+    }
+
+    /// Whether a client asked for its outside address before its checks, and whether it was told. What a viewer's other
+    /// programs try, they try by sockets of which the vendor's server was not asked.
+    fn gathered(&self, client: IpAddr, out: &[Checked<'_>], recorder: bool) -> (bool, bool) {
+        let Some(first) = out.first().map(|flow| flow.case.first()) else { return (false, false) };
+        let before = |spans: &Spans| spans.latest(first).is_some_and(|last| first.since(last) <= GATHERING);
+        let sockets = out.iter().filter_map(|flow| self.sockets.get(&(client, flow.port())));
+        let all = self.clients.get(&client).filter(|_| recorder);
+        all.into_iter().chain(sockets).fold((false, false), |(asked, answered), one| {
+            (asked || before(&one.asked), answered || before(&one.answered))
+        })
+    }
+
+    /// Whether a session through a TURN server took the place of an attempt that began with `first`.
+    fn through_turn(&self, client: IpAddr, first: &Case) -> bool {
+        let (began, ended) = (first.first(), first.last);
+        let before_end = Timestamp(ended.0.saturating_sub(1));
+        let meanwhile = |spans: &Spans| spans.latest(before_end).is_some_and(|last| last > began);
+        began < ended && self.turn.get(&client).is_some_and(meanwhile)
+    }
+
+    /// Whether a host calls from peer to peer.
+    fn calls(&self, client: IpAddr) -> bool {
+        self.called.contains_key(&client)
+    }
+
+    /// Whether a host calls one of those addresses and is not answered there.
+    fn calls_in_vain(&self, client: IpAddr, own: &BTreeSet<IpAddr>) -> bool {
+        let called = self.called.get(&client).into_iter().flatten();
+        called.into_iter().any(|(address, answered)| !answered && own.contains(address))
     }
 }
 
 /// All that is found of attempts and sessions.
 pub(super) fn detect(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
     let (attempts, outside) = (attempts(scene), Outside::of(scene, sockets));
-    let failed = attempts.iter().filter_map(|attempt| failed(scene, &outside, attempt));
+    let beside = Beside::of(scene, &attempts);
+    let failed = attempts.iter().filter_map(|attempt| failed(scene, &outside, &beside, attempt));
     failed.chain(scene.of_class(Class::P2p).filter_map(|case| broke_off(scene, case))).collect()
 }
 
@@ -120,7 +206,7 @@ fn attempts<'c>(scene: &Scene<'c>) -> Vec<Attempt<'c>> {
 }
 
 /// D-14: checks go out for a while and nothing comes of them. D-17 and D-16 where more is known of the reason.
-fn failed(scene: &Scene<'_>, outside: &Outside<'_, '_>, attempt: &Attempt<'_>) -> Option<FindingRecord> {
+fn failed(scene: &Scene<'_>, outside: &Outside, beside: &Beside, attempt: &Attempt<'_>) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.p2p;
     let out: Vec<Checked<'_>> = attempt
         .flows
@@ -140,19 +226,19 @@ fn failed(scene: &Scene<'_>, outside: &Outside<'_, '_>, attempt: &Attempt<'_>) -
     if reached
         || !watched
         || given_up
-        || through_turn(scene, attempt, first.case)
-        || is_translated(scene, outside, attempt)
+        || beside.through_turn(attempt.client, first.case)
+        || is_translated(outside, beside, attempt)
     {
         return None;
     }
     let recorder = first.of_own(first.case.recorders);
-    let (asked, answered) = gathered(scene, attempt.client, &out, recorder);
+    let (asked, answered) = beside.gathered(attempt.client, &out, recorder);
     // without an outside address there is nothing to try; and who has not asked for one may belong to another program
     if asked && !answered || !asked && !recorder {
         return None;
     }
     let came_in = attempt.flows.iter().any(|flow| flow.of_peer(flow.case.pkts) > 0);
-    let (rule, base) = reason(scene, outside, attempt);
+    let (rule, base) = reason(scene, outside, beside, attempt);
     let mut draft = Draft::new(scene.rules, rule, first.case.first(), last)
         .lead(&first.case.identity)
         .flows(attempt.flows.iter().map(|flow| flow.case.identity.flow_id))
@@ -176,43 +262,24 @@ fn failed(scene: &Scene<'_>, outside: &Outside<'_, '_>, attempt: &Attempt<'_>) -
     Some(draft.build())
 }
 
-/// Whether a client asked for its outside address before its checks, and whether it was told. What a viewer's other programs
-/// try, they try by sockets of which the vendor's server was not asked.
-fn gathered(scene: &Scene<'_>, client: IpAddr, out: &[Checked<'_>], recorder: bool) -> (bool, bool) {
-    let Some(first) = out.first().map(|flow| flow.case.first()) else { return (false, false) };
-    let sockets: BTreeSet<u16> = out.iter().map(|flow| flow.port()).collect();
-    let mut stun = asked_stun(scene, client)
-        .filter(|case| recorder || sockets.contains(&case.orig.1))
-        .filter(|case| case.first() <= first && first.since(case.last) <= GATHERING)
-        .peekable();
-    (stun.peek().is_some(), stun.any(|case| case.pkts[1] > 0))
-}
-
-/// Whether a session through a TURN server took the attempt's place.
-fn through_turn(scene: &Scene<'_>, attempt: &Attempt<'_>, first: &Case) -> bool {
-    let carries = |case: &Case| case.media.is_some_and(|media| media.datagrams >= CARRIED);
-    scene.of_client(attempt.client).any(|case| case.subs.has(Sub::Turn) && carries(case) && overlap(case, first) > 0)
-}
-
 /// Whether an attempt is another's behind the address translation: a gateway's capture shows both.
-fn is_translated(scene: &Scene<'_>, outside: &Outside<'_, '_>, attempt: &Attempt<'_>) -> bool {
-    let tried =
-        |client: &IpAddr| *client != attempt.client && scene.of_client(*client).any(|case| case.class == Class::P2p);
+fn is_translated(outside: &Outside, beside: &Beside, attempt: &Attempt<'_>) -> bool {
+    let tried = |client: &IpAddr| *client != attempt.client && beside.calls(*client);
     outside.behind.get(&attempt.client).is_some_and(|clients| clients.iter().any(tried))
 }
 
 /// The rule that an attempt failed by, and another base than the rule's where the proof is better.
-fn reason(scene: &Scene<'_>, known: &Outside<'_, '_>, attempt: &Attempt<'_>) -> (RuleId, Option<f64>) {
+fn reason(scene: &Scene<'_>, known: &Outside, beside: &Beside, attempt: &Attempt<'_>) -> (RuleId, Option<f64>) {
     let peers: BTreeSet<IpAddr> = attempt.flows.iter().map(|flow| flow.peer()).collect();
     let mut symmetric = peers.iter().filter_map(|ip| known.symmetric.get(ip)).flatten();
     if symmetric.any(|client| *client != attempt.client) && known.is_symmetric(attempt.client) {
         return (RuleId::D17, None);
     }
     // outside the router the peer's checks are seen to come, and none inside
-    let own = outside(known.sockets, attempt.client);
-    let stopped = |case: &Case| case.class == Class::P2p && own.contains(&case.resp.0) && case.pkts[1] == 0;
+    let own = known.told.get(&attempt.client);
+    let stopped = |peer: &IpAddr| own.is_some_and(|own| beside.calls_in_vain(*peer, own));
     let inside = attempt.flows.iter().any(|flow| flow.of_peer(flow.case.pkts) > 0);
-    if !inside && peers.iter().flat_map(|peer| scene.of_client(*peer)).any(stopped) {
+    if !inside && peers.iter().any(stopped) {
         return (RuleId::D16, Some(scene.rules.settings.p2p.outside_seen));
     }
     (RuleId::D14, None)

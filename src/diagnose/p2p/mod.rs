@@ -221,11 +221,6 @@ fn symmetric(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
     findings
 }
 
-/// For how long two flows ran side by side, in nanoseconds.
-fn overlap(a: &Case, b: &Case) -> u64 {
-    a.last.min(b.last).since(a.first().max(b.first()))
-}
-
 /// Whether two addresses look like neighbours: of one /16, as a site's subnets are, or of one /48.
 fn are_near(a: IpAddr, b: IpAddr) -> bool {
     match (a, b) {

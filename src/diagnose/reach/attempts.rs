@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::rc::Rc;
 
-use super::super::scene::{Scene, nanos};
 use super::became;
+use super::past::{Past, Way, is_made};
 use crate::classify::host::HostMatch;
+use crate::diagnose::scene::{Scene, nanos};
+use crate::diagnose::spans::Spans;
 use crate::engine::case::Case;
 use crate::engine::learnt::Icmp;
 use crate::event::Mode;
@@ -22,6 +25,8 @@ pub(super) struct Attempts<'a> {
     pub all: Vec<&'a Case>,
     /// There was a connection before.
     pub worked: bool,
+    /// All that the client has connected to.
+    pub past: Rc<Past<'a>>,
 }
 
 /// Attempts that somebody's doing keeps from coming to anything.
@@ -47,18 +52,15 @@ fn is_refused(case: &Case) -> bool {
 pub(super) fn blocked<'a>(scene: &Scene<'a>, sinks: &BTreeSet<IpAddr>) -> Vec<Blocked<'a>> {
     let all = all(scene);
     let genuine = |attempts: &&Attempts<'a>| attempts.all.iter().all(|case| !sinks.contains(&case.resp.0));
-    let judged = all.iter().filter(genuine).filter_map(|attempts| {
-        let own = of_client(&all, attempts.client, |attempts| attempts.client);
-        attempts.judge(scene, own)
-    });
-    judged.map(|blocked| blocked.in_doubt(scene)).collect()
-}
-
-/// Those of one client, where `all` are in the order of their clients.
-pub(super) fn of_client<T>(all: &[T], client: IpAddr, of: impl Fn(&T) -> IpAddr) -> &[T] {
-    let from = all.partition_point(|one| of(one) < client);
-    let until = all.partition_point(|one| of(one) <= client);
-    all.get(from..until).unwrap_or_default()
+    let mut found = Vec::new();
+    // they are in the order of their clients
+    for own in all.chunk_by(|one, next| one.client == next.client) {
+        let worked = own.iter().filter(|attempts| attempts.worked);
+        let worked = worked.map(|attempts| (attempts.first(), attempts.last())).collect();
+        let judged = own.iter().filter(genuine).filter_map(|attempts| attempts.judge(scene, &worked));
+        found.extend(judged.map(|blocked| blocked.in_doubt(scene)));
+    }
+    found
 }
 
 /// When the last connection to each name and port was made from inside, over IPv4 and over IPv6.
@@ -91,14 +93,10 @@ impl<'a> Made<'a> {
     }
 }
 
-/// Whether it is a connection that was made.
-const fn is_made(case: &Case) -> bool {
-    case.is_tcp() && case.established
-}
-
 fn all<'a>(scene: &Scene<'a>) -> Vec<Attempts<'a>> {
     let system = scene.system();
     let mut found: BTreeMap<(IpAddr, &str, u16), Attempts<'a>> = BTreeMap::new();
+    let mut pasts = HashMap::new();
     for case in scene.cases.vain().filter(|case| case.via_proxy.is_none()) {
         let (client, port) = (case.orig.0, case.resp.1);
         let Some(host) = case.host.as_deref().filter(|_| system.contains(&client)) else { continue };
@@ -108,12 +106,13 @@ fn all<'a>(scene: &Scene<'a>) -> Vec<Attempts<'a>> {
         if !documented || !scene.is_listed(&known) {
             continue;
         }
-        let fresh = || Attempts { client, host, known, port, all: Vec::new(), worked: false };
+        let past = pasts.entry(client).or_insert_with(|| Rc::new(Past::of(scene, client)));
+        let fresh = || Attempts { client, host, known, port, all: Vec::new(), worked: false, past: past.clone() };
         found.entry((client, host, port)).or_insert_with(fresh).all.push(case);
     }
     let mut found: Vec<Attempts<'a>> = found.into_values().collect();
     let made = Made::of(scene, &found);
-    found.iter_mut().for_each(|attempts| attempts.forget_what_worked(scene, &made));
+    found.iter_mut().for_each(|attempts| attempts.forget_what_worked(&made));
     found.retain(|attempts| !attempts.all.is_empty());
     found
 }
@@ -134,19 +133,17 @@ impl<'a> Attempts<'a> {
 
     /// Leaves out the attempts before the last connection that was made: it did get through then. The other version of
     /// IP, whose addresses are others, counts as well, and a proxy that was asked for the name.
-    fn forget_what_worked(&mut self, scene: &Scene<'_>, made: &Made<'_>) {
+    fn forget_what_worked(&mut self, made: &Made<'_>) {
         let Attempts { client, host, port, .. } = *self;
-        let same = |case: &&Case| is_made(case) && case.host.as_deref() == Some(host) && case.port() == port;
-        let own = scene.of_client(client).filter(same).map(|case| case.first()).max();
-        if let Some(made) = own.max(made.by_others(client, host, port)) {
+        if let Some(made) = self.past.made(host, port).max(made.by_others(client, host, port)) {
             self.worked = true;
             self.all.retain(|case| case.first() > made);
         }
     }
 
     /// Whether these attempts are blocked, and how sure that is.
-    /// `own`: all of its client.
-    fn judge(&self, scene: &Scene<'a>, own: &[Attempts<'a>]) -> Option<Blocked<'a>> {
+    /// `worked`: when its client tried in vain what works at another time.
+    fn judge(&self, scene: &Scene<'a>, worked: &Spans) -> Option<Blocked<'a>> {
         let reach = &scene.rules.settings.reach;
         let of = |mode, confidence, lead| Some(Blocked { attempts: self.clone(), mode, confidence, lead });
         if let Some(case) = self.all.iter().copied().find(|case| case.icmp.is_some_and(is_prohibition)) {
@@ -155,11 +152,11 @@ impl<'a> Attempts<'a> {
         let lead = *self.all.first()?;
         let long = self.last().since(self.first()) >= nanos(reach.syn_seconds);
         let enough = |times: u64| times as f64 >= reach.syns && long;
-        let outage = self.is_outage(scene, own);
+        let outage = self.is_outage(worked);
         let refused: Vec<&Case> = self.all.iter().copied().filter(|case| is_refused(case)).collect();
         if refused.len().saturating_mul(2) >= self.all.len() {
             let lead = *refused.first()?;
-            let confidence = match Refusal::of(scene, &refused) {
+            let confidence = match Refusal::of(scene, &self.past, &refused) {
                 // whose line is down may be refused by the router itself
                 _ if outage => reach.doubtful,
                 Refusal::Near => reach.d_6,
@@ -182,24 +179,10 @@ impl<'a> Attempts<'a> {
     }
 
     /// Whether the line as a whole was down: what works at another time does not then, and nothing else comes in.
-    fn is_outage(&self, scene: &Scene<'_>, own: &[Attempts<'_>]) -> bool {
+    fn is_outage(&self, worked: &Spans) -> bool {
         let (from, to) = (self.first(), self.last());
-        let at_the_time = |other: &&Attempts<'_>| other.first() <= to && other.last() >= from;
-        let came = |case: &Case| {
-            !case.inside[1] && case.pkts[1] > 0 && case.established && case.first() <= to && case.last > from
-        };
-        let worked = || own.iter().filter(at_the_time).any(|other| other.worked) || self.is_everywhere(scene);
-        !scene.of_client(self.client).any(came) && worked()
-    }
-
-    /// Whether at the time somebody else out there was called in vain too, the vendor's or not, who is reached at that very
-    /// address before or after.
-    fn is_everywhere(&self, scene: &Scene<'_>) -> bool {
-        let (from, to) = (self.first(), self.last());
-        let out = || scene.of_client(self.client).filter(|case| case.is_tcp() && !case.inside[1]);
-        let silent = |case: &&Case| case.is_vain() && case.pkts[1] == 0 && case.first() <= to && case.last >= from;
-        let dead: BTreeSet<(IpAddr, u16)> = out().filter(silent).map(|case| case.resp).collect();
-        out().any(|case| is_made(case) && dead.contains(&case.resp))
+        let came = self.past.came.latest(to).is_some_and(|latest| latest > from);
+        !came && (worked.meet(from, to) || self.past.dead.meet(from, to))
     }
 }
 
@@ -214,18 +197,12 @@ enum Refusal {
 
 impl Refusal {
     /// By the way that refusals have come, against what has come from the server, or else from others out there.
-    fn of(scene: &Scene<'_>, refused: &[&Case]) -> Refusal {
+    fn of(scene: &Scene<'_>, past: &Past<'_>, refused: &[&Case]) -> Refusal {
         let reach = &scene.rules.settings.reach;
         let Some(case) = refused.first() else { return Refusal::Unclear };
-        let out = |other: &&Case| other.is_tcp() && other.established && !other.inside[1] && other.ttl[1] != 0;
-        let others: Vec<&Case> = scene.of_client(case.orig.0).filter(out).collect();
-        let of_server: Vec<&Case> = others.iter().copied().filter(|other| other.resp.0 == case.resp.0).collect();
-        let peers = if of_server.is_empty() { others } else { of_server };
-        let hops: BTreeSet<u8> = peers.iter().map(|other| other.ttl[1]).collect();
-        let trips = || peers.iter().filter_map(|other| other.tcp.as_ref()?.rtt_min);
-        let usual = trips().fold(f64::INFINITY, f64::min);
+        let Way { hops, usual } = past.way(case.resp.0);
         let own = refused.iter().map(|case| trip(case)).fold(f64::INFINITY, f64::min);
-        let telling = usual.is_finite() && usual >= reach.near_seconds;
+        let telling = usual.is_finite() && *usual >= reach.near_seconds;
         let fresh = matches!(case.ttl[1], 64 | 128 | 255) && !case.inside[1];
         match (hops.is_empty(), hops.contains(&case.ttl[1])) {
             (true, _) => Refusal::Unclear,
@@ -277,9 +254,8 @@ impl<'a> Blocked<'a> {
     }
 
     /// A connection of the same client to the same name on another port, which the vendor lists as well.
-    pub fn other_port(&self, scene: &Scene<'a>) -> Option<&'a Case> {
-        let Attempts { client, host, port, .. } = self.attempts;
-        super::reached(scene, client).find(|case| case.host.as_deref() == Some(host) && case.resp.1 != port)
+    pub fn other_port(&self) -> Option<&'a Case> {
+        self.attempts.past.beside(self.attempts.host, self.attempts.port)
     }
 
     /// Who has spoken, and in which frame.

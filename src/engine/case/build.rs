@@ -60,12 +60,14 @@ impl Analysis {
     /// flows that are no longer known.
     pub fn refresh(&self, base: &KnowledgeBase, cases: &mut Cases) -> HashSet<u64, RandomState> {
         let (naming, mut gone) = (Naming::of_nothing(base), HashSet::default());
-        for case in cases.flows.iter_mut().filter(|case| !case.is_over()) {
+        let Cases { flows, index, .. } = cases;
+        for case in flows.iter_mut().filter(|case| !case.is_over()) {
             match self.flow_of(case, &naming) {
                 Some(view) if view.flow.stamp() != case.stamp => {
                     let now = view.own_case(&view.facts(), &naming);
                     let taught = std::mem::replace(case, now);
                     case.remember(taught);
+                    index.renew(case);
                 }
                 Some(_) => {}
                 None => _ = gone.insert(case.identity.flow_id),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{Case, Cases, DnsCase, is_core};
 use crate::classify::words::Sub;
@@ -22,6 +22,30 @@ pub struct Client {
     pub logs_in: bool,
     /// It asks for licences or sends video, as recorders do by themselves.
     pub reports: bool,
+    /// It speaks RTSP, as to cameras.
+    pub has_cameras: bool,
+    /// Its connections to the relay that were made, if there are any.
+    pub relayed: Option<Relayed>,
+}
+
+/// What a host's connections to the relay have in common.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Relayed {
+    /// On one of them more went up than came down.
+    pub sends: bool,
+    /// How long the longest without video stood, in nanoseconds: without end where it began before the capture.
+    pub stood: Option<u64>,
+}
+
+impl Relayed {
+    fn add(&mut self, case: &Case) {
+        let [up, down] = case.payload;
+        self.sends |= up > down;
+        if !case.subs.has(Sub::VideoDown) {
+            let stood = if case.midstream { u64::MAX } else { case.last.since(case.first()) };
+            self.stood = self.stood.max(Some(stood));
+        }
+    }
 }
 
 /// The places of cases, each list in the order of first frames.
@@ -31,6 +55,8 @@ pub struct Index {
     /// What each host asked of DNS.
     askers: HashMap<IpAddr, Vec<usize>, RandomState>,
     servers: HashMap<IpAddr, Vec<usize>, RandomState>,
+    /// The recorders to which a connection was made.
+    serving: HashSet<IpAddr, RandomState>,
     /// By the number of the class.
     classes: [Vec<usize>; Class::ALL.len()],
     core: Vec<usize>,
@@ -41,7 +67,22 @@ pub struct Index {
     skew: Option<i64>,
 }
 
+impl Client {
+    fn relay(&mut self, case: &Case) {
+        if case.class == Class::Relay && case.established {
+            self.relayed.get_or_insert_default().add(case);
+        }
+    }
+}
+
 impl Index {
+    /// Takes what a flow that is put down has shown of itself since.
+    pub(super) fn renew(&mut self, case: &Case) {
+        if let Some(client) = self.clients.get_mut(&case.orig.0) {
+            client.relay(case);
+        }
+    }
+
     fn add(&mut self, at: usize, case: &Case) {
         let client = self.clients.entry(case.orig.0).or_default();
         client.flows.push(at);
@@ -49,9 +90,14 @@ impl Index {
             client.served.push(at);
         }
         client.logs_in |= case.class == Class::Login;
+        client.has_cameras |= case.subs.has(Sub::Rtsp);
         self.servers.entry(case.resp.0).or_default().push(at);
+        if case.recorders == [false, true] && case.established {
+            self.serving.insert(case.resp.0);
+        }
         let core = is_core(case.class, case.subs);
         client.reports |= case.class == Class::Licensing || core && case.subs.has(Sub::VideoUp);
+        client.relay(case);
         if let Some(of_class) = self.classes.get_mut(case.class as usize) {
             of_class.push(at);
         }
@@ -131,6 +177,11 @@ impl Cases {
     /// All hosts that flows were originated to, in no telling order.
     pub fn servers(&self) -> impl Iterator<Item = IpAddr> {
         self.index.servers.keys().copied()
+    }
+
+    /// Whether a host is a recorder to which a connection was made.
+    pub fn is_serving(&self, host: IpAddr) -> bool {
+        self.index.serving.contains(&host)
     }
 
     /// The flows that were originated to `server`.
