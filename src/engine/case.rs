@@ -4,6 +4,7 @@
 //! owned and in the order of first frames; pairs are by direction, the originator's first.
 
 mod build;
+mod choice;
 mod dns;
 mod index;
 

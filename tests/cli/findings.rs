@@ -1,10 +1,11 @@
 //! What is found, from outside: its exit code, its forms, and what the user's files change of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use tempfile::TempDir;
 
-use super::support::udp;
+use super::support::{SYN, dns, tcp, udp};
 use super::{CAPTURE, capture, complains, conversation, records, run};
 
 fn one_sided() -> Vec<u8> {
@@ -92,4 +93,54 @@ fn a_router_that_tells_of_a_shared_address_is_told() {
     };
     assert_eq!(told([100, 64, 3, 4]), Some(("cgnat".into(), 10.into())));
     assert_eq!(told([203, 0, 113, 7]), None);
+}
+
+/// More flows than can be put down for the diagnosis.
+const SCANNED: u32 = 200_000;
+
+#[test]
+fn a_scan_hides_nobodys_faults() {
+    const MILLISECOND: u64 = 1_000_000;
+    const RECORDER: &str = "192.168.1.50";
+    const VIEWER: &str = "192.168.1.77";
+    const RESOLVER: &str = "192.168.1.1";
+    let mut frames = Vec::new();
+    let mut now = 1_700_000_000_000 * MILLISECOND;
+    let mut send = |after: u64, frame: Vec<u8>| {
+        now += after;
+        frames.push((now, frame));
+    };
+    let ask = |send: &mut dyn FnMut(u64, Vec<u8>), client: &str, port: u16, name: &str, server: [u8; 4]| {
+        let (query, answer) = (dns(port, name, None), dns(port, name, Some(server)));
+        send(10 * MILLISECOND, udp(port, 53).payload(query).ipv4(client, RESOLVER).frame());
+        send(5 * MILLISECOND, udp(53, port).payload(answer).ipv4(RESOLVER, client).frame());
+    };
+    ask(&mut send, RECORDER, 20_001, "restapi.gp4f.com", [52, 1, 1, 1]);
+    ask(&mut send, VIEWER, 20_002, "ows.openeye.net", [52, 1, 1, 9]);
+    for n in 0..SCANNED {
+        let [_, a, b, c] = n.to_be_bytes();
+        let port = 1024 + u16::try_from(n % 60_000).unwrap();
+        send(10_000, tcp(port, 80).flags(SYN).seq(n).ipv4(VIEWER, &format!("10.{a}.{b}.{c}")).frame());
+    }
+    let relays = 0..24u8;
+    for n in relays.clone() {
+        ask(&mut send, RECORDER, 21_000 + u16::from(n), &format!("a{n}.us-west.u5fgb.com"), [52, 7, n, n]);
+    }
+    for _ in 0..4 {
+        for n in relays.clone() {
+            let syn = tcp(30_000 + u16::from(n), 443).flags(SYN).seq(1000);
+            send(MILLISECOND, syn.ipv4(RECORDER, &format!("52.7.{n}.{n}")).frame());
+        }
+        send(2000 * MILLISECOND, udp(20_003, 9).payload(&[0][..]).ipv4(RECORDER, RESOLVER).frame());
+    }
+    send(40_000 * MILLISECOND, udp(20_003, 9).payload(&[0][..]).ipv4(RECORDER, RESOLVER).frame());
+
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("scan.pcap"), capture(1, &frames)).unwrap();
+    let told = records(&run(dir.path(), &["--ndjson", "-Y", "class:relay", "scan.pcap"]).out);
+    let blocked = told.iter().filter(|record| record["kind"] == "tcp-blocked");
+    let hosts: BTreeSet<_> = blocked.map(|finding| finding["host"].to_string()).collect();
+    assert_eq!(hosts.len(), relays.len(), "{hosts:?}");
+    let summary = run(dir.path(), &["scan.pcap"]).out;
+    assert!(summary.contains("Left out"), "{summary}");
 }

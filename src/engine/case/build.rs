@@ -8,6 +8,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
+use super::choice::Choice;
 use super::{Case, Cases, HttpCase, MAX_CASES, MediaCase, NtpCase, ResetCase, StunCase, TcpCase, TlsCase, TroubleCase};
 use super::{Direction, TurnCase};
 use crate::classify::facts::FlowFacts;
@@ -33,16 +34,18 @@ impl Analysis {
         cases: &mut Cases,
     ) {
         let (hosts, mut views) = (Arc::clone(&cases.hosts), Vec::with_capacity(before.len()));
-        for shard in 0..u32::try_from(self.shards.len()).unwrap_or(0) {
-            for view in self.views_with(shard, naming, &hosts) {
-                if !involved.contains(&view.orig.0) && !involved.contains(&view.resp.0) || view.dns().is_some() {
-                    continue;
-                }
-                if views.len() >= MAX_CASES {
-                    cases.omitted = cases.omitted.saturating_add(1);
-                } else {
-                    views.push(((view.flow.first_frame(), view.id()), view));
-                }
+        let shards = || 0..u32::try_from(self.shards.len()).unwrap_or(0);
+        let is_of_them = |view: &FlowView<'_>| {
+            (involved.contains(&view.orig.0) || involved.contains(&view.resp.0)) && view.dns().is_none()
+        };
+        let all = || shards().flat_map(|shard| self.views_with(shard, naming, &hosts)).filter(is_of_them);
+        let mut choice =
+            (self.len() > MAX_CASES && all().nth(MAX_CASES).is_some()).then(|| Choice::of(all(), MAX_CASES));
+        for view in all() {
+            if choice.as_mut().is_none_or(|choice| choice.takes(&view)) {
+                views.push(((view.flow.first_frame(), view.id()), view));
+            } else {
+                cases.omitted = cases.omitted.saturating_add(1);
             }
         }
         views.sort_unstable_by_key(|(key, _)| *key);
