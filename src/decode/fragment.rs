@@ -2,7 +2,8 @@
 //!
 //! Bounded whatever arrives: [`MAX_DATAGRAMS`] at a time, [`MAX_BYTES`] held in all, [`MAX_PARTS`] a datagram,
 //! [`TIMEOUT`] of packet time. A datagram that is given up is still handed on, with as much from its start as is
-//! contiguous, so that every captured frame is counted once. Where fragments overlap, what came first stands.
+//! contiguous, so that every captured frame is counted once. Where fragments overlap, what came first stands. One that was
+//! there before belongs to another datagram, a mirror's copy most often, whose parts come between those of the first.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -15,6 +16,8 @@ pub const MAX_DATAGRAMS: usize = 1024;
 pub const MAX_BYTES: usize = 4 << 20;
 /// How many parts one datagram may have: 64 KiB in parts of 256 bytes, twice over.
 pub const MAX_PARTS: usize = 512;
+/// How many datagrams that are alike may be under way: as many as mirrors show of one.
+const COPIES: u8 = 4;
 /// How long a datagram may take, in nanoseconds (RFC 791 suggests 15 s, RFC 8200 gives 60 s).
 pub const TIMEOUT: u64 = 30 * SECOND;
 
@@ -25,6 +28,8 @@ struct Key {
     id: u32,
     proto: u8,
     v6: bool,
+    /// Which of the datagrams that are alike so far.
+    copy: u8,
 }
 
 #[derive(Clone, Debug)]
@@ -84,7 +89,7 @@ impl Defragmenter {
     }
 
     fn add(&mut self, packet: &Packet, fragment: Fragment, bytes: &[u8], sink: Sink<'_>) {
-        let key = Key { src: packet.src, dst: packet.dst, id: fragment.id, proto: packet.proto, v6: packet.v6 };
+        let key = self.place(packet, fragment);
         let births = &mut self.births;
         let queue = &mut self.queue;
         let datagram = self.under_way.entry(key).or_insert_with(|| {
@@ -96,6 +101,16 @@ impl Defragmenter {
         if datagram.is_whole() || datagram.parts.len() >= MAX_PARTS {
             self.give(&key, sink);
         }
+    }
+
+    /// The datagram that a fragment belongs to: one that lacks it, or else a new one.
+    fn place(&self, packet: &Packet, fragment: Fragment) -> Key {
+        let Packet { src, dst, proto, v6, .. } = *packet;
+        let alike = || (0..COPIES).map(|copy| Key { src, dst, id: fragment.id, proto, v6, copy });
+        let lacks = |key: &Key| self.under_way.get(key).is_some_and(|d| !d.has(u32::from(fragment.offset)));
+        let known = || alike().find(lacks);
+        let last = Key { src, dst, id: fragment.id, proto, v6, copy: COPIES.saturating_sub(1) };
+        known().or_else(|| alike().find(|key| !self.under_way.contains_key(key))).unwrap_or(last)
     }
 
     /// Gives up what has been under way for longer than [`TIMEOUT`] at `now`, and what began so long after it: then the clock was
@@ -141,6 +156,11 @@ impl Datagram {
         Datagram { head: *packet, last: packet.ts, frames: 0, len: 0, parts: Vec::new(), total: None, birth }
     }
 
+    /// Whether a part that begins there is known.
+    fn has(&self, offset: u32) -> bool {
+        self.parts.binary_search_by_key(&offset, |part| part.offset).is_ok()
+    }
+
     /// Keeps one part; gives how many bytes of memory that takes.
     fn add(&mut self, packet: &Packet, fragment: Fragment, bytes: &[u8]) -> usize {
         let offset = u32::from(fragment.offset);
@@ -153,7 +173,7 @@ impl Datagram {
         }
         let at = self.parts.partition_point(|p| p.offset < offset);
         if self.parts.get(at).is_some_and(|p| p.offset == offset) {
-            return 0; // seen before, a mirror's copy perhaps
+            return 0; // one copy too many
         }
         let part = Part { offset, len: packet.payload_len, bytes: bytes.to_vec() };
         let taken = part.memory();
@@ -250,6 +270,22 @@ mod tests {
             assert_eq!(packet.len, 16 + 8 + 68);
             assert!(!packet.cut);
         }
+    }
+
+    #[test]
+    fn copies_between_the_parts_make_datagrams_of_their_own() {
+        let parts = |id| [part(1, id, 0, true, &UDP), part(2, id, 16, true, &[9; 8]), part(3, id, 24, false, &[9; 8])];
+        let [a, b, c] = parts(7);
+        let lagging = [&a, &b, &a, &c, &b, &c].map(Clone::clone);
+        let each_twice = [&a, &a, &b, &b, &c, &c].map(Clone::clone);
+        for sent in [lagging, each_twice] {
+            let out = run(&sent);
+            let told: Vec<_> = out.iter().map(|(p, _)| (p.dst_port, p.payload_len, p.frames, p.cut)).collect();
+            assert_eq!(told, [(53, 16, 3, false); 2]);
+        }
+        // more than any mirror shows: every frame is counted all the same
+        let many: Vec<_> = (0..10).flat_map(|_| [a.clone(), b.clone()]).chain([c]).collect();
+        assert_eq!(run(&many).iter().map(|(packet, _)| packet.frames).sum::<u32>(), 21);
     }
 
     #[test]
