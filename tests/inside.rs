@@ -238,6 +238,10 @@ fn tls_is_found_through_socks() {
         assert_eq!(tls(&flow), (NAME, "TLSv1.2"));
         let asked = serde_json::json!({ "ip": SERVER, "port": 1080, "authority": "relay.example:443" });
         assert_eq!(flow["via_proxy"], asked);
+        assert_eq!(flow["tls"]["sni_segments"], Value::Null, "what was said to the proxy is no part of the hello");
+        let (one, two) = hello.split_at(40);
+        let flow = said(1080, &[talk, &[(Client, one), (Client, two), (Server, &answer)]].concat());
+        assert_eq!(flow["tls"]["sni_segments"], 2);
     }
 }
 
@@ -362,6 +366,21 @@ fn what_a_post_carries_is_listed_behind_it() {
     let flow = said(80, &[(Client, &two), (Server, answers), (Client, get), (Server, last)]);
     let want = [("POST", 200, "-"), ("-", 404, "-"), ("POST", 201, "-"), ("-", 404, "-"), ("GET", 206, "-")];
     assert_eq!((exchanges(&flow), flow["app_proto"].as_str()), (want.to_vec(), Some("http")));
+}
+
+#[test]
+fn what_a_request_says_of_its_body_is_not_said_of_the_answer() {
+    let post = b"POST /a HTTP/1.1\r\nContent-Type: text/json\r\nContent-Length: 2\r\n\r\n{}";
+    let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n.\r\n0\r\n\r\n";
+    let asked = said(80, &[(Client, post)]);
+    assert_eq!(
+        (&asked["http"][0]["content_type"], &asked["http"][0]["content_length"]),
+        (&"text/json".into(), &2.into())
+    );
+    let answered = said(80, &[(Client, post), (Server, answer)]);
+    let exchange = &answered["http"][0];
+    assert_eq!((&exchange["status"], &exchange["transfer_encoding"]), (&200.into(), &"chunked".into()));
+    assert_eq!((&exchange["content_type"], &exchange["content_length"]), (&Value::Null, &Value::Null));
 }
 
 #[test]

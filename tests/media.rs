@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use support::der::certificate;
 use support::{ACK, PSH, SYN, only, tcp, udp};
 
 const HERE: (&str, u16) = ("192.168.1.50", 50_000);
@@ -127,9 +128,32 @@ fn dtls_hello(name: &str) -> Vec<u8> {
     let list = sized(&names[1..]);
     let extension = [&[0, 0][..], &sized(&list)].concat();
     let body = [&[0xfe, 0xfd][..], &[7; 32], &[0, 0, 0, 2, 0xc0, 0x2b, 1, 0], &sized(&extension)].concat();
+    dtls(1, 0, &body)
+}
+
+/// A handshake message of DTLS 1.2 of that type and number, whole.
+fn dtls(kind: u8, number: u8, body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(body.len()).unwrap().to_be_bytes();
-    let message = [&[1, 0][..], &length, &[0, 0, 0, 0, 0, 0], &length, &body].concat();
-    [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0][..], &sized(&message)].concat()
+    let message = [&[kind, 0][..], &length, &[0, number, 0, 0, 0, 0], &length, body].concat();
+    let record = u16::try_from(message.len()).unwrap().to_be_bytes();
+    [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, number][..], &record, &message].concat()
+}
+
+/// The certificate message of an authority's name.
+fn certified(name: &str) -> Vec<u8> {
+    let der = certificate(name, name, &[]);
+    let sized = |bytes: &[u8]| [&[0][..], &u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+    dtls(11, 1, &sized(&sized(&der)))
+}
+
+#[test]
+fn the_certificate_that_is_told_is_the_servers() {
+    let server = [&[0xfe, 0xfd][..], &[8; 32], &[0, 0xc0, 0x2b, 0]].concat();
+    let hellos = [(Here, dtls_hello("peer.example")), (There, dtls(2, 0, &server))];
+    let (own, servers) = ((Here, certified("a client")), (There, certified("a server")));
+    let subject = |rest: &[(Who, Vec<u8>)]| said(33_333, &[&hellos[..], rest].concat())["tls"]["subject"].clone();
+    assert_eq!(subject(&[own.clone(), servers]), "O=Issuers, CN=a server");
+    assert_eq!(subject(&[own]), Value::Null, "the server's was not captured");
 }
 
 #[test]

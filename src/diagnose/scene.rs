@@ -127,7 +127,8 @@ impl<'a> Scene<'a> {
 
     /// How well a host is known to be a recorder that its score makes one.
     pub fn known(&self, recorder: IpAddr) -> Known {
-        let life = nanos(self.rules.settings.recorder.life_seconds);
+        let settings = &self.rules.settings.recorder;
+        let life = nanos(settings.life_seconds);
         let client = self.cases.client(recorder);
         if self.base.site.recorders.contains(&recorder)
             || self.cases.is_serving(recorder)
@@ -136,7 +137,11 @@ impl<'a> Scene<'a> {
             return Known::Well;
         }
         match client.and_then(|client| client.relayed) {
-            Some(Relayed { sends, stood }) if sends || stood.is_some_and(|stood| stood >= life) => Known::Well,
+            Some(Relayed { sent, stood })
+                if sent as f64 >= settings.sent_bytes || stood.is_some_and(|stood| stood >= life) =>
+            {
+                Known::Well
+            }
             Some(_) => Known::Viewer,
             None => Known::Hardly,
         }

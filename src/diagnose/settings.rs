@@ -89,7 +89,7 @@ settings!(
 settings!(
     /// The recorder's own set-up.
     Recorder: f64 {
-        d_12, d_30, d_31, d_39, d_40, d_41, moved_once, moved_seconds, in_order, life_seconds, ntp_requests,
+        d_12, d_30, d_31, d_39, d_40, d_41, moved_once, moved_seconds, in_order, life_seconds, sent_bytes, ntp_requests,
         ntp_seconds, watch_seconds, reconnects, reconnect_seconds, region_rtt_factor, region_told, macs, near_seconds, near_routers,
         mac_changes,
     }

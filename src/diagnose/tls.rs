@@ -108,14 +108,12 @@ impl<'a> Attempt<'a> {
         (closes && self.is_unanswered() && self.is_soon(scene, self.case.last)).then_some(self.case.last)
     }
 
-    /// Whether that is too soon for a server's proper answer: one round trip for the handshake, one for the hello, and what
-    /// a client needs to make it.
+    /// Whether that is too soon for a server's proper answer: one round trip for the hello, and what a client needs to make
+    /// it. A connection may take its time to be made, by a SYN that is lost or by a proxy.
     fn is_soon(&self, scene: &Scene<'_>, then: Timestamp) -> bool {
         let tls = &scene.rules.settings.tls;
         let trip = self.case.tcp.as_ref().and_then(|tcp| tcp.rtt_min).unwrap_or(0.0);
-        // a tunnel takes its time to be made
-        let since = if self.case.via_proxy.is_some() { self.hello_at() } else { self.case.first() };
-        within(then, since, 2.0 * trip + tls.think_seconds + tls.reset_seconds)
+        within(then, self.hello_at(), trip + tls.think_seconds + tls.reset_seconds)
     }
 
     /// What came in the place of the server's answer.

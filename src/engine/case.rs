@@ -276,6 +276,12 @@ impl Case {
         self.is_tcp() && !made && !self.one_sided && matches!(state, "S0" | "REJ")
     }
 
+    /// Whether all that was asked on it in the clear are requests without a body.
+    pub fn only_asks(&self) -> bool {
+        let mut turns = self.http.iter().flat_map(|http| &http.turns).map(|turn| turn.turn.marks).peekable();
+        turns.peek().is_some() && turns.all(|marks| marks & turn::GET != 0 && marks & turn::SENDS_BODY == 0)
+    }
+
     /// Whether it is a TCP connection that has ended.
     pub fn is_over(&self) -> bool {
         self.tcp.as_ref().is_some_and(|tcp| tcp.fin_by.is_some() || tcp.rst_by.is_some())

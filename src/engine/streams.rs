@@ -269,6 +269,7 @@ impl Streams {
                     *handovers = handovers.saturating_add(1);
                     *inspector = Inspector::Probing;
                     handed_over = true;
+                    cx.segments = 1;
                 }
                 Next::Finished | Next::Handover => *finished = true,
                 Next::Reject => *inspector = Inspector::Probing,
@@ -280,6 +281,10 @@ impl Streams {
         });
         if !(handed_over || begun) {
             return;
+        }
+        if handed_over {
+            // what was said before is no part of what begins
+            segments.fill(0);
         }
         let other = 1usize.saturating_sub(side);
         if let (Some(stream), Some(unsure)) = (sides.get_mut(other), unsure.get_mut(other)) {

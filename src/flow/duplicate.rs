@@ -2,7 +2,8 @@
 //!
 //! A mirror that watches two ports or two VLANs shows a packet that crosses both two times within moments, perhaps
 //! with another VLAN tag, another hop count, other MAC addresses. A sender never repeats a packet that soon, and not
-//! with the same IP identification.
+//! with the same IP identification. A datagram that has none may be meant twice: it is a copy if it says the same, as far as
+//! can be seen, and comes sooner still.
 //!
 //! The latest packets are remembered by a signature of their own bytes. Nothing secret goes into it: what counts as a
 //! copy must hang on the traffic alone, the same in every run. Who forges collisions makes this forget, no more.
@@ -13,6 +14,11 @@ use crate::time::{MILLISECOND, Timestamp};
 
 /// How far apart two copies may be, in nanoseconds.
 pub const WINDOW: u64 = MILLISECOND;
+/// The same for a datagram without an identification, that came the same way.
+const AT_ONCE: u64 = MILLISECOND / 10;
+/// How many bytes of such a datagram must be there to tell it from others: a STUN header (RFC 8489 §5), the name of a DNS
+/// question, more of a QUIC packet than who it is for.
+const TELLING: usize = 20;
 /// Rows of remembered packets, and packets a row: several times what a mirror at 10 Gbit/s shows one of 16 shards in
 /// [`WINDOW`].
 const ROWS: usize = 256;
@@ -41,26 +47,41 @@ impl Duplicates {
         let entry = signature(packet, payload);
         let Some(row) = self.rows.get_mut((entry >> 32) as usize % ROWS) else { return false };
         let before = *row;
-        let [latest, _] = before;
-        *row = [(entry, packet.ts), latest];
+        let [latest, other] = before;
+        // one that is copied again takes no other's place
+        let kept = if latest.0 >> 16 == entry >> 16 { other } else { latest };
+        *row = [(entry, packet.ts), kept];
         let alike = before.iter().fold(false, |any, (seen, _)| any | (seen >> 16 == entry >> 16));
-        alike && copies(&before, entry, packet)
+        alike && copies(&before, entry, packet, payload)
     }
 }
 
 /// Whether one of these, which may be alike, is a copy.
 #[cold]
-fn copies(row: &[Seen; WAYS], entry: u64, packet: &Packet) -> bool {
+fn copies(row: &[Seen; WAYS], entry: u64, packet: &Packet, payload: &[u8]) -> bool {
     row.iter().any(|(seen, at)| {
-        let alike = seen >> 16 == entry >> 16 && packet.ts.0.abs_diff(at.0) <= WINDOW;
-        alike && (*seen != entry || is_unrepeatable(packet))
+        let apart = packet.ts.0.abs_diff(at.0);
+        let repeated =
+            || is_unrepeatable(packet) || apart <= AT_ONCE && is_nameless(packet) && payload.len() >= TELLING;
+        seen >> 16 == entry >> 16 && apart <= WINDOW && (*seen != entry || repeated())
     })
+}
+
+/// Whether it is a datagram that says nothing of itself but its payload.
+#[inline(always)]
+const fn is_nameless(packet: &Packet) -> bool {
+    packet.ip_id == 0 && packet.proto == proto::UDP
 }
 
 /// What tells a packet from all others, and in the last 16 bits what a mirror changes on the way.
 #[inline(always)]
 fn signature(packet: &Packet, payload: &[u8]) -> u64 {
-    let words = payload.first_chunk::<8>().map_or(payload.len() as u64, |b| u64::from_le_bytes(*b));
+    let mut words = payload.first_chunk::<8>().map_or(payload.len() as u64, |b| u64::from_le_bytes(*b));
+    if is_nameless(packet) {
+        // a checksum that the sender's card is to make is not that of the payload yet
+        let last = payload.last_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b));
+        words = fold(words ^ 0xa076_1d64_78bd_642f, last ^ 0xe703_7ed1_a0b4_28db);
+    }
     let a = (u64::from(packet.seq) << 32) | u64::from(packet.ack);
     let b = (u64::from(packet.ip_id) << 48)
         | (u64::from(packet.checksum) << 32)
@@ -118,6 +139,30 @@ mod tests {
         assert!(d.is_copy(&Packet { ts: Timestamp(2000), vlan: [20, 0], ..first }, b"as it was"));
         assert!(!d.is_copy(&Packet { ts: Timestamp(3000), ..first }, b"otherwise"));
         assert!(!d.is_copy(&Packet { ts: Timestamp(4000), checksum: 8, ..first }, b"as it was"));
+    }
+
+    #[test]
+    fn a_datagram_without_an_identification_is_known_by_all_that_it_says() {
+        let mut d = Duplicates::default();
+        let sent = |ts| Packet { proto: proto::UDP, ..packet(ts, 0, 0, 64, 24) };
+        let (asked, other) = (*b"STUN....12 bytes of name", *b"STUN....12 bytes of game");
+        assert!(!d.is_copy(&sent(1_000_000), &asked));
+        assert!(d.is_copy(&sent(1_010_000), &asked));
+        assert!(!d.is_copy(&sent(1_020_000), &other), "it says something else");
+        assert!(!d.is_copy(&sent(1_700_000), &asked), "sent again");
+        assert!(d.is_copy(&Packet { ttl: 63, ..sent(2_400_000) }, &asked), "behind a router");
+        assert!(!d.is_copy(&sent(5_000_000), &asked[..12]) && !d.is_copy(&sent(5_000_001), &asked[..12]), "too little");
+    }
+
+    #[test]
+    fn copies_take_no_others_place() {
+        let mut d = Duplicates::default();
+        // three that share a row
+        let row = |p: &Packet| (signature(p, &[]) >> 32) as usize % ROWS;
+        let all: Vec<Packet> = (1..5000).map(|n| packet(1000 + u64::from(n), n, 1, 64, 10)).collect();
+        let [x, y, ..] = &all.iter().filter(|p| row(p) == row(&all[0])).collect::<Vec<_>>()[..] else { panic!() };
+        let told = [x, y, y, x].map(|p| d.is_copy(p, &[]));
+        assert_eq!(told, [false, false, true, true]);
     }
 
     #[test]

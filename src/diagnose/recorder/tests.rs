@@ -6,6 +6,7 @@ use crate::diagnose::testcases::{
 use crate::engine::case::{Cases, Direction, ResetCase};
 use crate::engine::learnt::Turn;
 use crate::event::Kind;
+use crate::flow::course::Burst;
 use crate::flow::trouble::Repeated;
 
 const OUTSIDE: &str = "198.51.100.7";
@@ -134,13 +135,18 @@ fn a_recorder_without_a_connection_to_the_relay_is_told() {
     closed.tcp.as_mut().unwrap().fin_by = Some(crate::engine::case::Direction::Resp);
     assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), closed]), []);
     // a viewer's software asks the API and looks at video for a while; a recorder's connection stands, or sends
-    let over = |until: f64, payload: [u64; 2]| {
+    let over = |until: f64, said: f64, payload: [u64; 2]| {
         let mut over = works(RECORDER, until);
-        (over.payload, over.tcp.as_mut().unwrap().fin_by) = (payload, Some(Direction::Orig));
+        let tcp = over.tcp.as_mut().unwrap();
+        (over.payload, tcp.fin_by) = (payload, Some(Direction::Orig));
+        tcp.bursts[1] = vec![Burst::whole(at(1.0), at(said), 1, 4_000)];
         told(vec![over, api(2, 0.0, 300.0), api(3, 400.0, 800.0)]).iter().map(|told| told.2).collect::<Vec<_>>()
     };
-    assert_eq!(over(62.0, [900, 4_000]), Vec::<f64>::new());
-    assert_eq!((over(62.0, [9_000, 4_000]), over(150.0, [900, 4_000])), (vec![0.75], vec![0.75]));
+    assert_eq!(over(62.0, 60.0, [900, 4_000]), Vec::<f64>::new());
+    assert_eq!(over(150.0, 3.0, [900, 4_000]), Vec::<f64>::new(), "what waits for long does not stand");
+    assert_eq!(over(62.0, 60.0, [2_000, 1_000]), Vec::<f64>::new(), "a hello and a request send nothing");
+    assert_eq!(over(62.0, 60.0, [9_000, 4_000]), [0.75]);
+    assert_eq!(over(150.0, 149.0, [900, 4_000]), [0.75]);
     // known by what a viewer does alone: tried in vain is not had
     let blocked = unanswered(works(RECORDER, 650.0), 9);
     let found = told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), blocked]);

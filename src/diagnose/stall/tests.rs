@@ -345,7 +345,10 @@ fn a_viewer_that_has_nothing_of_a_recorder_but_asking_the_api_is_a_viewer() {
         let mut case = view(n + 1, first, first + until, asked(first), &[]);
         (case.recorders, case.payload[0]) = ([true, false], up);
         case.tcp.as_mut().unwrap().fin_by = Some(Direction::Orig);
-        if up == 0 {
+        if up > 0 {
+            // what it asked is not read
+            case.http = None;
+        } else {
             // what a handshake brings
             (case.payload, case.tcp.as_mut().unwrap().turns) = ([600, 4_000], [300, 0]);
         }

@@ -31,18 +31,23 @@ pub struct Client {
 /// What a host's connections to the relay have in common.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Relayed {
-    /// On one of them more went up than came down.
-    pub sends: bool,
-    /// How long the longest without video stood, in nanoseconds: without end where it began before the capture.
+    /// Bytes of the most that went up where more went up than came down. What only asks in the clear sends nothing.
+    pub sent: u64,
+    /// How long the longest without video stood until something was said last, in nanoseconds: without end where it began
+    /// before the capture.
     pub stood: Option<u64>,
 }
 
 impl Relayed {
     fn add(&mut self, case: &Case) {
         let [up, down] = case.payload;
-        self.sends |= up > down;
+        if up > down && !case.only_asks() {
+            self.sent = self.sent.max(up);
+        }
         if !case.subs.has(Sub::VideoDown) {
-            let stood = if case.midstream { u64::MAX } else { case.last.since(case.first()) };
+            let said = case.tcp.iter().flat_map(|tcp| &tcp.bursts).filter_map(|bursts| bursts.last());
+            let said = said.map(|burst| burst.end).max().unwrap_or_default();
+            let stood = if case.midstream { u64::MAX } else { said.since(case.first()) };
             self.stood = self.stood.max(Some(stood));
         }
     }

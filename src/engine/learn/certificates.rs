@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Context, Learner, NameAt};
+use super::{Context, Learner, NameAt, direction};
 use crate::engine::learnt::tls as mark;
 use crate::engine::learnt::{CertificateDetail, TlsDetail};
 use crate::inspect::ja::{Memo, Prints, Transport};
-use crate::inspect::{tls, x509};
+use crate::inspect::{Direction, tls, x509};
 
 /// How many fingerprints one flow keeps of each kind.
 const MAX_FINGERPRINTS: usize = 8;
@@ -25,8 +25,13 @@ impl Learner {
 
     pub(super) fn certificates(&mut self, cx: &mut Context<'_>, mut chain: tls::Chain<'_>) {
         let (frame, records, samples) = (cx.packet.frame, self.records, self.wants_samples());
+        let by_client = direction(cx.second, cx.flow.flipped()) == Direction::Orig;
         let Some(tls) = self.tls_for(cx.flow) else { return };
         let (named, dtls, watched) = (tls.name != 0, tls.has(mark::DTLS), tls.has(mark::WATCHED));
+        // the server's may be missing; in TCP a stream has one side's alone
+        if dtls && by_client {
+            return;
+        }
         let sample = !watched && !dtls && samples;
         let whole = records || watched || sample;
         let known = tls.detail.as_ref().is_some_and(|d| d.host.is_some() || d.certificate.is_some());

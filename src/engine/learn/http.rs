@@ -92,9 +92,10 @@ fn exchanged(known: &mut HttpList, response: &http::Response<'_>, from: Directio
     if let Some(open) = open {
         known.answered = known.answered.saturating_add(1);
         open.status = exchange.status;
-        open.content_type = exchange.content_type.or(open.content_type.take());
-        open.transfer_encoding = exchange.transfer_encoding.or(open.transfer_encoding.take());
-        open.content_length = exchange.content_length.or(open.content_length);
+        // from here on the answer's, or nobody's
+        open.content_type = exchange.content_type;
+        open.transfer_encoding = exchange.transfer_encoding;
+        open.content_length = exchange.content_length;
         open.upgrade = exchange.upgrade;
     } else if is_final && !response.inner && known.waiting > 0 {
         // counted with its request

@@ -345,7 +345,13 @@ impl<'a> ServerHello<'a> {
         }
         let (extensions, truncated, found) = trailing_extensions(&mut r);
         let chosen = found.supported_versions.and_then(|bytes| Reader::new(bytes).u16().ok());
-        let (version, accepts_psk) = (chosen.unwrap_or(legacy_version), found.pre_shared_key);
+        // the extension may stand behind a cut; these suites are no other version's (RFC 8446 §B.4, RFC 9147 §4)
+        let implied = match (truncated, cipher, legacy_version) {
+            (true, 0x1301..=0x1305, 0xfefd) => 0xfefc,
+            (true, 0x1301..=0x1305, 0x0303) => 0x0304,
+            _ => legacy_version,
+        };
+        let (version, accepts_psk) = (chosen.unwrap_or(implied), found.pre_shared_key);
         Ok(Some(ServerHello {
             legacy_version,
             random,

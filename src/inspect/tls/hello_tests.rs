@@ -84,6 +84,20 @@ fn a_server_hello_and_a_retry() {
 }
 
 #[test]
+fn a_server_hello_that_is_cut_before_its_version_is_known_by_its_suite() {
+    let body = server_body([1; 32], 0x0304);
+    let version = |body: &[u8]| ServerHello::parse(body).map(|hello| (hello.version(), hello.truncated));
+    let before = body.len() - 4;
+    assert_eq!(version(&body[..before]), Some((0x0304, true)));
+    let dtls = [&[0xfe, 0xfd][..], &body[2..before]].concat();
+    assert_eq!(version(&dtls), Some((0xfefc, true)));
+    let mut older = body[..before].to_vec();
+    let suite = 35 + usize::from(body[34]);
+    older[suite..suite + 2].copy_from_slice(&[0xc0, 0x2b]);
+    assert_eq!(version(&older), Some((0x0303, true)));
+}
+
+#[test]
 fn a_server_hello_of_an_early_draft() {
     let body = [&[0x7f, 18][..], &[1; 32], &[0x13, 1, 0, 0]].concat();
     let hello = ServerHello::parse(&body).unwrap();
