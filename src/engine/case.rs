@@ -309,8 +309,10 @@ impl Case {
 
     /// The responder is called that.
     fn call(&mut self, name: Option<&str>, naming: &Naming<'_>) {
-        if self.host.as_deref() != name {
-            self.host = name.map(str::to_owned);
+        let same = |known: &str| name.is_some_and(|name| name.eq_ignore_ascii_case(known));
+        if !self.host.as_deref().map_or(name.is_none(), same) {
+            // names differ by more than their capitals (RFC 4343 §3)
+            self.host = name.map(str::to_ascii_lowercase);
             self.known = name.map_or(HostMatch::NONE, |name| naming.base.catalogue.look_up(name));
         }
     }
@@ -330,12 +332,13 @@ impl Case {
         match (&self.tls, &self.http) {
             // the client's first record of TLS 1.3 ends its handshake
             (Some(tls), _) => {
-                // which version was chosen may stand behind where its hello was cut
-                let unread = self.cut && tls.version == 0;
+                // which version was chosen may stand behind where its hello was cut, and any of it may not be captured
+                let holed = self.tcp.as_ref().is_some_and(|tcp| tcp.trouble.iter().any(|side| side.missed > 0));
+                let unread = (self.cut || holed) && tls.version == 0;
                 let own = if tls.version >= 0x0304 || unread { 2 } else { 1 };
                 (tls.version != 0 || unread)
                     && tls.alert.is_none()
-                    && tls.flight.is_some_and(|flight| flight.client >= own)
+                    && (holed || tls.flight.is_some_and(|flight| flight.client >= own))
             }
             (None, Some(http)) => http.turns.iter().any(|turn| {
                 let page = turn.turn.marks & turn::PAGE != 0;

@@ -209,11 +209,10 @@ impl<'a> FlowView<'a> {
     }
 
     fn tls_record(&self, known: &'a Tls) -> TlsRecord<'a> {
-        let version = if known.version != 0 { known.version } else { known.offered };
         let detail = known.detail.as_deref();
         TlsRecord {
             sni: known.sni().map(|at| Cow::Borrowed(self.text(at.name))),
-            version: (version != 0).then(|| tls::version_name(version)),
+            version: (known.version != 0).then(|| tls::version_name(known.version)),
             alpn: detail.map(|d| Cow::Borrowed(&d.alpn)).unwrap_or_default(),
             ja4: detail.and_then(|d| Fingerprints::of(&d.ja4)),
             ja3: detail.and_then(|d| Fingerprints::of(&d.ja3)),

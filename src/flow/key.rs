@@ -32,15 +32,26 @@ pub const fn fold(a: u64, b: u64) -> u64 {
 
 /// A digest that tells one short byte string from another; 0 for none.
 pub fn digest(bytes: &[u8]) -> u64 {
-    let (mut hash, mut rest) = (0, bytes);
+    digest_with(bytes, 0)
+}
+
+/// The same, of what is one text in capitals and in small letters.
+pub fn digest_of_text(bytes: &[u8]) -> u64 {
+    digest_with(bytes, 0x20)
+}
+
+/// With these bits set in every byte: 0x20 makes letters small ones.
+#[inline(always)]
+fn digest_with(bytes: &[u8], set: u8) -> u64 {
+    let (mut hash, mut rest, sets) = (0, bytes, u64::from_le_bytes([set; 8]));
     while let Some((head, tail)) = rest.split_first_chunk::<8>() {
-        hash = fold(hash ^ u64::from_le_bytes(*head) ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db);
+        hash = fold(hash ^ (u64::from_le_bytes(*head) | sets) ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db);
         rest = tail;
     }
     if rest.is_empty() {
         return hash;
     }
-    let last = rest.iter().fold(1, |word, b| word << 8 | u64::from(*b));
+    let last = rest.iter().fold(1, |word, b| word << 8 | u64::from(*b | set));
     fold(hash ^ last ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db)
 }
 

@@ -206,9 +206,13 @@ impl Tcp {
             Side::Inactive => {
                 // a SYN after the other side has long been talking, and not an answer to its SYN
                 let to = if second { first } else { other };
+                // which a mirror may show before it
+                let refused =
+                    matches!(to.side, Side::Reset) && to.has(known::ACK) && to.ack == packet.seq.wrapping_add(1);
                 matches!(to.side, Side::Partial | Side::Closed | Side::Reset)
                     && !packet.has(tcp_flag::ACK)
                     && !to.has(known::SYN)
+                    && !refused
             }
             Side::Partial => !packet.has(tcp_flag::ACK) && !from.is_own(packet),
             _ => from.isn != packet.seq && !packet.has(tcp_flag::ACK),

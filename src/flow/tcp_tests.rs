@@ -546,3 +546,12 @@ fn a_plain_segment_is_no_turn() {
         }
     }
 }
+
+#[test]
+fn a_refusal_that_is_shown_before_its_syn_is_one_connection() {
+    let syn = |seq: u32| Packet { ts: Timestamp(2 * MILLISECOND), tcp_flags: SYN, seq, ..Packet::default() };
+    let mut w = Wire::default();
+    w.send_at(MILLISECOND, true, RST | ACK, 0, 101, 0);
+    assert!(!w.0.is_reopened_by(false, &syn(100)) && w.0.is_reopened_by(false, &syn(500)));
+    assert_eq!(w.send_at(2 * MILLISECOND, false, SYN, 100, 0, 0).0.conn_state(false, false), "REJ");
+}

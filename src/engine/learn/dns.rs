@@ -4,7 +4,7 @@ use super::{Answer, Context, Dns, DnsExchange, DnsList, Kind, Learner, PendingQu
 use crate::decode::Addr;
 use crate::engine::strings;
 use crate::event::LIST_MAX;
-use crate::flow::key::digest;
+use crate::flow::key::digest_of_text;
 use crate::flow::{Flow, NONE};
 use crate::inspect::dns;
 
@@ -197,7 +197,7 @@ impl Learner {
     }
 }
 
-/// A digest of a name as it stands on the wire.
+/// A digest of a name on the wire, which neither side need write as the other does (RFC 4343 §3).
 fn name_digest(name: &dns::Name<'_>) -> u32 {
-    digest(name.wire(&mut [0; dns::NAME_MAX])) as u32
+    digest_of_text(name.wire(&mut [0; dns::NAME_MAX])) as u32
 }
