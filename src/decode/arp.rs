@@ -31,6 +31,11 @@ pub fn claim(link: u16, frame: &[u8]) -> Option<Claim> {
             r.skip(14).ok()?;
             r.u16().ok()?
         }
+        276 => {
+            let ethertype = r.u16().ok()?;
+            r.skip(18).ok()?;
+            ethertype
+        }
         _ => return None,
     };
     for _ in 0..TAGS {
@@ -60,7 +65,9 @@ mod tests {
         let plain = [&[0; 12][..], &[8, 6], &ARP].concat();
         let tagged = [&[0; 12][..], &[0x81, 0, 0, 5, 8, 6], &ARP].concat();
         let cooked = [&[0; 14][..], &[8, 6], &ARP].concat();
-        assert_eq!([claim(1, &plain), claim(1, &tagged), claim(113, &cooked)], [expected; 3]);
+        let cooked_2 = [&[8, 6][..], &[0; 18], &ARP].concat();
+        let told = [claim(1, &plain), claim(1, &tagged), claim(113, &cooked), claim(276, &cooked_2)];
+        assert_eq!(told, [expected; 4]);
         let mut probe = plain.clone();
         probe[28..32].fill(0);
         assert_eq!((claim(1, &probe), claim(1, &plain[..30]), claim(105, &plain)), (None, None, None));

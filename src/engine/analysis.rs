@@ -296,7 +296,8 @@ impl Analysis {
             shed_packets: self.shed(),
             shed_frames: self.totals.shed_frames,
             earlier_frames: if self.runs_back() { self.totals.earlier_frames } else { 0 },
-            duplicate_share: share(sums.duplicates, self.totals.frames),
+            // a frame may hold several packets (IEEE 802.11 A-MSDU)
+            duplicate_share: share(sums.duplicates, self.totals.frames).min(1.0),
             one_sided_share: share(sums.one_sided, sums.tcp_with_payload),
             one_sided_flows: sums.one_sided,
             cut_frames: self.totals.cut_frames,

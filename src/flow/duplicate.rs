@@ -14,6 +14,9 @@ use crate::time::{MILLISECOND, Timestamp};
 
 /// How far apart two copies may be, in nanoseconds.
 pub const WINDOW: u64 = MILLISECOND;
+/// The same for a packet with an identification that came another way: a mirror on both sides of a box shows it when that box
+/// has looked at it.
+const BEHIND: u64 = 50 * MILLISECOND;
 /// The same for a datagram without an identification, that came the same way.
 const AT_ONCE: u64 = MILLISECOND / 10;
 /// How many bytes of such a datagram must be there to tell it from others: a STUN header (RFC 8489 §5), the name of a DNS
@@ -63,7 +66,9 @@ fn copies(row: &[Seen; WAYS], entry: u64, packet: &Packet, payload: &[u8]) -> bo
         let apart = packet.ts.0.abs_diff(at.0);
         let repeated =
             || is_unrepeatable(packet) || apart <= AT_ONCE && is_nameless(packet) && payload.len() >= TELLING;
-        seen >> 16 == entry >> 16 && apart <= WINDOW && (*seen != entry || repeated())
+        let elsewhere = *seen != entry;
+        let within = if elsewhere && packet.ip_id != 0 { BEHIND } else { WINDOW };
+        seen >> 16 == entry >> 16 && apart <= within && (elsewhere || repeated())
     })
 }
 
@@ -117,6 +122,9 @@ mod tests {
         assert!(!is_copy(packet(1000, 5, 1, 64, 10)));
         assert!(is_copy(packet(2000, 5, 1, 64, 10)), "the same frame from two mirrored ports");
         assert!(is_copy(packet(3000, 5, 1, 63, 10)), "behind a router");
+        assert!(is_copy(packet(40 * WINDOW, 5, 1, 60, 10)), "behind a box that takes its time");
+        assert!(!is_copy(packet(100 * WINDOW, 5, 1, 63, 10)), "the identification is used anew");
+        assert!(!is_copy(packet(101 * WINDOW + 1, 0, 3, 63, 10)));
         assert!(!is_copy(packet(4000, 6, 1, 64, 10)), "sent again: another identification");
         assert!(!is_copy(packet(4000 + 2 * WINDOW, 6, 1, 64, 10)), "too late");
         assert!(!is_copy(packet(5_000_000, 0, 9, 64, 0)));
