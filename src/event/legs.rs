@@ -98,6 +98,9 @@ pub struct LegsRecord {
     pub joined: u64,
     /// Flows of the inner capture that are known by their destination only.
     pub pooled: u64,
+    /// Flows of both captures that go where so many others go that they were not compared each with each.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub pool_omitted: u64,
     /// Flows that only the inner capture has.
     pub lan_only: u64,
     /// Flows that only the outer capture has.

@@ -1,5 +1,7 @@
 //! Bytes over time, on the time of both captures.
 
+use std::borrow::Borrow;
+
 use crate::flow::trace::Line;
 use crate::time::seconds;
 
@@ -69,14 +71,14 @@ impl Curve {
     }
 
     /// Several curves as one.
-    pub fn sum(curves: &[Curve]) -> Curve {
+    pub fn sum(curves: &[impl Borrow<Curve>]) -> Curve {
         if let [one] = curves {
-            return one.clone();
+            return one.borrow().clone();
         }
         let mut all: Vec<Step> = Vec::new();
         for curve in curves {
             let mut before = 0.0;
-            for step in &curve.steps {
+            for step in &curve.borrow().steps {
                 all.push(Step { bytes: step.bytes - before, ..*step });
                 before = step.bytes;
             }
@@ -120,6 +122,6 @@ pub(super) mod tests {
         let sum = Curve::sum(&[curve(&[(1.0, 10.0), (3.0, 5.0)]), curve(&[(2.0, 100.0)])]);
         let steps: Vec<_> = sum.steps().iter().map(|s| (s.at, s.bytes)).collect();
         assert_eq!(steps, [(1.0, 10.0), (2.0, 110.0), (3.0, 115.0)]);
-        assert_eq!(Curve::sum(&[]).total(), 0.0);
+        assert_eq!(Curve::sum(&[] as &[Curve]).total(), 0.0);
     }
 }

@@ -39,10 +39,18 @@ pub struct Pool {
     pub lan: Vec<usize>,
     /// And in the outer.
     pub wan: Vec<usize>,
-    /// Which may be which, one to one: by their times alone.
+    /// Which may be which, one to one: by their times alone. In the order of the inner ones.
     pub likely: Vec<Join>,
     /// Those to the same place that were joined by their amounts.
     pub matched: Vec<Join>,
+}
+
+impl Pool {
+    /// Which outer flow may be the other half of an inner one.
+    pub fn likely(&self, lan: usize) -> Option<&Join> {
+        let at = self.likely.partition_point(|join| join.lan < lan);
+        self.likely.get(at).filter(|join| join.lan == lan)
+    }
 }
 
 /// All flows, joined as far as can be.
@@ -52,6 +60,8 @@ pub struct Joined {
     pub pairs: Vec<Join>,
     /// What is left, by the place that it goes to; at least one flow of the inner capture is in each.
     pub pools: Vec<Pool>,
+    /// Flows of both captures that go where so many others go that they were not compared each with each.
+    pub pool_omitted: usize,
     /// Flows of the outer capture that are in no pair and no pool.
     pub wan_only: usize,
 }
@@ -102,6 +112,8 @@ pub fn join(legs: &Legs<'_>, settings: &Settings) -> Joined {
     work.by_packets();
     work.by_ends();
     let pools = work.pools();
+    let beyond = |flows: &[usize]| flows.len().saturating_sub(POOL_MOST);
+    let pool_omitted = pools.iter().map(|pool| beyond(&pool.lan).saturating_add(beyond(&pool.wan))).sum();
     let mut pools: Vec<Pool> =
         pools.into_iter().map(|pool| work.by_amounts(pool)).filter(|pool| !pool.lan.is_empty()).collect();
     for pool in &mut pools {
@@ -111,7 +123,7 @@ pub fn join(legs: &Legs<'_>, settings: &Settings) -> Joined {
     let Work { mut pairs, taken: [_, wan], .. } = work;
     pairs.sort_by_key(|pair| pair.lan);
     let wan_only = (0..legs.wan.flows.len()).filter(|at| !wan.contains(at) && !pooled.contains(at)).count();
-    Joined { pairs, pools, wan_only }
+    Joined { pairs, pools, pool_omitted, wan_only }
 }
 
 struct Work<'a> {
@@ -167,6 +179,7 @@ impl Work<'_> {
                 outer.entry((Kind::Hello, flow.hello)).or_default().push((at, self.legs.wan_at(flow.case.first())));
             }
         }
+        outer.values_mut().for_each(|marks| marks.sort_by(|a, b| a.1.total_cmp(&b.1)));
         let mut found = Vec::new();
         for (at, flow) in self.legs.lan.flows.iter().enumerate() {
             let mut keys: Vec<(Key, f64, f64)> =
@@ -177,9 +190,8 @@ impl Work<'_> {
             }
             for (key, when, near) in keys {
                 let others = outer.get(&key).map(Vec::as_slice).unwrap_or_default();
-                let nearest = others.iter().min_by(|a, b| (a.1 - when).abs().total_cmp(&(b.1 - when).abs()));
-                if let Some((other, then)) = nearest.filter(|(_, then)| (then - when).abs() <= near) {
-                    found.push((key.0, (then - when).abs(), at, *other));
+                if let Some((other, apart)) = nearest(others, when).filter(|(_, apart)| *apart <= near) {
+                    found.push((key.0, apart, at, other));
                 }
             }
         }
@@ -198,17 +210,21 @@ impl Work<'_> {
     /// By ends that no box has changed, or of which it has changed the inner one only, where the same sequence numbers or
     /// no other flow speak for it.
     fn by_ends(&mut self) {
-        let mut outer: HashMap<(u8, IpAddr, u16), Vec<usize>> = HashMap::new();
+        let mut outer: HashMap<(u8, IpAddr, u16), Vec<Lasting>> = HashMap::new();
         for (at, flow) in self.free_outside() {
+            let [first, last] = [flow.case.first(), flow.case.last].map(|ts| self.legs.wan_at(ts));
             for end in [flow.case.orig, flow.case.resp] {
-                outer.entry((flow.case.proto, end.0, end.1)).or_default().push(at);
+                outer.entry((flow.case.proto, end.0, end.1)).or_default().push(Lasting { first, last, at });
             }
         }
+        let outer: HashMap<_, Times> = outer.into_iter().map(|(end, flows)| (end, Times::new(flows))).collect();
+        let near = self.near();
         let mut found = Vec::new();
         for (at, flow) in self.free() {
             let case = &flow.case;
-            let meets = |other: &&usize| {
-                self.legs.wan.flows.get(**other).is_some_and(|b| {
+            let [from, until] = [case.first(), case.last].map(|ts| self.legs.lan_at(ts));
+            let meets = |other: &usize| {
+                self.legs.wan.flows.get(*other).is_some_and(|b| {
                     let ends = [b.case.orig, b.case.resp];
                     let both = ends.contains(&case.orig) && ends.contains(&case.resp);
                     let tcp = has_one_sequence(flow, b) && (case.midstream || b.case.midstream || both);
@@ -216,10 +232,10 @@ impl Work<'_> {
                 })
             };
             for end in [case.resp, case.orig] {
-                let others = outer.get(&(case.proto, end.0, end.1)).map(Vec::as_slice).unwrap_or_default();
-                let mut others = others.iter().filter(meets);
+                let Some(others) = outer.get(&(case.proto, end.0, end.1)) else { continue };
+                let mut others = others.within(from - near, until + near).filter(meets);
                 if let (Some(other), None) = (others.next(), others.next()) {
-                    found.push((at, *other));
+                    found.push((at, other));
                     break;
                 }
             }
@@ -355,6 +371,55 @@ impl Work<'_> {
     }
 }
 
+/// Of marks in the order of their times the one that is nearest to a moment, and how far it is; of those as near as each
+/// other the first flow's.
+fn nearest(marks: &[(usize, f64)], when: f64) -> Option<(usize, f64)> {
+    let from = |moment: f64| marks.partition_point(|(_, then)| *then < moment);
+    let later = from(when);
+    // marks of one moment are in the order of their flows
+    let before = later.checked_sub(1).and_then(|at| marks.get(at)).and_then(|(_, then)| marks.get(from(*then)));
+    let apart = |(at, then): &(usize, f64)| (*at, (then - when).abs());
+    let both = before.into_iter().chain(marks.get(later)).map(apart);
+    both.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
+}
+
+/// A flow, and for how long it lasted, in seconds.
+#[derive(Clone, Copy, Debug)]
+struct Lasting {
+    first: f64,
+    last: f64,
+    at: usize,
+}
+
+/// How many flows of [`Times`] are passed over at once.
+const BLOCK: usize = 64;
+
+/// Flows by their times: those of a moment are found without a look at each.
+#[derive(Debug)]
+struct Times {
+    /// In the order of their beginnings.
+    flows: Vec<Lasting>,
+    /// The last moment of each [`BLOCK`] of them.
+    last: Vec<f64>,
+}
+
+impl Times {
+    fn new(mut flows: Vec<Lasting>) -> Times {
+        flows.sort_by(|a, b| a.first.total_cmp(&b.first));
+        let last = |block: &[Lasting]| block.iter().map(|flow| flow.last).fold(f64::NEG_INFINITY, f64::max);
+        let last = flows.chunks(BLOCK).map(last).collect();
+        Times { flows, last }
+    }
+
+    /// The places of those that have a moment in common with `from` to `until`.
+    fn within(&self, from: f64, until: f64) -> impl Iterator<Item = usize> {
+        let begun = self.flows.partition_point(|flow| flow.first <= until);
+        let blocks = self.flows.chunks(BLOCK).zip(&self.last).take(begun.div_ceil(BLOCK));
+        let flows = blocks.filter(move |(_, last)| **last >= from).flat_map(|(block, _)| block);
+        flows.filter(move |flow| flow.last >= from && flow.first <= until).map(|flow| flow.at)
+    }
+}
+
 /// Which kinds of packets tell first.
 const fn rank(kind: Kind) -> u8 {
     match kind {
@@ -463,4 +528,35 @@ impl Roots {
 fn bump(counts: &mut HashMap<usize, usize>, of: usize) {
     let count = counts.entry(of).or_default();
     *count = count.saturating_add(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// As a look at each would find it.
+        #[test]
+        fn the_nearest_mark_is_found(times in prop::collection::vec(0u8..40, 0..30), when in 0u8..40) {
+            let mut marks: Vec<(usize, f64)> = times.iter().map(|then| f64::from(*then)).enumerate().collect();
+            let when = f64::from(when);
+            let wanted = marks.iter().map(|(at, then)| (*at, (then - when).abs())).min_by(|a, b| a.1.total_cmp(&b.1));
+            marks.sort_by(|a, b| a.1.total_cmp(&b.1));
+            prop_assert_eq!(nearest(&marks, when), wanted);
+        }
+
+        #[test]
+        fn flows_of_a_time_are_found(flows in prop::collection::vec((0u16..900, 0u16..90), 0..400), from in 0u16..900, lasts in 0u16..50) {
+            let lasting = |(at, (first, lasts)): (usize, &(u16, u16))| {
+                Lasting { first: f64::from(*first), last: f64::from(first + lasts), at }
+            };
+            let all: Vec<Lasting> = flows.iter().enumerate().map(lasting).collect();
+            let (from, until) = (f64::from(from), f64::from(from + lasts));
+            let wanted: Vec<usize> = all.iter().filter(|flow| flow.first <= until && flow.last >= from).map(|flow| flow.at).collect();
+            let mut found: Vec<usize> = Times::new(all).within(from, until).collect();
+            found.sort_unstable();
+            prop_assert_eq!(found, wanted);
+        }
+    }
 }

@@ -4,7 +4,9 @@
 //! place of which nobody knows whose they are. So that much came out at most, and a box that uses few connections for many
 //! is never taken for one that holds.
 
-use std::collections::{BTreeMap, HashSet};
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::diagnose::rules::Rules;
@@ -17,7 +19,7 @@ use crate::time::seconds;
 use super::Legs;
 use super::curve::Curve;
 use super::hold::{self, Hold};
-use super::join::{Join, Joined, amount, goes_out};
+use super::join::{Join, Joined, Pool, amount, goes_out};
 use super::lag::{self, Lag};
 
 /// What was found of a stream.
@@ -76,32 +78,15 @@ impl Doubt {
 
 /// Judges all streams.
 pub fn judge(legs: &Legs<'_>, joined: &Joined, rules: &Rules) -> Vec<Judged> {
-    let all = legs.lan.flows.iter().chain(&legs.wan.flows);
-    let relays = all.filter(|flow| flow.case.class == Class::Relay && flow.case.via_proxy.is_none());
-    let relays = relays.map(|flow| flow.case.resp.0).collect();
-    let bench = Bench { legs, joined, relays, settings: &rules.settings.legs };
+    let bench = Bench::new(legs, joined, &rules.settings.legs);
+    let places: Vec<PlaceOf<'_>> = joined.pools.iter().map(PlaceOf::new).collect();
     let mut found: Vec<Judged> = Vec::new();
-    let mut groups: BTreeMap<Group, Streams> = BTreeMap::new();
-    for pair in joined.pairs.iter().filter(|pair| !pair.same) {
-        let streams = Streams::of_pair(pair);
+    let mut groups: BTreeMap<Group, Streams<'_>> = BTreeMap::new();
+    let pairs = joined.pairs.iter().filter(|pair| !pair.same).map(Streams::of_pair);
+    let pooled = places.iter().flat_map(|place| place.pool.lan.iter().map(|lan| Streams::of_place(*lan, place)));
+    for streams in pairs.chain(pooled) {
         found.extend(bench.judge(&streams));
-        bench.add(&mut groups, &streams);
-    }
-    for pool in &joined.pools {
-        for lan in &pool.lan {
-            let likely: Vec<Join> = pool.likely.iter().filter(|join| join.lan == *lan).cloned().collect();
-            let all = (pool.lan.clone(), pool.wan.clone());
-            let streams = Streams {
-                flows: vec![*lan],
-                halves: likely,
-                lan: all.0,
-                wan: all.1,
-                matched: pool.matched.clone(),
-                known: false,
-            };
-            found.extend(bench.judge(&streams));
-            bench.add(&mut groups, &streams);
-        }
+        bench.add(&mut groups, streams);
     }
     // none of them may have been long enough by itself
     let known: HashSet<usize> = found.iter().flat_map(|judged| &judged.lan).copied().collect();
@@ -115,34 +100,81 @@ pub fn judge(legs: &Legs<'_>, joined: &Joined, rules: &Rules) -> Vec<Judged> {
 /// A client, and what it goes to.
 type Group = (IpAddr, String, u16);
 
+/// Flows to one place of which it is not known which is which. What all of them carried is put together once, however many
+/// of them are judged.
+#[derive(Debug)]
+struct PlaceOf<'a> {
+    pool: &'a Pool,
+    /// What came out by all of them, of what the originators sent and of what the responders did.
+    come_out: [OnceCell<Curve>; 2],
+    /// Whether any outer one is of those that are judged.
+    is_judged: OnceCell<bool>,
+}
+
+impl PlaceOf<'_> {
+    fn new(pool: &Pool) -> PlaceOf<'_> {
+        PlaceOf { pool, come_out: Default::default(), is_judged: OnceCell::new() }
+    }
+}
+
 /// Flows whose streams are judged together.
 #[derive(Clone, Debug, Default)]
-struct Streams {
+struct Streams<'a> {
     /// The inner flows.
     flows: Vec<usize>,
     /// Those of them of which the outer half is known, or likely.
     halves: Vec<Join>,
-    /// All inner flows by which may come out what has gone in outside.
+    /// Those of which it is known: out of it comes what has gone in outside.
     lan: Vec<usize>,
-    /// All outer flows by which may come out what has gone in inside.
+    /// Their outer halves: out of them comes what has gone in inside.
     wan: Vec<usize>,
-    /// Other flows to the same place, by whose outer halves some of it may have come out besides.
-    matched: Vec<Join>,
+    /// Where the others go: by any flow there it may come out, and by the halves of those that were joined by amounts.
+    places: Vec<&'a PlaceOf<'a>>,
     /// What is which is known by packets or amounts.
     known: bool,
 }
 
-impl Streams {
-    fn of_pair(pair: &Join) -> Streams {
+impl<'a> Streams<'a> {
+    fn of_pair(pair: &Join) -> Streams<'a> {
         Streams {
             flows: vec![pair.lan],
             halves: vec![pair.clone()],
             lan: vec![pair.lan],
             wan: vec![pair.wan],
+            places: Vec::new(),
             known: true,
-            ..Streams::default()
         }
     }
+
+    fn of_place(lan: usize, place: &'a PlaceOf<'a>) -> Streams<'a> {
+        let halves = place.pool.likely(lan).cloned().into_iter().collect();
+        Streams { flows: vec![lan], halves, places: vec![place], ..Streams::default() }
+    }
+
+    /// All outer flows by which may come out what has gone in inside.
+    fn wan(&self) -> Vec<usize> {
+        let pooled = self.places.iter().flat_map(|place| &place.pool.wan);
+        let mut all: Vec<usize> = self.wan.iter().chain(pooled).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Other flows to the same place, by whose outer halves some of it may have come out besides.
+    fn matched(&self) -> &'a [Join] {
+        self.places.last().map(|place| &place.pool.matched[..]).unwrap_or_default()
+    }
+}
+
+/// The streams of one direction that are looked at.
+struct Part<'a> {
+    sender: Direction,
+    /// Whether they go out of the site.
+    outward: bool,
+    /// The places of the inner flows that lead.
+    leading: Vec<usize>,
+    flows: Vec<&'a LegFlow>,
+    halves: Vec<(&'a LegFlow, &'a LegFlow)>,
 }
 
 struct Bench<'a> {
@@ -150,43 +182,100 @@ struct Bench<'a> {
     joined: &'a Joined,
     /// The relay's addresses, as either capture has named them.
     relays: HashSet<IpAddr>,
+    /// The inner flows that are joined one to one.
+    paired: HashSet<usize>,
+    /// What goes out of the site while both captures run, by its client: TCP that was established.
+    by_client: HashMap<IpAddr, Vec<usize>>,
+    /// What went in and came out of all connections that are the same on both sides.
+    same: OnceCell<[Curve; 2]>,
     settings: &'a Settings,
 }
 
-impl Bench<'_> {
-    fn lan(&self, at: usize) -> Option<&LegFlow> {
+impl<'a> Bench<'a> {
+    fn new(legs: &'a Legs<'a>, joined: &'a Joined, settings: &'a Settings) -> Bench<'a> {
+        let all = legs.lan.flows.iter().chain(&legs.wan.flows);
+        let relays = all.filter(|flow| flow.case.class == Class::Relay && flow.case.via_proxy.is_none());
+        let [begin, end] = legs.overlap();
+        let mut by_client: HashMap<IpAddr, Vec<usize>> = HashMap::new();
+        for (at, flow) in legs.lan.flows.iter().enumerate() {
+            let case = &flow.case;
+            let meanwhile = legs.lan_at(case.first()) < end && legs.lan_at(case.last) > begin;
+            if case.is_tcp() && case.established && meanwhile && goes_out(case) {
+                by_client.entry(case.orig.0).or_default().push(at);
+            }
+        }
+        Bench {
+            legs,
+            joined,
+            relays: relays.map(|flow| flow.case.resp.0).collect(),
+            paired: joined.pairs.iter().map(|pair| pair.lan).collect(),
+            by_client,
+            same: OnceCell::new(),
+            settings,
+        }
+    }
+
+    fn lan(&self, at: usize) -> Option<&'a LegFlow> {
         self.legs.lan.flows.get(at)
     }
 
-    fn wan(&self, at: usize) -> Option<&LegFlow> {
+    fn wan(&self, at: usize) -> Option<&'a LegFlow> {
         self.legs.wan.flows.get(at)
     }
 
     /// Adds streams to those of the same client to the same place.
-    fn add(&self, groups: &mut BTreeMap<Group, Streams>, streams: &Streams) {
-        for flow in streams.flows.iter().filter_map(|at| self.lan(*at)) {
-            let case = &flow.case;
-            let to = case.host.clone().unwrap_or_else(|| case.resp.0.to_string());
-            let group = groups.entry((case.orig.0, to, case.port())).or_default();
-            group.flows.extend(&streams.flows);
-            group.halves.extend(streams.halves.iter().cloned());
-            group.matched.clone_from(&streams.matched);
-            for (all, more) in [(&mut group.lan, &streams.lan), (&mut group.wan, &streams.wan)] {
-                all.extend(more);
-                all.sort_unstable();
-                all.dedup();
+    fn add(&self, groups: &mut BTreeMap<Group, Streams<'a>>, streams: Streams<'a>) {
+        let Some(case) = streams.flows.first().and_then(|at| self.lan(*at)).map(|flow| &flow.case) else { return };
+        let to = case.host.clone().unwrap_or_else(|| case.resp.0.to_string());
+        let group = groups.entry((case.orig.0, to, case.port())).or_default();
+        group.flows.extend(streams.flows);
+        group.halves.extend(streams.halves);
+        group.lan.extend(streams.lan);
+        group.wan.extend(streams.wan);
+        for place in streams.places {
+            if !group.places.iter().any(|known| std::ptr::eq(*known, place)) {
+                group.places.push(place);
             }
         }
     }
 
     /// What became of streams, in both directions.
-    fn judge(&self, streams: &Streams) -> Vec<Judged> {
+    fn judge(&self, streams: &Streams<'_>) -> Vec<Judged> {
         [Direction::Orig, Direction::Resp].into_iter().filter_map(|sender| self.stream(sender, streams)).collect()
     }
 
     /// What became of a stream that `sender` sends. Out of the site it goes in by the inner flows, and into the site by
     /// their outer halves.
-    fn stream(&self, sender: Direction, streams: &Streams) -> Option<Judged> {
+    fn stream(&self, sender: Direction, streams: &Streams<'_>) -> Option<Judged> {
+        let part = self.part(sender, streams)?;
+        let (put_in, come_out) = self.curves(&part, streams);
+        let Part { outward, leading, flows, halves, .. } = part;
+        let [begin, end] = self.legs.overlap();
+        let open = flows.iter().map(|flow| self.open_until(flow)).fold(f64::NEG_INFINITY, f64::max);
+        let end = if outward { end } else { end.min(open) };
+        let doubt = self.legs.clock.uncertainty;
+        let judged =
+            |lan: Vec<usize>, what: What, most: f64| Some(Judged { lan, wan: streams.wan(), sender, what, most });
+        let Some(hold) = hold::find(&put_in, &come_out, [begin, end], doubt, self.settings) else {
+            let one = flows.len() == 1 && halves.len() == 1;
+            let lag = one.then(|| lag::find(&put_in, &come_out, doubt, self.settings)).flatten()?;
+            return judged(leading, What::Lagged(lag), 1.0);
+        };
+        if !outward && self.waited(&flows, hold.from.at) < self.settings.held_seconds {
+            return None;
+        }
+        let leading = self.heaviest(leading, sender, streams, &hold);
+        let others: Vec<&LegFlow> = streams.wan().iter().filter_map(|at| self.wan(*at)).collect();
+        let (ins, outs) = if outward { (&flows, &others) } else { (&others, &flows) };
+        let sure = if self.legs.clock.is_sound(self.settings) { 1.0 } else { HINT };
+        match self.doubt(sender, &hold, &flows, ins, outs, streams) {
+            Some(why) => judged(leading, What::Open(hold, why), HINT),
+            None => judged(leading, What::Held(hold, self.mode(outward, &hold, &flows, &halves)), sure),
+        }
+    }
+
+    /// The streams of one direction, if they are such as are judged, and long enough for it.
+    fn part(&self, sender: Direction, streams: &Streams<'_>) -> Option<Part<'a>> {
         let outward = sender == Direction::Orig;
         let halves: Vec<(&LegFlow, &LegFlow)> =
             streams.halves.iter().filter_map(|half| Some((self.lan(half.lan)?, self.wan(half.wan)?))).collect();
@@ -195,58 +284,54 @@ impl Bench<'_> {
             false => streams.halves.iter().map(|half| half.lan).collect(),
         };
         let flows: Vec<&LegFlow> = leading.iter().filter_map(|at| self.lan(*at)).collect();
-        let others: Vec<&LegFlow> = streams.wan.iter().filter_map(|at| self.wan(*at)).collect();
-        let sound = |flow: &&LegFlow| flow.case.established && !flow.case.one_sided && goes_out(&flow.case);
-        let carries = |flow: &&LegFlow| self.is_judged(&flow.case);
-        if flows.is_empty() || !flows.iter().all(sound) || !flows.iter().chain(&others).any(carries) {
-            return None;
-        }
         let most: f64 = match outward {
             true => flows.iter().map(|flow| amount(flow, sender)).sum(),
             false => halves.iter().map(|(_, other)| amount(other, sender)).sum(),
         };
-        // a lag-one stream is longer than that as well
-        if most < self.settings.held_bytes {
+        // a lag-one stream is longer than that as well; most streams are not, and then nothing else need be looked at
+        if flows.is_empty() || most < self.settings.held_bytes {
             return None;
         }
-        let (put_in, come_out): (Vec<Curve>, Vec<Curve>) = if outward {
-            (
-                flows.iter().map(|f| self.inner(f, sender, true)).collect(),
-                others.iter().map(|f| self.outer(f, sender, false)).collect(),
-            )
+        let sound = |flow: &&LegFlow| flow.case.established && !flow.case.one_sided && goes_out(&flow.case);
+        let carries = |flow: &&LegFlow| self.is_judged(&flow.case);
+        let any = |wan: &[usize]| wan.iter().filter_map(|at| self.wan(*at)).any(|flow| carries(&flow));
+        let beyond = || {
+            any(&streams.wan)
+                || streams.places.iter().any(|place| *place.is_judged.get_or_init(|| any(&place.pool.wan)))
+        };
+        let wanted = flows.iter().all(sound) && (flows.iter().any(carries) || beyond());
+        wanted.then_some(Part { sender, outward, leading, flows, halves })
+    }
+
+    /// What has gone in, and what may have come out of it.
+    fn curves<'s>(&self, part: &Part<'_>, streams: &'s Streams<'_>) -> (Curve, Cow<'s, Curve>) {
+        let sender = part.sender;
+        let put_in: Vec<Curve> = if part.outward {
+            part.flows.iter().map(|flow| self.inner(flow, sender, true)).collect()
         } else {
             // what the box still fetches for nobody is not held from anybody
             let wanted = |(a, b): &(&LegFlow, &LegFlow)| {
                 self.outer(b, sender, true).within(f64::NEG_INFINITY, self.open_until(a))
             };
-            let all = streams.lan.iter().filter_map(|at| self.lan(*at));
-            (halves.iter().map(wanted).collect(), all.map(|f| self.inner(f, sender, false)).collect())
+            part.halves.iter().map(wanted).collect()
         };
-        let (put_in, come_out) = (Curve::sum(&put_in), Curve::sum(&come_out));
-        let [begin, end] = self.legs.overlap();
-        let alone = flows.len() == 1;
-        let open = flows.iter().map(|flow| self.open_until(flow)).fold(f64::NEG_INFINITY, f64::max);
-        let end = if outward { end } else { end.min(open) };
-        let doubt = self.legs.clock.uncertainty;
-        let judged =
-            |what: What, most: f64| Some(Judged { lan: leading.clone(), wan: streams.wan.clone(), sender, what, most });
-        let Some(hold) = hold::find(&put_in, &come_out, [begin, end], doubt, self.settings) else {
-            let one = alone && halves.len() == 1;
-            let lag = one.then(|| lag::find(&put_in, &come_out, doubt, self.settings)).flatten()?;
-            return judged(What::Lagged(lag), 1.0);
+        let out = |at: &usize| match part.outward {
+            true => self.wan(*at).map(|flow| self.outer(flow, sender, false)),
+            false => self.lan(*at).map(|flow| self.inner(flow, sender, false)),
         };
-        if !outward && self.waited(&flows, hold.from.at) < self.settings.held_seconds {
-            return None;
+        let single = if part.outward { &streams.wan } else { &streams.lan };
+        let mut come_out: Vec<Cow<'s, Curve>> = single.iter().filter_map(out).map(Cow::Owned).collect();
+        for place in &streams.places {
+            let [of_orig, of_resp] = &place.come_out;
+            let (sum, all) = if part.outward { (of_orig, &place.pool.wan) } else { (of_resp, &place.pool.lan) };
+            let sum = sum.get_or_init(|| Curve::sum(&all.iter().filter_map(out).collect::<Vec<_>>()));
+            come_out.push(Cow::Borrowed(sum));
         }
-        let leading = self.heaviest(leading, sender, streams, &hold);
-        let judged =
-            |what: What, most: f64| Some(Judged { lan: leading, wan: streams.wan.clone(), sender, what, most });
-        let (ins, outs) = if outward { (&flows, &others) } else { (&others, &flows) };
-        let sure = if self.legs.clock.is_sound(self.settings) { 1.0 } else { HINT };
-        match self.doubt(sender, &hold, &flows, ins, outs, streams) {
-            Some(why) => judged(What::Open(hold, why), HINT),
-            None => judged(What::Held(hold, self.mode(outward, &hold, &flows, &halves)), sure),
-        }
+        let come_out = match come_out.len() {
+            1 => come_out.pop().unwrap_or_default(),
+            _ => Cow::Owned(Curve::sum(&come_out)),
+        };
+        (Curve::sum(&put_in), come_out)
     }
 
     /// Whether a flow's streams are judged: those of the ways to view. What else a filter scans at leisure is its business.
@@ -258,7 +343,7 @@ impl Bench<'_> {
     }
 
     /// The flows that had a part in a hold, the one with the most first.
-    fn heaviest(&self, flows: Vec<usize>, sender: Direction, streams: &Streams, hold: &Hold) -> Vec<usize> {
+    fn heaviest(&self, flows: Vec<usize>, sender: Direction, streams: &Streams<'_>, hold: &Hold) -> Vec<usize> {
         let weight = |at: usize| {
             let half = streams.halves.iter().find(|half| half.lan == at).and_then(|half| self.wan(half.wan));
             let curve = match sender {
@@ -321,12 +406,12 @@ impl Bench<'_> {
         flows: &[&LegFlow],
         in_flows: &[&LegFlow],
         out_flows: &[&LegFlow],
-        streams: &Streams,
+        streams: &Streams<'_>,
     ) -> Option<Doubt> {
         let outward = sender == Direction::Orig;
         let elsewhere = || {
             let far = streams.halves.is_empty() && flows.iter().any(|flow| self.ends(flow) == Ends::Far);
-            far || self.may_have_come_out(hold, &streams.matched)
+            far || self.may_have_come_out(hold, streams.matched())
         };
         let seen = || streams.known || self.sees_all(flows) || !outward && self.is_taken_in(&streams.halves);
         if outward && elsewhere() || self.is_blind(hold) || !seen() {
@@ -376,39 +461,36 @@ impl Bench<'_> {
 
     /// Whether the outer capture shows nothing during a hold of connections that go on in the inner one.
     fn is_blind(&self, hold: &Hold) -> bool {
-        let (mut inside, mut outside) = (0.0, 0.0);
-        let pairs = self.joined.pairs.iter().filter(|pair| pair.same);
-        for (a, b) in pairs.filter_map(|pair| Some((self.lan(pair.lan)?, self.wan(pair.wan)?))) {
-            for sender in [Direction::Orig, Direction::Resp] {
-                let moved = |curve: Curve| curve.by(hold.until) - curve.by(hold.from.at);
-                inside += moved(self.inner(a, sender, false));
-                outside += moved(self.outer(b, sender, false));
-            }
-        }
+        let moved = |curve: &Curve| curve.by(hold.until) - curve.by(hold.from.at);
+        let [inside, outside] = self.same.get_or_init(|| self.sum_of_same()).each_ref().map(moved);
         inside >= self.settings.same_bytes && outside < self.settings.seen_share * inside
+    }
+
+    fn sum_of_same(&self) -> [Curve; 2] {
+        let pairs = self.joined.pairs.iter().filter(|pair| pair.same);
+        let pairs = pairs.filter_map(|pair| Some((self.lan(pair.lan)?, self.wan(pair.wan)?)));
+        let both = |(a, b)| {
+            [Direction::Orig, Direction::Resp].map(|way| (self.inner(a, way, false), self.outer(b, way, false)))
+        };
+        let (inside, outside): (Vec<Curve>, Vec<Curve>) = pairs.flat_map(both).unzip();
+        [Curve::sum(&inside), Curve::sum(&outside)]
     }
 
     /// Whether the outer capture shows most of what these flows' client has to do with the outside.
     fn sees_all(&self, flows: &[&LegFlow]) -> bool {
         let Some(client) = flows.first().map(|flow| flow.case.orig.0) else { return false };
-        let joined: HashSet<usize> = self.joined.pairs.iter().map(|pair| pair.lan).collect();
-        let [begin, end] = self.legs.overlap();
         let (mut seen, mut all) = (0usize, 0usize);
-        for (at, flow) in self.legs.lan.flows.iter().enumerate() {
-            let case = &flow.case;
-            let meanwhile = self.legs.lan_at(case.first()) < end && self.legs.lan_at(case.last) > begin;
-            let own = flows
-                .iter()
-                .any(|held| held.case.host.is_some() && held.case.host == case.host || held.case.resp == case.resp);
-            if case.orig.0 == client
-                && case.is_tcp()
-                && case.established
-                && meanwhile
-                && goes_out(case)
-                && (!own || joined.contains(&at))
-            {
+        for at in self.by_client.get(&client).into_iter().flatten() {
+            let paired = self.paired.contains(at);
+            let own = || {
+                let case = self.lan(*at).map(|flow| &flow.case);
+                let same =
+                    |held: &Case, case: &Case| held.host.is_some() && held.host == case.host || held.resp == case.resp;
+                case.is_some_and(|case| flows.iter().any(|held| same(&held.case, case)))
+            };
+            if paired || !own() {
                 all = all.saturating_add(1);
-                seen = seen.saturating_add(usize::from(joined.contains(&at)));
+                seen = seen.saturating_add(usize::from(paired));
             }
         }
         seen > 0 && seen as f64 >= self.settings.seen_share * all as f64

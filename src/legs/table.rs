@@ -1,10 +1,14 @@
 //! The comparison as records: which flow is which, and what went in and came out of each.
 
+use std::collections::HashMap;
+
 use crate::engine::case::Direction;
 use crate::engine::leg::{Leg, LegFlow};
 use crate::event::{
     CaptureQuality, ClockRecord, FlowRef, JoinedFlow, LIST_MAX, LegRecord, LegsRecord, Passage, Passed, SCHEMA_VERSION,
 };
+
+use crate::text::units::Count;
 
 use super::Legs;
 use super::join::{Join, Joined, amount, goes_out};
@@ -38,6 +42,7 @@ pub fn summary(
         end: overlap.map(|(legs, [_, until])| legs.lan_stamp(until)),
         joined: joined.pairs.len() as u64,
         pooled: pooled as u64,
+        pool_omitted: joined.pool_omitted as u64,
         lan_only: lan.flows.len().saturating_sub(known) as u64,
         wan_only: joined.wan_only as u64,
         warnings: warnings(lan, wan, legs, joined),
@@ -77,6 +82,13 @@ fn warnings(lan: &Leg, wan: &Leg, legs: Option<&Legs<'_>>, joined: &Joined) -> V
         said.push(
             "the clocks do not keep step: of the packets in both captures most tell another difference".to_owned(),
         );
+    }
+    if joined.pool_omitted > 0 {
+        said.push(format!(
+            "so many connections go to one place that {} were not compared each with each: which is which of them is less \
+             well known",
+            Count(joined.pool_omitted as u64)
+        ));
     }
     let mut hops = [0usize, 0, 0];
     let same = joined.pairs.iter().filter(|pair| pair.same);
@@ -127,32 +139,24 @@ fn swapped(lan: &Leg, wan: &Leg, joined: &Joined) -> bool {
 
 /// Every flow that was joined, or that goes out of the site and was not, in the order of the inner capture.
 pub fn flows(legs: &Legs<'_>, joined: &Joined, judged: &[Judged]) -> Vec<JoinedFlow> {
-    let mut told: Vec<(usize, JoinedFlow)> = Vec::new();
-    for pair in &joined.pairs {
-        told.extend(row(legs, pair.lan, &[pair.wan], &pair.clues, pair.same, judged).map(|row| (pair.lan, row)));
-    }
-    for pool in &joined.pools {
-        for lan in &pool.lan {
-            let likely: Option<&Join> = pool.likely.iter().find(|join| join.lan == *lan);
-            let wan: Vec<usize> = likely.iter().map(|join| join.wan).collect();
-            let clues = likely.map(|join| &join.clues[..]).unwrap_or_default();
-            told.extend(row(legs, *lan, &wan, clues, false, judged).map(|row| (*lan, row)));
+    let mut found: HashMap<usize, &Judged> = HashMap::new();
+    for one in judged {
+        for lan in &one.lan {
+            found.entry(*lan).or_insert(one);
         }
     }
-    told.sort_by_key(|(at, _)| *at);
-    told.into_iter().map(|(_, row)| row).take(LIST_MAX).collect()
+    let pairs = joined.pairs.iter().map(|pair| (pair.lan, Some(pair)));
+    let pooled = joined.pools.iter().flat_map(|pool| pool.lan.iter().map(|lan| (*lan, pool.likely(*lan))));
+    let mut all: Vec<(usize, Option<&Join>)> = pairs.chain(pooled).collect();
+    all.sort_by_key(|(lan, _)| *lan);
+    let rows = all.into_iter().filter_map(|(lan, join)| row(legs, lan, join, found.get(&lan).copied()));
+    rows.take(LIST_MAX).collect()
 }
 
-fn row(
-    legs: &Legs<'_>,
-    lan: usize,
-    wan: &[usize],
-    clues: &[crate::event::Clue],
-    same: bool,
-    judged: &[Judged],
-) -> Option<JoinedFlow> {
+/// A flow of the inner capture, what it is joined with, and what was found of it.
+fn row(legs: &Legs<'_>, lan: usize, join: Option<&Join>, found: Option<&Judged>) -> Option<JoinedFlow> {
     let flow = legs.lan.flows.get(lan)?;
-    let others: Vec<&LegFlow> = wan.iter().filter_map(|at| legs.wan.flows.get(*at)).collect();
+    let others: Vec<&LegFlow> = join.and_then(|join| legs.wan.flows.get(join.wan)).into_iter().collect();
     let sum = |direction| others.iter().map(|other| amount(other, direction)).sum::<f64>() as u64;
     let own = |direction| amount(flow, direction) as u64;
     let inside_first = same_side(flow, &others);
@@ -161,13 +165,12 @@ fn row(
         let (put_in, come_out) = if outward { (own(sender), sum(sender)) } else { (sum(sender), own(sender)) };
         Passage { put_in, come_out }
     };
-    let found = judged.iter().find(|found| found.lan.contains(&lan));
     let passed = match found.map(|found| &found.what) {
         Some(What::Held(..)) => Passed::Held,
         Some(What::Lagged(_)) => Passed::Late,
         Some(What::Open(..)) => Passed::Unclear,
-        None if same => Passed::Same,
-        None if wan.is_empty() => Passed::NotSeen,
+        None if join.is_some_and(|join| join.same) => Passed::Same,
+        None if join.is_none() => Passed::NotSeen,
         None => Passed::Through,
     };
     let reason = found.and_then(|found| match &found.what {
@@ -182,7 +185,7 @@ fn row(
         host: flow.case.host.clone().or(named),
         lan: end(flow),
         wan: others.iter().map(|other| end(other)).collect(),
-        joined_by: clues.iter().map(|clue| clue.text()).collect(),
+        joined_by: join.iter().flat_map(|join| &join.clues).map(|clue| clue.text()).collect(),
         toserver: passage(Direction::Orig),
         toclient: passage(Direction::Resp),
         passed,

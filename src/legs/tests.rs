@@ -369,3 +369,28 @@ fn who_is_inside_is_known_by_what_is_translated() {
     let ip: IpAddr = RECORDER.into();
     assert_eq!(comparison.flows[0].lan.dest_ip, ip);
 }
+
+/// Many connections of one recorder through a proxy that makes others of them.
+fn proxied(count: u16) -> Comparison {
+    let (mut lan, mut wan) = Default::default();
+    surroundings(&mut lan, &mut wan);
+    for n in 0..count {
+        let at = 2.0 + f64::from(n) * 0.02;
+        let mut inner = Tcp::new((RECORDER, 10_000 + n), (RELAY, 80), u32::from(n) << 8 | 7);
+        let mut outer = Tcp::new((OUTSIDE, 10_000 + n), (RELAY, 80), u32::from(n) << 8 | 0x4000_0007);
+        inner.open(&mut lan, at, 0.001);
+        outer.open(&mut wan, at + 0.001, 0.03);
+        inner.say(&mut lan, at + 0.04, 0, POST);
+        outer.say(&mut wan, at + 0.041, 0, POST);
+    }
+    compared(lan, wan)
+}
+
+#[test]
+fn what_is_not_compared_each_with_each_is_counted_and_told() {
+    let few = proxied(500);
+    assert_eq!((few.summary.pool_omitted, few.summary.joined), (0, 502));
+    let many = proxied(600);
+    assert_eq!((many.summary.pool_omitted, told(&many)), (2 * (600 - 512), Vec::new()));
+    assert!(many.summary.warnings.iter().any(|line| line.contains("176 were not compared")), "{:?}", many.summary);
+}
