@@ -380,9 +380,9 @@ fn redactor(args: &AnalyzeArgs, report: &Report<'_>, base: &KnowledgeBase) -> Re
     };
     let mut redactor = Redactor::new(what, key, &base.catalogue);
     for (n, file) in (1..).zip(&report.files) {
-        redactor.replace(file, &format!("capture {n}"));
+        redactor.replace(file, &format!("capture {n}"))?;
     }
-    report.teach(&mut redactor);
+    report.teach(&mut redactor)?;
     Ok(Some(redactor))
 }
 

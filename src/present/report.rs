@@ -26,6 +26,7 @@ use crate::engine::naming::Naming;
 use crate::event::{CaptureQuality, Class, FlowRecord, Severity, Stats};
 use crate::filter::{Filter, Known};
 use crate::redact::Redactor;
+use crate::redact::literals::Full;
 use crate::text::mask::credentials;
 
 /// All that a report tells.
@@ -176,12 +177,16 @@ impl Report<'_> {
     }
 
     /// Has a redactor remember what flows are called in ways that sentences may repeat.
-    pub fn teach(&self, redactor: &mut Redactor) {
+    ///
+    /// # Errors
+    /// There is no room for all of it.
+    pub fn teach(&self, redactor: &mut Redactor) -> Result<(), Full> {
         for at in self.analysis.in_order() {
             if let Some(view) = self.analysis.view(at, self.naming) {
-                redactor.learn(&view.record(&view.verdict(&view.facts())));
+                redactor.learn(&view.record(&view.verdict(&view.facts())))?;
             }
         }
+        Ok(())
     }
 
     /// Gives every flow that passes the filter, in the order of their first frames.

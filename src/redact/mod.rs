@@ -21,12 +21,12 @@
 pub mod address;
 mod content;
 mod frame;
+pub mod literals;
 pub mod name;
 mod record;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use data_encoding::HEXLOWER;
@@ -34,14 +34,11 @@ use sha2::{Digest, Sha256};
 
 use crate::classify::catalogue::Catalogue;
 use address::Addresses;
+use literals::{Full, Literals};
 use name::Names;
 
 /// The bytes of a key.
 pub const KEY: usize = 32;
-/// How many texts, such as certificates' owners, are remembered to be replaced wherever they stand.
-const LITERALS_MAX: usize = 4096;
-/// A text shorter than this is no text that one could be known by.
-const LITERAL_LEAST: usize = 4;
 
 /// What is replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,8 +83,7 @@ pub struct Redactor {
     addresses: Addresses,
     names: Names,
     key: [u8; KEY],
-    literals: Vec<(String, String)>,
-    known: HashMap<String, usize>,
+    literals: Literals,
 }
 
 impl Redactor {
@@ -98,8 +94,7 @@ impl Redactor {
             addresses: Addresses::new(&part(&key, b"addresses")),
             names: Names::new(part(&key, b"names"), catalogue),
             key,
-            literals: Vec::new(),
-            known: HashMap::new(),
+            literals: Literals::default(),
         }
     }
 
@@ -109,13 +104,11 @@ impl Redactor {
     }
 
     /// Has a text replaced by another wherever it stands.
-    pub fn replace(&mut self, text: &str, by: &str) {
-        if text.len() >= LITERAL_LEAST && self.literals.len() < LITERALS_MAX && !self.known.contains_key(text) {
-            self.known.insert(text.to_owned(), self.literals.len());
-            self.literals.push((text.to_owned(), by.to_owned()));
-            // of two texts the longer comes first, which may hold the other
-            self.literals.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
-        }
+    ///
+    /// # Errors
+    /// There is no room for it: nothing may be told then, for the text would be left as it is.
+    pub fn replace(&mut self, text: &str, by: &str) -> Result<(), Full> {
+        self.literals.add(text, by)
     }
 
     /// A pseudonym for an address.
@@ -159,12 +152,7 @@ impl Redactor {
 
     /// A sentence with all that it names replaced.
     pub fn text(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (literal, by) in &self.literals {
-            if text.contains(literal.as_str()) {
-                text = text.replace(literal.as_str(), by);
-            }
-        }
+        let text = self.literals.replaced(text);
         let mut out = String::with_capacity(text.len());
         let mut rest = text.as_str();
         while !rest.is_empty() {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::Redactor;
+use super::literals::Full;
 use crate::decode::proto;
 use crate::diagnose::Diagnosis;
 use crate::event::{
@@ -16,11 +17,95 @@ use crate::short::Short;
 /// What stands for a text that may hold anything.
 const HIDDEN: &str = "…";
 
+/// Words that protocols have for such fields; any other may be anybody's. Methods of HTTP (RFC 9110 §9, RFC 5789 §2, RFC 4918
+/// §9), RTSP (RFC 2326 §10, RFC 7826 §13), SIP (RFC 3261 §7.1 and what extends it), SSDP and HTTP/2 (RFC 9113 §3.4).
+const METHODS: [&str; 42] = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "CONNECT",
+    "OPTIONS",
+    "TRACE",
+    "PATCH",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "DESCRIBE",
+    "ANNOUNCE",
+    "GET_PARAMETER",
+    "SET_PARAMETER",
+    "PAUSE",
+    "PLAY",
+    "PLAY_NOTIFY",
+    "RECORD",
+    "REDIRECT",
+    "SETUP",
+    "TEARDOWN",
+    "INVITE",
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "REGISTER",
+    "PRACK",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "PUBLISH",
+    "INFO",
+    "REFER",
+    "MESSAGE",
+    "UPDATE",
+    "M-SEARCH",
+    "PRI",
+];
+/// Codings (RFC 9112 §7).
+const CODINGS: [&str; 8] = ["chunked", "gzip", "x-gzip", "deflate", "compress", "x-compress", "identity", "trailers"];
+/// What a connection may become (RFC 9110 §7.8), and the protocols of ALPN that IANA has and clients offer.
+const PROTOCOLS: [&str; 24] = [
+    "websocket",
+    "h2c",
+    "h2",
+    "h3",
+    "TLS/1.0",
+    "TLS/1.1",
+    "TLS/1.2",
+    "TLS/1.3",
+    "HTTP/2.0",
+    "http/0.9",
+    "http/1.0",
+    "http/1.1",
+    "spdy/1",
+    "spdy/2",
+    "spdy/3",
+    "spdy/3.1",
+    "stun.turn",
+    "stun.nat-discovery",
+    "webrtc",
+    "c-webrtc",
+    "imap",
+    "ftp",
+    "dot",
+    "doq",
+];
+/// Kiss codes (RFC 5905 §7.4), and that of NTS (RFC 8915 §5.7).
+const KISSES: [&str; 15] = [
+    "ACST", "AUTH", "AUTO", "BCST", "CRYP", "DENY", "DROP", "RSTR", "INIT", "MCST", "NKEY", "NTSN", "RATE", "RMOT",
+    "STEP",
+];
+
 impl Redactor {
     /// Remembers texts of a flow that sentences may repeat.
-    pub fn learn(&mut self, flow: &FlowRecord<'_>) {
+    ///
+    /// # Errors
+    /// There is no room for them.
+    pub fn learn(&mut self, flow: &FlowRecord<'_>) -> Result<(), Full> {
         if !self.what.names {
-            return;
+            return Ok(());
         }
         let mut texts: Vec<String> = Vec::new();
         if let Some(tls) = &flow.tls {
@@ -28,12 +113,12 @@ impl Redactor {
         }
         for text in texts {
             let by = self.owner(&text);
-            self.replace(&text, &by);
+            self.replace(&text, &by)?;
             // sentences name an owner by its common name or organization alone
             for part in text.split(", ").filter_map(|part| part.split_once('=')) {
                 if matches!(part.0, "CN" | "O" | "OU") && !self.is_public(part.1) {
                     let by = self.owner(part.1);
-                    self.replace(part.1, &by);
+                    self.replace(part.1, &by)?;
                 }
             }
         }
@@ -42,11 +127,14 @@ impl Redactor {
             .iter()
             .filter_map(|dns| dns.qname.as_deref())
             .chain(flow.http.iter().filter_map(|http| http.host.as_deref()));
-        let single: Vec<String> = single.filter(|name| !name.contains(['.', ':'])).map(str::to_owned).collect();
+        // what has two letters is a country, for whose servers resolvers ask: `in`, `to`, `is`
+        let is_host = |name: &&str| !name.contains(['.', ':']) && name.len() > 2;
+        let single: Vec<String> = single.filter(is_host).map(str::to_owned).collect();
         for name in single {
             let by = self.name(&name);
-            self.replace(&name, &by);
+            self.replace(&name, &by)?;
         }
+        Ok(())
     }
 
     /// Whether a name is one that the catalogue publishes.
@@ -112,6 +200,9 @@ impl Redactor {
         }
         flow.http.iter_mut().for_each(|http| self.http(http));
         flow.rtsp.iter_mut().chain(&mut flow.sip).for_each(|message| self.message(message));
+        if let Some(kiss) = flow.ntp.as_mut().and_then(|ntp| ntp.kiss.as_mut()) {
+            self.cow(kiss, |text| self.listed(text, &KISSES));
+        }
         if let Some(stun) = &mut flow.stun {
             stun.mapped.iter_mut().chain(&mut stun.relayed).chain(&mut stun.peers).for_each(|end| self.end(end));
             if self.what.names {
@@ -124,6 +215,9 @@ impl Redactor {
     fn tls(&self, tls: &mut TlsRecord<'_>) {
         tls.sni.iter_mut().for_each(|name| self.cow(name, |name| self.host(name)));
         tls.san = tls.san.iter().map(|name| self.host(name)).collect();
+        if !tls.alpn.is_empty() {
+            tls.alpn = Cow::Owned(tls.alpn.iter().map(|text| self.listed(text, &PROTOCOLS)).collect());
+        }
         if self.what.names {
             tls.subject.iter_mut().chain(&mut tls.issuerdn).for_each(|text| self.cow(text, |text| self.owner(text)));
             (tls.serial, tls.fingerprint) = (None, None);
@@ -139,9 +233,27 @@ impl Redactor {
         for text in [&mut http.user_agent, &mut http.content_type].into_iter().flatten() {
             self.cow(text, |text| self.text(text));
         }
+        for (text, words) in [
+            (&mut http.method, &METHODS[..]),
+            (&mut http.transfer_encoding, &CODINGS[..]),
+            (&mut http.upgrade, &PROTOCOLS[..]),
+        ] {
+            text.iter_mut().for_each(|text| self.cow(text, |text| self.listed(text, words)));
+        }
+    }
+
+    /// A text that is one of a protocol's words, or several of them; where names are replaced any other is hidden.
+    fn listed(&self, text: &str, words: &[&str]) -> String {
+        let is_known = |word: &str| words.iter().any(|known| known.eq_ignore_ascii_case(word.trim()));
+        match text.split(',').all(is_known) {
+            true => text.to_owned(),
+            false if self.what.names => HIDDEN.to_owned(),
+            false => self.text(text),
+        }
     }
 
     fn message(&self, message: &mut MessageRecord<'_>) {
+        message.method.iter_mut().for_each(|method| self.cow(method, |text| self.listed(text, &METHODS)));
         message.uri.iter_mut().for_each(|uri| self.cow(uri, |uri| self.uri(uri)));
         message.user_agent.iter_mut().for_each(|text| self.cow(text, |text| self.text(text)));
     }

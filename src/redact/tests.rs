@@ -1,4 +1,5 @@
 use super::*;
+use crate::event::{HttpRecord, MessageRecord, NtpRecord};
 use crate::present::sample;
 use crate::source::{Frame, LinkType};
 use crate::time::Timestamp;
@@ -52,7 +53,7 @@ fn records_join_and_tell_nothing() {
     tls.issuerdn = Some(issuer.into());
     tls.sni = Some("acme-7.us-west.u5fgb.com".into());
     dns.dns[0].qname = Some("acme-7.us-west.u5fgb.com".into());
-    r.learn(&flow);
+    r.learn(&flow).unwrap();
     let before = serde_json::to_string(&(&flow, &dns)).unwrap();
     r.flow(&mut flow);
     r.flow(&mut dns);
@@ -66,6 +67,60 @@ fn records_join_and_tell_nothing() {
     if let Some(id) = &flow.community_id {
         let ends = ((flow.src_ip, flow.src_port.unwrap()), (flow.dest_ip, flow.dest_port.unwrap()));
         assert_eq!(*id, crate::flow::key::community_id(0, 6, ends.0, ends.1));
+    }
+}
+
+#[test]
+fn what_protocols_have_no_word_for_is_hidden() {
+    let (r, mut flow) = (redactor(), sample::relay());
+    let http = |method: &str, coding: &str, upgrade: &str| HttpRecord {
+        method: Some(method.to_owned().into()),
+        transfer_encoding: Some(coding.to_owned().into()),
+        upgrade: Some(upgrade.to_owned().into()),
+        ..HttpRecord::default()
+    };
+    let known = http("M-SEARCH", "gzip, Chunked", "websocket");
+    flow.http = vec![known.clone(), http("ACME", "chunked, acme", "acme/1")];
+    flow.tls.as_mut().unwrap().alpn = std::borrow::Cow::Owned(["h2", "stun.turn", "acme-7"].into_iter().collect());
+    let message = |method: &str| MessageRecord { method: Some(method.to_owned().into()), ..MessageRecord::default() };
+    (flow.rtsp, flow.sip) = (Some(message("DESCRIBE")), Some(message("ACME")));
+    flow.ntp = Some(NtpRecord { kiss: Some("ACME".into()), ..NtpRecord::default() });
+    r.flow(&mut flow);
+    let told = serde_json::to_string(&flow).unwrap();
+    assert!(!told.to_ascii_lowercase().contains("acme"), "{told}");
+    assert_eq!(flow.http[0], known);
+    assert!(told.contains(r#"["h2","stun.turn","…"]"#) && told.contains("DESCRIBE"), "{told}");
+    // where only addresses are replaced such words stay
+    let what = What { ips: true, names: false, macs: false };
+    let mut flow = sample::relay();
+    flow.http = vec![http("ACME", "acme", "acme")];
+    Redactor::new(what, [9; KEY], &Catalogue::embedded().unwrap()).flow(&mut flow);
+    assert_eq!(flow.http[0], http("ACME", "acme", "acme"));
+}
+
+#[test]
+fn hosts_without_a_domain_are_replaced_and_countries_are_words() {
+    let mut r = redactor();
+    let mut dns = sample::dns();
+    for name in ["nas", "to", "in"] {
+        dns.dns[0].qname = Some(name.into());
+        r.learn(&dns).unwrap();
+    }
+    let told = r.text("nas cannot be reached in vain: to nas");
+    assert_eq!(told, format!("{0} cannot be reached in vain: to {0}", r.name("nas")));
+}
+
+#[test]
+fn of_many_owners_none_is_left() {
+    let mut r = redactor();
+    let mut flow = sample::relay();
+    for n in 0..5_000 {
+        flow.tls.as_mut().unwrap().issuerdn = Some(format!("C=US, O=Stores {n:04}, CN=HP").into());
+        r.learn(&flow).unwrap();
+    }
+    for n in [0, 1_300, 4_999] {
+        let told = r.text(&format!("issued by `C=US, O=Stores {n:04}, CN=HP`; Stores {n:04} (HP) is not public"));
+        assert!(!told.contains("Stores") && !told.contains("HP"), "{told}");
     }
 }
 
