@@ -487,15 +487,18 @@ fn asks_elsewhere(scene: &Scene<'_>, client: IpAddr, resolvers: &Resolvers<'_>) 
     let (neighbours, clients) = &resolvers.inside;
     let network = neighbours.iter().find(|known| known.client != client)?;
     let count = clients.len().saturating_sub(usize::from(clients.contains(&client)));
-    let lead = asked_of(scene, used).next()?;
+    let own = asked_of(scene, used);
+    let lead = own.clone().next()?;
     if passes_on(scene, used) {
         return None;
     }
     let text = format!("{} of its neighbours ask{} {}", count, if count == 1 { "s" } else { "" }, network.resolver);
     let less = if count == 1 { names.lone_neighbour } else { 0.0 };
+    let last = own.clone().map(|dns| dns.last).max().unwrap_or(lead.last);
     Some(
-        Draft::new(scene.rules, RuleId::D5, lead.first.ts, scene.cases.last.min(lead.last))
+        Draft::new(scene.rules, RuleId::D5, lead.first.ts, last)
             .lead(&lead.identity)
+            .flows(own.map(|dns| dns.identity.flow_id))
             .say(Place::Resolver, used.resolver)
             .count(u64::from(used.answers))
             .adjust(-less)

@@ -154,6 +154,13 @@ fn a_recorder_that_asks_elsewhere() {
     let bypassed = |sure| [("dns-bypassed/".to_owned(), String::new(), sure)];
     assert_eq!(ask(vec![own(), near(2, "192.168.1.7"), near(3, "192.168.1.8")]), bypassed(0.7));
     assert_eq!(ask(vec![own(), near(2, "192.168.1.7")]), bypassed(0.6));
+    // its flows and its end are those of all that it asked there
+    let mut later = told(dns(9, RECORDER, RELAY_NAME, 7.0, Some((0.01, OK))), "203.0.113.21");
+    later.resolver = lead.resolver;
+    let resolvers = vec![own(), near(2, "192.168.1.7")];
+    let cases = Cases { dns: vec![lead.clone(), later], resolvers, ..Cases::default() };
+    let [finding] = &found_among(cases, detect)[..] else { panic!() };
+    assert_eq!((finding.first, finding.last, &finding.flow_ids[..]), (at(1.0), at(7.0), &[1, 9][..]));
     // nobody to compare with, neighbours that do the same, or the network's resolver itself
     assert!(ask(vec![own()]).is_empty());
     assert!(ask(vec![own(), near(2, "192.168.1.7"), resolver(3, "192.168.1.8", "9.9.9.9", &[0.01; 2])]).is_empty());
