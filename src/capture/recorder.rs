@@ -111,10 +111,13 @@ pub struct Recorder {
     counters: Vec<Counters>,
     told: Vec<Counters>,
     ring: Option<Ring>,
-    /// While there is a ring: until when frames are written.
-    until: Timestamp,
+    /// While there is a ring: the moment around which frames are written.
+    around: Option<Timestamp>,
     /// More than one file is to be, or was, written.
     numbered: bool,
+    /// A file was finished.
+    has_finished: bool,
+    /// The files that are done, where only so many are kept.
     finished: VecDeque<PathBuf>,
     /// What was said while no frame came, for the next one.
     unsaid: Vec<String>,
@@ -138,7 +141,8 @@ impl Recorder {
             current: None,
             counters: vec![Counters::default(); interfaces.len()],
             told: vec![Counters::default(); interfaces.len()],
-            until: Timestamp(0),
+            around: None,
+            has_finished: false,
             finished: VecDeque::new(),
             unsaid: Vec::new(),
             full_since: None,
@@ -198,7 +202,7 @@ impl Recorder {
 
     /// The capture has ended.
     pub fn finish(&mut self, end: Timestamp) {
-        if self.current.is_none() && self.ring.is_none() && self.finished.is_empty() && self.full_since.is_none() {
+        if self.current.is_none() && self.ring.is_none() && !self.has_finished && self.full_since.is_none() {
             // a capture in which nothing came is one all the same
             self.begin_file(end);
         }
@@ -223,19 +227,20 @@ impl Recorder {
         }
     }
 
-    /// Writes what the ring remembers, and all that comes for a while.
+    /// Writes what the ring remembers, and all that comes for a while. Piece by piece: the ring is not to be in memory twice.
     fn keep_around(&mut self, now: Timestamp) {
-        self.until = now.after(self.plan.after_nanos);
-        let pieces: Vec<Batch> = self.ring.as_mut().map(|ring| ring.take().collect()).unwrap_or_default();
-        for piece in &pieces {
+        self.around = Some(now);
+        for piece in self.ring.as_mut().map(Ring::take).into_iter().flatten() {
             for (frame, from) in piece.frames() {
                 self.write(&frame, from, piece.shed, &[]);
             }
+            self.settle();
         }
     }
 
     fn frame(&mut self, frame: &Frame<'_>, from: u16, shed: Shed, said: &[&str]) {
-        if let Some(ring) = self.ring.as_mut().filter(|_| frame.ts > self.until) {
+        let kept = self.around.is_some_and(|around| apart(frame.ts, around) <= self.plan.after_nanos);
+        if let Some(ring) = self.ring.as_mut().filter(|_| !kept) {
             ring.push(frame, from, shed);
             self.unsaid.clear();
             if self.current.is_some() {
@@ -251,12 +256,12 @@ impl Recorder {
         if let Some(current) = &mut self.current {
             let bytes = current.bytes();
             let is_long = self.plan.every_bytes.is_some_and(|most| bytes >= most);
-            if is_long || self.plan.every_nanos.is_some_and(|most| frame.ts.since(current.first) >= most) {
+            if is_long || self.plan.every_nanos.is_some_and(|most| apart(frame.ts, current.first) >= most) {
                 self.settle();
                 self.finish_file(None);
             }
         }
-        if self.full_since.is_some_and(|since| frame.ts.since(since) < RETRY) {
+        if self.full_since.is_some_and(|since| apart(frame.ts, since) < RETRY) {
             self.unwritten = self.unwritten.saturating_add(1);
             return;
         }
@@ -389,7 +394,7 @@ impl Recorder {
 
     /// Gives a file that is done its name.
     fn name(&mut self, current: &Current) {
-        let named = if self.numbered || !self.finished.is_empty() {
+        let named = if self.numbered || self.has_finished {
             free_name(&self.plan.path, current.first)
         } else {
             self.plan.path.clone()
@@ -399,13 +404,21 @@ impl Recorder {
             self.messages.push(format!("{part}: cannot be called {named}: {error}"));
             return;
         }
+        self.has_finished = true;
+        // in weeks there are many, and only who removes them has to know them
+        let Some(most) = self.plan.files else { return };
         self.finished.push_back(named);
-        while self.plan.files.is_some_and(|most| self.finished.len() > most) {
+        while self.finished.len() > most {
             if let Some(oldest) = self.finished.pop_front() {
                 let _ = fs::remove_file(oldest);
             }
         }
     }
+}
+
+/// How far two moments are apart, in nanoseconds: a clock that was set back has come as far as one that was set on.
+const fn apart(a: Timestamp, b: Timestamp) -> u64 {
+    a.0.abs_diff(b.0)
 }
 
 /// What a file is called while it is written; those of runs that were killed are left as they are.

@@ -176,6 +176,69 @@ fn a_flight_recorder_keeps_what_is_around_findings() {
     assert_eq!(seconds, (17..40).collect::<Vec<_>>(), "on demand the memory is kept");
 }
 
+#[test]
+fn a_clock_that_is_set_back_neither_ends_nor_lengthens_what_is_kept() {
+    let hour = 3_600;
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan { every_nanos: Some(60 * SECOND), ..Plan::default() };
+    let mut recorder = recorder(folder.path(), plan);
+    recorder.batch(&batch([hour, hour + 10, 0, 10, 20, 70]), &[]);
+    recorder.finish(at(80));
+    let files = names(folder.path()).len();
+    assert_eq!((files, read(folder.path()).0.len()), (3, 6), "a file before, and one for each minute after");
+    // around a finding as much is kept as is asked for, and not all until the time of it comes again
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan { before: Some(Span::Bytes(1)), after_nanos: 5 * SECOND, ..Plan::default() };
+    let mut recorder = self::recorder(folder.path(), plan);
+    recorder.batch(&batch([hour]), &[note(hour, "a claim", true)]);
+    recorder.batch(&batch([hour + 1, 0, 10, 20]), &[]);
+    recorder.finish(at(30));
+    assert_eq!(read(folder.path()).0, [hour, hour + 1]);
+}
+
+#[test]
+fn what_is_around_a_finding_is_not_in_memory_twice() {
+    /// Counts what is written at once, at the most.
+    struct Largest(Arc<Mutex<usize>>);
+    impl Write for Largest {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut most = self.0.lock().unwrap();
+            *most = bytes.len().max(*most);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Output for Largest {
+        fn cut(&mut self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let most = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&most);
+    let open: Open = Box::new(move |_| Ok(Box::new(Largest(Arc::clone(&seen))) as Box<dyn Output>));
+    let plan = Plan { path: folder.path().join("site.pcapng"), before: Some(Span::Bytes(8 << 20)), ..Plan::default() };
+    let mut recorder = Recorder::new(plan, &[interface()], open);
+    for second in 0..40_000 {
+        recorder.batch(&batch([second]), &[]);
+    }
+    recorder.batch(&batch([40_000]), &[note(40_000, "a claim", true)]);
+    let most = *most.lock().unwrap();
+    assert!((100_000..1 << 20).contains(&most), "{most}");
+}
+
+#[test]
+fn files_that_nobody_removes_are_not_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut recorder = recorder(folder.path(), Plan { every_nanos: Some(SECOND), ..Plan::default() });
+    (0..20).for_each(|second| recorder.batch(&batch([second]), &[]));
+    recorder.finish(at(20));
+    assert_eq!((names(folder.path()).len(), recorder.finished.len()), (20, 0));
+}
+
 /// A disk with so much room for all files together.
 struct Small {
     file: File,
@@ -232,4 +295,12 @@ fn a_full_disk_is_survived() {
     assert_eq!(names(folder.path()).len(), 2);
     assert_eq!(all.last(), Some(&59), "another file was begun");
     assert!(recorder.take_messages().is_empty());
+    // full again, and then the clock is set back by an hour: that is no reason to wait for one
+    *room.lock().unwrap() = 0;
+    recorder.batch(&batch([3_700]), &[]);
+    recorder.batch(&batch([3_701]), &[]);
+    *room.lock().unwrap() = 1 << 20;
+    recorder.batch(&batch([100, 101]), &[]);
+    recorder.finish(at(102));
+    assert!(read(folder.path()).0.ends_with(&[100, 101]));
 }
