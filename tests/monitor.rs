@@ -427,6 +427,9 @@ fn long_flows_are_told_at_intervals_and_clocks_may_jump() {
     assert_eq!(interim, [(true, 300), (true, 600), (true, 900), (true, 1_000), (false, 1_000)]);
     assert!((5_000..5_004).all(|port| of(port).filter(|r| r["flow"]["interim"] != true).count() == 1));
     assert!(told.len() < 3_000, "{} records", told.len());
+    let mut intervals = told.iter().map(|r| &r["interval"]).filter(|interval| interval["frames"].as_u64() > Some(0));
+    assert!(intervals.clone().count() > 0);
+    assert!(intervals.clone().all(|interval| interval["seconds"].as_f64() > Some(0.0)), "{:?}", intervals.next_back());
 }
 
 #[test]

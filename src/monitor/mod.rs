@@ -387,9 +387,12 @@ impl<'a> Monitor<'a> {
     #[cold]
     fn before<S: Sink>(&mut self, ts: Timestamp, sink: &mut S) -> Result<(), S::Error> {
         self.advance(ts, sink)?;
+        let passed = self.clock.now().since(self.counted_since(ts));
         if self.clock.begin(ts) == Step::Back {
             self.engine.set_back(ts);
             self.since = ts;
+            // an interval goes on by the new clock, and is as long as what had passed by the old one and what is to come
+            self.counted.1 = Timestamp(ts.0.saturating_sub(passed).max(1));
         }
         Ok(())
     }
@@ -561,11 +564,16 @@ impl<'a> Monitor<'a> {
         tell_findings(&findings, passing.as_ref(), &mut self.worst, sink)
     }
 
+    /// Since when what comes is counted: the last time that counts were told, or the first frame.
+    fn counted_since(&self, now: Timestamp) -> Timestamp {
+        let (_, since) = self.counted;
+        if since == Timestamp::default() { self.engine.analysis().totals.first.unwrap_or(now) } else { since }
+    }
+
     fn tell_stats<S: Sink>(&mut self, now: Timestamp, sink: &mut S) -> Result<(), S::Error> {
         let mut stats = self.stats();
-        let (before, since) = std::mem::replace(&mut self.counted, (stats.clone(), now));
-        let since =
-            if since == Timestamp::default() { self.engine.analysis().totals.first.unwrap_or(now) } else { since };
+        let since = self.counted_since(now);
+        let (before, _) = std::mem::replace(&mut self.counted, (stats.clone(), now));
         stats.interval = Some(stats.since(&before, seconds(now.since(since))));
         sink.stats(&stats)
     }
