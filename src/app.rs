@@ -540,5 +540,13 @@ fn note_problems(
         }
         lines.push(line);
     }
+    if let Some(omitted @ 1..) = Some(analysis.questions_omitted()) {
+        let line = format!(
+            "{} for the system's names had no room: of who asked most the newest count",
+            crate::text::units::Counted(omitted, "question")
+        );
+        say(&line);
+        lines.push(line);
+    }
     lines
 }

@@ -230,9 +230,15 @@ impl Analysis {
             evicted_flows: self.gone.1,
             shed_packets: self.shed(),
             shed_frames: self.totals.shed_frames,
+            questions_omitted: self.questions_omitted(),
             memory_bytes: self.shards.iter().map(|s| s.memory() as u64).sum(),
             ..Stats::default()
         }
+    }
+
+    /// How many questions for names of the system there was no room to keep.
+    pub fn questions_omitted(&self) -> u64 {
+        self.shards.iter().map(|s| s.learner.unasked).sum()
     }
 
     /// Whether time runs back in a flow.

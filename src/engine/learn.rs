@@ -133,6 +133,8 @@ pub struct Learner {
     pub counts: Counts,
     /// DNS queries for names that are watched, each with what came of it.
     pub asked: Vec<Asked>,
+    /// How many of them had to make room.
+    pub unasked: u64,
     /// The names that are watched.
     watch: Arc<Watch>,
     /// Keep what only records need.
@@ -167,6 +169,7 @@ impl Learner {
             routers: Slab::default(),
             counts: Counts::default(),
             asked: Vec::new(),
+            unasked: 0,
             watch: Arc::clone(&config.watch),
             records: config.records,
             sampled: 0,

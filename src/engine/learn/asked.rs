@@ -1,6 +1,11 @@
 //! What became of DNS queries for names that are watched.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
 use super::{Context, Learner};
+use crate::decode::Addr;
 use crate::engine::learnt::Asked;
 use crate::inspect::dns;
 
@@ -8,6 +13,8 @@ use crate::inspect::dns;
 pub const MAX_ASKED: usize = 1 << 14;
 /// How far back the query of a response is looked for.
 const LOOK_BACK: usize = 256;
+/// When there are so many, those who asked most make room until no more than these are left.
+const ROOMY: usize = MAX_ASKED / 8 * 7;
 /// How many addresses of one answer are kept.
 const MAX_ADDRESSES: usize = 8;
 /// The port of unicast DNS (RFC 1035 §4.2).
@@ -27,7 +34,12 @@ impl Learner {
         if let Some(again) = self.asked.iter_mut().rev().take(LOOK_BACK).find(same) {
             again.times = again.times.saturating_add(1);
             again.last = packet.ts;
-        } else if self.asked.len() < MAX_ASKED {
+        } else {
+            if self.asked.len() >= MAX_ASKED {
+                let all = self.asked.len();
+                thin(&mut self.asked);
+                self.unasked = self.unasked.saturating_add(all.saturating_sub(self.asked.len()) as u64);
+            }
             self.asked.push(Asked {
                 flow: cx.number,
                 client: packet.src,
@@ -65,5 +77,82 @@ impl Learner {
         let ends = wire.split_last().is_some_and(|(_, labels)| self.watch.may_cover_wire(labels));
         let mut buffer = [0; dns::NAME_MAX];
         ends && dns::plain_text(wire, &mut buffer).is_some_and(|name| self.watch.covers(name))
+    }
+}
+
+/// Makes room: of each client the newest questions stay, as many for each as leave that room. So who asks for one made-up
+/// name after the other puts out nobody's questions but its own, and a question to come is never the one that is left out.
+fn thin(asked: &mut Vec<Asked>) {
+    let mut counts: HashMap<(Addr, bool), usize, RandomState> = HashMap::default();
+    for one in asked.iter() {
+        let count = counts.entry((one.client, one.v6)).or_default();
+        *count = count.saturating_add(1);
+    }
+    let (mut most, mut kept) = (MAX_ASKED, asked.len());
+    while kept > ROOMY && most > 1 {
+        most /= 2;
+        kept = counts.values().map(|count| (*count).min(most)).sum();
+    }
+    // of too many clients the last ones stay
+    let mut over = kept.saturating_sub(ROOMY);
+    asked.retain(|one| {
+        let left = counts.get_mut(&(one.client, one.v6));
+        let is_new = left.is_some_and(|left| {
+            let newest = *left <= most;
+            *left = left.saturating_sub(1);
+            newest
+        });
+        let stays = is_new && over == 0;
+        over = over.saturating_sub(usize::from(is_new));
+        stays
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::learnt::Seen;
+    use crate::time::Timestamp;
+
+    fn question(client: u8, n: u64) -> Asked {
+        let seen = Seen { ts: Timestamp(n), frame: n };
+        Asked {
+            flow: 0,
+            client: Addr::from_ip([10, 0, 0, client].into()),
+            resolver: Addr::from_ip([10, 0, 1, 1].into()),
+            v6: false,
+            name: 1,
+            qtype: 1,
+            id: 0,
+            first: seen,
+            last: seen.ts,
+            times: 1,
+            answer: None,
+            addresses: Default::default(),
+            ttl: None,
+        }
+    }
+
+    #[test]
+    fn who_asks_most_makes_room() {
+        let mut asked: Vec<Asked> = (0..MAX_ASKED as u64).map(|n| question(u8::from(n % 100 == 0), n)).collect();
+        let recorder = Addr::from_ip([10, 0, 0, 1].into());
+        let own = |asked: &[Asked]| asked.iter().filter(|one| one.client == recorder).count();
+        let before = own(&asked);
+        thin(&mut asked);
+        assert_eq!(own(&asked), before, "who has asked little keeps all");
+        assert!(asked.len() <= ROOMY && asked.len() > MAX_ASKED / 4, "{}", asked.len());
+        assert_eq!(asked.last().map(|one| one.first.frame), Some(MAX_ASKED as u64 - 1), "the newest stay");
+        assert!(asked.is_sorted_by_key(|one| one.first.frame));
+    }
+
+    #[test]
+    fn of_very_many_that_ask_once_the_newest_stay() {
+        let client = |n: u64| Addr::from_ip(std::net::IpAddr::from((0x0a00_0000 + n as u32).to_be_bytes()));
+        let mut asked: Vec<Asked> =
+            (0..MAX_ASKED as u64).map(|n| Asked { client: client(n), ..question(0, n) }).collect();
+        thin(&mut asked);
+        assert_eq!(asked.len(), ROOMY);
+        assert_eq!(asked[0].first.frame, (MAX_ASKED - ROOMY) as u64);
     }
 }
