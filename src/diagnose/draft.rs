@@ -352,6 +352,7 @@ pub(crate) mod tests {
             dest_port: Some(443),
             proto: "TCP".into(),
             start: Timestamp(number * crate::time::SECOND),
+            first_frame: number,
         }
     }
 

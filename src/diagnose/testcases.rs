@@ -58,6 +58,7 @@ pub(crate) fn tcp(number: u64, client: &str, server: &str, class: Class, host: &
             dest_port: Some(resp.1),
             proto: "TCP".into(),
             start: at(first),
+            first_frame: number,
         },
         first_frame: number,
         last: at(last),

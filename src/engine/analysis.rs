@@ -551,6 +551,7 @@ impl<'a> FlowView<'a> {
             dest_port: ports.then_some(self.resp.1),
             proto: proto::name(protocol).map_or_else(|| Cow::Owned(protocol.to_string()), Cow::Borrowed),
             start: self.flow.first,
+            first_frame: self.flow.first_frame(),
         }
     }
 
@@ -577,6 +578,8 @@ pub struct Identity {
     pub proto: Cow<'static, str>,
     /// Its first packet.
     pub start: Timestamp,
+    /// The frame of that.
+    pub first_frame: u64,
 }
 
 impl Identity {

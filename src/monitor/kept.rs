@@ -12,6 +12,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::Settings;
 use crate::diagnose::scene::nanos;
+use crate::engine::analysis::Identity;
 use crate::engine::case::{Case, Cases};
 use crate::event::Class;
 use crate::flow::Flow;
@@ -28,11 +29,14 @@ pub(super) struct System {
     flows: Vec<Known>,
 }
 
+/// A flow's first packet: when it came, and in which frame. Many may begin at one moment.
+type Start = (Timestamp, u64);
+
 /// A flow of the system.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    /// Its first packet, by which it is known here: that two begin at one moment does no harm.
-    start: Timestamp,
+    /// Its first packet and the frame of that, by which it is known here.
+    start: Start,
     id: u64,
     last: Timestamp,
     /// One of the newest of its client to its host.
@@ -44,11 +48,11 @@ impl System {
     pub fn of(cases: &Cases) -> System {
         let mut flows: Vec<(Known, Option<&Case>)> = Vec::with_capacity(cases.flows.len());
         for case in &cases.flows {
-            let (start, id) = (case.first(), case.identity.flow_id);
+            let (start, id) = start(&case.identity);
             flows.push((Known { start, id, last: case.last, example: false }, Some(case)));
         }
         for dns in &cases.dns {
-            let (start, id) = (dns.identity.start, dns.identity.flow_id);
+            let (start, id) = start(&dns.identity);
             flows.push((Known { start, id, last: dns.last, example: false }, None));
         }
         flows.sort_by_key(|(known, _)| (known.last, known.start));
@@ -83,11 +87,15 @@ impl System {
     }
 }
 
+fn start(identity: &Identity) -> (Start, u64) {
+    ((identity.start, identity.first_frame), identity.flow_id)
+}
+
 /// What is kept.
 #[derive(Debug)]
 pub(super) struct Kept {
     /// The first packets of flows of the system that are kept.
-    starts: BTreeSet<Timestamp>,
+    starts: BTreeSet<Start>,
     linger: u64,
     now: Timestamp,
 }
@@ -95,6 +103,26 @@ pub(super) struct Kept {
 impl Kept {
     /// Whether a flow is kept.
     pub fn keeps(&self, flow: &Flow) -> bool {
-        !flow.told() || self.now.since(flow.last) < self.linger || self.starts.contains(&flow.first)
+        !flow.told()
+            || self.now.since(flow.last) < self.linger
+            || self.starts.contains(&(flow.first, flow.first_frame()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, tcp};
+
+    #[test]
+    fn flows_of_one_moment_count_each() {
+        let settings = Settings::embedded().unwrap();
+        let most = settings.system_flows as u64;
+        let flows: Vec<Case> =
+            (0..most + 100).map(|n| tcp(n, RECORDER, RELAY, Class::Relay, RELAY_NAME, 5.0, 6.0)).collect();
+        let cases = Cases { flows, ..Cases::default() };
+        let now = cases.flows[0].last;
+        let kept = System::of(&cases).keep(&HashSet::default(), now, &settings);
+        assert_eq!(kept.starts.len() as u64, most);
     }
 }

@@ -171,6 +171,7 @@ pub fn findings() -> Vec<FindingRecord> {
         dest_port: Some(dest_port),
         proto: proto.into(),
         start: at,
+        first_frame: 1,
     };
     let draft = |rule| Draft::new(&rules, rule, at, Timestamp(at.0 + 40_000_000_000));
     let held =
