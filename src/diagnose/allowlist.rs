@@ -7,7 +7,7 @@ use super::scene::Scene;
 use crate::classify::catalogue::{HostEntry, ProductId, Requirement};
 use crate::classify::words::Sub;
 use crate::engine::case::Case;
-use crate::event::{AllowRow, AllowState, Class, FindingRecord, Kind};
+use crate::event::{AllowRow, AllowState, Class, FindingRecord, Kind, LIST_MAX};
 use crate::time::Timestamp;
 
 /// How many names of a row are told.
@@ -157,7 +157,8 @@ fn told(scene: &Scene<'_>, row: &HostEntry, product: ProductId, seen: &Seen<'_>)
         names: seen.names.iter().map(|name| (*name).to_owned()).collect(),
         last,
         frame: seen.last.map(|(_, frame)| frame),
-        finding_ids: seen.found.iter().map(|finding| finding.id.clone()).collect(),
+        finding_ids: seen.found.iter().take(LIST_MAX).map(|finding| finding.id.clone()).collect(),
+        finding_ids_omitted: seen.found.len().saturating_sub(LIST_MAX) as u64,
         sources: row.sources.clone(),
     }
 }

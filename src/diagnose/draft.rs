@@ -1,7 +1,7 @@
 //! How a detector makes a finding, and how findings of one cause become one.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Display;
 use std::net::IpAddr;
 
@@ -256,12 +256,13 @@ fn id(finding: &FindingRecord) -> String {
 
 /// Adds flows that are not there yet, and `omitted` that a list had no room for.
 fn add_flows(finding: &mut FindingRecord, ids: impl IntoIterator<Item = u64>, omitted: u64) {
+    let mut known: HashSet<u64> = finding.flow_ids.iter().copied().collect();
     let mut over = omitted;
-    for id in ids {
-        if finding.flow_ids.len() >= LIST_MAX {
-            over = over.saturating_add(1);
-        } else if !finding.flow_ids.contains(&id) {
+    for id in ids.into_iter().filter(|id| known.insert(*id)) {
+        if finding.flow_ids.len() < LIST_MAX {
             finding.flow_ids.push(id);
+        } else {
+            over = over.saturating_add(1);
         }
     }
     finding.flow_ids_omitted = finding.flow_ids_omitted.saturating_add(over);
@@ -432,5 +433,8 @@ pub(crate) mod tests {
         let rules = Rules::embedded().unwrap();
         let many = stall(&rules, 1).flows(2..=5000).build();
         assert_eq!((many.flow_ids.len(), many.flow_ids_omitted), (LIST_MAX, 5000 - LIST_MAX as u64));
+        // what is in the list already has a place, and what comes twice wants one
+        let again = stall(&rules, 1).flows(1..=LIST_MAX as u64).flows([2, 3, 9_000, 9_000, 1]).build();
+        assert_eq!((again.flow_ids.len(), again.flow_ids_omitted), (LIST_MAX, 1));
     }
 }

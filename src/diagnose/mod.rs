@@ -113,10 +113,12 @@ pub fn stalls(scene: &Scene<'_>, gone: impl Fn(u64) -> bool) -> Vec<FindingRecor
 pub fn site(scene: &Scene<'_>, findings: &[FindingRecord]) -> SiteRecord {
     let told = product::told(scene);
     let product = told.unwrap_or(product::ASSUMED);
+    let (recorders, recorders_omitted) = support::recorders(scene);
     SiteRecord {
         product: product.name(),
         product_assumed: told.is_none(),
-        recorders: support::recorders(scene),
+        recorders,
+        recorders_omitted,
         allow_list: allowlist::scorecard(scene, product, findings),
         bandwidth: bandwidth::bandwidth(scene, product, findings),
         flows_omitted: scene.cases.omitted,

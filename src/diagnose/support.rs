@@ -10,15 +10,15 @@ use std::net::IpAddr;
 use super::scene::{Scene, nanos};
 use crate::engine::case::{Case, TcpCase, is_core};
 use crate::engine::learnt::turn;
-use crate::event::{Class, RecorderRecord};
+use crate::event::{Class, LIST_MAX, RecorderRecord};
 use crate::flow::course::Burst;
 use crate::time::Timestamp;
 
 /// So many bursts of the relay's show what is routine.
 const MANY: usize = 3;
 
-/// Every recorder of the capture, in the order of addresses.
-pub fn recorders(scene: &Scene<'_>) -> Vec<RecorderRecord> {
+/// Every recorder of the capture, in the order of addresses, as far as a list has room; and how many there was none for.
+pub fn recorders(scene: &Scene<'_>) -> (Vec<RecorderRecord>, u64) {
     let mut all = scene.base.site.recorders.clone();
     for case in &scene.cases.flows {
         let ends = [case.orig.0, case.resp.0].into_iter().zip(case.recorders);
@@ -26,7 +26,8 @@ pub fn recorders(scene: &Scene<'_>) -> Vec<RecorderRecord> {
     }
     all.sort_unstable();
     all.dedup();
-    all.into_iter().map(|ip| recorder(scene, ip)).collect()
+    let omitted = all.len().saturating_sub(LIST_MAX) as u64;
+    (all.into_iter().take(LIST_MAX).map(|ip| recorder(scene, ip)).collect(), omitted)
 }
 
 fn recorder(scene: &Scene<'_>, ip: IpAddr) -> RecorderRecord {

@@ -152,6 +152,9 @@ pub struct SiteRecord {
     /// The recorders, as the vendor's support page would tell of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recorders: Vec<RecorderRecord>,
+    /// Recorders that the list has no room for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub recorders_omitted: u64,
     /// What must be allowed, and whether it was seen to be; in the order of the catalogue.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_list: Vec<AllowRow>,
@@ -242,6 +245,9 @@ pub struct AllowRow {
     /// The findings that tell of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub finding_ids: Vec<String>,
+    /// Findings that the list has no room for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub finding_ids_omitted: u64,
     /// Where the vendor says so.
     pub sources: Vec<String>,
 }

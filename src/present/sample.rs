@@ -236,6 +236,7 @@ pub fn site() -> SiteRecord {
         last: at(9),
         frame: Some(12),
         finding_ids: Vec::new(),
+        finding_ids_omitted: 0,
         sources: vec!["S1:19-20".into()],
     };
     let upload = UploadRecord {
@@ -258,6 +259,7 @@ pub fn site() -> SiteRecord {
             last_response: None,
             response_sequence: 41,
         }],
+        recorders_omitted: 0,
         allow_list: vec![
             row("api", "restapi.gp4f.com", AllowState::Working, ""),
             row("lsf", "lsf.u5fgb.com", AllowState::Blocked, "no connection can be made on TCP 443 (rst, D-6)"),

@@ -52,6 +52,18 @@ fn what_is_blocked_says_how() {
 }
 
 #[test]
+fn a_row_names_so_many_findings_and_counts_the_others() {
+    let lost = unanswered(tcp(2, RECORDER, RELAY, Class::Relay, RELAY_NAME, 2.0, 9.0), 4);
+    let one = blocked(&lost, RuleId::D6, Mode::Drop);
+    let many: Vec<FindingRecord> =
+        (0..LIST_MAX + 7).map(|n| FindingRecord { id: format!("{n:012x}"), ..one.clone() }).collect();
+    let rows = card(ProductId::Ows, vec![lost], &many);
+    let told: Vec<_> = rows.iter().filter(|row| !row.finding_ids.is_empty()).collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].finding_ids.len(), told[0].finding_ids_omitted), (LIST_MAX, 7));
+}
+
+#[test]
 fn one_port_of_two_is_a_part() {
     let open = tcp(1, RECORDER, RELAY, Class::Relay, RELAY_NAME, 1.0, 9.0);
     let mut shut = unanswered(tcp(2, RECORDER, RELAY, Class::Relay, RELAY_NAME, 2.0, 9.0), 4);

@@ -1,10 +1,19 @@
 use super::*;
-use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, burst, clear, found_in, tcp};
+use crate::classify::site::Site;
+use crate::diagnose::testcases::{RECORDER, RELAY, RELAY_NAME, VIEWER, at, burst, clear, found_at, found_in, tcp};
 use crate::engine::case::Cases;
 use crate::engine::learnt::Turn;
 
+#[test]
+fn a_list_of_recorders_has_a_bound() {
+    let recorders_given = (0..LIST_MAX as u32 + 5).map(|n| std::net::Ipv4Addr::from(0x0a00_0000 | n).into());
+    let site = Site { recorders: recorders_given.collect(), ..Site::default() };
+    let (told, omitted) = found_at(site, Cases::default(), recorders);
+    assert_eq!((told.len(), omitted), (LIST_MAX, 5));
+}
+
 fn told(flows: Vec<Case>) -> Vec<RecorderRecord> {
-    found_in(Cases { flows, ..Cases::default() }, recorders)
+    found_in(Cases { flows, ..Cases::default() }, |scene| recorders(scene).0)
 }
 
 fn relay(number: u64, first: f64, last: f64) -> Case {
