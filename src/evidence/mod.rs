@@ -112,6 +112,8 @@ pub struct Finder {
     /// The same without ports, for fragments and what ICMP quotes.
     by_pair: HashMap<Key, Vec<usize>, RandomState>,
     last: Timestamp,
+    /// The frame by which all of them had begun.
+    begun: u64,
 }
 
 impl Finder {
@@ -125,7 +127,8 @@ impl Finder {
             by_pair.entry(key((a.0, 0), (b.0, 0), 0)).or_default().push(at);
         }
         let last = flows.iter().map(|flow| flow.last).max().unwrap_or_default();
-        Finder { flows, by_key, by_pair, last }
+        let begun = flows.iter().map(|flow| flow.first_frame).max().unwrap_or_default();
+        Finder { flows, by_key, by_pair, last, begun }
     }
 
     /// The flows, in the order given.
@@ -180,14 +183,20 @@ pub struct Watcher {
     finder: Finder,
     traces: Traces,
     ladders: Vec<Ladder>,
+    /// How many frames in a row were later than all that is wanted.
+    late: u32,
 }
+
+/// Nothing that is wanted comes behind so many frames in a row that are later than all of it: some may have a clock that
+/// was wrong.
+const LATE: u32 = 1_000;
 
 impl Watcher {
     /// For these flows; frames that are `cited` are never left out of a ladder that has room.
     pub fn new(flows: Vec<Wanted>, cited: HashMap<u64, HashSet<u64>>) -> Watcher {
         let of = |flow: &Wanted| Ladder::new(cited.get(&flow.flow_id).cloned().unwrap_or_default());
         let ladders = flows.iter().map(of).collect();
-        Watcher { finder: Finder::new(flows), traces: Traces::default(), ladders }
+        Watcher { finder: Finder::new(flows), traces: Traces::default(), ladders, late: 0 }
     }
 
     /// Takes the frame that has that number, counted from 1. False: no wanted flow goes on behind it.
@@ -201,7 +210,9 @@ impl Watcher {
             self.packet(at, second, &packet, frame.bytes);
         }
         // clocks of captures go back now and then
-        frame.ts <= self.finder.last().after(crate::time::SECOND)
+        let is_late = frame.ts > self.finder.last().after(crate::time::SECOND);
+        self.late = if is_late { self.late.saturating_add(1) } else { 0 };
+        number < self.finder.begun || self.late < LATE
     }
 
     fn packet(&mut self, at: usize, second: bool, packet: &Packet, bytes: &[u8]) {
@@ -229,4 +240,30 @@ impl Watcher {
 /// Whether a protocol has ports.
 pub const fn has_ports(protocol: u8) -> bool {
     matches!(protocol, proto::TCP | proto::UDP | proto::SCTP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::LinkType;
+    use crate::time::SECOND;
+
+    #[test]
+    fn a_clock_that_was_wrong_does_not_end_the_second_look() {
+        let end = |last: u8, port| (Addr::from_ip([192, 168, 1, last].into()), port);
+        let (ends, proto) = ([end(2, 4_000), end(3, 443)], proto::TCP);
+        let (first, last) = (Timestamp(10 * SECOND), Timestamp(20 * SECOND));
+        let flow = Wanted { flow_id: 1, proto, ends, first_frame: 3, first, last };
+        let mut watcher = Watcher::new(vec![flow], HashMap::new());
+        let mut look = |number, second: u64| {
+            let ts = Timestamp(second * SECOND);
+            watcher.frame(number, &Frame { ts, link: LinkType(1), len: 9, bytes: &[0; 9] })
+        };
+        // a capture may begin with a wrong clock, and one frame in its middle may have one
+        assert!((1..3).all(|number| look(number, 9_000)) && look(3, 10));
+        assert!(look(4, 9_000) && look(5, 11));
+        // behind the last of them it is over, if not at once
+        let looks = (6..10_000).take_while(|number| look(*number, 30)).count();
+        assert!(looks < 2_000, "{looks}");
+    }
 }
