@@ -433,6 +433,31 @@ fn long_flows_are_told_at_intervals_and_clocks_may_jump() {
 }
 
 #[test]
+fn what_is_known_of_http_counts_below_the_ceiling() {
+    let knowledge = Knowledge::new();
+    const FLOWS: u16 = 2_000;
+    let held = |text: &'static [u8]| {
+        let mut monitor = knowledge.monitor();
+        let mut count = Count::default();
+        for n in 0..FLOWS {
+            let ends = ("10.0.0.2", "203.0.113.9");
+            let syn = tcp(10_000 + n, 80).seq(0).flags(SYN).ipv4(ends.0, ends.1).frame();
+            let data = tcp(10_000 + n, 80).seq(1).ack(1).payload(text).ipv4(ends.0, ends.1).frame();
+            for bytes in [syn, data] {
+                let ts = Timestamp(BEGIN + u64::from(n));
+                let frame = Frame { ts, link: LinkType(1), len: bytes.len() as u32, bytes: &bytes };
+                monitor.frame(frame, &mut count).unwrap();
+            }
+        }
+        monitor.held()
+    };
+    // neither is whole, so that nothing else is known of it yet
+    let (other, http) = (held(&[0x80; 18]), held(b"GET / HTTP/1.1\r\nHo"));
+    let each = http.saturating_sub(other) / usize::from(FLOWS);
+    assert!(each >= std::mem::size_of::<relayscope::inspect::http::HttpStream>(), "{each} bytes a connection");
+}
+
+#[test]
 fn a_flood_of_flows_stays_below_the_ceiling() {
     let knowledge = Knowledge::new();
     let most = ceiling::LEAST;

@@ -53,7 +53,7 @@ fn of_case(case: &Case) -> usize {
 }
 
 /// Bytes of a box, if it is there.
-fn boxed<T>(there: bool) -> usize {
+pub(super) fn boxed<T>(there: bool) -> usize {
     if there { size_of::<T>().saturating_add(PIECE) } else { 0 }
 }
 

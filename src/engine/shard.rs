@@ -189,7 +189,7 @@ impl Shard {
 
     /// Bytes of memory held, what single flows hold beside the tables included.
     pub(super) fn held(&self) -> usize {
-        [self.memory(), self.table.held(), self.learner.held()].iter().sum()
+        [self.memory(), self.table.held(), self.learner.held(), self.streams.boxes()].iter().sum()
     }
 
     /// Bytes of memory held by tables.

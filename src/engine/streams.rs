@@ -1,5 +1,6 @@
 //! The payload of TCP connections: streams in order, probed, and read by the inspector that knows them.
 
+use super::held;
 use super::learn::{Context, Learner, direction};
 use super::learnt::tls as mark;
 use super::parts::{Kind, Parts};
@@ -48,6 +49,15 @@ impl Inspector {
         match self {
             Inspector::Tls(tls) => tls.memory(),
             Inspector::OpenVpn(openvpn) => openvpn.memory(),
+            _ => 0,
+        }
+    }
+
+    /// Bytes of the piece of memory that it is in, if it is in one of its own.
+    fn boxed(&self) -> usize {
+        match self {
+            Inspector::Http(_) => held::boxed::<HttpStream>(true),
+            Inspector::OpenVpn(_) => held::boxed::<OpenVpnStream>(true),
             _ => 0,
         }
     }
@@ -124,7 +134,6 @@ pub struct Streams {
 pub struct StreamTable {
     streams: Slab<Streams>,
     held: usize,
-    open: usize,
 }
 
 impl StreamTable {
@@ -162,7 +171,6 @@ impl StreamTable {
         }
         let number = self.streams.insert(streams);
         parts.add(&mut flow.learnt, Kind::Reading, number);
-        self.open = self.open.saturating_add(1);
         self.streams.get_mut(number)
     }
 
@@ -222,16 +230,20 @@ impl StreamTable {
         let number = parts.get(flow.learnt, Kind::Reading);
         if let Some(streams) = self.streams.get_mut(number) {
             self.held = self.held.saturating_sub(streams.held);
-            self.open = self.open.saturating_sub(1);
             *streams = Streams::default();
             self.streams.release(number);
         }
         parts.remove(&mut flow.learnt, Kind::Reading);
     }
 
-    /// Bytes of memory held.
+    /// Bytes of memory held, but for the inspectors that have a piece of memory of their own.
     pub fn memory(&self) -> usize {
         self.streams.memory().saturating_add(self.held)
+    }
+
+    /// Bytes of those.
+    pub fn boxes(&self) -> usize {
+        self.streams.iter().map(|(_, streams)| streams.inspector.boxed()).sum()
     }
 }
 
