@@ -1,4 +1,4 @@
-//! What one capture taught about addresses: DNS answers, names that flows carried, the user's hosts file.
+//! What one capture taught about addresses: DNS answers, and names that flows carried.
 //!
 //! Gathered in any order, then frozen ([`Learnt::freeze`]) into an index by server address. Every list is capped and
 //! counts what it had no room for; an entry takes at most 64 bytes. Look-ups walk at most [`WALK`] entries, however
@@ -164,7 +164,6 @@ pub struct Learnt {
     pub names: NameTable,
     answers: Vec<Answer>,
     carried: Vec<Carried>,
-    given: Vec<(Key, u32)>,
     /// The addresses that DNS told anybody a name for; which one does not matter. `None`: those of the answers are all.
     pub named: Option<Named>,
     max: usize,
@@ -197,16 +196,7 @@ impl Learnt {
     /// and taken again each time, a little more of it, leaves gaps in which nothing fits.
     pub fn again(max: usize, before: NameIndex) -> Learnt {
         let NameIndex { names, answers, carried, room, .. } = before;
-        Learnt {
-            names: names.again(max),
-            answers,
-            carried,
-            given: Vec::new(),
-            named: Some(Named::default()),
-            max,
-            dropped: 0,
-            room,
-        }
+        Learnt { names: names.again(max), answers, carried, named: Some(Named::default()), max, dropped: 0, room }
     }
 
     /// So many answers and carried names are to come; before any of them.
@@ -229,17 +219,9 @@ impl Learnt {
         push(&mut self.carried, entry, self.max, &mut self.dropped);
     }
 
-    /// The user says that `name` is at `ip`.
-    pub fn given(&mut self, ip: IpAddr, name: &str) {
-        match self.names.intern(name) {
-            Some(id) => push(&mut self.given, (key(ip), id), self.max, &mut self.dropped),
-            None => self.dropped = self.dropped.saturating_add(1),
-        }
-    }
-
     /// The index over all that was learnt, with every name looked up once.
     pub fn freeze(self, catalogue: &Catalogue, rules: &Rules) -> NameIndex {
-        let Learnt { names, mut answers, mut carried, mut given, named, dropped, mut room, .. } = self;
+        let Learnt { names, mut answers, mut carried, named, dropped, mut room, .. } = self;
         let Room { hosts, by_client, by_name, about, order } = &mut room;
         buckets::renew(hosts, names.len());
         hosts.extend((0..names.len()).map(|i| catalogue.look_up(names.name(i as u32))));
@@ -257,9 +239,7 @@ impl Learnt {
         by_name.renew(names.len(), answers.iter().map(|a| a.name), order, |list| {
             list.sort_unstable_by_key(|i| of(i).map(|a| (a.client, a.at)));
         });
-        given.sort_unstable();
-        given.dedup();
-        NameIndex { names, answers, carried, given, named, dropped, room }
+        NameIndex { names, answers, carried, named, dropped, room }
     }
 }
 
@@ -300,10 +280,9 @@ struct Places {
     carried: (u32, u32),
 }
 
-/// An address, and where what was learnt of it stands.
+/// Where what was learnt of an address stands.
 #[derive(Clone, Copy, Debug)]
 pub struct About {
-    key: Key,
     places: Places,
 }
 
@@ -314,8 +293,8 @@ pub struct Found {
     pub name: u32,
     /// What the name says, whatever the port.
     pub host: HostMatch,
-    /// The frame that taught it, where there is one.
-    pub frame: Option<u64>,
+    /// The frame that taught it.
+    pub frame: u64,
     /// It was learnt after the flow began.
     pub later: bool,
     /// Names of another class claim the address too.
@@ -328,7 +307,6 @@ pub struct NameIndex {
     names: NameTable,
     answers: Vec<Answer>,
     carried: Vec<Carried>,
-    given: Vec<(Key, u32)>,
     named: Option<Named>,
     /// Entries that had no room.
     pub dropped: u64,
@@ -375,8 +353,7 @@ impl NameIndex {
     /// Where what was learnt of `server` stands.
     #[inline]
     pub fn about(&self, server: IpAddr) -> About {
-        let key = key(server);
-        About { key, places: self.room.about.get(key).copied().unwrap_or_default() }
+        About { places: self.room.about.get(key(server)).copied().unwrap_or_default() }
     }
 
     /// Looks at what was learnt of a server, and gives a number that depends on it: waits for memory overlap where that is
@@ -391,14 +368,12 @@ impl NameIndex {
 
     /// Whether any entry is about `server`.
     pub fn knows(&self, server: IpAddr) -> bool {
-        let key = key(server);
-        self.room.about.has(key) || self.given.binary_search_by(|(ip, _)| ip.cmp(&key)).is_ok()
+        self.room.about.has(key(server))
     }
 
     /// The digest of every address that any entry is about, some more than once.
     pub(super) fn known(&self) -> impl Iterator<Item = u64> {
-        let given = self.given.iter().map(|(ip, _)| *ip);
-        self.room.about.keys().chain(given).map(|ip| digest(address(ip)))
+        self.room.about.keys().map(|ip| digest(address(ip)))
     }
 
     /// Whether DNS told anybody any name for `server`.
@@ -448,12 +423,8 @@ impl NameIndex {
         Some(self.found(best, true, self.shared(best, near)))
     }
 
-    /// The name that DNS told anybody, or the user gave, for a server; the nearest in time.
+    /// The name that DNS told anybody for a server; the nearest in time.
     pub fn told_others(&self, about: &About, start: Timestamp, rules: &Rules) -> Option<Found> {
-        let at = self.given.partition_point(|(ip, _)| *ip < about.key);
-        if let Some((_, name)) = self.given.get(at).filter(|(ip, _)| *ip == about.key) {
-            return Some(Found { name: *name, host: self.host(*name)?, frame: None, later: false, shared: false });
-        }
         let (from, to) = about.places.answers;
         let group = self.answers.get(from as usize..to as usize)?;
         let split = group.partition_point(|a| a.at <= start.0);
@@ -484,7 +455,7 @@ impl NameIndex {
             near.clone().min_by_key(|c| (!self.listed(c.name), distance(c), c.frame, self.names.name(c.name)))?;
         let host = self.host(best.name)?;
         let shared = near.filter_map(|c| self.host(c.name)).any(|h| h.class != host.class);
-        Some(Found { name: best.name, host, frame: Some(best.frame), later: best.first > start.0, shared })
+        Some(Found { name: best.name, host, frame: best.frame, later: best.first > start.0, shared })
     }
 
     /// Whether `client` had a valid answer for `name` at `start` while no answer at all put it at a server.
@@ -530,22 +501,8 @@ impl NameIndex {
 
     fn found(&self, answer: Answer, later: bool, shared: bool) -> Found {
         let host = self.host(answer.name).unwrap_or(HostMatch::NONE);
-        Found { name: answer.name, host, frame: Some(answer.frame), later, shared }
+        Found { name: answer.name, host, frame: answer.frame, later, shared }
     }
-}
-
-/// Reads a hosts file: an address, then names; `#` begins a comment. An error names the line.
-pub fn parse_hosts(text: &str) -> Result<Vec<(IpAddr, &str)>, String> {
-    let mut pairs = Vec::new();
-    for (i, line) in text.lines().enumerate() {
-        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
-        let Some(first) = words.next() else { continue };
-        let Ok(ip) = first.parse::<IpAddr>() else {
-            return Err(format!("line {}: `{first}` is no address", i.saturating_add(1)));
-        };
-        pairs.extend(words.map(|name| (ip, name)));
-    }
-    Ok(pairs)
 }
 
 #[cfg(test)]

@@ -47,8 +47,6 @@ pub struct KnowledgeBase {
     pub diagnosis: toml::Table,
     /// The site.
     pub site: Site,
-    /// Names that the user gave for addresses.
-    pub hosts: Vec<(IpAddr, String)>,
     /// The thresholds by which payload rates are counted, from the rules.
     pub thresholds: Thresholds,
 }
@@ -73,7 +71,7 @@ impl KnowledgeBase {
         };
         let rules = Rules::with_user(user.rules)?;
         let thresholds = thresholds(&rules);
-        Ok(KnowledgeBase { catalogue, rules, diagnosis: user.diagnosis, site, hosts: Vec::new(), thresholds })
+        Ok(KnowledgeBase { catalogue, rules, diagnosis: user.diagnosis, site, thresholds })
     }
 }
 

@@ -41,10 +41,6 @@ pub enum What<'a> {
         name: &'a str,
         server: IpAddr,
     },
-    Given {
-        name: &'a str,
-        server: IpAddr,
-    },
     Neighbour {
         name: &'a str,
         server: IpAddr,
@@ -75,7 +71,6 @@ impl fmt::Display for What<'_> {
                 write!(f, "DNS told this client later that {name} is {server}")
             }
             What::OtherAnswer { name, server } => write!(f, "DNS told another client that {name} is {server}"),
-            What::Given { name, server } => write!(f, "the user's hosts file says that {name} is {server}"),
             What::Neighbour { name, server } => write!(f, "another flow to {server} carried {name}"),
             What::Proof(text) | What::Note(text) => f.write_str(text),
             What::Port { proto, port, role } => {

@@ -256,6 +256,7 @@ impl Tcp {
     }
 
     /// Whether any SYN was seen.
+    #[cfg(test)]
     pub fn saw_syn(&self) -> bool {
         self.half.iter().any(|h| h.has(known::SYN))
     }

@@ -102,11 +102,7 @@ impl<'a, 'f> Case<'a, 'f> {
         let told = told.or_else(|| {
             let found = names.told_others(&about, f.start, know.rules)?;
             let name = names.name(found.name);
-            let what = match found.frame {
-                Some(_) => What::OtherAnswer { name, server },
-                None => What::Given { name, server },
-            };
-            Some(self.learnt(Tier::E4, c.other_answer, found, what))
+            Some(self.learnt(Tier::E4, c.other_answer, found, What::OtherAnswer { name, server }))
         });
         let own = self.carried.iter().flatten().next().and_then(|o| o.id);
         let unnumbered = own.is_none() && self.carried.iter().flatten().next().is_some();
@@ -123,7 +119,15 @@ impl<'a, 'f> Case<'a, 'f> {
         // A name heard elsewhere and a port that is not its own contradict each other.
         let odd = host.flags.has(Flag::UnusualPort);
         let confidence = if odd { confidence - self.know.rules.confidence.conflict } else { confidence };
-        Opinion { tier, confidence, host, name: names.name(found.name), what, frame: found.frame, id: Some(found.name) }
+        Opinion {
+            tier,
+            confidence,
+            host,
+            name: names.name(found.name),
+            what,
+            frame: Some(found.frame),
+            id: Some(found.name),
+        }
     }
 
     /// Every opinion, strongest first.

@@ -38,10 +38,7 @@ impl<'a> Gather<'a> {
     /// Takes all that the shards have to tell, in the memory of an index that is no longer needed.
     pub fn all(analysis: &'a Analysis, base: &KnowledgeBase, hands: &impl Hands, before: NameIndex) -> Self {
         let shards = &analysis.shards[..];
-        let mut learnt = Learnt::again(MAX_NAMES, before);
-        for (ip, name) in &base.hosts {
-            learnt.given(*ip, name);
-        }
+        let learnt = Learnt::again(MAX_NAMES, before);
         let of = |at: usize| shards.get(at);
         let ids = hands.each(shards.len(), |at| of(at).map_or_else(Vec::new, |shard| kinds(shard, base)));
         let everything = shards.iter().any(|s| s.learner.records);

@@ -218,16 +218,6 @@ impl<'a> Svcb<'a> {
         Reader::new(self.value(keys::PORT)).u16().ok()
     }
 
-    /// The IPv4 addresses hinted at.
-    pub fn ipv4_hints(&self) -> impl Iterator<Item = Ipv4Addr> + use<'a> {
-        arrays(self.value(keys::IPV4HINT)).map(|b: &[u8; 4]| Ipv4Addr::from(*b))
-    }
-
-    /// The IPv6 addresses hinted at.
-    pub fn ipv6_hints(&self) -> impl Iterator<Item = Ipv6Addr> + use<'a> {
-        arrays(self.value(keys::IPV6HINT)).map(|b: &[u8; 16]| Ipv6Addr::from(*b))
-    }
-
     fn value(&self, key: u16) -> &'a [u8] {
         self.params().find(|(k, _)| *k == key).map_or(&[], |(_, value)| value)
     }
@@ -390,8 +380,6 @@ mod tests {
         let Data::Https(svcb) = Data::read(&rdata, types::HTTPS, &rdata, 0) else { panic!("not a binding") };
         assert_eq!(svcb.alpn().collect::<Vec<_>>(), [b"h3", b"h2"]);
         assert_eq!(svcb.port(), Some(8443));
-        assert_eq!(svcb.ipv4_hints().count(), 2);
-        assert_eq!(svcb.ipv6_hints().next(), Some(Ipv6Addr::LOCALHOST));
         let text = "1 . alpn=h3,h2 port=8443 ipv4hint=192.0.2.1,192.0.2.2 ipv6hint=::1 key5=ab";
         assert_eq!(svcb.to_string(), text);
     }

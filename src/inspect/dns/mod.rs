@@ -66,11 +66,6 @@ impl<'a> Message<'a> {
         (self.flags >> 11 & 0x0f) as u8
     }
 
-    /// Whether the responder cut the message to fit its datagram (TC).
-    pub const fn is_truncated(&self) -> bool {
-        self.flags & 0x0200 != 0
-    }
-
     /// How many questions the header claims.
     pub const fn question_count(&self) -> u16 {
         let [questions, ..] = self.counts;

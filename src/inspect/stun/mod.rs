@@ -152,6 +152,7 @@ impl<'a> Message<'a> {
     }
 
     /// The transaction id that a response shares with its request: 12 bytes, 16 in a classic message.
+    #[cfg(test)]
     pub fn transaction_id(&self) -> &'a [u8] {
         let skipped = if self.classic { 0 } else { 4 };
         self.key.get(skipped..).unwrap_or_default()

@@ -13,7 +13,6 @@ mod extension {
     pub const EC_POINT_FORMATS: u16 = 11;
     pub const SIGNATURE_ALGORITHMS: u16 = 13;
     pub const ALPN: u16 = 16;
-    pub const SESSION_TICKET: u16 = 35;
     pub const PRE_SHARED_KEY: u16 = 41;
     pub const EARLY_DATA: u16 = 42;
     pub const SUPPORTED_VERSIONS: u16 = 43;
@@ -212,11 +211,6 @@ impl<'a> ClientHello<'a> {
         }
     }
 
-    /// Whether a server_name extension is there, readable or not.
-    pub fn has_sni(&self) -> bool {
-        self.extension(extension::SERVER_NAME).is_some()
-    }
-
     /// The host name asked for, as raw bytes, never empty.
     pub fn sni(&self) -> Option<&'a [u8]> {
         let mut r = Reader::new(self.extension(extension::SERVER_NAME)?);
@@ -286,11 +280,6 @@ impl<'a> ClientHello<'a> {
     /// Whether a pre-shared key is offered (RFC 8446 §4.2.11): a TLS 1.3 resumption, mostly.
     pub const fn has_psk(&self) -> bool {
         self.found.pre_shared_key
-    }
-
-    /// Whether a session ticket is shown (RFC 5077): a TLS 1.2 resumption is wanted.
-    pub fn has_ticket(&self) -> bool {
-        self.extension(extension::SESSION_TICKET).is_some_and(|ticket| !ticket.is_empty())
     }
 
     /// Whether data may follow before the server has spoken (RFC 8446 §4.2.10).

@@ -62,7 +62,7 @@ fn a_client_hello_field_by_field() {
     assert_eq!(hello.highest_version(), 0x0304);
     assert_eq!(hello.session_id, [1, 2]);
     assert_eq!(hello.ech(), Ech::None);
-    assert!(!hello.truncated && !hello.has_psk() && !hello.has_ticket() && !hello.has_early_data());
+    assert!(!hello.truncated && !hello.has_psk() && !hello.has_early_data());
 }
 
 #[test]
