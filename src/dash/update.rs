@@ -76,6 +76,19 @@ pub enum Play {
     Speed(Option<f64>),
 }
 
+/// How many seconds a command goes on in a capture that is played, if it does.
+const fn time(command: Command) -> Option<i64> {
+    Some(match command {
+        Command::StepBack => -1,
+        Command::Step => 1,
+        Command::Rewind => -10,
+        Command::Forward => 10,
+        Command::RewindMore => -60,
+        Command::ForwardMore => 60,
+        _ => return None,
+    })
+}
+
 impl Dash {
     /// Does what an action asks.
     pub fn update(&mut self, action: Action) -> Option<Effect> {
@@ -149,7 +162,17 @@ impl Dash {
     /// Does what a command says.
     pub fn perform(&mut self, command: Command) -> Option<Effect> {
         use Command as C;
+        if let Some(lines) = self.way(command) {
+            self.step(lines);
+            return None;
+        }
+        if let Some(seconds) = time(command) {
+            return self.seek_by(seconds);
+        }
         match command {
+            // these are ways and times
+            C::Up | C::Down | C::HalfUp | C::HalfDown | C::PageUp | C::PageDown | C::Top | C::Bottom => {}
+            C::StepBack | C::Step | C::Rewind | C::Forward | C::RewindMore | C::ForwardMore => {}
             C::Overview => self.turn(View::Overview),
             C::Flows => self.turn(View::Flows),
             C::Findings => self.turn(View::Findings),
@@ -157,24 +180,13 @@ impl Dash {
             C::AllowList => self.turn(View::AllowList),
             C::Hosts => self.turn(View::Hosts),
             C::Capture => self.turn(View::Capture),
-            C::Up => self.step(-1),
-            C::Down => self.step(1),
-            C::HalfUp => self.step(-(self.page() / 2)),
-            C::HalfDown => self.step(self.page() / 2),
-            C::PageUp => self.step(-self.page()),
-            C::PageDown => self.step(self.page()),
-            C::Top => self.step(i64::MIN),
-            C::Bottom => self.step(i64::MAX),
             C::Open => self.open(),
             C::Back => self.back(),
             C::NextPane => self.next_pane(1),
             C::PreviousPane => self.next_pane(Tab::ALL.len() - 1),
             C::ScrollDown => self.scroll_by(1),
             C::ScrollUp => self.scroll_by(-1),
-            C::Filter => {
-                self.filter_before.clone_from(&self.filter_text);
-                self.mode = Mode::Filter(Prompt::new(&self.filter_text));
-            }
+            C::Filter => self.begin_filter(),
             C::ClearFilter => {
                 self.wish.cleared = None;
                 self.clear_filter();
@@ -202,12 +214,6 @@ impl Dash {
             C::Redraw => return Some(Effect::Redraw),
             C::Pause => self.pause(),
             C::Play => return Some(Effect::Play(Play::Toggle)),
-            C::StepBack => return self.seek_by(-1),
-            C::Step => return self.seek_by(1),
-            C::Rewind => return self.seek_by(-10),
-            C::Forward => return self.seek_by(10),
-            C::RewindMore => return self.seek_by(-60),
-            C::ForwardMore => return self.seek_by(60),
             C::Faster => return self.speed(1),
             C::Slower => return self.speed(-1),
             C::FullSpeed => return Some(Effect::Play(Play::Speed(None))),
@@ -219,6 +225,26 @@ impl Dash {
             C::Quit => return self.leave(),
         }
         None
+    }
+
+    fn begin_filter(&mut self) {
+        self.filter_before.clone_from(&self.filter_text);
+        self.mode = Mode::Filter(Prompt::new(&self.filter_text));
+    }
+
+    /// How many lines a command goes on in a list, if it goes.
+    fn way(&self, command: Command) -> Option<i64> {
+        Some(match command {
+            Command::Up => -1,
+            Command::Down => 1,
+            Command::HalfUp => -(self.page() / 2),
+            Command::HalfDown => self.page() / 2,
+            Command::PageUp => -self.page(),
+            Command::PageDown => self.page(),
+            Command::Top => i64::MIN,
+            Command::Bottom => i64::MAX,
+            _ => return None,
+        })
     }
 
     pub(super) fn turn(&mut self, view: View) {

@@ -239,15 +239,6 @@ pub fn site() -> SiteRecord {
         finding_ids_omitted: 0,
         sources: vec!["S1:19-20".into()],
     };
-    let upload = UploadRecord {
-        flow_id: 9,
-        src_ip: "192.168.1.50".parse().unwrap(),
-        host: Some("oe-prod-media.s3.us-west-2.amazonaws.com".into()),
-        start: Timestamp(1_750_000_000_000_000_000),
-        bytes: 306_000_000,
-        bit_rate: Some(5_000_000.0),
-        clip_seconds: Some(1200.0),
-    };
     SiteRecord {
         product: "ows",
         product_assumed: false,
@@ -265,25 +256,38 @@ pub fn site() -> SiteRecord {
             row("lsf", "lsf.u5fgb.com", AllowState::Blocked, "no connection can be made on TCP 443 (rst, D-6)"),
             row("login", "ows.openeye.net", AllowState::NotExercised, ""),
         ],
-        bandwidth: Bandwidth {
-            uplink_bit_rate: Some(5e6),
-            uplink_by: Some(UplinkBy::Site),
-            used_bit_rate: Some(1e6),
-            headroom_bit_rate: Some(4e6),
-            room_for: vec![table(4, Quality::Sd, 3e6), table(1, Quality::Hd, 4e6)],
-            recommended_bit_rate: Some(5e6),
-            uploads: vec![upload],
-            uploads_omitted: 0,
-            data: vec![DataUsage {
-                what: "baseline cloud communication".into(),
-                bytes: 31_250,
-                seconds: 60.0,
-                bytes_30_days: Some(1.35e9),
-                table_bytes_30_days: Some(1.35e9),
-                source: "S1:184".into(),
-            }],
-        },
+        bandwidth: bandwidth(),
         flows_omitted: 12_345,
+    }
+}
+
+fn bandwidth() -> Bandwidth {
+    let upload = UploadRecord {
+        flow_id: 9,
+        src_ip: "192.168.1.50".parse().unwrap(),
+        host: Some("oe-prod-media.s3.us-west-2.amazonaws.com".into()),
+        start: Timestamp(1_750_000_000_000_000_000),
+        bytes: 306_000_000,
+        bit_rate: Some(5_000_000.0),
+        clip_seconds: Some(1200.0),
+    };
+    Bandwidth {
+        uplink_bit_rate: Some(5e6),
+        uplink_by: Some(UplinkBy::Site),
+        used_bit_rate: Some(1e6),
+        headroom_bit_rate: Some(4e6),
+        room_for: vec![table(4, Quality::Sd, 3e6), table(1, Quality::Hd, 4e6)],
+        recommended_bit_rate: Some(5e6),
+        uploads: vec![upload],
+        uploads_omitted: 0,
+        data: vec![DataUsage {
+            what: "baseline cloud communication".into(),
+            bytes: 31_250,
+            seconds: 60.0,
+            bytes_30_days: Some(1.35e9),
+            table_bytes_30_days: Some(1.35e9),
+            source: "S1:184".into(),
+        }],
     }
 }
 

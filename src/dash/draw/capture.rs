@@ -16,7 +16,7 @@ use ratatui::layout::Rect;
 use super::pen::{Part, Pen, labelled, wrapped};
 use crate::dash::state::Dash;
 use crate::dash::theme::Role;
-use crate::event::{Rfc3339, Severity};
+use crate::event::{Rfc3339, Severity, Stats};
 use crate::text::safe::safe;
 use crate::text::units::{Bytes, Count, Counted, Percent, Span};
 
@@ -28,7 +28,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
 }
 
 fn text(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
-    let (quality, stats) = (&dash.snapshot.quality, &dash.snapshot.stats);
+    let quality = &dash.snapshot.quality;
     let prose = |text: &str| safe(&dash.mask.prose(text)).to_string();
     let mut lines = Vec::new();
     let (role, sign) = if dash.snapshot.poor {
@@ -45,8 +45,16 @@ fn text(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
         lines.extend(wrapped(Role::Warning, &format!("{sign} {}", prose(warning)), columns));
     }
     lines.push(Vec::new());
-    let mut add = |label: &str, text: String| lines.extend(labelled(label, 16, Role::Text, &text, columns));
-    add("source", prose(&dash.snapshot.source));
+    let facts = facts(dash).into_iter().chain(counts(&dash.snapshot.stats));
+    lines.extend(facts.flat_map(|(label, text)| labelled(label, 16, Role::Text, &text, columns)));
+    lines
+}
+
+/// What the capture is, and what it lacks.
+fn facts(dash: &Dash) -> Vec<(&'static str, String)> {
+    let quality = &dash.snapshot.quality;
+    let mut facts = vec![("source", safe(&dash.mask.prose(&dash.snapshot.source)).to_string())];
+    let mut add = |label, text| facts.push((label, text));
     if let (Some(first), Some(last)) = (quality.first, quality.last) {
         add("time", format!("{} to {} ({})", Rfc3339(first), Rfc3339(last), Span(last.since(first))));
     }
@@ -79,21 +87,22 @@ fn text(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
     for (reason, count) in &quality.undecoded {
         add("not decoded", format!("{reason}: {}", Counted(*count, "frame")));
     }
-    add(
-        "flows",
-        format!(
-            "{} in all, {} at hand, {} let go",
-            Count(stats.flows),
-            Count(stats.active_flows),
-            Count(stats.evicted_flows)
-        ),
-    );
-    add("memory", Bytes(stats.memory_bytes).to_string());
+    facts
+}
+
+/// What is known of it, and what there was no time for.
+fn counts(stats: &Stats) -> Vec<(&'static str, String)> {
+    let flows = [stats.flows, stats.active_flows, stats.evicted_flows].map(Count);
+    let [all, at_hand, gone] = flows;
+    let mut counts = vec![
+        ("flows", format!("{all} in all, {at_hand} at hand, {gone} let go")),
+        ("memory", Bytes(stats.memory_bytes).to_string()),
+    ];
     if stats.shed_packets > 0 {
-        add("passed over", Counted(stats.shed_packets, "packet").to_string());
+        counts.push(("passed over", Counted(stats.shed_packets, "packet").to_string()));
     }
     if stats.shed_frames > 0 {
-        add("only counted", Counted(stats.shed_frames, "frame").to_string());
+        counts.push(("only counted", Counted(stats.shed_frames, "frame").to_string()));
     }
-    lines
+    counts
 }
