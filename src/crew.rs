@@ -1,6 +1,11 @@
 //! Work on many things at once, by as many threads as are wanted.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What a lock guards: a thread that has failed has left it as it was between two of its steps.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Does `work` for each item, on `threads` threads at most, and gives what came of each, in the order of the items. A
 /// thread that the system does not give is one that others do the work of.
@@ -11,10 +16,10 @@ pub fn map<T: Send, R: Send>(threads: usize, items: Vec<T>, work: impl Fn(T) -> 
     let threads = threads.min(items.len());
     let (waiting, done) = (Mutex::new(items.into_iter().enumerate()), Mutex::new(Vec::new()));
     let toil = || {
-        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let next = || lock(&waiting).next();
         while let Some((at, item)) = next() {
             let result = work(item);
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
+            lock(&done).push((at, result));
         }
     };
     std::thread::scope(|scope| {

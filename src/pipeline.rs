@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::crew;
+use crate::crew::{self, lock};
 use crate::engine::analysis::{Analysis, FlowView};
 use crate::engine::ceiling::Ceiling;
 use crate::engine::front::{Front, Place, Sink, Totals, Work};
@@ -267,10 +267,6 @@ struct State<'a> {
     ended: bool,
     /// How many threads wait for a change.
     waiting: usize,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn run_many(

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::device::{Device, Intake, Read, Trouble};
 use super::merge::{HOLD, Merge};
 use super::{Batch, Counters, Interface};
+use crate::crew::lock;
 use crate::platform;
 use crate::source::{CHUNK_BYTES, Tally};
 use crate::time::{SECOND, Timestamp};
@@ -546,10 +547,6 @@ impl Worker {
         queue.messages.push_back((self.place, message));
         self.shared.came.notify_one();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The machine's time, for waiting.

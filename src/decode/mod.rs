@@ -57,6 +57,16 @@ pub mod proto {
     /// The authentication header (RFC 4302).
     pub const AH: u8 = 51;
 
+    /// Whether it says by ports who speaks.
+    pub const fn speaks_by_ports(proto: u8) -> bool {
+        matches!(proto, TCP | UDP | SCTP)
+    }
+
+    /// Whether ports of it are told; those of ICMP are its type and code.
+    pub const fn has_ports(proto: u8) -> bool {
+        speaks_by_ports(proto) || matches!(proto, ICMP | ICMP6)
+    }
+
     /// The protocol's name in every output; `None` where only its number is told.
     pub const fn name(proto: u8) -> Option<&'static str> {
         Some(match proto {

@@ -3,6 +3,7 @@
 use super::draft::Draft;
 use super::rules::{Place, RuleId, Rules};
 use crate::decode::Undecoded;
+use crate::engine::analysis::share;
 use crate::event::{CaptureQuality, FindingRecord, Kind};
 use crate::text::units::{Bytes, Count, Counted, Percent};
 use crate::time::Timestamp;
@@ -74,10 +75,6 @@ fn advice(quality: &CaptureQuality, rules: &Rules) -> String {
 /// Whether time runs back too often: files read in the wrong order, or several of the same time one after the other.
 fn is_disordered(quality: &CaptureQuality, rules: &Rules) -> bool {
     share(quality.earlier_frames, quality.frames) > rules.settings.capture.poor_earlier_share
-}
-
-fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// Frames that were dropped before they reached the capture, as far as it says.

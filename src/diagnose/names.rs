@@ -17,7 +17,7 @@ use crate::engine::case::{Case, DnsCase, is_core};
 use crate::engine::learnt::turn;
 use crate::engine::resolvers::ResolverCase;
 use crate::event::{Class, FindingRecord, Mode};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, seconds};
 
 /// Types of questions that lead to an address (RFC 1035 §3.2.2, RFC 3596 §2.1, RFC 9460 §9).
 mod qtype {
@@ -335,7 +335,7 @@ fn tell(scene: &Scene<'_>, failure: &Failure<'_>) -> FindingRecord {
         (Some((seen, _)), Some(answer)) => (format!("the answer is {answer}"), seen),
         (Some((seen, _)), None) => (format!("the answer is {}", mode.text().to_uppercase()), seen),
         (None, _) => {
-            let seconds = failure.last.since(lead.first.ts) as f64 / 1e9;
+            let seconds = seconds(failure.last.since(lead.first.ts));
             let text = format!("asked {times} times over {seconds:.1} s, without an answer");
             return draft.evidence(text, None, Some(failure.last)).build();
         }

@@ -15,7 +15,7 @@ use crate::engine::case::{Case, Direction, ResetCase, TlsCase};
 use crate::engine::learnt::{AlertSeen, SEALED_ALERT};
 use crate::event::{FindingRecord, Middlebox};
 use crate::inspect::tls::Alert;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, seconds};
 
 /// TLS 1.3 (RFC 8446 §4.2.1): from here on certificates and later alerts are encrypted.
 const TLS13: u16 = 0x0304;
@@ -179,7 +179,7 @@ fn cut(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     let text = format!(
         "the connection is {} {:.3} s after it was asked for, the ClientHello unanswered",
         first.how,
-        first.at.since(lead.case.first()) as f64 / 1e9
+        seconds(first.at.since(lead.case.first()))
     );
     let mut draft = Draft::new(scene.rules, RuleId::D7, first.at, last)
         .lead(&lead.case.identity)

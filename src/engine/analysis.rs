@@ -318,7 +318,8 @@ impl Analysis {
     }
 }
 
-fn share(part: u64, whole: u64) -> f64 {
+/// What part of a whole something is; of nothing, nothing.
+pub fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
@@ -541,7 +542,7 @@ impl<'a> FlowView<'a> {
     /// By what it is known.
     pub fn identity(&self) -> Identity {
         let protocol = self.flow.proto();
-        let ports = has_ports(protocol);
+        let ports = proto::has_ports(protocol);
         Identity {
             flow_id: self.id(),
             protocol,
@@ -593,9 +594,4 @@ impl Identity {
 /// Originator and responder of a flow.
 pub(super) fn ends(shard: &Shard, flow: &Flow) -> [(IpAddr, u16); 2] {
     flow.oriented(shard.table.sides(flow)).map(|e| (e.addr.ip(flow.is_v6()), e.port))
-}
-
-/// Whether ports of that protocol are told.
-const fn has_ports(protocol: u8) -> bool {
-    matches!(protocol, proto::TCP | proto::UDP | proto::SCTP | proto::ICMP | proto::ICMP6)
 }

@@ -261,7 +261,18 @@ pub struct MediaCase {
     pub last: [Timestamp; 2],
 }
 
+/// Whether no router has taken from a time to live: systems begin with one of these (RFC 1700, page 64, and what is usual).
+pub const fn is_full_ttl(ttl: u8) -> bool {
+    matches!(ttl, 64 | 128 | 255)
+}
+
 impl Case {
+    /// The time to live of a side whose packets have passed no router.
+    pub fn from_next_door(&self, side: Direction) -> Option<u8> {
+        let [orig, resp] = self.ttl;
+        Some(if side == Direction::Orig { orig } else { resp }).filter(|ttl| is_full_ttl(*ttl))
+    }
+
     /// Whether it is TCP.
     pub const fn is_tcp(&self) -> bool {
         self.proto == proto::TCP

@@ -199,7 +199,7 @@ impl Light {
 
     /// Its ends, each with its port where the protocol has ports.
     fn told_ports(&self) -> [(IpAddr, Option<u16>); 2] {
-        let ports = matches!(self.proto, proto::TCP | proto::UDP | proto::SCTP | proto::ICMP | proto::ICMP6);
+        let ports = proto::has_ports(self.proto);
         [self.orig, self.resp].map(|(ip, port)| (ip, ports.then_some(port)))
     }
 

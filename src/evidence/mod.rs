@@ -23,7 +23,7 @@ use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
-use crate::decode::{Addr, Packet, decode, proto};
+use crate::decode::{Addr, Packet, decode};
 use crate::engine::analysis::{Analysis, FlowView};
 use crate::engine::naming::Naming;
 use crate::flow::trace::{Trace, Traces};
@@ -237,14 +237,10 @@ impl Watcher {
     }
 }
 
-/// Whether a protocol has ports.
-pub const fn has_ports(protocol: u8) -> bool {
-    matches!(protocol, proto::TCP | proto::UDP | proto::SCTP)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::proto;
     use crate::source::LinkType;
     use crate::time::SECOND;
 

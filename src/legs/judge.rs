@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use crate::diagnose::rules::Rules;
 use crate::diagnose::settings::Legs as Settings;
-use crate::engine::case::{Case, Direction, TcpCase};
+use crate::engine::case::{Case, Direction, TcpCase, is_full_ttl};
 use crate::engine::leg::LegFlow;
 use crate::event::{Class, HINT, Mode};
 use crate::time::seconds;
@@ -520,7 +520,7 @@ impl<'a> Bench<'a> {
             return Ends::Unknown;
         }
         // a full time to live was taken from by nobody on the way
-        if own_hops && matches!(ttl, 64 | 128 | 255) {
+        if own_hops && is_full_ttl(ttl) {
             return Ends::Near;
         }
         match trip(&flow.case).filter(|_| usual >= self.settings.far_seconds) {

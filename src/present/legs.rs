@@ -115,7 +115,7 @@ fn span(seconds: f64) -> String {
         s if s < 0.001 => format!("{:.0} µs", s * 1e6),
         s if s < 1.0 => format!("{:.1} ms", s * 1e3),
         s if s < 600.0 => format!("{s:.3} s"),
-        s => Span((s * 1e9) as u64).to_string(),
+        s => Span::of_seconds(s).to_string(),
     }
 }
 

@@ -78,6 +78,13 @@ impl fmt::Display for Counted {
 /// Nanoseconds as a span: `31 ms`, `4.2 s`, `4 m 22 s`, `3 h 05 m`, `2 d 03 h`.
 pub struct Span(pub u64);
 
+impl Span {
+    /// That many seconds.
+    pub const fn of_seconds(seconds: f64) -> Span {
+        Span((seconds * SECOND as f64) as u64)
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (millis, seconds) = (self.0 / 1_000_000, self.0.saturating_add(SECOND / 2) / SECOND);

@@ -111,7 +111,7 @@ fn text(dash: &Dash, finding: &FindingRecord, columns: u16) -> Vec<Vec<Part>> {
     }
     if let Some(middlebox) = &finding.middlebox {
         let ttl = middlebox.ttl.map(|ttl| format!("{ttl} hops left"));
-        let rtt = middlebox.rtt.map(|rtt| format!("round trip {}", Span((rtt * SECOND as f64) as u64)));
+        let rtt = middlebox.rtt.map(|rtt| format!("round trip {}", Span::of_seconds(rtt)));
         let texts = [&middlebox.via, &middlebox.issuer, &middlebox.product, &middlebox.text];
         let told: Vec<String> =
             ttl.into_iter().chain(rtt).chain(texts.into_iter().flatten().map(|t| prose(t))).collect();

@@ -27,7 +27,7 @@ use crate::dash::ways::Way;
 use crate::event::{AllowState, FindingRecord, Severity, UplinkBy};
 use crate::text::safe::safe;
 use crate::text::units::{BitRate, Count, Counted, Percent, Span};
-use crate::time::{SECOND, Timestamp};
+use crate::time::Timestamp;
 
 /// How many lines of one advice are shown.
 const ADVICE_LINES: usize = 3;
@@ -163,7 +163,7 @@ fn health(dash: &Dash, way: &Way) -> Part {
         let sign = dash.theme.sign(Severity::Error, true);
         return part(Role::Error, format!("{sign} {} held", Count(way.held)));
     }
-    let rtt = way.rtt.map(|rtt| format!("RTT {}", Span((rtt * SECOND as f64) as u64)));
+    let rtt = way.rtt.map(|rtt| format!("RTT {}", Span::of_seconds(rtt)));
     let again =
         (way.sent_again > 0).then(|| format!("re-sent {}", Percent(way.sent_again as f64 / way.frames.max(1) as f64)));
     let parts: Vec<String> = rtt.into_iter().chain(again).collect();

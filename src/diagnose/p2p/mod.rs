@@ -16,7 +16,7 @@ use super::scene::{Scene, nanos, within};
 use super::settings::P2p;
 use crate::classify::site::{is_private, is_public};
 use crate::classify::words::Sub;
-use crate::engine::case::{Case, Direction, is_core};
+use crate::engine::case::{Case, Direction, is_core, is_full_ttl};
 use crate::engine::learnt::{Icmp, Router};
 use crate::event::{Class, FindingRecord, Severity};
 use crate::text::units::Percent;
@@ -330,11 +330,6 @@ fn calls_in_vain<'a>(scene: &Scene<'a>, recorder: IpAddr, view: &Case) -> Option
     scene.around(view).filter(before).filter(soon).last()
 }
 
-/// Whether packets come straight from a host, by their time to live: none has been taken off the usual ones.
-const fn is_first_hop(ttl: u8) -> bool {
-    matches!(ttl, 64 | 128 | 255)
-}
-
 /// Whether an address is of the range for providers' own translation (RFC 6598).
 fn is_shared(ip: IpAddr) -> bool {
     matches!(ip.to_canonical(), IpAddr::V4(ip) if ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64)
@@ -349,7 +344,7 @@ fn shared_address(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecor
     for client in clients(scene.core().filter(is_outbound)) {
         let own = || scene.of_client(client).filter(|case| is_core(case.class, case.subs)).filter(is_outbound);
         let Some(case) = own().next() else { continue };
-        let routed = own().any(|case| case.ttl[0] != 0 && !is_first_hop(case.ttl[0]));
+        let routed = own().any(|case| case.ttl[0] != 0 && !is_full_ttl(case.ttl[0]));
         let draft = Draft::new(scene.rules, RuleId::D32, case.first(), case.last).lead(&case.identity);
         let draft = match (is_shared(client), routed) {
             (true, true) => draft,

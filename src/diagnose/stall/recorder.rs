@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::signs::{from_next_door, is_troubled, is_upload_shaped, mind_cut, signs};
+use super::signs::{is_troubled, is_upload_shaped, mind_cut, signs};
 use super::silence::{is_unasked, varies_less_than};
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
@@ -50,7 +50,7 @@ fn closed_window(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         return None;
     }
     let signs = signs(scene, case);
-    let near = signs.middlebox.rtt.is_some() || from_next_door(case, receiver).is_some();
+    let near = signs.middlebox.rtt.is_some() || case.from_next_door(receiver).is_some();
     let behind = tcp.bursts.get(sender)?.iter().filter(|burst| burst.start > closed.since.after(closed.nanos));
     let went_on = behind.map(|burst| burst.bytes).sum::<u64>() as f64 >= settings.zero_window_bytes;
     let text = format!("the window closes after {} and stays closed for {:.0} s", Bytes(taken), seconds(closed.nanos));

@@ -9,9 +9,6 @@ use crate::engine::learnt::{ANSWER_LEAST, Seen};
 use crate::event::{Class, Middlebox};
 use crate::time::{SECOND, Timestamp};
 
-/// Times to live that hosts send with: seen like that, no router lies between.
-const FRESH: [u8; 3] = [64, 128, 255];
-
 /// The signs of a box right behind the mirror.
 #[derive(Clone, Debug, Default)]
 pub struct Signs {
@@ -34,7 +31,7 @@ pub fn signs(scene: &Scene<'_>, case: &Case) -> Signs {
         signs.add(settings.sign, format!("a round trip of {:.0} µs to an address on the Internet", rtt * 1e6), begun);
         signs.middlebox.rtt = Some(rtt);
     }
-    if let Some(ttl) = from_next_door(case, Direction::Resp).filter(|_| far) {
+    if let Some(ttl) = case.from_next_door(Direction::Resp).filter(|_| far) {
         let text = format!("its packets come with a time to live of {ttl}: no router lies between");
         signs.add(settings.sign, text, begun);
         signs.middlebox.ttl = Some(ttl);
@@ -62,12 +59,6 @@ impl Signs {
             .iter()
             .fold(draft, |draft, (text, seen)| draft.evidence(text.as_str(), some_frame(seen.frame), Some(seen.ts)))
     }
-}
-
-/// The time to live of a side whose packets have passed no router.
-pub fn from_next_door(case: &Case, side: Direction) -> Option<u8> {
-    let [orig, resp] = case.ttl;
-    Some(if side == Direction::Orig { orig } else { resp }).filter(|ttl| FRESH.contains(ttl))
 }
 
 /// Whether other hosts of the cloud are farther away than a box could be.

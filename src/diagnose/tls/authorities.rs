@@ -12,7 +12,7 @@ use super::super::names::domain;
 use super::super::rules::{Place, RuleId};
 use super::super::scene::Scene;
 use super::{Attempt, Attempts, TLS13};
-use crate::engine::case::{Case, Direction, is_core};
+use crate::engine::case::{Case, Direction, is_core, is_full_ttl};
 use crate::event::{Class, FindingRecord, Middlebox};
 
 /// Alerts by which a client refuses a certificate for who made it (RFC 8446 §6.2).
@@ -191,7 +191,7 @@ fn sealed(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> 
     if super::is_served_later(attempts, lead.case) {
         return None;
     }
-    let near = matches!(lead.case.ttl[1], 64 | 128 | 255) && !lead.case.inside[1];
+    let near = is_full_ttl(lead.case.ttl[1]) && !lead.case.inside[1];
     let farther = |client: IpAddr| {
         let out = scene.of_client(client).filter(|case| case.established && !case.inside[1]);
         out.into_iter().any(|case| case.ttl[1] != 0 && case.ttl[1] != lead.case.ttl[1])

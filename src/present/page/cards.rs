@@ -155,7 +155,7 @@ fn evidence(finding: &FindingRecord, markup: Markup) -> Vec<Line> {
 fn ladder(finding: &FindingRecord, scene: &Scene, markup: Markup) -> Ladder {
     let [orig, resp] = scene.flow.ends;
     let v6 = finding.src_ip.is_some_and(|ip| ip.is_ipv6());
-    let ports = crate::evidence::has_ports(scene.flow.proto);
+    let ports = crate::decode::proto::speaks_by_ports(scene.flow.proto);
     let name = |end: (crate::decode::Addr, u16)| self::end(Some(end.0.ip(v6)), ports.then_some(end.1));
     // the finding's own words, which may be pseudonyms, come before the capture's
     let left = end(finding.src_ip, finding.src_port).or_else(|| name(orig)).unwrap_or_default();

@@ -198,7 +198,7 @@ pub(super) fn bandwidth(site: &SiteRecord) -> Vec<Labelled> {
 pub(super) fn data(site: &SiteRecord, markup: Markup) -> Vec<[String; 4]> {
     let amount = |bytes: Option<f64>| bytes.map_or_else(|| "–".to_owned(), |bytes| Bytes(bytes as u64).to_string());
     let row = |usage: &crate::event::DataUsage| {
-        let seen = format!("{} in {}", Bytes(usage.bytes), Span((usage.seconds * 1e9) as u64));
+        let seen = format!("{} in {}", Bytes(usage.bytes), Span::of_seconds(usage.seconds));
         let table = match usage.source.is_empty() {
             true => amount(usage.table_bytes_30_days),
             false => format!("{} ({})", amount(usage.table_bytes_30_days), usage.source),
