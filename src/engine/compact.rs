@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::analysis::Analysis;
-use super::learn::{Learner, MAX_ANSWERS, MAX_ASKED};
+use super::learn::{Learner, MAX_ANSWERS, MAX_ASKED, thin};
 use super::learnt::{Answer, Dns, Http, NameAt, Quic, Stun, Tls};
 use super::parts::{KINDS, Kind, Parts};
 use super::shard::{Shard, end};
@@ -63,8 +63,7 @@ impl Learner {
         self.compact_parts(table);
         self.carried.retain_mut(|(flow, _)| renumber(flow, numbers));
         self.asked.retain_mut(|asked| renumber(&mut asked.flow, numbers));
-        let most = MAX_ASKED / 2;
-        self.asked.drain(..self.asked.len().saturating_sub(most));
+        thin(&mut self.asked, MAX_ASKED / 2);
         self.compact_answers(keep);
         self.compact_names();
         self.carried.shrink_to_fit();

@@ -14,7 +14,7 @@ mod stun;
 mod turns;
 mod wrapped;
 
-pub use asked::MAX_ASKED;
+pub use asked::{MAX_ASKED, thin};
 pub use dns::MAX_ANSWERS;
 use std::sync::Arc;
 

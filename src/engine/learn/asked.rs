@@ -37,7 +37,7 @@ impl Learner {
         } else {
             if self.asked.len() >= MAX_ASKED {
                 let all = self.asked.len();
-                thin(&mut self.asked);
+                thin(&mut self.asked, ROOMY);
                 self.unasked = self.unasked.saturating_add(all.saturating_sub(self.asked.len()) as u64);
             }
             self.asked.push(Asked {
@@ -80,21 +80,25 @@ impl Learner {
     }
 }
 
-/// Makes room: of each client the newest questions stay, as many for each as leave that room. So who asks for one made-up
-/// name after the other puts out nobody's questions but its own, and a question to come is never the one that is left out.
-fn thin(asked: &mut Vec<Asked>) {
+/// Leaves so many questions at the most: of each client the newest, as many for each as there is room for. So who asks for
+/// one made-up name after the other puts out nobody's questions but its own, and the newest is never the one that goes.
+pub fn thin(asked: &mut Vec<Asked>, room: usize) {
     let mut counts: HashMap<(Addr, bool), usize, RandomState> = HashMap::default();
     for one in asked.iter() {
         let count = counts.entry((one.client, one.v6)).or_default();
         *count = count.saturating_add(1);
     }
-    let (mut most, mut kept) = (MAX_ASKED, asked.len());
-    while kept > ROOMY && most > 1 {
-        most /= 2;
-        kept = counts.values().map(|count| (*count).min(most)).sum();
+    let kept = |most: usize| counts.values().map(|count| (*count).min(most)).fold(0, usize::saturating_add);
+    let (mut most, mut beyond) = (1, room.max(1));
+    while most < beyond {
+        let between = most.saturating_add(beyond).div_ceil(2);
+        match kept(between) <= room {
+            true => most = between,
+            false => beyond = between.saturating_sub(1),
+        }
     }
     // of too many clients the last ones stay
-    let mut over = kept.saturating_sub(ROOMY);
+    let mut over = kept(most).saturating_sub(room);
     asked.retain(|one| {
         let left = counts.get_mut(&(one.client, one.v6));
         let is_new = left.is_some_and(|left| {
@@ -139,9 +143,9 @@ mod tests {
         let recorder = Addr::from_ip([10, 0, 0, 1].into());
         let own = |asked: &[Asked]| asked.iter().filter(|one| one.client == recorder).count();
         let before = own(&asked);
-        thin(&mut asked);
+        thin(&mut asked, ROOMY);
         assert_eq!(own(&asked), before, "who has asked little keeps all");
-        assert!(asked.len() <= ROOMY && asked.len() > MAX_ASKED / 4, "{}", asked.len());
+        assert_eq!(asked.len(), ROOMY);
         assert_eq!(asked.last().map(|one| one.first.frame), Some(MAX_ASKED as u64 - 1), "the newest stay");
         assert!(asked.is_sorted_by_key(|one| one.first.frame));
     }
@@ -151,7 +155,7 @@ mod tests {
         let client = |n: u64| Addr::from_ip(std::net::IpAddr::from((0x0a00_0000 + n as u32).to_be_bytes()));
         let mut asked: Vec<Asked> =
             (0..MAX_ASKED as u64).map(|n| Asked { client: client(n), ..question(0, n) }).collect();
-        thin(&mut asked);
+        thin(&mut asked, ROOMY);
         assert_eq!(asked.len(), ROOMY);
         assert_eq!(asked[0].first.frame, (MAX_ASKED - ROOMY) as u64);
     }
