@@ -354,12 +354,13 @@ pub fn digest() -> String {
     HEXLOWER.encode(&sum.finalize()).chars().take(12).collect()
 }
 
-/// A rule, with the settings that it names.
+/// A rule, with the settings that it names; those of another family than its own as `family.name`.
 fn rule(family: &'static str, text: RuleText, all: &toml::Table) -> Result<Rule, SettingsError> {
     let mut settings = Vec::with_capacity(text.settings.len());
     for name in &text.settings {
-        let path = || format!("{PATH}.{family}.{name}");
-        let setting = all.get(family).and_then(|f| f.get(name)).ok_or_else(|| SettingsError::NoSuchSetting(path()))?;
+        let (of, own) = name.split_once('.').unwrap_or((family, name));
+        let path = || format!("{PATH}.{of}.{own}");
+        let setting = all.get(of).and_then(|f| f.get(own)).ok_or_else(|| SettingsError::NoSuchSetting(path()))?;
         let value = number(setting).ok_or_else(|| SettingsError::NoSuchSetting(path()))?;
         let reason = setting.get("reason").and_then(|r| r.as_str()).unwrap_or_default().to_owned();
         settings.push(Setting { name: name.clone(), value, reason });
@@ -450,6 +451,13 @@ mod tests {
                 assert!(reason.is_some_and(|reason| !reason.is_empty()), "{family}.{name}");
             }
         }
+    }
+
+    #[test]
+    fn a_rule_may_go_by_what_another_family_sets() {
+        let rules = Rules::with_user("[path]\nfull_seconds = { value = 12 }".parse().unwrap()).unwrap();
+        let set = rules.rule(RuleId::Cf8).settings.iter().find(|set| set.name == "path.full_seconds").unwrap();
+        assert_eq!((set.value, set.reason.is_empty()), (12.0, false));
     }
 
     #[test]
