@@ -424,6 +424,9 @@ pub struct Stats {
     /// Questions of DNS for the system's names that there was no room to keep: those who asked most lose them.
     #[serde(skip_serializing_if = "is_zero")]
     pub questions_omitted: u64,
+    /// Names and other texts that there was no room to keep.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub names_omitted: u64,
     /// What of it came since the record before; only where things are told as they happen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<StatsInterval>,

@@ -231,6 +231,7 @@ impl Analysis {
             shed_packets: self.shed(),
             shed_frames: self.totals.shed_frames,
             questions_omitted: self.questions_omitted(),
+            names_omitted: self.shards.iter().map(|s| s.learner.strings.omitted()).sum(),
             memory_bytes: self.shards.iter().map(|s| s.memory() as u64).sum(),
             ..Stats::default()
         }

@@ -91,6 +91,11 @@ impl Strings {
         number
     }
 
+    /// How many texts there was no room for.
+    pub const fn omitted(&self) -> u64 {
+        self.omitted
+    }
+
     /// Adds a text behind all others, whole in one block, and says where it ends; `None` if there is no room.
     fn add(&mut self, text: &str) -> Option<u32> {
         let fits = |block: &String| block.len().saturating_add(text.len()) <= BLOCK;
@@ -199,6 +204,6 @@ mod tests {
             strings.keep(&format!("{n:0>1000}"));
         }
         assert!(strings.blocks.iter().all(|block| block.len() <= BLOCK) && strings.blocks.len() == MAX_BLOCKS);
-        assert!(strings.omitted > 0);
+        assert!(strings.omitted() > 0);
     }
 }
