@@ -95,6 +95,27 @@ fn a_router_that_tells_of_a_shared_address_is_told() {
     assert_eq!(told([203, 0, 113, 7]), None);
 }
 
+#[test]
+fn an_answer_that_is_shown_before_its_question_is_one_and_capitals_do_not_matter() {
+    const MILLISECOND: u64 = 1_000_000;
+    let mut frames = Vec::new();
+    for n in 0..6u16 {
+        let at = 1_700_000_000_000 * MILLISECOND + u64::from(n) * 2000 * MILLISECOND;
+        let mut answer = dns(n, "restapi.gp4f.com", None);
+        answer[2..4].copy_from_slice(&[0x81, 0x85]);
+        let answer = udp(53, 21_000 + n).payload(answer).ipv4("192.168.1.1", "192.168.1.50").frame();
+        let question = dns(n, "RestAPI.gp4f.com", None);
+        let question = udp(21_000 + n, 53).payload(question).ipv4("192.168.1.50", "192.168.1.1").frame();
+        frames.extend([(at, answer), (at + 300_000, question)]);
+    }
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("early.pcap"), capture(1, &frames)).unwrap();
+    let told = records(&run(dir.path(), &["--ndjson", "early.pcap"]).out);
+    let rules: Vec<_> =
+        told.iter().filter(|record| record["kind"] == "dns-blocked").map(|f| f["mode"].clone()).collect();
+    assert_eq!(rules, ["refused"]);
+}
+
 /// More flows than can be put down for the diagnosis.
 const SCANNED: u32 = 200_000;
 

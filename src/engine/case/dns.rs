@@ -44,7 +44,7 @@ impl Analysis {
     pub(super) fn add_dns(&self, naming: &Naming<'_>, before: Vec<DnsCase>, cases: &mut Cases) {
         let mut queries = Vec::with_capacity(before.len());
         for (shard, at) in self.shards.iter().zip(0u32..) {
-            for asked in &shard.learner.asked {
+            for asked in shard.learner.asked.iter().filter(|asked| asked.times > 0) {
                 let Some(flow) = shard.table.flow(asked.flow) else { continue };
                 let name = shard.learner.strings.get(asked.name);
                 queries.push(Query { asked, view: FlowView::new(shard, at, flow, naming), name });

@@ -8,6 +8,7 @@ use super::{Context, Learner};
 use crate::decode::Addr;
 use crate::engine::learnt::Asked;
 use crate::inspect::dns;
+use crate::time::MILLISECOND;
 
 /// How many queries for watched names one shard keeps.
 pub const MAX_ASKED: usize = 1 << 14;
@@ -17,6 +18,8 @@ const LOOK_BACK: usize = 256;
 const ROOMY: usize = MAX_ASKED / 8 * 7;
 /// How many addresses of one answer are kept.
 const MAX_ADDRESSES: usize = 8;
+/// How long before its question a mirror may show an answer, in nanoseconds.
+const SHOWN_BEFORE: u64 = 10 * MILLISECOND;
 /// The port of unicast DNS (RFC 1035 §4.2).
 const PORT: u16 = 53;
 
@@ -26,50 +29,64 @@ impl Learner {
         if cx.packet.dst_port != PORT || !self.is_watched(&question.name) {
             return;
         }
-        let name = self.keep_name(&question.name);
+        let name = self.keep_lower(&question.name);
         let (seen, packet) = (cx.seen(), cx.packet);
+        let is_early = |a: &Asked| a.times == 0 && packet.ts.since(a.first.ts) <= SHOWN_BEFORE;
         let same = |a: &&mut Asked| {
-            a.answer.is_none() && (a.flow, a.id, a.name, a.qtype) == (cx.number, id, name, question.qtype)
+            let waits = a.answer.is_none() || is_early(a);
+            waits && (a.flow, a.id, a.name, a.qtype) == (cx.number, id, name, question.qtype)
         };
         if let Some(again) = self.asked.iter_mut().rev().take(LOOK_BACK).find(same) {
+            if again.times == 0 {
+                again.first = seen;
+            }
             again.times = again.times.saturating_add(1);
             again.last = packet.ts;
         } else {
-            if self.asked.len() >= MAX_ASKED {
-                let all = self.asked.len();
-                thin(&mut self.asked, ROOMY);
-                self.unasked = self.unasked.saturating_add(all.saturating_sub(self.asked.len()) as u64);
-            }
-            self.asked.push(Asked {
-                flow: cx.number,
-                client: packet.src,
-                resolver: packet.dst,
-                v6: packet.v6,
-                name,
-                qtype: question.qtype,
-                id,
-                first: seen,
-                last: packet.ts,
+            let ends = (packet.src, packet.dst);
+            self.keep_asked(Asked {
                 times: 1,
-                answer: None,
-                addresses: Default::default(),
-                ttl: None,
+                ..Asked::new(cx.number, ends, packet.v6, (id, name, question.qtype), seen)
             });
         }
     }
 
-    /// Keeps what a response says of a watched name.
-    pub(super) fn note_answered(&mut self, cx: &Context<'_>, message: &dns::Message<'_>, asked_for: &dns::Name<'_>) {
-        if cx.packet.src_port != PORT || self.asked.is_empty() || !self.is_watched(asked_for) {
+    fn keep_asked(&mut self, asked: Asked) {
+        if self.asked.len() >= MAX_ASKED {
+            let all = self.asked.len();
+            thin(&mut self.asked, ROOMY);
+            self.unasked = self.unasked.saturating_add(all.saturating_sub(self.asked.len()) as u64);
+        }
+        self.asked.push(asked);
+    }
+
+    /// Keeps what a response says of a watched name, whose question may come yet.
+    pub(super) fn note_answered(&mut self, cx: &Context<'_>, message: &dns::Message<'_>, asked: &dns::Question<'_>) {
+        if cx.packet.src_port != PORT || !self.is_watched(&asked.name) {
             return;
         }
-        let name = self.keep_name(asked_for);
-        let (seen, id) = (cx.seen(), message.id);
-        let same = |a: &&mut Asked| a.answer.is_none() && (a.flow, a.id, a.name) == (cx.number, id, name);
-        let Some(asked) = self.asked.iter_mut().rev().take(LOOK_BACK).find(same) else { return };
+        let name = self.keep_lower(&asked.name);
+        let (seen, id, qtype) = (cx.seen(), message.id, asked.qtype);
+        let same = |a: &Asked| a.answer.is_none() && (a.flow, a.id, a.name) == (cx.number, id, name);
+        let back = self.asked.len().saturating_sub(LOOK_BACK);
+        let known = self.asked.get(back..).unwrap_or_default().iter().rposition(same).map(|at| back.saturating_add(at));
+        let at = known.unwrap_or_else(|| {
+            let ends = (cx.packet.dst, cx.packet.src);
+            self.keep_asked(Asked::new(cx.number, ends, cx.packet.v6, (id, name, qtype), seen));
+            self.asked.len().saturating_sub(1)
+        });
+        let Some(asked) = self.asked.get_mut(at) else { return };
         asked.answer = Some((seen, message.rcode()));
         asked.addresses.extend(message.answers().filter_map(|record| record.address()).take(MAX_ADDRESSES));
         asked.ttl = message.answers().map(|record| record.ttl).min();
+    }
+
+    /// A number of a name in small letters: neither side need write it as the other does (RFC 4343 §3).
+    fn keep_lower(&mut self, name: &dns::Name<'_>) -> u32 {
+        self.scratch.clear();
+        let _ = name.write_to(&mut self.scratch);
+        self.scratch.make_ascii_lowercase();
+        self.strings.keep(&self.scratch)
     }
 
     fn is_watched(&self, name: &dns::Name<'_>) -> bool {
@@ -119,22 +136,8 @@ mod tests {
     use crate::time::Timestamp;
 
     fn question(client: u8, n: u64) -> Asked {
-        let seen = Seen { ts: Timestamp(n), frame: n };
-        Asked {
-            flow: 0,
-            client: Addr::from_ip([10, 0, 0, client].into()),
-            resolver: Addr::from_ip([10, 0, 1, 1].into()),
-            v6: false,
-            name: 1,
-            qtype: 1,
-            id: 0,
-            first: seen,
-            last: seen.ts,
-            times: 1,
-            answer: None,
-            addresses: Default::default(),
-            ttl: None,
-        }
+        let ends = [[10, 0, 0, client], [10, 0, 1, 1]].map(|ip| Addr::from_ip(ip.into()));
+        Asked { times: 1, ..Asked::new(0, ends.into(), false, (0, 1, 1), Seen { ts: Timestamp(n), frame: n }) }
     }
 
     #[test]

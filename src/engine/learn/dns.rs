@@ -78,7 +78,7 @@ impl Learner {
 
     fn dns_response(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
         let (question, answers) = message.question_and_answers();
-        let (asked_for, qtype) = (question.map(|q| q.name), question.map(|q| q.qtype));
+        let (asked, asked_for, qtype) = (question, question.map(|q| q.name), question.map(|q| q.qtype));
         self.keep_addresses(cx, answers, asked_for);
         let question = question.map(|q| (name_digest(&q.name), q.qtype));
         let Some(dns) = self.known_dns(cx.flow) else { return };
@@ -87,8 +87,8 @@ impl Learner {
         let answers = |p: &PendingQuery| question.map_or(message.id != 0, |q| q == (p.qname, p.qtype));
         let query = dns.answer(cx.seen(), |p| p.id == message.id && answers(p));
         self.counts.dns_exchanges = self.counts.dns_exchanges.wrapping_add(u64::from(query.is_some()));
-        if let Some(name) = &asked_for {
-            self.note_answered(cx, message, name);
+        if let Some(asked) = &asked {
+            self.note_answered(cx, message, asked);
         }
         if !self.records {
             return;

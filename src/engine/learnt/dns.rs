@@ -262,7 +262,7 @@ pub struct Asked {
     pub first: Seen,
     /// When it was last repeated.
     pub last: Timestamp,
-    /// How often it was sent from this port.
+    /// How often it was sent from this port; 0 where so far only the response was seen.
     pub times: u16,
     /// The response, and its code.
     pub answer: Option<(Seen, u16)>,
@@ -270,6 +270,16 @@ pub struct Asked {
     pub addresses: SmallVec<[IpAddr; 2]>,
     /// The shortest lifetime told, in seconds.
     pub ttl: Option<u32>,
+}
+
+impl Asked {
+    /// A question of that id, name and type, of which nothing was seen yet but a message that was seen so: from `ends`, who
+    /// asks and who is asked, on that flow.
+    pub fn new(flow: u32, ends: (Addr, Addr), v6: bool, (id, name, qtype): (u16, u32, u16), first: Seen) -> Self {
+        let (client, resolver) = ends;
+        let (addresses, last) = (SmallVec::new(), first.ts);
+        Asked { flow, client, resolver, v6, name, qtype, id, first, last, times: 0, answer: None, addresses, ttl: None }
+    }
 }
 
 #[cfg(test)]
