@@ -173,7 +173,7 @@ fn how(scene: &Scene<'_>, found: &[&FindingRecord]) -> String {
         let port = finding.dest_port.filter(|_| finding.kind == Kind::TcpBlocked);
         let port = port.map(|port| format!(" on TCP {port}")).unwrap_or_default();
         let mode = finding.mode.map(|mode| format!("{}, ", mode.text())).unwrap_or_default();
-        let reason = format!("{}{port} ({mode}{})", scene.rules.phrase(finding.kind), finding.rule);
+        let reason = format!("{}{port} ({mode}{})", scene.rules.phrase(finding), finding.rule);
         if reasons.len() < REASONS && !reasons.contains(&reason) {
             reasons.push(reason);
         }

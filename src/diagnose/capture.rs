@@ -240,7 +240,7 @@ mod tests {
         let cut = told(|q| q.warnings = vec!["a.pcap: at byte 98940: cut short within a record header".into()]);
         assert!(cut.starts_with("What could be read is sound") && cut.contains("copy it again"), "{cut}");
         assert!(told(|q| q.frames = 0).starts_with("There are no frames in this capture"));
-        assert!(told(|q| q.duplicate_share = 0.5).ends_with("Mirror one VLAN or one direction of one port only."));
+        assert!(told(|q| q.duplicate_share = 0.5).ends_with("Mirror one port only, in both directions, or one VLAN."));
         let several = told(|q| (q.duplicate_share, q.one_sided_share, q.kernel_drops) = (0.5, 0.9, Some(1)));
         assert!(
             several.starts_with("The mirror shows one direction only, in 90 % of the connections. Set"),

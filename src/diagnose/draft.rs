@@ -9,7 +9,7 @@ use super::rules::{Place, Rule, RuleId, Rules, fill};
 use crate::engine::analysis::Identity;
 use crate::engine::case::Case;
 use crate::event::{
-    CERTAIN, FindingEvidence, FindingRecord, Kind, LIST_MAX, LegSide, Middlebox, Mode, Severity, Vantage, Word,
+    CERTAIN, FindingEvidence, FindingRecord, Kind, LIST_MAX, LegSide, Manner, Middlebox, Mode, Severity, Vantage, Word,
 };
 use crate::flow::key::fold;
 use crate::time::Timestamp;
@@ -29,7 +29,6 @@ pub struct Draft<'r> {
     confidence: f64,
     most: f64,
     legs: bool,
-    by_proxy: bool,
     finding: FindingRecord,
 }
 
@@ -43,6 +42,7 @@ impl<'r> Draft<'r> {
             id: String::new(),
             kind: text.kind,
             mode: text.mode,
+            manner: None,
             rule: text.id.text(),
             severity: text.severity,
             confidence: 0.0,
@@ -70,15 +70,7 @@ impl<'r> Draft<'r> {
             disproved_if: String::new(),
             source: String::new(),
         };
-        Draft {
-            rule,
-            known: HashMap::new(),
-            confidence: rule.confidence,
-            most: SUREST,
-            legs: false,
-            by_proxy: false,
-            finding,
-        }
+        Draft { rule, known: HashMap::new(), confidence: rule.confidence, most: SUREST, legs: false, finding }
     }
 
     /// The leading flow.
@@ -117,9 +109,9 @@ impl<'r> Draft<'r> {
         self
     }
 
-    /// It is a proxy that says or does it, and not a box on the way.
-    pub fn by_proxy(mut self) -> Self {
-        self.by_proxy = true;
+    /// What it is more closely, so that its texts fit; none for what the rule says anyway.
+    pub fn manner(mut self, manner: impl Into<Option<Manner>>) -> Self {
+        self.finding.manner = manner.into();
         self
     }
 
@@ -225,7 +217,7 @@ impl<'r> Draft<'r> {
                 self.known.entry(place).or_insert(what);
             }
         }
-        let (title, advice) = self.rule.said(finding.mode, self.by_proxy);
+        let (title, advice) = self.rule.said(finding);
         finding.title = fill(title, &self.known);
         finding.advice = fill(advice, &self.known);
         finding.disproved_if = fill(&self.rule.text.disproved_if, &self.known);
@@ -315,6 +307,7 @@ fn join(leading: &mut FindingRecord, other: FindingRecord) {
         leading.severity = other.severity;
         leading.confidence = other.confidence;
         leading.word = other.word;
+        leading.manner = other.manner;
         leading.title = other.title;
         leading.advice = other.advice;
         leading.disproved_if = other.disproved_if;

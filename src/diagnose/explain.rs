@@ -47,8 +47,10 @@ fn rule_text(rule: &Rule) -> String {
     for (mode, said) in modes {
         field(&mut out, "", &format!("{}: {}. {}", mode.text(), open(&said.title), open(&said.advice)));
     }
-    if let Some(said) = &text.by_proxy {
-        field(&mut out, "", &format!("by a proxy: {}. {}", open(&said.title), open(&said.advice)));
+    let mut manners: Vec<_> = text.manners.iter().collect();
+    manners.sort_by_key(|(manner, _)| **manner);
+    for (manner, said) in manners {
+        field(&mut out, "", &format!("{}: {}. {}", manner.text(), open(&said.title), open(&said.advice)));
     }
     let thresholds: Vec<_> = rule.settings.iter().map(|s| format!("{} = {}: {}", s.name, s.value, s.reason)).collect();
     list(&mut out, "thresholds", &thresholds);

@@ -22,8 +22,11 @@ use crate::classify::host::HostMatch;
 use crate::classify::words::Sub;
 use crate::engine::analysis::Identity;
 use crate::engine::case::{Case, is_core};
-use crate::event::{Class, FindingRecord, Kind, Mode, Severity};
+use crate::event::{Class, FindingRecord, Kind, Manner, Mode, Severity};
 use crate::time::Timestamp;
+
+/// The port of HTTPS (RFC 9110 §4.2.2).
+const HTTPS: u16 = 443;
 
 /// What is wrong with connections; `unfound`: the names that were not found.
 pub(super) fn detect(scene: &Scene<'_>, unfound: &[names::Failure<'_>]) -> Vec<FindingRecord> {
@@ -86,6 +89,7 @@ fn tell(scene: &Scene<'_>, block: &Blocked<'_>, beside: usize) -> FindingRecord 
         .lead(&lead.identity)
         .flows(block.attempts.all.iter().map(|case| case.identity.flow_id))
         .mode(block.mode)
+        .manner((rule == RuleId::D34 && port == HTTPS).then_some(Manner::Https))
         .host(host)
         .count(block.attempts.tries())
         .base(if rule == RuleId::D34 {
@@ -172,8 +176,17 @@ fn gap_of_block<'a>(
         return None;
     }
     let (lead, last) = (block.lead(), block.attempts.last());
-    let gap =
-        Gap { client, host, known, port, lead: &lead.identity, first: lead.first(), last, frame: lead.first_frame };
+    let gap = Gap {
+        client,
+        host,
+        known,
+        port,
+        lead: &lead.identity,
+        first: lead.first(),
+        last,
+        frame: lead.first_frame,
+        unfound: false,
+    };
     gap.tell(scene, siblings, block.confidence, &block.text())
 }
 
@@ -197,6 +210,7 @@ fn gaps_of_names<'a>(scene: &Scene<'a>, siblings: &mut Siblings<'a>, unfound: &[
             first: lead.first.ts,
             last: failure.last,
             frame: lead.first.frame,
+            unfound: true,
         };
         let text = format!("{} cannot find {}: {}", lead.client, lead.name, failure.mode.text());
         found.extend(gap.tell(scene, siblings, failure.confidence, &text));
@@ -214,6 +228,8 @@ pub(super) struct Gap<'g> {
     pub first: Timestamp,
     pub last: Timestamp,
     pub frame: u64,
+    /// It is its name that is not found.
+    pub unfound: bool,
 }
 
 impl Gap<'_> {
@@ -239,6 +255,7 @@ impl Gap<'_> {
         let names: Vec<&str> = siblings.into_iter().take(TOLD).collect();
         let draft = Draft::new(scene.rules, rule, self.first, self.last).lead(self.lead).host(self.host);
         let draft = draft.kind(kind).base(base).at_most(sure).say(Place::Port, self.port);
+        let draft = draft.manner(self.unfound.then_some(Manner::Unfound));
         let draft = draft.evidence(why, Some(self.frame), Some(self.first));
         Some(draft.evidence(format!("{} works with {}", self.client, names.join(", ")), None, None).build())
     }

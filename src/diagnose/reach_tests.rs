@@ -202,7 +202,9 @@ fn a_name_that_is_denied_is_a_gap_where_others_pass() {
     let denied = || dns(1, RECORDER, RELAY_NAME, 5.0, Some((0.01, 3)));
     let gap = found(vec![api(9, 1.0, 30.0)], vec![denied()], detect);
     assert_eq!(gap.iter().map(|f| (f.kind, f.flow_start)).collect::<Vec<_>>(), [(Kind::AllowlistGap, Some(at(5.0)))]);
-    assert!(gap[0].advice.contains("TCP 443"), "{}", gap[0].advice);
+    // no firewall was asked
+    assert_eq!(gap[0].manner, Some(Manner::Unfound));
+    assert!(gap[0].advice.starts_with("Whoever runs the DNS resolver"), "{}", gap[0].advice);
     assert!(found(vec![], vec![denied()], detect).is_empty());
     // a name that only a wildcard has room for may be misspelt
     let misspelt = dns(1, RECORDER, "wwww.openeye.net", 5.0, Some((0.01, 3)));
@@ -235,7 +237,16 @@ fn nobody_lets_a_client_in() {
     let mut inside = from_outside(1);
     (inside.resp.0, inside.identity.dest_ip, inside.inside[1]) =
         (RECORDER.parse().unwrap(), RECORDER.parse().unwrap(), true);
-    assert_eq!(said(vec![inside]), [one("direct-broken/", "", 0.65)]);
+    assert_eq!(said(vec![inside.clone()]), [one("direct-broken/", "", 0.65)]);
+    // a refusal is an answer, and the recorder's own shows that the port is forwarded
+    let refused = |mut case: Case| {
+        case.pkts[1] = 3;
+        crate::diagnose::testcases::found(vec![case], vec![], detect).swap_remove(0)
+    };
+    let (at_router, at_recorder) = (refused(inward(1, VIEWER, 5.0, 12.0)), refused(inside));
+    assert_eq!((at_router.manner, at_recorder.manner), (Some(Manner::Refused), Some(Manner::Closed)));
+    assert!(at_router.title.ends_with("is refused"), "{}", at_router.title);
+    assert!(at_recorder.advice.starts_with("Whoever looks after the recorder"), "{}", at_recorder.advice);
     let mut before = tcp(9, "192.0.2.9", WAN, Class::Direct, "", 1.0, 4.0);
     before.host = None;
     assert_eq!(said(vec![before, from_outside(1)]), [one("direct-broken/", "", 0.65)]);
@@ -249,7 +260,10 @@ fn nobody_lets_a_client_in() {
     unnamed.class = Class::Unknown;
     assert!(said(vec![unnamed.clone()]).is_empty());
     let speaks = tcp(9, WAN, RELAY, Class::Relay, RELAY_NAME, 1.0, 30.0);
-    assert_eq!(said(vec![speaks, unnamed]), [one("direct-broken/", "", 0.5)]);
+    assert_eq!(said(vec![speaks.clone(), unnamed.clone()]), [one("direct-broken/", "", 0.5)]);
+    // a panel's events come by a port that nobody views by
+    unnamed.resp.1 = 2001;
+    assert!(said(vec![speaks, unnamed]).is_empty());
     let mut open = tcp(9, "192.0.2.9", WAN, Class::Direct, "", 20.0, 30.0);
     open.host = None;
     assert!(said(vec![from_outside(1), open]).is_empty());

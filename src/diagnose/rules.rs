@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::settings::Settings;
 use crate::classify::settings::{SettingsError, check_confidence, check_number, merge, number, shape};
 use crate::event::word::words;
-use crate::event::{Kind, Mode, Severity};
+use crate::event::{FindingRecord, Kind, Manner, Mode, Severity};
 
 /// Where a user's file sets thresholds again: `[diagnosis.FAMILY]`.
 const PATH: &str = "diagnosis";
@@ -136,7 +136,7 @@ pub struct Setting {
     pub reason: String,
 }
 
-/// What a rule says where its finding has a certain mode.
+/// What a rule says where its finding has a certain mode or manner.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -165,9 +165,9 @@ pub struct RuleText {
     /// Titles and advice for modes of which there is more to say.
     #[serde(default)]
     pub modes: HashMap<Mode, ModeText>,
-    /// The same where it is a proxy that says or does it.
+    /// The same for manners, which come before modes.
     #[serde(default)]
-    pub by_proxy: Option<ModeText>,
+    pub manners: HashMap<Manner, ModeText>,
     pub meaning: String,
     pub disproved_if: String,
     /// It rests on headers and lengths, which cut frames have: it may be a claim where most frames are cut.
@@ -192,10 +192,9 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Its title and advice for a mode, or of a proxy.
-    pub fn said(&self, mode: Option<Mode>, by_proxy: bool) -> (&str, &str) {
-        let proxy = self.text.by_proxy.as_ref().filter(|_| by_proxy);
-        let own = proxy.or_else(|| self.text.modes.get(&mode?));
+    /// The title and advice of a finding of its.
+    pub fn said(&self, finding: &FindingRecord) -> (&str, &str) {
+        let own = finding.narrowed(&self.text.manners, &self.text.modes);
         own.map_or((&self.text.title, &self.text.advice), |own| (&own.title, &own.advice))
     }
 
@@ -271,8 +270,8 @@ pub struct Rules {
     pub sentences: Sentences,
     /// Who issues certificates.
     pub authorities: Authorities,
-    /// A kind of finding in the few words of a story.
-    phrases: HashMap<Kind, String>,
+    /// Findings in the few words of a story.
+    phrases: Phrases,
     /// In the order of [`RuleId::ALL`], none missing.
     rules: Vec<Rule>,
 }
@@ -285,8 +284,15 @@ struct File {
     rule: Vec<RuleText>,
     sentences: Option<Sentences>,
     authorities: Option<Authorities>,
-    #[serde(default)]
-    phrases: HashMap<Kind, String>,
+    phrases: Option<Phrases>,
+}
+
+/// Findings in the few words of a story: by kind, and where a manner needs others, by that.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Phrases {
+    kinds: HashMap<Kind, String>,
+    manners: HashMap<Kind, HashMap<Manner, String>>,
 }
 
 impl Rules {
@@ -304,14 +310,14 @@ impl Rules {
     /// A setting that does not exist, or is no number of its range.
     pub fn with_user(user: toml::Table) -> Result<Rules, SettingsError> {
         let (mut all, mut texts) = (toml::Table::new(), Vec::new());
-        let (mut sentences, mut authorities, mut phrases) = (None, None, HashMap::new());
+        let (mut sentences, mut authorities, mut phrases) = (None, None, None);
         for (family, text) in FAMILIES {
             let file: File = toml::from_str(text).map_err(|e| shape(PATH, &e))?;
             all.extend(file.settings.map(|settings| (family.to_owned(), settings)));
             texts.extend(file.rule.into_iter().map(|text| (family, text)));
             sentences = sentences.or(file.sentences);
             authorities = authorities.or(file.authorities);
-            phrases.extend(file.phrases);
+            phrases = phrases.or(file.phrases);
         }
         merge(&mut all, user, PATH)?;
         check(&all)?;
@@ -325,6 +331,7 @@ impl Rules {
         let missing = |what: &str| SettingsError::Shape(PATH, format!("no {what}"));
         let sentences = sentences.ok_or_else(|| missing("sentences about captures"))?;
         let authorities = authorities.ok_or_else(|| missing("list of authorities"))?;
+        let phrases = phrases.ok_or_else(|| missing("phrases of stories"))?;
         Ok(Rules { settings, sentences, authorities, phrases, rules })
     }
 
@@ -333,9 +340,11 @@ impl Rules {
         self.rules.iter()
     }
 
-    /// What a kind of finding says in the few words of a story.
-    pub fn phrase(&self, kind: Kind) -> &str {
-        self.phrases.get(&kind).map_or(kind.text(), |phrase| phrase)
+    /// What a finding says in the few words of a story.
+    pub fn phrase(&self, finding: &FindingRecord) -> &str {
+        let Phrases { kinds, manners } = &self.phrases;
+        let own = manners.get(&finding.kind).zip(finding.manner).and_then(|(texts, manner)| texts.get(&manner));
+        own.or_else(|| kinds.get(&finding.kind)).map_or(finding.kind.text(), |phrase| phrase)
     }
 
     /// The rule of that id.
@@ -422,7 +431,7 @@ mod tests {
         let known: HashMap<_, _> = Place::ALL.iter().map(|p| (*p, p.text().to_uppercase())).collect();
         for rule in rules.iter() {
             let text = &rule.text;
-            let modes = text.modes.values().chain(&text.by_proxy).flat_map(|m| [&m.title, &m.advice]);
+            let modes = text.modes.values().chain(text.manners.values()).flat_map(|m| [&m.title, &m.advice]);
             for told in [&text.title, &text.advice, &text.disproved_if].into_iter().chain(modes) {
                 for filled in [fill(told, &known), fill(told, &HashMap::new())] {
                     assert!(!filled.contains(['{', '}']), "{}: {filled}", text.id.text());

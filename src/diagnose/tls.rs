@@ -13,7 +13,7 @@ use super::rules::{Place, RuleId};
 use super::scene::{Scene, within};
 use crate::engine::case::{Case, Direction, ResetCase, TlsCase};
 use crate::engine::learnt::{AlertSeen, SEALED_ALERT};
-use crate::event::{FindingRecord, Middlebox};
+use crate::event::{FindingRecord, Manner, Middlebox};
 use crate::inspect::tls::Alert;
 use crate::time::{Timestamp, seconds};
 
@@ -220,6 +220,7 @@ pub(super) fn gaps<'a>(scene: &Scene<'a>, siblings: &mut Siblings<'a>) -> Vec<Fi
             first: finding.first,
             last: finding.last,
             frame: cut.frame.unwrap_or(lead.tls.hello_frame),
+            unfound: false,
         };
         let text = format!("TLS to {} is {} as soon as the name is read", lead.host, cut.how);
         gap.tell(scene, siblings, finding.confidence, &text)
@@ -231,6 +232,17 @@ pub(super) fn gaps<'a>(scene: &Scene<'a>, siblings: &mut Siblings<'a>) -> Vec<Fi
 /// client proposes less then, and older servers say by any of these that a hello is too new for them.
 const fn is_of_terms(description: u8) -> bool {
     matches!(description, 40 | 47 | 50 | 70 | 71 | 86 | 110 | 120)
+}
+
+/// What an alert comes to for whoever must act (RFC 8446 §6.2): who is shown a certificate does not take it, or the ends
+/// agree on nothing.
+const fn manner_of(description: u8) -> Option<Manner> {
+    match description {
+        42..=44 | 46 | 48 => Some(Manner::Distrust),
+        45 => Some(Manner::Expired),
+        _ if is_of_terms(description) => Some(Manner::Terms),
+        _ => None,
+    }
 }
 
 /// D-10: one side ends the handshake and says why.
@@ -268,6 +280,7 @@ fn alerted(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord>
             .host(lead.host)
             .count(alerts.len() as u64)
             .at_most(if over { tls.doubtful } else { 1.0 })
+            .manner(manner_of(alert.description))
             .say(Place::Alert, &name)
             .evidence(format!("{who} says {name}"), Some(alert.seen.frame), Some(alert.seen.ts))
             .build(),
@@ -293,6 +306,7 @@ fn sealed(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> 
             .host(lead.host)
             .count(refused.len() as u64)
             .base(if once { tls.doubtful } else { tls.sealed_alert })
+            .manner(Manner::Distrust)
             .say(Place::Alert, "an encrypted alert of the client")
             .evidence(text, Some(flight.asked.frame), Some(flight.asked.ts))
             .build(),

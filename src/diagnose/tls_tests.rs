@@ -240,6 +240,12 @@ fn alerts_that_are_over() {
     let distrusts = |n: u64, first: f64| refuses(n, first, Direction::Orig, 45);
     let twice = || vec![distrusts(1, 5.0), distrusts(2, 15.0)];
     assert_eq!(said(twice()), one(Kind::TlsAlert, API, 0.95));
+    // who must act depends on the alert
+    let advice = |description| {
+        found(vec![refuses(1, 5.0, Direction::Orig, description)], Vec::new(), detect).swap_remove(0).advice
+    };
+    assert!(advice(48).contains("not decrypted") && advice(45).contains("set its clock"), "{}", advice(45));
+    assert!(advice(70).contains("TLS 1.2") && advice(40) == advice(70) && advice(112) != advice(70), "{}", advice(70));
     assert_eq!(said([twice(), vec![api(3, 60.0)]].concat()), one(Kind::TlsAlert, API, 0.5));
     assert_eq!(said([twice(), vec![api(3, 15.3)]].concat()), one(Kind::TlsAlert, API, 0.5));
     // and what worked and no longer does is a fault

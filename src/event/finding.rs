@@ -1,6 +1,7 @@
 //! What was found wrong.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -154,6 +155,53 @@ impl Word {
     }
 }
 
+words! {
+    /// What a finding is more closely than its kind and mode say, for whoever puts it into words. It is not published: what
+    /// others rely on are kind, mode and rule.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    Manner {
+        /// A proxy says or does it, and not a box on the way.
+        ByProxy "by-proxy",
+        /// A view is ended while it runs.
+        CutOff "cut-off",
+        /// What was held back has come in the end.
+        Released "released",
+        /// A request's body is longer than is let through.
+        TooLarge "too-large",
+        /// A request does not say how long its body is.
+        NoLength "no-length",
+        /// Somebody fails at a request rather than refuse it.
+        Fails "fails",
+        /// Whoever is asked refuses, and may know a login that would do.
+        LoginKnown "login-known",
+        /// Somebody answers, by a refusal.
+        Refused "refused",
+        /// Who was meant to be reached was, and refuses.
+        Closed "closed",
+        /// It is about the port for HTTPS.
+        Https "https",
+        /// It is about the port that carries video and nothing else.
+        VideoPort "video-port",
+        /// A name cannot be found, so that nothing of it was connected to.
+        Unfound "unfound",
+        /// Who is shown a certificate does not trust it.
+        Distrust "distrust",
+        /// Who is shown a certificate says that its time is over.
+        Expired "expired",
+        /// Both ends agree on no version or cipher.
+        Terms "terms",
+        /// Another router of the site's own stands before it.
+        OtherRouter "other-router",
+        /// The routers of both sites.
+        BothSites "both-sites",
+        /// A router lets in only what was written to.
+        Filtering "filtering",
+        /// What it speaks of hinders has worked all the same.
+        Works "works",
+    }
+}
+
 /// From this confidence on a finding is a claim; below it is a hint.
 pub const CLAIM: f64 = 0.55;
 /// The most that a hint is worth.
@@ -211,6 +259,9 @@ pub struct FindingRecord {
     /// More closely.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// Which of the texts for its kind and mode it takes.
+    #[serde(skip)]
+    pub manner: Option<Manner>,
     /// The rule that found it: `CF-1`, `D-6`.
     pub rule: &'static str,
     /// How grave it is.
@@ -285,6 +336,12 @@ impl FindingRecord {
     /// Whether it is sure enough to be a claim; else it is a hint.
     pub fn is_claim(&self) -> bool {
         self.confidence >= CLAIM
+    }
+
+    /// What there is for its manner, or else for its mode.
+    pub fn narrowed<'t, T>(&self, manners: &'t HashMap<Manner, T>, modes: &'t HashMap<Mode, T>) -> Option<&'t T> {
+        let by_manner = self.manner.and_then(|manner| manners.get(&manner));
+        by_manner.or_else(|| self.mode.and_then(|mode| modes.get(&mode)))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
 use crate::diagnose::spans::Spans;
 use crate::engine::case::{Case, MediaCase};
-use crate::event::{Class, FindingRecord, HINT};
+use crate::event::{Class, FindingRecord, HINT, Manner};
 use crate::time::{SECOND, Timestamp};
 
 /// Attempts of one socket that are further apart than this, in nanoseconds, belong to two views.
@@ -242,6 +242,11 @@ fn failed(scene: &Scene<'_>, outside: &Outside, beside: &Beside, attempt: &Attem
     let mut draft = Draft::new(scene.rules, rule, first.case.first(), last)
         .lead(&first.case.identity)
         .flows(attempt.flows.iter().map(|flow| flow.case.identity.flow_id))
+        .manner(match rule {
+            RuleId::D17 => Some(Manner::BothSites),
+            RuleId::D16 => Some(Manner::Filtering),
+            _ => None,
+        })
         .say(Place::Client, attempt.client)
         .count(out.len() as u64);
     if let Some(base) = base {

@@ -18,7 +18,7 @@ use crate::classify::site::{is_private, is_public};
 use crate::classify::words::Sub;
 use crate::engine::case::{Case, Direction, is_core, is_full_ttl};
 use crate::engine::learnt::{Icmp, Router};
-use crate::event::{Class, FindingRecord, Severity};
+use crate::event::{Class, FindingRecord, Manner, Severity};
 use crate::text::units::Percent;
 use crate::time::{SECOND, Timestamp, seconds};
 
@@ -213,7 +213,7 @@ fn symmetric(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
         }
         if let Some(works) = works_with(scene, *client) {
             let text = "peer-to-peer video runs all the same: the peer's router lets everybody in";
-            draft = draft.severity(Severity::Info);
+            draft = draft.severity(Severity::Info).manner(Manner::Works);
             draft = draft.evidence(text, Some(works.first_frame), Some(works.first()));
         }
         findings.push(draft.build());
@@ -345,7 +345,7 @@ fn shared_address(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecor
         let own = || scene.of_client(client).filter(|case| is_core(case.class, case.subs)).filter(is_outbound);
         let Some(case) = own().next() else { continue };
         let routed = own().any(|case| case.ttl[0] != 0 && !is_full_ttl(case.ttl[0]));
-        let draft = Draft::new(scene.rules, RuleId::D32, case.first(), case.last).lead(&case.identity);
+        let draft = behind(scene, case, client);
         let draft = match (is_shared(client), routed) {
             (true, true) => draft,
             (true, false) => draft.at_most(0.5),
@@ -354,13 +354,21 @@ fn shared_address(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecor
             (false, _) => continue,
         };
         let text = format!("{client} is no public address, and its packets have passed a router before");
-        let draft = draft.say(Place::Answer, client).evidence(text, Some(case.first_frame), Some(case.first()));
-        findings.push(draft.build());
+        findings.push(draft.evidence(text, Some(case.first_frame), Some(case.first())).build());
     }
     if findings.is_empty() {
         findings.extend(told_by_router(scene).or_else(|| shared_by_word(scene, sockets)));
     }
     findings
+}
+
+/// A draft of D-32: that is the site's address outside. A private one that no provider shares out is mostly that of
+/// another router of the site's own.
+fn behind<'r>(scene: &Scene<'r>, case: &Case, outside: IpAddr) -> Draft<'r> {
+    Draft::new(scene.rules, RuleId::D32, case.first(), case.last)
+        .lead(&case.identity)
+        .manner((!is_shared(outside)).then_some(Manner::OtherRouter))
+        .say(Place::Answer, outside)
 }
 
 /// The router itself says that its outside address is no public one.
@@ -370,8 +378,7 @@ fn told_by_router(scene: &Scene<'_>) -> Option<FindingRecord> {
     let Router { outside, seen } = case.router?;
     let (asker, router) = (case.orig.0, case.resp.0);
     let text = format!("{router} tells {asker}, which asks it for a port, that its outside address is {outside}");
-    let draft = Draft::new(scene.rules, RuleId::D32, case.first(), case.last).lead(&case.identity);
-    Some(draft.say(Place::Answer, outside).evidence(text, Some(seen.frame), Some(seen.ts)).build())
+    Some(behind(scene, case, outside).evidence(text, Some(seen.frame), Some(seen.ts)).build())
 }
 
 /// The user says what address the router has outside, and STUN says another.
@@ -379,8 +386,8 @@ fn shared_by_word(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Option<FindingRe
     let wan = scene.base.site.wan.iter().find(|ip| is_private(**ip))?;
     let told = sockets.values().flatten().find(|told| told.case.inside[0])?;
     let text = format!("the router's outside address is {wan}, and {} sees {}", told.by.0, told.mapped.ip());
-    let draft = Draft::new(scene.rules, RuleId::D32, told.case.first(), told.case.last).lead(&told.case.identity);
-    Some(draft.say(Place::Answer, wan).evidence(text, Some(told.case.first_frame), Some(told.case.first())).build())
+    let draft = behind(scene, told.case, *wan);
+    Some(draft.evidence(text, Some(told.case.first_frame), Some(told.case.first())).build())
 }
 
 /// How long before `now`, in seconds; for texts.

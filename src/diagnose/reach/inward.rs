@@ -11,8 +11,11 @@ use crate::classify::catalogue::{PortDirection, PortEntry};
 use crate::classify::site::is_public;
 use crate::classify::words::Sub;
 use crate::engine::case::Case;
-use crate::event::{Class, FindingRecord};
+use crate::event::{Class, FindingRecord, Manner};
 use crate::time::Timestamp;
+
+/// The entry of the catalogue for an intrusion panel's events: nobody views by that port.
+const PANEL: &str = "dmp-in";
 
 /// Ports that are not answered.
 pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
@@ -78,7 +81,8 @@ impl Door {
 fn is_inward(scene: &Scene<'_>, system: &BTreeSet<IpAddr>, case: &Case) -> bool {
     let (site, port) = (&scene.base.site, case.resp.1);
     let asks = |entry: &PortEntry| {
-        entry.direction == PortDirection::In && entry.ports.iter().any(|ports| ports.covers(case.proto, port))
+        let inward = entry.direction == PortDirection::In && entry.id != PANEL;
+        inward && entry.ports.iter().any(|ports| ports.covers(case.proto, port))
     };
     let wanted = || site.direct_ports.contains(&port) || scene.base.catalogue.ports.iter().any(asks);
     let outside = |ip: IpAddr| is_public(ip) && !site.inside(ip);
@@ -105,6 +109,8 @@ fn broken(scene: &Scene<'_>, door: &Door, all: &[&Case]) -> Option<FindingRecord
         .lead(&lead.identity)
         .flows(all.iter().map(|case| case.identity.flow_id))
         .base(confidence)
+        // what the recorder itself refuses has been forwarded to it
+        .manner((refused == all.len()).then_some(if lead.inside[1] { Manner::Closed } else { Manner::Refused }))
         .count(tries)
         .evidence(text, Some(lead.first_frame), Some(lead.first()));
     if lead.subs.has(Sub::Hairpin) {

@@ -13,7 +13,7 @@ use crate::classify::words::Sub;
 use crate::engine::case::{Case, is_core};
 use crate::engine::learnt::{Seen, turn};
 use crate::engine::neighbours::{Claims, Station};
-use crate::event::{Class, FindingRecord};
+use crate::event::{Class, FindingRecord, Manner};
 use crate::time::Timestamp;
 
 /// Hardware addresses that several devices share on purpose, by how they begin: VRRP (RFC 9568 §7.3), HSRP and GLBP.
@@ -153,7 +153,9 @@ fn exposed(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         (None, Some(seen)) => (seen, "video that anybody on the way can see"),
         (None, None) => return None,
     };
-    let draft = Draft::new(scene.rules, RuleId::D40, ts, case.last).lead(&case.identity);
+    let draft = Draft::new(scene.rules, RuleId::D40, ts, case.last)
+        .lead(&case.identity)
+        .manner((case.subs.has(Sub::Contera8887)).then_some(Manner::VideoPort));
     Some(draft.evidence(text, Some(frame), Some(ts)).build())
 }
 

@@ -189,6 +189,12 @@ fn a_login_in_the_clear_from_outside_is_told() {
     assert_eq!(told(vec![login(OUTSIDE, turn::MEDIA, 200)])[0].3, at(2.1));
     assert_eq!(told(vec![login(OUTSIDE, turn::GET, 200)]), []);
     assert_eq!(told(vec![login(VIEWER, turn::BASIC, 200)]), []);
+    // what carries video past the cloud is not moved by https://
+    let mut video = login(OUTSIDE, turn::MEDIA, 200);
+    (video.resp.1, video.subs) = (8887, Subs::of(Sub::Contera8887));
+    video.identity.dest_port = Some(8887);
+    let video = found(vec![video], Vec::new(), detect).swap_remove(0);
+    assert!(video.title.ends_with("on port 8887") && !video.advice.contains("in place of 80"), "{video:?}");
     // from the other end of a campus
     let near = |ttl: u8, rtt: f64| {
         let mut case = login(OUTSIDE, turn::BASIC, 401);

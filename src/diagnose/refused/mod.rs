@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::draft::Draft;
+use super::product;
 use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
 use super::stall::signs::signs;
 use crate::classify::catalogue::ProductId;
 use crate::engine::case::{Case, Direction, TurnCase};
 use crate::engine::learnt::{Seen, turn};
-use crate::event::{Class, FindingRecord};
+use crate::event::{Class, FindingRecord, Manner};
 use crate::time::{SECOND, Timestamp};
 
 /// Statuses that refuse a request for what it is (RFC 9110 §15.5, RFC 7725); the last is only said on the way, by who wants
@@ -28,6 +29,9 @@ const FAILURES: [u16; 4] = [408, 500, 502, 504];
 /// Statuses that refuse a response for its content, or in the place of the server.
 const CONTENT_REFUSALS: [u16; 4] = [403, 415, 451, LOGIN_FIRST];
 const LOGIN_FIRST: u16 = 511;
+/// The refusals that say what about a body is not taken (RFC 9110 §15.5.12, §15.5.14).
+const LENGTH_REQUIRED: u16 = 411;
+const TOO_LARGE: u16 = 413;
 const EXPECTATION_FAILED: u16 = 417;
 const PROXY_LOGIN: u16 = 407;
 
@@ -171,6 +175,7 @@ fn refused_upload(scene: &Scene<'_>, (client, host): (IpAddr, &str), talk: &[Tol
         .flows(refused.iter().map(|told| told.case.identity.flow_id))
         .count(refused.len() as u64)
         .middlebox(signs(scene, first.case).middlebox)
+        .manner(manner_of(first.status()))
         .say(Place::Status, first.status());
     if !others_pass(scene, client, host, talk) {
         draft = draft.adjust(-0.10);
@@ -182,6 +187,16 @@ fn refused_upload(scene: &Scene<'_>, (client, host): (IpAddr, &str), talk: &[Tol
         draft = draft.at_most(settings.sealed);
     }
     Some(with_evidence(draft.vantage(scene.vantage(first.case)), "POST", &refused).build())
+}
+
+/// What a status says of why an upload is not taken.
+const fn manner_of(status: u16) -> Option<Manner> {
+    match status {
+        TOO_LARGE => Some(Manner::TooLarge),
+        LENGTH_REQUIRED => Some(Manner::NoLength),
+        408 | 500..=504 => Some(Manner::Fails),
+        _ => None,
+    }
 }
 
 fn with_evidence<'r>(mut draft: Draft<'r>, what: &str, told: &[Told<'_>]) -> Draft<'r> {
@@ -351,6 +366,7 @@ fn wants_login(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
         .about(first.case)
         .flows(refused.iter().map(|told| told.case.identity.flow_id))
         .count(refused.len() as u64)
+        .manner((known && product::told(scene) != Some(ProductId::Ows)).then_some(Manner::LoginKnown))
         .say(Place::Method, method);
     draft = match scene.base.site.product {
         Some(ProductId::Contera) if known => draft.adjust(-0.20),

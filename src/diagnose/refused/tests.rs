@@ -28,6 +28,11 @@ fn told(flows: Vec<Case>) -> Vec<(Kind, Option<Mode>, &'static str, f64, Timesta
 #[test]
 fn an_upload_that_is_refused_is_told_and_one_that_goes_through_later_is_not() {
     let refused = |n: u64, first: f64, status| relay(n, RECORDER, first, &[turned(first, 0.4, status, UPLOAD)]);
+    let title = |status| found(vec![refused(2, 3.0, status)], Vec::new(), detect).swap_remove(0).title;
+    assert!(title(403).contains("are refused (403)"), "{}", title(403));
+    assert!(title(413).contains("for their size (413)"), "{}", title(413));
+    assert!(title(411).contains("do not say how long they are (411)"), "{}", title(411));
+    assert!(title(500).contains("fails at uploads (500)"), "{}", title(500));
     let found = told(vec![sealed(1, RECORDER), refused(2, 3.0, 413), refused(3, 9.0, 413)]);
     assert_eq!(found, [(Kind::PostRefused, None, "CF-7", 0.85, at(3.0))]);
     // nothing else of the host was seen to pass

@@ -12,7 +12,7 @@ use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::Direction;
 use crate::engine::learnt::turn;
-use crate::event::{Class, FindingRecord, Mode, Severity};
+use crate::event::{Class, FindingRecord, Manner, Mode, Severity};
 use crate::time::seconds;
 
 /// Statuses that ask a client to come again (RFC 9110 §15.5.9, RFC 6585 §4).
@@ -120,7 +120,7 @@ fn drafted<'r>(scene: &Scene<'r>, rule: RuleId, told: &[Told<'_>], first: Told<'
     let severity = if first.case.class == Class::S3 { Severity::Warning } else { Severity::Error };
     Draft::new(scene.rules, rule, first.asked(), ended)
         .severity(severity)
-        .by_proxy()
+        .manner(Manner::ByProxy)
         .about(first.case)
         .flows(told.iter().map(|told| told.case.identity.flow_id))
         .count(told.len() as u64)

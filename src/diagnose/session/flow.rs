@@ -6,7 +6,7 @@ use crate::classify::words::Sub;
 use crate::diagnose::scene::Scene;
 use crate::engine::case::Case;
 use crate::engine::learnt::turn;
-use crate::event::{Class, FindingRecord, Kind, Method, Mode, StepOutcome};
+use crate::event::{Class, FindingRecord, Kind, Manner, Method, Mode, StepOutcome};
 use crate::flow::course::Burst;
 use crate::time::{Timestamp, seconds};
 
@@ -150,8 +150,11 @@ impl<'f> Cited<'f> {
 /// Whether a finding says that video does not get through a flow.
 fn stops(finding: &FindingRecord) -> bool {
     match finding.kind {
-        // what is released late has come, and so has what is cut off in the middle, which has no mode
-        Kind::ContentFilterStall => finding.mode.is_some_and(|mode| mode != Mode::HoldRelease),
+        // what is released late has come, and so has what is cut off in the middle
+        Kind::ContentFilterStall => {
+            let came = matches!(finding.manner, Some(Manner::CutOff | Manner::Released));
+            !came && finding.mode != Some(Mode::HoldRelease)
+        }
         Kind::PostRefused
         | Kind::BlockPage
         | Kind::ProxyAuthRequired

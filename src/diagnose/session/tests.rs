@@ -7,7 +7,7 @@ use crate::diagnose::testcases::{
 };
 use crate::engine::case::{Case, Cases};
 use crate::engine::learnt::{Turn, turn};
-use crate::event::{CaptureQuality, Class, Mode};
+use crate::event::{CaptureQuality, Class, Manner, Mode};
 
 const PEER: &str = "192.0.2.60";
 
@@ -207,8 +207,15 @@ fn a_held_stream_is_a_failure_and_a_hint_of_one_is_unclear() {
     // what is released late has come
     let late = video(1, VIEWER, Sub::VideoDown, 5.0, 40.0, 50_000.0);
     let release = FindingRecord { mode: Some(Mode::HoldRelease), ..stall.clone() };
-    let cut = FindingRecord { mode: None, ..stall };
-    assert_eq!(told(vec![late.clone()], &[cut])[0].path, Some(Relay), "what is cut off in the middle");
+    let cut = FindingRecord { mode: None, manner: Some(Manner::CutOff), ..stall.clone() };
+    let sessions = told(vec![late.clone()], &[cut]);
+    assert_eq!(sessions[0].path, Some(Relay), "what is cut off in the middle");
+    assert_eq!(sessions[0].steps[3].reason, "the stream is cut off on the way (CF-1)");
+    // drops alone are no video, the rest behind them is
+    let drops = FindingRecord { mode: Some(Mode::Trickle), ..stall };
+    assert_eq!(told(vec![late.clone()], std::slice::from_ref(&drops))[0].path, None);
+    let drops = FindingRecord { manner: Some(Manner::Released), ..drops };
+    assert_eq!(told(vec![late.clone()], &[drops])[0].path, Some(Relay));
     let sessions = told(vec![late], &[release]);
     assert_eq!(sessions[0].path, Some(Relay));
     assert_eq!(sessions[0].steps[3].reason, "the stream is held back on the way (CF-1)");

@@ -128,7 +128,7 @@ impl<'a> Teller<'a> {
     /// A finding in a few words, and its rule.
     fn phrase(&self, finding: &FindingRecord) -> String {
         let perhaps = if finding.is_claim() { "" } else { "perhaps " };
-        format!("{perhaps}{} ({})", self.scene.rules.phrase(finding.kind), finding.rule)
+        format!("{perhaps}{} ({})", self.scene.rules.phrase(finding), finding.rule)
     }
 
     /// Why a step of connections came out as it did.
@@ -276,7 +276,7 @@ fn bit_rate(mut streams: Vec<Stream>, least: f64) -> Option<f64> {
 /// What a way is called in a sentence.
 const fn by(method: Method) -> &'static str {
     match method {
-        Method::Direct => "straight to the recorder",
+        Method::Direct => "straight from the recorder (Direct Connect)",
         Method::Lsf => "over the local network (LSF)",
         Method::P2p => "from peer to peer",
         Method::Relay => "by the relay",

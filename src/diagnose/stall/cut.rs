@@ -11,7 +11,7 @@ use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::{Case, Direction};
-use crate::event::{Class, FindingRecord, HINT};
+use crate::event::{Class, FindingRecord, HINT, Manner};
 use crate::text::units::Bytes;
 use crate::time::{Timestamp, seconds};
 
@@ -87,6 +87,7 @@ fn judge(scene: &Scene<'_>, cuts: &[Cut<'_>]) -> Option<FindingRecord> {
     let age = ages.iter().sum::<f64>() / ages.len() as f64;
     let mut draft = Draft::new(scene.rules, RuleId::Cf6, first.at, last.at)
         .about(first.case)
+        .manner(Manner::CutOff)
         .flows(cuts.iter().map(|cut| cut.case.identity.flow_id))
         .count(cuts.len() as u64)
         .say(Place::Seconds, format!("{age:.0}"))

@@ -15,7 +15,7 @@ use crate::diagnose::scene::{Scene, nanos};
 use crate::diagnose::settings::Stall;
 use crate::engine::case::{Case, Direction, TcpCase};
 use crate::engine::learnt::Seen;
-use crate::event::{Class, FindingRecord, HINT};
+use crate::event::{Class, FindingRecord, HINT, Manner};
 use crate::text::units::{BitRate, Bytes};
 use crate::time::{SECOND, Timestamp, seconds};
 
@@ -154,7 +154,7 @@ fn trickled(scene: &Scene<'_>, case: &Case, asked: Seen, release: Option<&Releas
         draft = draft.adjust(settings.less_than_a_head).evidence("less than an answer's head", None, Some(last));
     }
     if release.is_some() {
-        draft = draft.adjust(settings.then_release);
+        draft = draft.adjust(settings.then_release).manner(Manner::Released);
     } else if drops.ends
         || sees_picture(scene, case, asked.ts, last)
         || !drops.is_plateau && may_be_events(scene, case, drops.usual)
