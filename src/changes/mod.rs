@@ -30,7 +30,7 @@ use thiserror::Error;
 
 use crate::classify::catalogue::{Catalogue, HostEntry};
 use crate::diagnose::Diagnosis;
-use crate::event::{AllowRow, AllowState, FindingRecord, Kind, Mode};
+use crate::event::{AllowRow, AllowState, FindingRecord, Kind, Manner, Mode};
 use firewall::Firewall;
 use matrix::Method;
 
@@ -76,16 +76,61 @@ struct Ask {
     #[serde(default)]
     ports: Vec<String>,
     #[serde(default)]
-    modes: HashMap<Mode, AskOfMode>,
+    about: About,
+    /// Whether a firewall's list of names does it.
+    #[serde(default = "yes")]
+    by_list: bool,
+    #[serde(default)]
+    modes: HashMap<Mode, Narrower>,
+    #[serde(default)]
+    manners: HashMap<Manner, Narrower>,
 }
 
-/// The same, where a mode says more.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskOfMode {
-    what: String,
-    #[serde(default)]
+/// The same, where a mode or a manner says more.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Narrower {
+    what: Option<String>,
     r#where: Option<String>,
+    direction: Option<Direction>,
+    ports: Option<Vec<String>>,
+    about: Option<About>,
+    by_list: Option<bool>,
+}
+
+/// What a change is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum About {
+    /// The names that the finding concerns, or its host.
+    #[default]
+    Names,
+    /// The address that was talked to.
+    Server,
+    /// Nothing that has a name or a port.
+    Nothing,
+    /// Another finding asks for the same already.
+    Told,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Ask {
+    /// What a finding asks for, its mode and manner minded.
+    fn of(&self, finding: &FindingRecord) -> Ask {
+        let mut ask = self.clone();
+        if let Some(own) = finding.narrowed(&self.manners, &self.modes).cloned() {
+            ask.what = own.what.unwrap_or(ask.what);
+            ask.r#where = own.r#where.unwrap_or(ask.r#where);
+            ask.direction = own.direction.unwrap_or(ask.direction);
+            ask.ports = own.ports.unwrap_or(ask.ports);
+            ask.about = own.about.unwrap_or(ask.about);
+            ask.by_list = own.by_list.unwrap_or(ask.by_list);
+        }
+        ask
+    }
 }
 
 /// Which way connections go, seen from the site.
@@ -189,7 +234,10 @@ pub struct Why {
 pub fn requested(diagnosis: &Diagnosis, catalogue: &Catalogue, texts: &Texts) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     for finding in diagnosis.findings.iter().filter(|finding| finding.is_claim()) {
-        let Some(ask) = texts.asks.get(&finding.kind) else { continue };
+        let Some(ask) = texts.asks.get(&finding.kind).map(|ask| ask.of(finding)) else { continue };
+        if ask.about == About::Told {
+            continue;
+        }
         let rows: Vec<&AllowRow> =
             diagnosis.site.allow_list.iter().filter(|row| row.finding_ids.contains(&finding.id)).collect();
         let change = change(finding, ask, &rows, catalogue);
@@ -209,8 +257,8 @@ pub fn requested(diagnosis: &Diagnosis, catalogue: &Catalogue, texts: &Texts) ->
     changes
 }
 
-fn change(finding: &FindingRecord, ask: &Ask, rows: &[&AllowRow], catalogue: &Catalogue) -> Change {
-    let own = finding.mode.and_then(|mode| ask.modes.get(&mode));
+fn change(finding: &FindingRecord, ask: Ask, rows: &[&AllowRow], catalogue: &Catalogue) -> Change {
+    let rows = if ask.about == About::Names { rows } else { &[] };
     let entries: Vec<&HostEntry> = rows.iter().filter_map(|row| catalogue.host(&row.id)).collect();
     let why = Why { finding: finding.id.clone(), rule: finding.rule, title: finding.title.clone() };
     let list = |of: &dyn Fn(&&HostEntry) -> Vec<String>| {
@@ -219,18 +267,24 @@ fn change(finding: &FindingRecord, ask: &Ask, rows: &[&AllowRow], catalogue: &Ca
         all
     };
     let mut destination = list(&|entry| firewall::names(entry));
-    if destination.is_empty() && ask.direction != Direction::Local {
-        destination.extend(finding.host.clone().or_else(|| finding.dest_ip.map(|ip| ip.to_string())));
+    let server = || finding.dest_ip.map(|ip| ip.to_string());
+    match ask.about {
+        About::Names if destination.is_empty() && ask.direction != Direction::Local => {
+            destination.extend(finding.host.clone().or_else(server));
+        }
+        About::Server => destination.extend(server()),
+        About::Names | About::Nothing | About::Told => {}
     }
-    let mut ports = if ask.ports.is_empty() { list(&|entry| firewall::ports(entry)) } else { ask.ports.clone() };
+    let mut ports = if ask.ports.is_empty() { list(&|entry| firewall::ports(entry)) } else { ask.ports };
     if ports.is_empty()
+        && ask.about != About::Nothing
         && let (Some(port), Some(proto)) = (finding.dest_port, &finding.proto)
     {
         ports.push(format!("{proto} {port}"));
     }
     Change {
-        what: own.map_or(&ask.what, |own| &own.what).clone(),
-        r#where: own.and_then(|own| own.r#where.as_ref()).unwrap_or(&ask.r#where).clone(),
+        what: ask.what,
+        r#where: ask.r#where,
         destination,
         ports,
         direction: ask.direction,
@@ -241,8 +295,15 @@ fn change(finding: &FindingRecord, ask: &Ask, rows: &[&AllowRow], catalogue: &Ca
     }
 }
 
-/// The entries of the allow-list that a site lacks: what was seen blocked, wholly or in part.
-pub fn lacking<'a>(allow_list: &[AllowRow], catalogue: &'a Catalogue) -> Vec<&'a HostEntry> {
+/// The entries of the allow-list that a site's firewall lacks: what was seen blocked, wholly or in part, by what its list
+/// of names would let through. A name that only does not resolve is nobody's but the resolver's to mend.
+pub fn lacking<'a>(diagnosis: &Diagnosis, catalogue: &'a Catalogue, texts: &Texts) -> Vec<&'a HostEntry> {
+    let by_list = |finding: &&FindingRecord| texts.asks.get(&finding.kind).is_none_or(|ask| ask.of(finding).by_list);
+    let helps = |row: &&AllowRow| {
+        let found = || diagnosis.findings.iter().filter(|finding| row.finding_ids.contains(&finding.id));
+        found().next().is_none() || found().any(|finding| by_list(&finding))
+    };
     let stopped = |row: &&AllowRow| matches!(row.state, AllowState::Blocked | AllowState::Partly);
-    allow_list.iter().filter(stopped).filter_map(|row| catalogue.host(&row.id)).collect()
+    let rows = diagnosis.site.allow_list.iter().filter(stopped).filter(helps);
+    rows.filter_map(|row| catalogue.host(&row.id)).collect()
 }

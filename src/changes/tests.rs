@@ -2,6 +2,9 @@ use super::firewall::{Dialect, Wanted, sheet, snippet};
 use super::*;
 use crate::classify::catalogue::ProductId;
 use crate::diagnose::capture::is_about_capture;
+use crate::diagnose::draft::Draft;
+use crate::diagnose::rules::{RuleId, Rules};
+use crate::time::Timestamp;
 
 fn catalogue() -> Catalogue {
     Catalogue::embedded().unwrap()
@@ -143,4 +146,50 @@ fn only_claims_ask_and_one_cause_asks_once() {
     assert_eq!(requested(&diagnosis, &catalogue, &texts).len(), changes.len());
     diagnosis.findings.iter_mut().for_each(|finding| finding.confidence = 0.5);
     assert!(requested(&diagnosis, &catalogue, &texts).is_empty());
+}
+
+/// The draft of a claim of a rule, from the recorder to an address and port.
+fn claim(rules: &Rules, rule: RuleId, to: &str, port: u16) -> FindingRecord {
+    let finding = Draft::new(rules, rule, Timestamp(1), Timestamp(2)).base(0.9).host("a1.us-west.u5fgb.com").build();
+    FindingRecord { dest_ip: to.parse().ok(), dest_port: Some(port), proto: Some("UDP".into()), ..finding }
+}
+
+#[test]
+fn a_change_is_about_who_must_act() {
+    let (catalogue, texts, rules) = (catalogue(), Texts::embedded().unwrap(), Rules::embedded().unwrap());
+    let asked =
+        |findings: Vec<FindingRecord>| requested(&Diagnosis { findings, ..Diagnosis::default() }, &catalogue, &texts);
+    // a resolver that is silent is one row, whatever was asked of it
+    let silent = claim(&rules, RuleId::D1, "192.168.1.1", 53);
+    let other = FindingRecord { id: "other".into(), host: Some("ows.openeye.net".into()), ..silent.clone() };
+    let [change] = &asked(vec![silent, other])[..] else { panic!() };
+    assert_eq!(
+        (&*change.destination, &*change.ports),
+        (&["192.168.1.1".to_owned()][..], &["TCP 53".to_owned(), "UDP 53".to_owned()][..])
+    );
+    assert_eq!(change.why.len(), 2);
+    // a provider's translation has no address at the site, least of all that of whom it was seen with
+    let [change] = &asked(vec![claim(&rules, RuleId::D32, "198.51.100.21", 443)])[..] else { panic!() };
+    assert!(change.destination.is_empty() && change.ports.is_empty(), "{change:?}");
+    // that a name is not found is asked of its resolver alone
+    let gap = FindingRecord { kind: Kind::AllowlistGap, ..claim(&rules, RuleId::D37, "192.168.1.1", 53) };
+    assert_eq!(asked(vec![gap.clone()]).len(), 1);
+    assert_eq!(asked(vec![FindingRecord { manner: Some(Manner::Unfound), ..gap }]), []);
+}
+
+#[test]
+fn a_firewall_does_not_lack_what_the_resolver_does() {
+    let (catalogue, texts, rules) = (catalogue(), Texts::embedded().unwrap(), Rules::embedded().unwrap());
+    let lacks = |rule, manner| {
+        let finding = claim(&rules, rule, "203.0.113.9", 443);
+        let kind = if rule == RuleId::D37 { Kind::AllowlistGap } else { finding.kind };
+        let finding = FindingRecord { kind, manner, ..finding };
+        let mut site = crate::present::sample::site();
+        site.allow_list.truncate(1);
+        let row = &mut site.allow_list[0];
+        (row.id, row.state, row.finding_ids) = ("relay".to_owned(), AllowState::Blocked, vec![finding.id.clone()]);
+        lacking(&Diagnosis { findings: vec![finding], site, ..Diagnosis::default() }, &catalogue, &texts).len()
+    };
+    assert_eq!((lacks(RuleId::D2, None), lacks(RuleId::D37, Some(Manner::Unfound))), (0, 0));
+    assert_eq!((lacks(RuleId::D6, None), lacks(RuleId::D37, None)), (1, 1));
 }

@@ -3,7 +3,7 @@
 use super::chart::{Chart, chart};
 use super::{Markup, Matter, Words, moment, time_of_day};
 use crate::decode::tcp_flag;
-use crate::event::{FindingRecord, Kind, Severity};
+use crate::event::{FindingRecord, Kind, Mode, Severity};
 use crate::evidence::ladder::{Rung, Step};
 use crate::evidence::{Scene, Wanted};
 use crate::text::units::{Bytes, Count, Counted, Span};
@@ -97,13 +97,15 @@ impl Card {
     }
 }
 
-/// From when to when the leading flow was held, if it was. A finding of several flows lasts from the first of them to the
+/// From when to when the leading flow was held, if it was: what drips has not stood still, nor has what ran until it was
+/// cut off. A finding of several flows lasts from the first of them to the
 /// last, and each was held for less than that.
 fn hold(finding: &FindingRecord, lead: &Wanted) -> Option<(Timestamp, Timestamp)> {
     let own = (finding.first.max(lead.first), finding.last.min(lead.last));
     let several = finding.flow_ids.len() > 1 && own.0 < own.1;
     let held = if several { own } else { (finding.first, finding.last) };
-    (finding.kind == Kind::ContentFilterStall).then_some(held)
+    let stood = matches!(finding.mode, Some(Mode::BufferAll | Mode::HoldRelease | Mode::ZeroWindow));
+    (finding.kind == Kind::ContentFilterStall && stood).then_some(held)
 }
 
 fn end(ip: Option<std::net::IpAddr>, port: Option<u16>) -> Option<String> {
@@ -227,6 +229,10 @@ mod tests {
         assert_eq!(hold(&finding, &lead(9, 10)), Some((at(10), at(41))));
         finding.flow_ids.truncate(1);
         assert_eq!(hold(&finding, &lead(9, 17)), Some((at(10), at(41))));
+        // what drips, and what runs until it is cut off, has not stood still
+        for mode in [Some(Mode::Trickle), Some(Mode::UploadSwallow), None] {
+            assert_eq!(hold(&FindingRecord { mode, ..finding.clone() }, &lead(9, 17)), None);
+        }
         finding.kind = Kind::DnsBlocked;
         assert_eq!(hold(&finding, &lead(9, 17)), None);
     }

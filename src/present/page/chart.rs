@@ -72,7 +72,7 @@ pub fn chart(scene: &Scene, hold: Option<(Timestamp, Timestamp)>) -> Option<Char
     let within = |at: Timestamp| x(at.since(flow.first).min(span));
     let hold_at = hold.filter(|(from, until)| until > from).map(|(from, until)| (within(from), within(until)));
     let held = hold.map(|(from, until)| Span(until.since(from)).to_string()).unwrap_or_default();
-    let hold_words = if hold_at.is_some() { format!(" Nothing came on for {held}.") } else { String::new() };
+    let hold_words = if hold_at.is_some() { format!(" Held back for {held}.") } else { String::new() };
     let about = format!(
         "Bytes over {}: {} from the originator, {} from the responder.{hold_words}",
         Span(span),

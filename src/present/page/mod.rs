@@ -18,7 +18,7 @@ use crate::changes::firewall::{Wanted, snippet};
 use crate::changes::{Change, Texts, TextsError, lacking};
 use crate::classify::catalogue::{Catalogue, ProductId};
 use crate::diagnose::rules::digest;
-use crate::event::{AllowState, FindingRecord, Kind, Rfc3339, Severity, StepOutcome};
+use crate::event::{AllowState, FindingRecord, Kind, Manner, Mode, Rfc3339, Severity, StepOutcome};
 use crate::evidence::Scene;
 use crate::present::summary::Summary;
 use crate::present::verdict::{headline, is_fault, without_fault};
@@ -181,6 +181,18 @@ struct Impact {
     kinds: Vec<Kind>,
     text: String,
     retest: String,
+    /// Other texts where mode or manner needs them.
+    #[serde(default)]
+    modes: HashMap<Mode, String>,
+    #[serde(default)]
+    manners: HashMap<Manner, String>,
+}
+
+impl Impact {
+    /// What a finding means for people.
+    fn of(&self, finding: &FindingRecord) -> &str {
+        finding.narrowed(&self.manners, &self.modes).unwrap_or(&self.text)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -216,7 +228,7 @@ impl Page {
         let none = crate::diagnose::Diagnosis::default();
         let diagnosis = summary.diagnosis.as_ref().unwrap_or(&none);
         let product = product(diagnosis.site.product);
-        let lacks = lacking(&diagnosis.site.allow_list, matter.catalogue);
+        let lacks = lacking(diagnosis, matter.catalogue, matter.texts);
         let findings = &diagnosis.findings;
         let cards = findings.iter().take(CARDS_MAX).map(|f| Card::new(f, matter, &words, markup)).collect();
         let (views, views_omitted) = site::views(&diagnosis.sessions, markup);
@@ -299,7 +311,8 @@ fn verdict(matter: &Matter<'_>, words: &Words, markup: Markup) -> Verdict {
     let (look, sign) = if claim.severity == Severity::Error { ("error", "✗") } else { ("warning", "⚠") };
     let asked = matter.changes.iter().find(|change| change.why.iter().any(|why| why.finding == claim.id));
     let first = asked.or(matter.changes.first()).map(|change| change.r#where.as_str());
-    let mut lines: Vec<String> = words.impact(claim.kind).map(|impact| markup.tell(&impact.text)).into_iter().collect();
+    let mut lines: Vec<String> =
+        words.impact(claim.kind).map(|impact| markup.tell(impact.of(claim))).into_iter().collect();
     let views = diagnosis.sessions.len();
     let failed = |session: &&crate::event::SessionRecord| {
         session.path.is_none() && session.steps.iter().any(|step| step.outcome == StepOutcome::Failed)
