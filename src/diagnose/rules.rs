@@ -62,6 +62,8 @@ words! {
         Router "router",
         /// A time, in seconds.
         Seconds "seconds",
+        /// A time, with its unit, and which way.
+        Time "time",
         /// An amount, with its unit.
         Bytes "bytes",
         /// A rate, with its unit.
@@ -93,6 +95,7 @@ impl Place {
             Place::Answer => "an address",
             Place::Router => "a router",
             Place::Seconds => "some",
+            Place::Time => "by minutes",
             Place::Bytes => "a little",
             Place::Rate => "its limit",
             Place::Share => "part",
@@ -287,11 +290,12 @@ struct File {
     phrases: Option<Phrases>,
 }
 
-/// Findings in the few words of a story: by kind, and where a manner needs others, by that.
+/// Findings in the few words of a story: by kind, and where a mode or a manner needs others, by that.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Phrases {
     kinds: HashMap<Kind, String>,
+    modes: HashMap<Kind, HashMap<Mode, String>>,
     manners: HashMap<Kind, HashMap<Manner, String>>,
 }
 
@@ -342,9 +346,10 @@ impl Rules {
 
     /// What a finding says in the few words of a story.
     pub fn phrase(&self, finding: &FindingRecord) -> &str {
-        let Phrases { kinds, manners } = &self.phrases;
+        let Phrases { kinds, modes, manners } = &self.phrases;
+        let by_mode = || modes.get(&finding.kind).zip(finding.mode).and_then(|(texts, mode)| texts.get(&mode));
         let own = manners.get(&finding.kind).zip(finding.manner).and_then(|(texts, manner)| texts.get(&manner));
-        own.or_else(|| kinds.get(&finding.kind)).map_or(finding.kind.text(), |phrase| phrase)
+        own.or_else(by_mode).or_else(|| kinds.get(&finding.kind)).map_or(finding.kind.text(), |phrase| phrase)
     }
 
     /// The rule of that id.

@@ -360,7 +360,7 @@ fn a_clock_that_is_wrong() {
     };
     let [wrong] = &found(vec![dated(4_000)], vec![], detect)[..] else { panic!() };
     assert_eq!((wrong.kind, wrong.confidence), (Kind::ClockSkew, 0.7));
-    assert_eq!(wrong.title, "The clock of 192.168.1.50 is wrong by 4000 s");
+    assert_eq!(wrong.title, "The clock of 192.168.1.50 is wrong: 1 h 06 m ahead");
     assert!(said(vec![dated(200)]).is_empty());
     // a time zone, perhaps; and a capture whose own clock is wrong
     assert_eq!(said(vec![dated(-7_200)])[0].2, 0.5);

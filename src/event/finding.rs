@@ -165,6 +165,8 @@ words! {
         ByProxy "by-proxy",
         /// A view is ended while it runs.
         CutOff "cut-off",
+        /// Uploads that had been taken in whole.
+        Whole "whole",
         /// What was held back has come in the end.
         Released "released",
         /// A request's body is longer than is let through.

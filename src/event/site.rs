@@ -70,6 +70,9 @@ pub struct SessionRecord {
     /// What the vendor's table has nearest to that rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<TableRate>,
+    /// It was seen to go up to the relay, and nothing shows whether it arrives; the story says so.
+    #[serde(skip)]
+    pub unseen: bool,
     /// All of it in a sentence or two: how video came, and where it left the shortest way.
     pub story: String,
     /// The findings that its flows are cited by.

@@ -211,6 +211,7 @@ pub fn session() -> SessionRecord {
         path: Some(Method::Relay),
         bit_rate: Some(3_900_000.0),
         table: Some(table(1, Quality::Hd, 4_000_000.0)),
+        unseen: false,
         story: "Video came by the relay at 3.9 Mb/s; p2p failed: STUN on UDP 3478 is not answered.".into(),
         finding_ids: vec!["0123456789ab".into()],
         interim: false,

@@ -14,6 +14,7 @@ use crate::engine::case::{Case, is_core};
 use crate::engine::learnt::{Seen, turn};
 use crate::engine::neighbours::{Claims, Station};
 use crate::event::{Class, FindingRecord, Manner};
+use crate::text::units::Counted;
 use crate::time::Timestamp;
 
 /// Hardware addresses that several devices share on purpose, by how they begin: VRRP (RFC 9568 §7.3), HSRP and GLBP.
@@ -55,7 +56,7 @@ fn unanswered_time(scene: &Scene<'_>, asked: &[&Case]) -> Option<FindingRecord> 
     }
     // nothing of the kind may be seen coming in where answers take another way
     let both_ways = scene.of_client(first.orig.0).any(|case| !case.inside[1] && case.pkts.iter().all(|n| *n > 0));
-    let text = format!("{requests} requests to {} servers, no reply", servers(asked));
+    let text = format!("{} to {}, no reply", Counted(requests, "request"), Counted(servers(asked) as u64, "server"));
     let draft = Draft::new(scene.rules, RuleId::D12, first.first(), last.last)
         .about(first)
         .flows(asked.iter().map(|case| case.identity.flow_id))
@@ -117,7 +118,7 @@ fn remote_assist(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         return None;
     }
     let draft = Draft::new(scene.rules, RuleId::D39, case.first(), case.last).about(case).evidence(
-        "a connection to the support service is open",
+        "a connection to the support service is made",
         Some(case.first_frame),
         Some(case.first()),
     );

@@ -12,7 +12,7 @@ use crate::diagnose::stall::signs::{is_ticket, signs};
 use crate::diagnose::stall::silence::are_tickets;
 use crate::engine::case::{Case, Direction, TlsCase, is_core};
 use crate::engine::learnt::turn;
-use crate::event::{Class, FindingRecord};
+use crate::event::{Class, FindingRecord, Manner};
 use crate::time::Timestamp;
 
 /// As long as a handshake is on the client's side, in bytes.
@@ -116,6 +116,7 @@ fn judge(scene: &Scene<'_>, client: IpAddr, host: &str, cuts: &[Cut<'_>]) -> Opt
         .count(cuts.len() as u64)
         .host(host)
         .middlebox(signs.middlebox.clone())
+        .manner(Manner::CutOff)
         .say(Place::Status, first.how)
         .base(base)
         .at_most(if often && other.is_some() { 1.0 } else { settings.sealed });

@@ -227,6 +227,7 @@ fn cut_upload(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
     let draft = Draft::new(scene.rules, RuleId::Cf7, told.asked(), reset.seen.ts)
         .about(told.case)
         .middlebox(signs.middlebox.clone())
+        .manner(Manner::CutOff)
         .say(Place::Status, "reset")
         .adjust(-0.25)
         .evidence("the upload is reset before it is answered", Some(reset.seen.frame), Some(reset.seen.ts));

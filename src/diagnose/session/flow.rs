@@ -8,7 +8,7 @@ use crate::engine::case::Case;
 use crate::engine::learnt::turn;
 use crate::event::{Class, FindingRecord, Kind, Manner, Method, Mode, StepOutcome};
 use crate::flow::course::Burst;
-use crate::time::{Timestamp, seconds};
+use crate::time::{SECOND, Timestamp, seconds};
 
 /// So many datagrams of media are more than checks and handshakes.
 const CARRIED: u32 = 10;
@@ -66,6 +66,8 @@ pub struct Trial<'c> {
     /// What else there is to say of it.
     pub note: Option<String>,
     pub video: Option<Stream>,
+    /// The part of it that has a rate.
+    pub rated: Option<Stream>,
     /// It belongs to an attempt, and is none by itself.
     pub beside: bool,
 }
@@ -102,6 +104,27 @@ fn video_by(case: &Case, method: Method) -> Option<Stream> {
     let (first, last) =
         case.tcp.as_ref().and_then(|tcp| span(tcp.bursts.get(side)?)).unwrap_or((case.first(), case.last));
     Some(Stream { by_orig, bytes, first, last })
+}
+
+/// What of a stream came behind the second in which most of it came: what was held back and is let go at once has no
+/// rate.
+fn behind_peak(case: &Case, stream: Stream) -> Stream {
+    let side = usize::from(!stream.by_orig);
+    let bursts = case.tcp.as_ref().and_then(|tcp| tcp.bursts.get(side)).into_iter().flatten();
+    let (mut gone, mut most, mut behind) = (0u64, 0, stream);
+    for burst in bursts {
+        if burst.peak.bytes > most {
+            most = burst.peak.bytes;
+            let until = gone.saturating_add(burst.peak.before).saturating_add(most);
+            behind = Stream {
+                bytes: stream.bytes.saturating_sub(until),
+                first: burst.peak.at.after(SECOND).min(stream.last),
+                ..stream
+            };
+        }
+        gone = gone.saturating_add(burst.bytes);
+    }
+    behind
 }
 
 /// The stretch of time of bursts.
@@ -194,10 +217,12 @@ pub fn trial<'c>(scene: &Scene<'c>, cited: &Cited<'c>, case: &'c Case) -> Option
     };
     let outcome = StepOutcome::Unclear;
     let finding = stopped.or(marred);
-    let mut trial = Trial { case, method, own, side, peer, outcome, finding, note: None, video, beside: false };
+    let late = marred.is_some_and(|f| f.mode == Some(Mode::HoldRelease) || f.manner == Some(Manner::Released));
+    let rated = video.map(|video| if late { behind_peak(case, video) } else { video });
+    let mut trial = Trial { case, method, own, side, peer, outcome, finding, note: None, video, rated, beside: false };
     match stopped {
         Some(finding) if finding.is_claim() => {
-            (trial.outcome, trial.video) = (StepOutcome::Failed, None);
+            (trial.outcome, trial.video, trial.rated) = (StepOutcome::Failed, None, None);
             // the same host goes on with IPv4, by another address
             trial.beside = finding.kind == Kind::BrokenIpv6;
         }

@@ -124,7 +124,7 @@ fn from_peer_to_peer_with_what_stun_told() {
     let session = &sessions[0];
     assert_eq!((session.path, session.client), (Some(P2p), Some(PEER.parse().unwrap())));
     assert_eq!(session.recorder, Some(RECORDER.parse().unwrap()));
-    assert_eq!(session.steps[2].reason, "outside 203.0.113.7:5000; 7 checks out, 7 answered, 0 in");
+    assert_eq!(session.steps[2].reason, "seen from outside as 203.0.113.7:5000; 7 checks out, 7 answered, 0 in");
     assert!((session.bit_rate.unwrap() - 800_000.0).abs() < 1.0);
     assert_eq!(session.steps.len(), 3);
 }
@@ -218,7 +218,16 @@ fn a_held_stream_is_a_failure_and_a_hint_of_one_is_unclear() {
     assert_eq!(told(vec![late.clone()], &[drops])[0].path, Some(Relay));
     let sessions = told(vec![late], &[release]);
     assert_eq!(sessions[0].path, Some(Relay));
-    assert_eq!(sessions[0].steps[3].reason, "the stream is held back on the way (CF-1)");
+    assert_eq!(sessions[0].steps[3].reason, "the stream was held back for a while (CF-1)");
+}
+
+#[test]
+fn what_was_held_back_and_comes_at_once_has_no_rate() {
+    let mut late = video(1, VIEWER, Sub::VideoDown, 5.0, 39.0, 100_000.0);
+    late.tcp.as_mut().unwrap().bursts[1] = [burst(10.0, 10.5, 2_000_000), burst(11.0, 39.0, 1_400_000)].concat();
+    let release = finding(RuleId::Cf4, &late, Some(Mode::HoldRelease));
+    assert_eq!(told(vec![late.clone()], &[release])[0].bit_rate, Some(400_000.0));
+    assert!(told(vec![late], &[])[0].bit_rate.is_some_and(|rate| rate > 900_000.0));
 }
 
 #[test]

@@ -64,11 +64,14 @@ impl<'a> Teller<'a> {
             steps,
             bit_rate,
             table,
+            unseen: false,
             story: String::new(),
             finding_ids: self.findings(attempt),
             interim: false,
         };
-        record.story = story(&record, self.unseen(attempt, record.path));
+        let unseen = self.unseen(attempt, record.path);
+        record.unseen = unseen.is_some();
+        record.story = story(&record, unseen);
         record
     }
 
@@ -245,19 +248,19 @@ fn mapping(told: &[Told<'_>], settings: &P2p) -> String {
     peers.dedup();
     let seen = told.first().map(|told| told.mapped.to_string()).unwrap_or_default();
     match peers.len() {
-        _ if is_symmetric(told, settings) => "outside another port for each peer".to_owned(),
-        1 => format!("outside {seen}"),
+        _ if is_symmetric(told, settings) => "each peer sees another port outside".to_owned(),
+        1 => format!("seen from outside as {seen}"),
         _ if told.iter().any(|other| Some(other.mapped) != told.first().map(|told| told.mapped)) => {
-            format!("outside {seen} at first, another later")
+            format!("seen from outside as {seen} at first, as another later")
         }
-        _ => format!("outside {seen} for every peer"),
+        _ => format!("seen from outside as {seen}, the same by every peer"),
     }
 }
 
 /// The way by which video came, the last of several, and its rate then, if it ran for so many seconds.
 fn carried(attempt: &Attempt<'_>, least: f64) -> Option<Carried> {
     let path = attempt.worked().max_by_key(|trial| trial.case.first())?.method;
-    let streams = attempt.worked().filter(|trial| trial.method == path).filter_map(|trial| trial.video);
+    let streams = attempt.worked().filter(|trial| trial.method == path).filter_map(|trial| trial.rated);
     Some(Carried { path, bit_rate: bit_rate(streams.collect(), least) })
 }
 

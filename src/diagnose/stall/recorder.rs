@@ -11,7 +11,7 @@ use crate::diagnose::scene::{Scene, nanos};
 use crate::diagnose::settings::Stall;
 use crate::engine::case::{Case, Direction, TcpCase};
 use crate::engine::learnt::turn::CONTINUED;
-use crate::event::{Class, FindingRecord, HINT, Mode, Vantage};
+use crate::event::{Class, FindingRecord, HINT, Manner, Mode, Vantage};
 use crate::flow::trouble::Closed;
 use crate::text::units::Bytes;
 use crate::time::{SECOND, Timestamp, seconds};
@@ -191,10 +191,12 @@ fn cycle(scene: &Scene<'_>, all: &[Life<'_>]) -> Option<FindingRecord> {
     };
     let (first, last) = (lives.first()?, lives.last()?);
     let (age, round) = age_of(scene, &lives);
+    let whole = lives.iter().all(|life| life.whole && life.waited < HARDLY);
     let mut draft = Draft::new(scene.rules, RuleId::Cf6, first.asked, last.case.last)
         .about(first.case)
         .flows(lives.iter().map(|life| life.case.identity.flow_id))
         .mode(Mode::UploadSwallow)
+        .manner(whole.then_some(Manner::Whole))
         .count(lives.len() as u64)
         .say(Place::Seconds, format!("{age:.0}"))
         .adjust(if round { settings.cycle_timer } else { 0.0 });

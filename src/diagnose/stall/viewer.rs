@@ -16,7 +16,7 @@ use crate::diagnose::settings::Stall;
 use crate::engine::case::{Case, Direction, TcpCase};
 use crate::engine::learnt::Seen;
 use crate::event::{Class, FindingRecord, HINT, Manner};
-use crate::text::units::{BitRate, Bytes};
+use crate::text::units::{BitRate, Bytes, Counted};
 use crate::time::{SECOND, Timestamp, seconds};
 
 /// All holds that the viewers' side shows.
@@ -168,7 +168,7 @@ fn trickled(scene: &Scene<'_>, case: &Case, asked: Seen, release: Option<&Releas
 
 fn of_drops(drops: &Trickle) -> String {
     let mean = drops.mean();
-    format!("{} pieces of about {mean} bytes, one every {:.1} s", drops.drops, drops.pause)
+    format!("{} pieces of about {}, one every {:.1} s", drops.drops, Counted(mean, "byte"), drops.pause)
 }
 
 /// Nothing has come in answer to a request: for long enough in one attempt, or in several that were given up.

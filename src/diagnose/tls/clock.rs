@@ -13,6 +13,7 @@ use super::{Attempt, Attempts};
 use crate::engine::case::{Case, Direction};
 use crate::engine::learnt::AlertSeen;
 use crate::event::FindingRecord;
+use crate::text::units::Span;
 use crate::time::SECOND;
 
 /// `certificate_expired` (RFC 8446 §6.2).
@@ -57,13 +58,19 @@ fn by_requests(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
         Draft::new(scene.rules, RuleId::D11, lead.first(), told.last().map_or(lead.last, |(case, _)| case.last))
             .lead(&lead.identity)
             .flows(told.iter().map(|(case, _)| case.identity.flow_id))
-            .say(Place::Seconds, seconds.unsigned_abs())
+            .say(Place::Time, off_by(seconds))
             .count(told.len() as u64)
             .adjust(if checked { tls.skew_checked } else { 0.0 })
             .at_most(if random { tls.doubtful } else { 1.0 })
             .evidence(text, Some(lead.first_frame), Some(lead.first()))
             .build(),
     )
+}
+
+/// How far a clock is off, in seconds, in words.
+fn off_by(seconds: i64) -> String {
+    let way = if seconds < 0 { "behind" } else { "ahead" };
+    format!("{} {way}", Span(seconds.unsigned_abs().saturating_mul(SECOND)))
 }
 
 /// A client calls a certificate expired, or not valid yet, that holds at this moment.
@@ -83,7 +90,7 @@ fn by_certificate(scene: &Scene<'_>, attempt: &Attempt<'_>) -> Option<FindingRec
     Some(
         Draft::new(scene.rules, RuleId::D11, seen.ts, attempt.case.last)
             .lead(&attempt.case.identity)
-            .say(Place::Seconds, format!("more than {least}"))
+            .say(Place::Time, format!("by more than {}", Span(least.unsigned_abs().saturating_mul(SECOND))))
             .evidence(text, Some(seen.frame), Some(seen.ts))
             .build(),
     )
@@ -121,7 +128,7 @@ fn by_dates(scene: &Scene<'_>) -> Vec<FindingRecord> {
             Draft::new(scene.rules, RuleId::D11, lead.first(), dates.last().map_or(lead.last, |(case, _)| case.last))
                 .lead(&lead.identity)
                 .say(Place::Client, recorder)
-                .say(Place::Seconds, skew.unsigned_abs())
+                .say(Place::Time, off_by(skew))
                 .count(dates.len() as u64)
                 .at_most(if zone { tls.doubtful } else { 1.0 })
                 .evidence(
