@@ -23,7 +23,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -105,6 +105,10 @@ enum About {
     /// The names that the finding concerns, or its host.
     #[default]
     Names,
+    /// The names of the list's entries that cover the finding's host, whatever became of them.
+    Entry,
+    /// All names that the vendor requires.
+    List,
     /// The address that was talked to.
     Server,
     /// Nothing that has a name or a port.
@@ -238,8 +242,13 @@ pub fn requested(diagnosis: &Diagnosis, catalogue: &Catalogue, texts: &Texts) ->
         if ask.about == About::Told {
             continue;
         }
-        let rows: Vec<&AllowRow> =
-            diagnosis.site.allow_list.iter().filter(|row| row.finding_ids.contains(&finding.id)).collect();
+        let concerned = |row: &&AllowRow| match ask.about {
+            About::Names => row.finding_ids.contains(&finding.id),
+            About::Entry => row.finding_ids.contains(&finding.id) || covers(catalogue, row, finding),
+            About::List => row.requirement == "required",
+            About::Server | About::Nothing | About::Told => false,
+        };
+        let rows: Vec<&AllowRow> = diagnosis.site.allow_list.iter().filter(concerned).collect();
         let change = change(finding, ask, &rows, catalogue);
         let same = |known: &&mut Change| {
             (&known.what, &known.r#where, &known.destination) == (&change.what, &change.r#where, &change.destination)
@@ -257,23 +266,29 @@ pub fn requested(diagnosis: &Diagnosis, catalogue: &Catalogue, texts: &Texts) ->
     changes
 }
 
+/// Whether a row of the list stands for a finding's host, among others.
+fn covers(catalogue: &Catalogue, row: &AllowRow, finding: &FindingRecord) -> bool {
+    let entry = catalogue.host(&row.id);
+    entry.zip(finding.host.as_deref()).is_some_and(|(entry, host)| entry.covers(host).is_some())
+}
+
 fn change(finding: &FindingRecord, ask: Ask, rows: &[&AllowRow], catalogue: &Catalogue) -> Change {
-    let rows = if ask.about == About::Names { rows } else { &[] };
     let entries: Vec<&HostEntry> = rows.iter().filter_map(|row| catalogue.host(&row.id)).collect();
     let why = Why { finding: finding.id.clone(), rule: finding.rule, title: finding.title.clone() };
     let list = |of: &dyn Fn(&&HostEntry) -> Vec<String>| {
         let mut all: Vec<String> = entries.iter().flat_map(of).collect();
-        all.dedup();
+        let mut seen = HashSet::new();
+        all.retain(|one| seen.insert(one.clone()));
         all
     };
     let mut destination = list(&|entry| firewall::names(entry));
     let server = || finding.dest_ip.map(|ip| ip.to_string());
     match ask.about {
-        About::Names if destination.is_empty() && ask.direction != Direction::Local => {
+        About::Names | About::Entry | About::List if destination.is_empty() && ask.direction != Direction::Local => {
             destination.extend(finding.host.clone().or_else(server));
         }
         About::Server => destination.extend(server()),
-        About::Names | About::Nothing | About::Told => {}
+        _ => {}
     }
     let mut ports = if ask.ports.is_empty() { list(&|entry| firewall::ports(entry)) } else { ask.ports };
     if ports.is_empty()

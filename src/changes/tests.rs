@@ -171,6 +171,22 @@ fn a_change_is_about_who_must_act() {
     // a provider's translation has no address at the site, least of all that of whom it was seen with
     let [change] = &asked(vec![claim(&rules, RuleId::D32, "198.51.100.21", 443)])[..] else { panic!() };
     assert!(change.destination.is_empty() && change.ports.is_empty(), "{change:?}");
+    // one relay is decrypted by the name of another next time; who wants a login wants it of all
+    let site = crate::present::sample::site();
+    let rows = |id: &str, pattern: &str| {
+        let mut row = site.allow_list[0].clone();
+        (row.id, row.pattern, row.finding_ids) = (id.into(), pattern.into(), Vec::new());
+        row
+    };
+    let listed = |rule| {
+        let allow_list = vec![rows("relay", "*.*.u5fgb.com"), rows("api", "restapi.gp4f.com")];
+        let site = crate::event::SiteRecord { allow_list, ..site.clone() };
+        let findings = vec![claim(&rules, rule, "203.0.113.9", 443)];
+        let diagnosis = Diagnosis { findings, site, ..Diagnosis::default() };
+        requested(&diagnosis, &catalogue, &texts).swap_remove(0).destination
+    };
+    assert_eq!(listed(RuleId::D9), ["*.u5fgb.com", "u5fgb.com"]);
+    assert_eq!(listed(RuleId::D28), ["*.u5fgb.com", "u5fgb.com", "restapi.gp4f.com"]);
     // that a name is not found is asked of its resolver alone
     let gap = FindingRecord { kind: Kind::AllowlistGap, ..claim(&rules, RuleId::D37, "192.168.1.1", 53) };
     assert_eq!(asked(vec![gap.clone()]).len(), 1);
