@@ -56,6 +56,7 @@ Filters:
   host:10.0.0.0/8  src: dst:    an address, a network or a name
   port:80,443  port:1024-65535  sni:*.u5fgb.com  dns:u5fgb.com  re:/^rec[0-9]/
   conf>=0.8 rate>1M rtt>100ms retrans>1% age<30s bytes>10MB pkts>100
+  finding:stall finding:CF-1 sev>=warn role:recorder   what is found of a flow, whose it is
   and or not ! ( )              a blank means `and`";
 
 const COMPARE_EXAMPLES: &str = "\
@@ -266,7 +267,7 @@ struct FormatArgs {
 /// What captures are judged by, in every command that judges.
 #[derive(Debug, Args)]
 pub struct JudgeArgs {
-    /// The product whose hosts are looked for; both if not given
+    /// The product whose allow-list is held against the capture; told by what it shows if not given, or else ows
     #[arg(long)]
     pub product: Option<Product>,
     /// What is known of the site: recorder, networks, public addresses

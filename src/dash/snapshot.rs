@@ -10,7 +10,7 @@ use super::detail::Detail;
 use super::history::{History, METHODS};
 use super::ways::{Way, ways};
 use crate::engine::light::Light;
-use crate::event::{CaptureQuality, FindingRecord, Kind, SessionRecord, Severity, SiteRecord, Stats};
+use crate::event::{CaptureQuality, FindingRecord, Kind, Manner, Mode, SessionRecord, Severity, SiteRecord, Stats};
 use crate::present::is_vendor;
 use crate::time::Timestamp;
 
@@ -132,9 +132,19 @@ impl Snapshot {
         Snapshot { source, ..Snapshot::default() }
     }
 
-    /// Whether a claim says that the flow is held back.
+    /// Whether a claim says that the flow is held back, or was.
     pub fn is_held(&self, flow: u64) -> bool {
-        self.finding_of(flow).is_some_and(|f| f.is_claim() && f.kind == Kind::ContentFilterStall)
+        self.stall(flow).is_some()
+    }
+
+    /// What a claim says of how a filter treats the flow, in a word; none where none does.
+    pub fn stall(&self, flow: u64) -> Option<&'static str> {
+        let stall = self.finding_of(flow).filter(|f| f.is_claim() && f.kind == Kind::ContentFilterStall)?;
+        Some(match (stall.manner, stall.mode) {
+            (Some(Manner::CutOff), _) => "CUT OFF",
+            (Some(Manner::Released), _) | (_, Some(Mode::HoldRelease)) => "LATE",
+            _ => "HELD",
+        })
     }
 
     /// The gravest finding that cites a flow.

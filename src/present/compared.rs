@@ -105,7 +105,9 @@ fn verdict(told: &Comparison) -> String {
         _ if told.count(Became::Unproved) > 0 => format!("? Not proved: {counts}."),
         _ if told.is_without_video() => format!("? Not proved, no view after got video: {counts}."),
         _ if told.count(Became::NotTried) > 0 => format!("? Nothing is wrong that was tried: {counts}."),
-        _ if told.findings.is_empty() => format!("✓ Nothing is wrong, nor was it before: {counts}."),
+        _ if told.findings.is_empty() => {
+            format!("✓ No fault was found in the later capture, nor in the earlier one: {counts}.")
+        }
         _ => format!("✓ Nothing is wrong any more: {counts}."),
     }
 }
@@ -156,7 +158,10 @@ mod tests {
         };
         let nothing = Diagnosis { findings: Vec::new(), ..before.clone() };
         let out = told(&nothing, Some(crate::event::Method::Relay));
-        assert!(out.starts_with("✓ Nothing is wrong, nor was it before: no claims in either."), "{out}");
+        assert!(
+            out.starts_with("✓ No fault was found in the later capture, nor in the earlier one: no claims in either."),
+            "{out}"
+        );
         assert!(out.contains("HINTS OF THE LATER CAPTURE\n? Perhaps: ") && out.contains("and 1 more"), "{out}");
         let out = told(&nothing, None);
         assert!(out.starts_with("? Not proved, no view after got video: no claims in either."), "{out}");

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 
 use super::Format;
 use super::color::Style;
-use super::human::{Page, clock, left_ellipsis};
+use super::human::{Page, clock, left_ellipsis, wrap};
 use super::ndjson::{Ndjson, write_json};
-use super::verdict;
+use super::{is_vendor, verdict};
 use crate::event::{ClockRecord, FlowRef, JoinedFlow, LegRecord, Passage, Passed, SCHEMA_VERSION};
 use crate::legs::Comparison;
 use crate::text::safe::{safe, safe_name};
@@ -53,9 +53,9 @@ fn human(out: &mut impl Write, comparison: &Comparison, files: &[String; 2], sty
     let mut page = Page { lines: Vec::new(), style };
     let summary = &comparison.summary;
     if comparison.findings.is_empty() && summary.start.is_some() && summary.warnings.is_empty() {
-        page.lines.push(style.ok("✓ What goes in on one side comes out on the other, as far as both captures show."));
+        page.lines.extend(wrap(&without_fault(&comparison.flows, style), style.width()));
     }
-    verdict::tell(&mut page.lines, &comparison.findings.iter().collect::<Vec<_>>(), style);
+    verdict::tell(&mut page.lines, &comparison.findings.iter().collect::<Vec<_>>(), "--ndjson", style);
     if !page.lines.is_empty() {
         page.blank();
     }
@@ -84,6 +84,20 @@ fn human(out: &mut impl Write, comparison: &Comparison, files: &[String; 2], sty
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// What can honestly be said where nothing is found: a flow of the system that does not come out may have been refused,
+/// which the inner capture alone shows.
+fn without_fault(flows: &[JoinedFlow], style: Style) -> String {
+    let lost = |flow: &&JoinedFlow| is_vendor(flow.class) && matches!(flow.passed, Passed::Unclear | Passed::NotSeen);
+    match flows.iter().filter(lost).count() {
+        0 => style.ok("✓ What goes in on one side comes out on the other, as far as both captures show."),
+        n => format!(
+            "· Nothing is proved to be held back, but of {} of the system not all is seen to come out: `analyze` of the \
+             inner capture tells more.",
+            Counted(n as u64, "flow")
+        ),
+    }
 }
 
 fn capture(files: &str, leg: &LegRecord) -> String {

@@ -18,7 +18,7 @@ mod site;
 pub mod summary;
 mod verdict;
 
-pub use verdict::in_order;
+pub use verdict::{POOR, in_order, undecided};
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -44,12 +44,14 @@ fn view(lines: &mut Vec<String>, session: &SessionRecord, style: Style) {
         (None, Some(client)) => format!("to {client}"),
         (None, None) => String::new(),
     };
-    let ways: Vec<String> = session.steps.iter().map(way).collect();
+    let ways: Vec<String> = session.steps.iter().map(|step| way(session, step)).collect();
     let rate = session.bit_rate.map(|rate| format!(", {}", BitRate(rate))).unwrap_or_default();
     let row = session.table.as_ref().map(|row| format!(" (nearest: {})", row.what())).unwrap_or_default();
     let span = Span(session.end.since(session.start));
     let text = format!("{} {span}  {who}: {}{rate}{row}", time(session.start), ways.join("  "));
     let (sign, paint): (_, fn(Style, &str) -> String) = match session.path {
+        // what goes up says nothing of what arrives
+        Some(_) if session.unseen => ('·', |_, text| text.to_owned()),
         Some(_) => ('✓', |_, text| text.to_owned()),
         None if session.steps.iter().any(|step| step.outcome == StepOutcome::Failed) => ('✗', Style::error),
         None => ('?', |_, text| text.to_owned()),
@@ -62,14 +64,22 @@ fn view(lines: &mut Vec<String>, session: &SessionRecord, style: Style) {
 }
 
 /// A way, with what became of it.
-fn way(step: &SessionStep) -> String {
+fn way(session: &SessionRecord, step: &SessionStep) -> String {
     let sign = match step.outcome {
+        StepOutcome::Worked if is_sent(session, step) => {
+            return format!("{} ↑ sent, arrival not seen here", step.method.text());
+        }
         StepOutcome::Worked => '✓',
         StepOutcome::Failed => '✗',
         StepOutcome::NotTried => '–',
         StepOutcome::Unclear => '?',
     };
     format!("{} {sign}", step.method.text())
+}
+
+/// Whether a way's video was seen to be sent, and not whether it arrives.
+pub(super) fn is_sent(session: &SessionRecord, step: &SessionStep) -> bool {
+    session.unseen && session.path == Some(step.method)
 }
 
 /// The time of day, to the second.
@@ -104,7 +114,7 @@ fn recorders(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
             at(recorder.last_response)
         );
         if recorder.response_sequence > 0 {
-            text.push_str(&format!(" (~{})", Count(recorder.response_sequence)));
+            text.push_str(&format!(", about {} in all", Count(recorder.response_sequence)));
         }
         facts.push(("Recorder", text));
     }
@@ -118,10 +128,10 @@ fn allow_list(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
     let of = |wanted: AllowState| site.allow_list.iter().filter(move |row| row.state == wanted);
     let told = [
         (AllowState::Working, "working"),
-        (AllowState::Partly, "in part"),
+        (AllowState::Partly, "partly"),
         (AllowState::Blocked, "blocked"),
         (AllowState::Unclear, "unclear"),
-        (AllowState::NotExercised, "not exercised"),
+        (AllowState::NotExercised, "not tried"),
     ];
     let counts = told.iter().map(|(state, word)| (of(*state).count(), word)).filter(|(n, _)| *n > 0);
     let counts = counts.map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", ");
@@ -129,7 +139,8 @@ fn allow_list(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
     facts.push(("Allowlist", format!("{}{assumed}: {counts}", site.product)));
     let stopped: Vec<_> = of(AllowState::Blocked).chain(of(AllowState::Partly)).collect();
     for row in stopped.iter().take(ROWS_MAX) {
-        facts.push(("", format!("✗ {}: {}", safe(&row.pattern), safe(&row.how))));
+        let sign = if row.state == AllowState::Partly { '⚠' } else { '✗' };
+        facts.push(("", format!("{sign} {}: {}", safe(&row.pattern), safe(&row.how))));
     }
     let idle: Vec<_> = of(AllowState::NotExercised).filter(|row| row.requirement == "required").collect();
     let more = stopped.len().saturating_sub(ROWS_MAX) + idle.len().saturating_sub(IDLE_MAX);
@@ -196,6 +207,13 @@ mod tests {
     fn a_view_is_told_by_its_ways() {
         let diagnosis = Diagnosis { sessions: vec![sample::session()], ..Diagnosis::default() };
         insta::assert_snapshot!(shown(&diagnosis, 80));
+    }
+
+    #[test]
+    fn what_only_goes_up_is_not_said_to_arrive() {
+        let sessions = vec![SessionRecord { unseen: true, ..sample::session() }];
+        let text = shown(&Diagnosis { sessions, ..Diagnosis::default() }, 100);
+        assert!(text.starts_with("· ") && text.contains("relay ↑ sent, arrival not seen here"), "{text}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::human::{push_wrapped, wrap};
 use super::is_vendor;
 use super::summary::Summary;
 use crate::diagnose::Diagnosis;
-use crate::event::{FindingRecord, SessionRecord, Severity, StepOutcome};
+use crate::event::{FindingRecord, SessionRecord, SessionStep, Severity, StepOutcome};
 use crate::text::safe::safe;
 use crate::text::units::{Count, Counted};
 
@@ -15,18 +15,24 @@ use crate::text::units::{Count, Counted};
 const CLAIMS_MAX: usize = 4;
 /// How many hints are shown beneath them.
 const HINTS_MAX: usize = 2;
+/// What is said of a capture that is so.
+pub const POOR: &str = "The capture is too poor to judge by.";
 
 /// The lines of the verdict; none where nothing was judged.
 pub(super) fn verdict(summary: &Summary, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     let Some(diagnosis) = &summary.diagnosis else { return lines };
-    // of a poor capture the quality says more, and of one without any flow the next step
-    if !diagnosis.findings.iter().any(is_fault) && !diagnosis.poor && !summary.all_classes().is_empty() {
+    // of a capture without any flow the next step says more
+    if !diagnosis.findings.iter().any(is_fault) && !summary.all_classes().is_empty() {
         let (good, text) = without_fault(summary);
-        let line = if good { style.ok(&format!("✓ {text}")) } else { format!("· {text}") };
+        let line = match good {
+            _ if diagnosis.poor => style.warning(&format!("⚠ {POOR}")),
+            true => style.ok(&format!("✓ {text}")),
+            false => format!("· {}", safe(&text)),
+        };
         lines.extend(wrap(&line, style.width()));
     }
-    tell(&mut lines, &in_order(diagnosis), style);
+    tell(&mut lines, &in_order(diagnosis), "--html, --md or --ndjson", style);
     lines
 }
 
@@ -39,7 +45,7 @@ pub fn in_order(diagnosis: &Diagnosis) -> Vec<&FindingRecord> {
 }
 
 /// The claim that comes before all others: who reads wants to know why no picture came, so of the gravest it is the first
-/// that a view failed by, or where no view failed, the first.
+/// that a view failed by, or where no view failed, the first, or one of its kind about what more depends on.
 pub(super) fn headline(diagnosis: &Diagnosis) -> Option<&FindingRecord> {
     let claims = || diagnosis.findings.iter().filter(|finding| finding.is_claim());
     let first = claims().next()?;
@@ -49,14 +55,27 @@ pub(super) fn headline(diagnosis: &Diagnosis) -> Option<&FindingRecord> {
     let cited: HashSet<&String> =
         diagnosis.sessions.iter().filter(failed).flat_map(|session| &session.finding_ids).collect();
     let stops = |claim: &&FindingRecord| cited.contains(&claim.id);
-    claims().take_while(|claim| claim.severity == first.severity).find(stops).or(Some(first))
+    let gravest = || claims().take_while(|claim| claim.severity == first.severity);
+    // of several of one kind that whose row comes first: the vendor's list begins with what all of the system needs
+    let row = |claim: &&FindingRecord| {
+        let rows = &diagnosis.site.allow_list;
+        rows.iter().position(|row| row.finding_ids.contains(&claim.id)).unwrap_or(usize::MAX)
+    };
+    let alike = gravest().filter(|claim| claim.kind == first.kind);
+    gravest().find(stops).or_else(|| alike.min_by_key(row))
 }
 
-/// The first claims, with the first one's advice, and hints beneath them; the rest is counted.
-pub(super) fn tell(lines: &mut Vec<String>, findings: &[&FindingRecord], style: Style) {
+/// The first claims, with the first one's advice, and hints beneath them; the rest is counted, and `all` says how all are
+/// told.
+pub(super) fn tell(lines: &mut Vec<String>, findings: &[&FindingRecord], all: &str, style: Style) {
     let (claims, hints): (Vec<&FindingRecord>, Vec<_>) = findings.iter().partition(|f| f.is_claim());
+    // what is said of several in the same words is said with its client
+    let of_whom = |finding: &FindingRecord| {
+        let same = findings.iter().filter(|other| other.title == finding.title).count();
+        finding.src_ip.filter(|_| same > 1).map(|client| format!(" [{client}]")).unwrap_or_default()
+    };
     for (n, claim) in claims.iter().take(CLAIMS_MAX).enumerate() {
-        say(lines, claim, style);
+        say(lines, claim, &of_whom(claim), style);
         if n == 0 {
             for line in wrap(&safe(&claim.advice).to_string(), style.width() - 2) {
                 lines.push(format!("  {line}"));
@@ -64,11 +83,11 @@ pub(super) fn tell(lines: &mut Vec<String>, findings: &[&FindingRecord], style: 
         }
     }
     for hint in hints.iter().take(HINTS_MAX) {
-        say(lines, hint, style);
+        say(lines, hint, &of_whom(hint), style);
     }
     let shown = claims.len().min(CLAIMS_MAX) + hints.len().min(HINTS_MAX);
     if let Some(more @ 1..) = findings.len().checked_sub(shown) {
-        lines.push(style.dim(&format!("  and {} more (all of them: --ndjson)", Count(more as u64))));
+        lines.push(style.dim(&format!("  and {} more (all of them: {all})", Count(more as u64))));
     }
 }
 
@@ -86,16 +105,48 @@ pub(super) fn without_fault(summary: &Summary) -> (bool, String) {
         return (false, text);
     }
     if !summary.all_classes().iter().any(|c| is_vendor(c.class)) {
-        return (false, "Nothing to judge: this capture has no traffic of the video system.".to_owned());
+        return (
+            false,
+            "Nothing to judge: no control or video connection of the video system was recognised.".to_owned(),
+        );
     }
-    (true, "No fault was found in what this capture shows.".to_owned())
+    let open = summary.diagnosis.as_ref().and_then(|known| undecided(&known.findings, &known.sessions));
+    match open {
+        Some(text) => (false, text),
+        None => (true, "No fault was found in what this capture shows.".to_owned()),
+    }
+}
+
+/// What is left open where no fault is claimed: views of which no video was seen, else hints.
+pub fn undecided(findings: &[FindingRecord], sessions: &[SessionRecord]) -> Option<String> {
+    let blank = || sessions.iter().filter(|session| session.path.is_none());
+    if blank().next().is_some() {
+        let open = |step: &&SessionStep| matches!(step.outcome, StepOutcome::Failed | StepOutcome::Unclear);
+        let why = blank().find_map(|session| session.steps.iter().rfind(open));
+        let why = why.map(|step| format!(" ({}: {})", step.method.text(), step.reason)).unwrap_or_default();
+        let (n, all) = (Count(blank().count() as u64), Counted(sessions.len() as u64, "attempt"));
+        return Some(format!(
+            "No fault is proved, yet no video was seen in {n} of {all} to view{why}: capture at the other end too."
+        ));
+    }
+    let hint = |finding: &&FindingRecord| !finding.is_claim() && finding.severity > Severity::Info;
+    match findings.iter().filter(hint).count() {
+        0 => None,
+        1 => Some("No fault is proved by this capture; there is 1 hint of one.".to_owned()),
+        n => Some(format!("No fault is proved by this capture; there are {} hints of some.", Count(n as u64))),
+    }
 }
 
 /// A finding's sign, its title, and how sure it is by which rule.
-fn say(lines: &mut Vec<String>, finding: &FindingRecord, style: Style) {
+fn say(lines: &mut Vec<String>, finding: &FindingRecord, of_whom: &str, style: Style) {
     let hint = if finding.is_claim() { "" } else { "Perhaps: " };
-    let text =
-        format!("{hint}{} ({} {:.2}, {})", safe(&finding.title), finding.word.text(), finding.confidence, finding.rule);
+    let text = format!(
+        "{hint}{}{of_whom} ({} {:.2}, {})",
+        safe(&finding.title),
+        finding.word.text(),
+        finding.confidence,
+        finding.rule
+    );
     let (sign, paint): (_, fn(Style, &str) -> String) = match finding.severity {
         _ if !finding.is_claim() => ('?', Style::dim),
         Severity::Error => ('✗', Style::error),
@@ -148,10 +199,25 @@ mod tests {
     }
 
     #[test]
+    fn what_all_depends_on_is_said_before_what_little_does() {
+        let mut clock = sample::findings().swap_remove(0);
+        let mut relay = clock.clone();
+        (clock.id, clock.title, relay.id, relay.title) = ("a".into(), "clock".into(), "b".into(), "relay".into());
+        let mut diagnosis = Diagnosis { findings: vec![clock, relay], site: sample::site(), ..Diagnosis::default() };
+        assert_eq!(headline(&diagnosis).unwrap().title, "clock");
+        let last = diagnosis.site.allow_list.len() - 1;
+        diagnosis.site.allow_list[0].finding_ids = vec!["b".into()];
+        diagnosis.site.allow_list[last].finding_ids = vec!["a".into()];
+        assert_eq!(headline(&diagnosis).unwrap().title, "relay");
+    }
+
+    #[test]
     fn where_nothing_is_wrong_that_is_said() {
         assert_eq!(told(Vec::new()), "✓ No fault was found in what this capture shows.");
         let info = sample::findings().into_iter().filter(|f| f.severity == Severity::Info).collect();
         assert!(told(info).starts_with("✓ No fault was found in what this capture shows.\n· "));
+        let hints = sample::findings().into_iter().filter(|f| !f.is_claim()).collect();
+        assert!(told(hints).starts_with("· No fault is proved by this capture; there is 1 hint of one.\n? "));
         let summary = |classes, poor| {
             let diagnosis = Some(Diagnosis { poor, ..Diagnosis::default() });
             let summary = Summary { classes, diagnosis, ..Summary::default() };
@@ -159,9 +225,25 @@ mod tests {
         };
         let dns = sample::summary().classes.into_iter().filter(|c| !is_vendor(c.class)).collect();
         assert!(summary(dns, false).starts_with("· Nothing to judge"));
-        assert_eq!(summary(sample::summary().classes, true), "");
+        assert_eq!(summary(sample::summary().classes, true), "⚠ The capture is too poor to judge by.");
         assert_eq!(summary(Vec::new(), false), "");
         assert!(verdict(&sample::summary(), Style::plain()).is_empty());
+    }
+
+    #[test]
+    fn a_view_without_video_is_not_passed_over() {
+        let told = |sessions| {
+            let mut summary = sample::summary();
+            summary.diagnosis = Some(Diagnosis { sessions, ..Diagnosis::default() });
+            verdict(&summary, Style::plain()).join(" ")
+        };
+        let mut blank = SessionRecord { path: None, ..sample::session() };
+        assert!(told(vec![sample::session()]).starts_with("✓ "));
+        let step = blank.steps.last_mut().unwrap();
+        (step.outcome, step.reason) = (StepOutcome::Failed, "the answer is 504".to_owned());
+        let text = told(vec![sample::session(), blank]);
+        assert!(text.starts_with("· No fault is proved, yet no video was seen in 1 of 2 attempts to view"), "{text}");
+        assert!(text.contains("(relay: the answer is 504)"), "{text}");
     }
 
     #[test]
@@ -189,7 +271,7 @@ mod tests {
         let mut findings = vec![finding; 9];
         findings[1].title = "\u{1b}[2J \u{202e}".repeat(30);
         let told = told(findings);
-        assert!(told.ends_with("\n  and 5 more (all of them: --ndjson)"), "{told}");
+        assert!(told.ends_with("\n  and 5 more (all of them: --html, --md or --ndjson)"), "{told}");
         assert!(!told.chars().any(|c| c != '\n' && crate::text::safe::is_unsafe(c)));
         assert!(told.lines().all(|l| l.chars().count() <= 100), "{told}");
     }

@@ -17,6 +17,7 @@ use super::{halves, no_fault, place_of, said, shown, stacked};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::Role;
 use crate::event::{FindingRecord, Rfc3339};
+use crate::present::page::arrives;
 use crate::text::safe::safe;
 use crate::text::units::{Count, Counted, Span};
 use crate::time::SECOND;
@@ -110,7 +111,7 @@ fn text(dash: &Dash, finding: &FindingRecord, columns: u16) -> Vec<Vec<Part>> {
         add("captured at", Role::Text, vantage.text());
     }
     if let Some(middlebox) = &finding.middlebox {
-        let ttl = middlebox.ttl.map(|ttl| format!("{ttl} hops left"));
+        let ttl = middlebox.ttl.map(arrives);
         let rtt = middlebox.rtt.map(|rtt| format!("round trip {}", Span::of_seconds(rtt)));
         let texts = [&middlebox.via, &middlebox.issuer, &middlebox.product, &middlebox.text];
         let told: Vec<String> =

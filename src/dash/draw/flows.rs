@@ -325,7 +325,7 @@ fn state(dash: &Dash, flow: &Light) -> Part {
     if let Some(finding) = dash.snapshot.finding_of(flow.id) {
         let claim = finding.is_claim();
         let sign = dash.theme.sign(finding.severity, claim);
-        let word = if dash.snapshot.is_held(flow.id) { "HELD" } else { finding.rule };
+        let word = dash.snapshot.stall(flow.id).unwrap_or(finding.rule);
         return (of_severity(finding.severity, claim), format!("{sign} {word}"));
     }
     let [there, back] = flow.pkts;

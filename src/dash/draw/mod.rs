@@ -30,6 +30,7 @@ use super::state::{Dash, Drawn, Hit, Mode, Split, View};
 use super::theme::{Role, of_severity};
 use crate::event::{FindingRecord, Rfc3339, Severity};
 use crate::present::human::left_ellipsis;
+use crate::present::{POOR, undecided};
 use crate::text::safe::safe;
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span};
 use crate::time::Timestamp;
@@ -216,12 +217,15 @@ fn no_fault(dash: &Dash) -> (Role, String) {
         Phase::Reading(_) if snapshot.flows.is_empty() => (Role::Muted, "… reading; the verdict follows".to_owned()),
         _ if snapshot.poor => {
             let sign = dash.theme.sign(Severity::Warning, true);
-            (Role::Warning, format!("{sign} This capture is too poor to judge by: see 7 Capture."))
+            (Role::Warning, format!("{sign} {POOR} See 7 Capture."))
         }
         _ if !snapshot.vendor => {
-            (Role::Muted, "· Nothing to judge so far: no traffic of the video system was seen.".to_owned())
+            (Role::Muted, "· Nothing to judge so far: no control or video connection was seen.".to_owned())
         }
-        Phase::Ended => (Role::Ok, format!("{ok} No fault was found in what this capture shows.")),
+        Phase::Ended => match undecided(&snapshot.findings, &snapshot.sessions) {
+            Some(text) => (Role::Text, format!("· {}", safe(&dash.mask.prose(&text)))),
+            None => (Role::Ok, format!("{ok} No fault was found in what this capture shows.")),
+        },
         _ => (Role::Ok, format!("{ok} No fault so far.")),
     }
 }

@@ -55,20 +55,29 @@ fn line(dash: &Dash, session: &SessionRecord) -> Vec<Part> {
         None if failed => StepOutcome::Failed,
         None => StepOutcome::Unclear,
     };
-    let (sign, role) = dash.theme.outcome(outcome);
+    let (sign, role) = sign_of(dash, session, outcome, true);
     let end = |ip: Option<std::net::IpAddr>, unseen: &str| ip.map_or(unseen.to_owned(), |ip| dash.mask.ip(ip));
     let who = format!("{} to {}", end(session.recorder, "a recorder"), end(session.client, "a viewer elsewhere"));
     let when =
         format!(" {}  {:>8}  {who}  ", time_of_day(session.start), Span(session.end.since(session.start)).to_string());
     let mut parts = vec![part(role, sign), part(Role::Text, when)];
     for step in &session.steps {
-        let (sign, role) = dash.theme.outcome(step.outcome);
+        let (sign, role) = sign_of(dash, session, step.outcome, session.path == Some(step.method));
         parts.push(part(role, format!(" {} {sign}", step.method.text())));
     }
     if let Some(rate) = session.bit_rate {
         parts.push(part(Role::Text, format!("  {}", BitRate(rate))));
     }
     parts
+}
+
+/// The sign of an attempt, or of a way; `carried`: it is what carried the video, of which it may not be seen whether it
+/// arrives.
+fn sign_of(dash: &Dash, session: &SessionRecord, outcome: StepOutcome, carried: bool) -> (&'static str, Role) {
+    match outcome {
+        StepOutcome::Worked if session.unseen && carried => (dash.theme.pick("↑", "^"), Role::Text),
+        _ => dash.theme.outcome(outcome),
+    }
 }
 
 /// The way that the attempt took.
@@ -79,13 +88,15 @@ fn story(pen: &mut Pen<'_>, area: Rect, dash: &Dash, session: &SessionRecord) {
     let mut lines = wrapped(Role::Strong, &prose(&session.story), body.width);
     lines.push(Vec::new());
     for step in &session.steps {
-        let (sign, role) = dash.theme.outcome(step.outcome);
+        let carried = session.path == Some(step.method);
+        let (sign, role) = sign_of(dash, session, step.outcome, carried);
         let when =
             step.start.zip(step.end).map(|(a, b)| format!("{}  {:>8}  ", time_of_day(a), Span(b.since(a)).to_string()));
         let flows = step.flow_ids.len() as u64 + step.flow_ids_omitted;
         let flows = if flows > 0 { format!(" ({})", Counted(flows, "flow")) } else { String::new() };
         let word = match step.outcome {
             StepOutcome::NotTried => "not tried",
+            StepOutcome::Worked if session.unseen && carried => "sent",
             StepOutcome::Worked => "worked",
             StepOutcome::Failed => "failed",
             StepOutcome::Unclear => "unclear",

@@ -135,7 +135,7 @@ fn facts(finding: &FindingRecord, markup: Markup) -> Vec<(&'static str, String)>
     if let Some(between) = &finding.middlebox {
         let mut parts = Vec::new();
         parts.extend(between.product.as_ref().map(|product| format!("may be {product}")));
-        parts.extend(between.ttl.map(|ttl| format!("{ttl} hops left")));
+        parts.extend(between.ttl.map(arrives));
         parts.extend(between.rtt.map(|rtt| format!("answers within {:.2} ms", rtt * 1000.0)));
         parts.extend(between.via.as_ref().map(|via| format!("calls itself {via}")));
         parts.extend(between.issuer.as_ref().map(|issuer| format!("issues certificates as {issuer}")));
@@ -143,6 +143,14 @@ fn facts(finding: &FindingRecord, markup: Markup) -> Vec<(&'static str, String)>
         facts.push(("Box in between", markup.tell(&parts.join("; "))));
     }
     facts
+}
+
+/// How far a box is, by the time to live that its packets have on arrival: systems begin with one of three.
+pub fn arrives(ttl: u8) -> String {
+    match ttl {
+        64 | 128 | 255 => format!("no router between (time to live {ttl})"),
+        _ => format!("time to live {ttl} on arrival"),
+    }
 }
 
 fn evidence(finding: &FindingRecord, markup: Markup) -> Vec<Line> {

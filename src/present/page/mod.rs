@@ -18,14 +18,14 @@ use crate::changes::firewall::{Wanted, snippet};
 use crate::changes::{Change, Texts, TextsError, lacking};
 use crate::classify::catalogue::{Catalogue, ProductId};
 use crate::diagnose::rules::digest;
-use crate::event::{AllowState, FindingRecord, Kind, Manner, Mode, Rfc3339, Severity, StepOutcome};
+use crate::event::{AllowState, FindingRecord, Kind, Manner, Mode, Rfc3339, SessionRecord, Severity, StepOutcome};
 use crate::evidence::Scene;
 use crate::present::summary::Summary;
-use crate::present::verdict::{headline, is_fault, without_fault};
+use crate::present::verdict::{POOR, headline, is_fault, without_fault};
 use crate::text::units::{Count, Counted};
 use crate::time::Timestamp;
 use cards::Card;
-pub use cards::words;
+pub use cards::{arrives, words};
 use site::{Labelled, Row, View};
 pub use tell::Markup;
 
@@ -303,7 +303,7 @@ fn verdict(matter: &Matter<'_>, words: &Words, markup: Markup) -> Verdict {
     let Some(diagnosis) = &matter.summary.diagnosis else { return said("none", "·", "No faults were looked for.") };
     let Some(claim) = headline(diagnosis).filter(|finding| is_fault(finding)) else {
         return match without_fault(matter.summary) {
-            _ if diagnosis.poor => said("warning", "⚠", "The capture is too poor to judge by."),
+            _ if diagnosis.poor => said("warning", "⚠", POOR),
             (true, text) => said("ok", "✓", &text),
             (false, text) => said("none", "·", &text),
         };
@@ -313,28 +313,41 @@ fn verdict(matter: &Matter<'_>, words: &Words, markup: Markup) -> Verdict {
     let first = asked.or(matter.changes.first()).map(|change| change.r#where.as_str());
     let mut lines: Vec<String> =
         words.impact(claim.kind).map(|impact| markup.tell(impact.of(claim))).into_iter().collect();
-    let views = diagnosis.sessions.len();
-    let failed = |session: &&crate::event::SessionRecord| {
-        session.path.is_none() && session.steps.iter().any(|step| step.outcome == StepOutcome::Failed)
-    };
-    if views > 0 {
-        let failed = diagnosis.sessions.iter().filter(failed).count();
-        let attempts = Counted(views as u64, "attempt");
-        lines.push(match failed {
-            0 => format!("{attempts} to view in this capture, none of them in vain."),
-            _ => format!("{failed} of {attempts} to view in this capture got no video."),
-        });
-    }
+    lines.extend(views_in_counts(&diagnosis.sessions));
     let stopped = |row: &&crate::event::AllowRow| matches!(row.state, AllowState::Blocked | AllowState::Partly);
     let blocked = diagnosis.site.allow_list.iter().filter(stopped).count();
     if blocked > 0 {
         let rows = diagnosis.site.allow_list.len();
-        lines.push(format!("{blocked} of {rows} entries of the vendor's allow-list are blocked, wholly or in part."));
+        let are = if blocked == 1 { "is" } else { "are" };
+        lines.push(format!("{blocked} of {rows} entries of the vendor's allow-list {are} blocked, wholly or in part."));
     }
     let sure = format!("{}, {:.2} (rule {})", claim.word.text(), claim.confidence, claim.rule);
     let who = first.map(|place| markup.tell(place)).unwrap_or_default();
     lines.extend(passing.clone());
     Verdict { sure, who, lines, ..said(look, sign, &claim.title) }
+}
+
+/// What became of the attempts to view, if there were any.
+fn views_in_counts(sessions: &[SessionRecord]) -> Option<String> {
+    let failed = |session: &SessionRecord| session.steps.iter().any(|step| step.outcome == StepOutcome::Failed);
+    let (mut got, mut sent, mut none, mut open) = (0, 0, 0, 0);
+    for session in sessions {
+        *match session.path {
+            Some(_) if session.unseen => &mut sent,
+            Some(_) => &mut got,
+            None if failed(session) => &mut none,
+            None => &mut open,
+        } += 1usize;
+    }
+    let parts = [
+        (got, "got video"),
+        (sent, "went up to the relay, and whether it arrived is not seen here"),
+        (none, "got no video"),
+        (open, "of which the capture does not tell"),
+    ];
+    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let attempts = Counted(sessions.len() as u64, "attempt");
+    (!parts.is_empty()).then(|| format!("{attempts} to view in this capture: {}.", parts.join("; ")))
 }
 
 fn row(change: &Change, markup: Markup) -> ChangeRow {

@@ -2,6 +2,7 @@
 
 use super::{Markup, moment};
 use crate::event::{AllowState, SessionRecord, SessionStep, SiteRecord, StepOutcome, UplinkBy};
+use crate::present::site::is_sent;
 use crate::present::spoken;
 use crate::present::summary::{ClassTotals, Summary};
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span};
@@ -113,6 +114,7 @@ fn view(session: &SessionRecord, markup: Markup) -> View {
     let end = |ip: Option<std::net::IpAddr>| ip.map_or_else(|| "not seen".to_owned(), |ip| ip.to_string());
     let failed = session.steps.iter().any(|step| step.outcome == StepOutcome::Failed);
     let (look, sign) = match session.path {
+        Some(_) if session.unseen => ("none", "·"),
         Some(_) => ("ok", "✓"),
         None if failed => ("error", "✗"),
         None => ("hint", "?"),
@@ -126,12 +128,14 @@ fn view(session: &SessionRecord, markup: Markup) -> View {
         when: format!("{} UTC, {}", moment(session.start), Span(session.end.since(session.start))),
         rate: format!("{rate}{row}"),
         story: markup.tell(&session.story),
-        steps: session.steps.iter().map(|step| step_shown(step, markup)).collect(),
+        steps: session.steps.iter().map(|step| step_shown(session, step, markup)).collect(),
     }
 }
 
-fn step_shown(step: &SessionStep, markup: Markup) -> StepShown {
+fn step_shown(session: &SessionRecord, step: &SessionStep, markup: Markup) -> StepShown {
+    let sent = step.outcome == StepOutcome::Worked && is_sent(session, step);
     let sign = match step.outcome {
+        StepOutcome::Worked if sent => "↑",
         StepOutcome::Worked => "✓",
         StepOutcome::Failed => "✗",
         StepOutcome::NotTried => "–",
@@ -140,7 +144,7 @@ fn step_shown(step: &SessionStep, markup: Markup) -> StepShown {
     StepShown {
         sign,
         method: step.method.text(),
-        outcome: spoken(step.outcome.text()),
+        outcome: if sent { "sent, arrival not seen here".to_owned() } else { spoken(step.outcome.text()) },
         reason: markup.tell(&step.reason),
     }
 }

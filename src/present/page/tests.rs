@@ -121,3 +121,21 @@ fn hostile_names_change_no_structure() {
         assert_eq!(page(&summary, Markup::Markdown).lines().count(), lines);
     }
 }
+
+#[test]
+fn what_only_goes_up_is_not_said_to_arrive() {
+    let got = sample::session();
+    let sent = SessionRecord { unseen: true, ..got.clone() };
+    let mut none = SessionRecord { path: None, ..got.clone() };
+    none.steps[0].outcome = StepOutcome::Failed;
+    assert_eq!(views_in_counts(&[got.clone()]).unwrap(), "1 attempt to view in this capture: 1 got video.");
+    assert_eq!(
+        views_in_counts(&[got, sent.clone(), none]).unwrap(),
+        "3 attempts to view in this capture: 1 got video; 1 went up to the relay, and whether it arrived is not seen here; \
+         1 got no video."
+    );
+    assert_eq!(views_in_counts(&[]), None);
+    let mut summary = judged();
+    summary.diagnosis.as_mut().unwrap().sessions = vec![sent];
+    assert!(page(&summary, Markup::Markdown).contains("↑ relay"), "{}", page(&summary, Markup::Markdown));
+}
