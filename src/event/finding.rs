@@ -199,6 +199,8 @@ words! {
         BothSites "both-sites",
         /// A router lets in only what was written to.
         Filtering "filtering",
+        /// Of whom it is said is not known to be a recorder.
+        UnknownRole "unknown-role",
         /// What it speaks of hinders has worked all the same.
         Works "works",
     }
@@ -244,6 +246,19 @@ words! {
         ClientWan "client-wan",
         /// On both sides of the box.
         BothLegs "both-legs",
+    }
+}
+
+impl Vantage {
+    /// The same for people.
+    pub const fn spoken(self) -> &'static str {
+        match self {
+            Vantage::RecorderLan => "inside the recorder's site",
+            Vantage::RecorderWan => "outside the filter of the recorder's site",
+            Vantage::ClientLan => "inside the viewer's site",
+            Vantage::ClientWan => "outside the filter of the viewer's site",
+            Vantage::BothLegs => "on both sides of the box",
+        }
     }
 }
 

@@ -217,6 +217,16 @@ words! {
     }
 }
 
+impl AllowState {
+    /// The same for people.
+    pub const fn spoken(self) -> &'static str {
+        match self {
+            AllowState::NotExercised => "not tried",
+            _ => self.text(),
+        }
+    }
+}
+
 /// A row of the vendor's allow-list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

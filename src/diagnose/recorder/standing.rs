@@ -7,7 +7,7 @@ use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Known, Scene, nanos};
 use crate::engine::case::{Case, Direction, is_core};
-use crate::event::{Class, FindingRecord, HINT};
+use crate::event::{Class, FindingRecord, HINT, Manner};
 use crate::time::{SECOND, Timestamp, seconds};
 
 /// A connection that dies sooner after the relay last spoke, in nanoseconds, has not been forgotten for idleness.
@@ -155,7 +155,12 @@ fn restless(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     // so are views that nothing came of: whoever looks ends them
     let by_itself = |case: &&Case| case.tcp.as_ref().is_some_and(|tcp| tcp.fin_by == Some(Direction::Orig));
     let like_views = scene.known(recorder) != Known::Well && lives.iter().all(by_itself);
-    Some(if like_views { draft.at_most(HINT) } else { draft }.build())
+    Some(if like_views { doubted(draft) } else { draft }.build())
+}
+
+/// A hint of a host that may be a viewer as well.
+fn doubted(draft: Draft<'_>) -> Draft<'_> {
+    draft.at_most(HINT).manner(Manner::UnknownRole)
 }
 
 /// A recorder that is there all the time and has no connection to the relay.
@@ -184,7 +189,7 @@ fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     let text =
         format!("for {minutes:.0} minutes there is no connection to the relay, while other connections are made");
     let draft = Draft::new(scene.rules, RuleId::D30, since, last).lead(&case.identity).say(Place::Client, recorder);
-    let draft = if known == Known::Hardly { draft.at_most(HINT) } else { draft };
+    let draft = if known == Known::Hardly { doubted(draft) } else { draft };
     Some(draft.evidence(text, Some(case.first_frame), Some(case.first())).build())
 }
 

@@ -183,6 +183,9 @@ impl<'a> Teller<'a> {
         if sent > 0 || received > 0 {
             parts.push(format!("{} out, {answered} answered, {received} in", Counted(sent, "check")));
         }
+        if sent > 0 && answered == 0 && received == 0 && self.scene.is_one_sided() {
+            parts.push("the mirror shows one direction only".to_owned());
+        }
         let finding = trials.iter().filter_map(|trial| trial.finding).max_by_key(|f| (f.is_claim(), f.kind));
         let symmetric = |f: &&FindingRecord| f.kind == Kind::SymmetricNat;
         if outcome != StepOutcome::Worked {
