@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use super::color::Style;
 use super::human::push_wrapped;
-use super::spoken;
 use crate::compare::{Became, Change, Comparison, Strangers};
 use crate::event::Severity;
 use crate::text::safe::safe;
@@ -56,13 +55,8 @@ pub fn write(mut out: impl Write, told: &Comparison, files: &[String; 2], style:
         lines.push(style.bold("ALLOW-LIST"));
     }
     for row in told.allow_list.iter().take(LINES_MAX) {
-        let text = format!(
-            "{}: {} → {} ({})",
-            safe(&row.pattern),
-            spoken(row.before.text()),
-            spoken(row.after.text()),
-            row.requirement
-        );
+        let text =
+            format!("{}: {} → {} ({})", safe(&row.pattern), row.before.spoken(), row.after.spoken(), row.requirement);
         push_wrapped(&mut lines, ' ', &text, style, |_, text| text.to_owned());
     }
     for line in &lines {

@@ -237,8 +237,11 @@ const HOST: usize = 30;
 const HOST_NARROW: usize = 19;
 
 fn hosts(totals: &ClassTotals, width: usize) -> String {
+    // a relay's name tells its region
+    let told = |region: &str| totals.name.as_deref().is_some_and(|name| name.contains(&format!(".{region}.")));
     let regions = match totals.regions.len() {
         0 => String::new(),
+        1 if totals.names == 1 && totals.regions.iter().all(|region| told(region)) => String::new(),
         1..=2 => totals.regions.iter().map(|r| safe_name(r).to_string()).collect::<Vec<_>>().join(" "),
         n => format!("{n} regions"),
     };

@@ -197,6 +197,10 @@ fn word(flow: &JoinedFlow) -> &'static str {
     match flow.passed {
         Passed::Same => "unchanged",
         Passed::Through => "through a box",
+        // what has come out in the end is held no longer
+        Passed::Held if [flow.toserver, flow.toclient].iter().all(|way| way.come_out >= way.put_in / 10 * 9) => {
+            "WAS HELD"
+        }
         Passed::Held => "HELD",
         Passed::Late => "ONE LATE",
         Passed::Unclear => "unclear",

@@ -48,7 +48,7 @@ pub const fn is_vendor(class: Class) -> bool {
     }
 }
 
-/// A word of a record as people read it: `not exercised`.
+/// A word of a record as people read it: `not tried`.
 fn spoken(word: &str) -> String {
     word.replace('-', " ")
 }

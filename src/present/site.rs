@@ -126,14 +126,7 @@ fn recorders(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
 /// The scorecard: how many rows stand how, which are blocked, which nobody tried.
 fn allow_list(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
     let of = |wanted: AllowState| site.allow_list.iter().filter(move |row| row.state == wanted);
-    let told = [
-        (AllowState::Working, "working"),
-        (AllowState::Partly, "partly"),
-        (AllowState::Blocked, "blocked"),
-        (AllowState::Unclear, "unclear"),
-        (AllowState::NotExercised, "not tried"),
-    ];
-    let counts = told.iter().map(|(state, word)| (of(*state).count(), word)).filter(|(n, _)| *n > 0);
+    let counts = AllowState::ALL.iter().map(|state| (of(*state).count(), state.spoken())).filter(|(n, _)| *n > 0);
     let counts = counts.map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", ");
     let assumed = if site.product_assumed { " (assumed; see --product)" } else { "" };
     facts.push(("Allowlist", format!("{}{assumed}: {counts}", site.product)));

@@ -9,12 +9,15 @@ use super::summary::Summary;
 use crate::diagnose::Diagnosis;
 use crate::event::{FindingRecord, SessionRecord, SessionStep, Severity, StepOutcome};
 use crate::text::safe::safe;
-use crate::text::units::{Count, Counted};
+use crate::text::units::{Count, Counted, Span};
+use crate::time::SECOND;
 
 /// How many claims are shown.
 const CLAIMS_MAX: usize = 4;
 /// How many hints are shown beneath them.
 const HINTS_MAX: usize = 2;
+/// What lasts for less, in nanoseconds, has shown nothing that takes its time.
+const BRIEF: u64 = 5 * SECOND;
 /// What is said of a capture that is so.
 pub const POOR: &str = "The capture is too poor to judge by.";
 
@@ -111,9 +114,17 @@ pub(super) fn without_fault(summary: &Summary) -> (bool, String) {
         );
     }
     let open = summary.diagnosis.as_ref().and_then(|known| undecided(&known.findings, &known.sessions));
-    match open {
-        Some(text) => (false, text),
-        None => (true, "No fault was found in what this capture shows.".to_owned()),
+    let span = summary.quality.first.zip(summary.quality.last).map(|(first, last)| last.since(first));
+    match (open, span.filter(|span| *span < BRIEF)) {
+        (Some(text), _) => (false, text),
+        (None, Some(span)) => (
+            false,
+            format!(
+                "No fault was found, but this capture is only {} long: capture while a camera is open.",
+                Span(span)
+            ),
+        ),
+        (None, None) => (true, "No fault was found in what this capture shows.".to_owned()),
     }
 }
 
@@ -223,6 +234,11 @@ mod tests {
             let summary = Summary { classes, diagnosis, ..Summary::default() };
             verdict(&summary, Style::plain()).join("\n")
         };
+        let mut brief = sample::summary();
+        brief.diagnosis = Some(Diagnosis::default());
+        brief.quality.last = brief.quality.first.map(|first| first.after(SECOND / 5));
+        let text = verdict(&brief, Style::plain()).join(" ");
+        assert!(text.starts_with("· No fault was found, but this capture is only 200 ms long"), "{text}");
         let dns = sample::summary().classes.into_iter().filter(|c| !is_vendor(c.class)).collect();
         assert!(summary(dns, false).starts_with("· Nothing to judge"));
         assert_eq!(summary(sample::summary().classes, true), "⚠ The capture is too poor to judge by.");

@@ -30,7 +30,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let (head, body) = split_top(list, 1);
     let count = |state: AllowState| rows.iter().filter(|row| row.state == state).count();
     let told = format!(
-        "ALLOW-LIST  {}   {} work, {} blocked, {} in part, {} not tried",
+        "ALLOW-LIST  {}   {} work, {} blocked, {} partly, {} not tried",
         place_of(dash.cursor(), rows.len()),
         count(AllowState::Working),
         count(AllowState::Blocked),
@@ -45,7 +45,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         let (sign, role) = dash.theme.allow(row.state);
         let rest = if row.how.is_empty() { &row.purpose } else { &row.how };
         let line = [
-            part(role, format!("{sign} {:<10}", word(row.state))),
+            part(role, format!("{sign} {:<10}", row.state.spoken())),
             // the end of a name says whose it is
             part(Role::Text, format!("{}  ", fit(&left_ellipsis(&safe(&row.pattern).to_string(), pattern), pattern))),
             part(Role::Muted, format!("{}  ", fit(&row.ports.join(" "), ports))),
@@ -62,20 +62,18 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     }
 }
 
-/// How it stands, in a word or two.
-const fn word(state: AllowState) -> &'static str {
-    match state {
-        AllowState::NotExercised => "not tried",
-        state => state.text(),
-    }
-}
-
 fn about(pen: &mut Pen<'_>, area: Rect, dash: &Dash, row: &AllowRow) {
     let (head, body) = split_top(area, 1);
     pen.heading(head, &format!("{} ({}, {})", row.pattern, row.requirement, row.ports.join(", ")));
     let mut lines = labelled("for", 10, Role::Text, &row.purpose, body.width);
     if !row.how.is_empty() {
-        lines.extend(labelled("blocked", 10, Role::Error, &safe(&dash.mask.prose(&row.how)).to_string(), body.width));
+        lines.extend(labelled(
+            row.state.spoken(),
+            10,
+            Role::Error,
+            &safe(&dash.mask.prose(&row.how)).to_string(),
+            body.width,
+        ));
     }
     if !row.names.is_empty() {
         let names: Vec<String> = row.names.iter().map(|name| dash.mask.name(name)).collect();

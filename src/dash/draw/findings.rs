@@ -108,7 +108,7 @@ fn text(dash: &Dash, finding: &FindingRecord, columns: u16) -> Vec<Vec<Part>> {
     );
     add("seen", Role::Text, &seen);
     if let Some(vantage) = finding.vantage {
-        add("captured at", Role::Text, vantage.text());
+        add("captured", Role::Text, vantage.spoken());
     }
     if let Some(middlebox) = &finding.middlebox {
         let ttl = middlebox.ttl.map(arrives);

@@ -188,13 +188,14 @@ fn allow_list(dash: &Dash) -> String {
 /// The recorders in words, one a line.
 fn recorders(dash: &Dash) -> Vec<String> {
     let now = dash.snapshot.now;
-    let ago = |at: Timestamp| Span(now.since(at)).to_string();
+    let span = |at: Timestamp| Span(now.since(at));
+    let than = if dash.snapshot.phase == Phase::Ended { "before the end" } else { "ago" };
     let told = dash.snapshot.site.recorders.iter().map(|recorder| {
         let by = if recorder.given { "given" } else { "inferred" };
         let mut text = format!("{} ({by})", dash.mask.ip(recorder.ip));
         for (what, at) in [("active", recorder.last_active), ("registered", recorder.last_registered)] {
             if let Some(at) = at {
-                text.push_str(&format!(", {what} {} before", ago(at)));
+                text.push_str(&format!(", {what} {} {than}", span(at)));
             }
         }
         if recorder.response_sequence > 0 {

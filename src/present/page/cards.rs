@@ -131,7 +131,7 @@ fn facts(finding: &FindingRecord, markup: Markup) -> Vec<(&'static str, String)>
     if finding.count > 1 || flows > 1 {
         facts.push(("Seen", format!("{} on {}", Counted(finding.count, "time"), Counted(flows, "flow"))));
     }
-    facts.extend(finding.vantage.map(|vantage| ("Captured at", vantage.text().to_owned())));
+    facts.extend(finding.vantage.map(|vantage| ("Captured", vantage.spoken().to_owned())));
     if let Some(between) = &finding.middlebox {
         let mut parts = Vec::new();
         parts.extend(between.product.as_ref().map(|product| format!("may be {product}")));
@@ -159,7 +159,10 @@ fn evidence(finding: &FindingRecord, markup: Markup) -> Vec<Line> {
         frame: line.frame.map(|frame| frame.to_string()).unwrap_or_default(),
         text: markup.tell(&line.text),
     };
-    finding.evidence.iter().take(EVIDENCE_MAX).map(line).collect()
+    let mut first: Vec<_> = finding.evidence.iter().take(EVIDENCE_MAX).collect();
+    // what is of no moment sums up the rest
+    first.sort_by_key(|line| line.time.map_or(u64::MAX, |time| time.0));
+    first.into_iter().map(line).collect()
 }
 
 fn ladder(finding: &FindingRecord, scene: &Scene, markup: Markup) -> Ladder {

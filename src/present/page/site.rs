@@ -59,7 +59,7 @@ pub(super) fn rows(site: &SiteRecord, markup: Markup) -> Vec<Row> {
         Row {
             look,
             sign,
-            state: spoken(row.state.text()),
+            state: row.state.spoken().to_owned(),
             pattern: markup.tell(&row.pattern),
             ports: markup.tell(&row.ports.join(", ")),
             requirement: markup.tell(row.requirement),
@@ -75,7 +75,7 @@ pub(super) fn rows(site: &SiteRecord, markup: Markup) -> Vec<Row> {
 pub(super) fn score(site: &SiteRecord) -> String {
     let counted = AllowState::ALL.iter().filter_map(|state| {
         let rows = site.allow_list.iter().filter(|row| row.state == *state).count();
-        (rows > 0).then(|| format!("{} {rows} {}", look(*state).1, spoken(state.text())))
+        (rows > 0).then(|| format!("{} {rows} {}", look(*state).1, state.spoken()))
     });
     let assumed = if site.product_assumed { ", assumed" } else { "" };
     format!("{}{assumed}: {}", site.product, counted.collect::<Vec<_>>().join(" · "))
