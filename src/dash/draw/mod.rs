@@ -219,8 +219,9 @@ fn no_fault(dash: &Dash) -> (Role, String) {
             let sign = dash.theme.sign(Severity::Warning, true);
             (Role::Warning, format!("{sign} {POOR} See 7 Capture."))
         }
-        _ if !snapshot.vendor => {
-            (Role::Muted, "· Nothing to judge so far: no control or video connection was seen.".to_owned())
+        phase if !snapshot.vendor => {
+            let so_far = if *phase == Phase::Ended { "" } else { " so far" };
+            (Role::Muted, format!("· Nothing to judge{so_far}: no control or video connection was seen."))
         }
         Phase::Ended => match undecided(&snapshot.findings, &snapshot.sessions) {
             Some(text) => (Role::Text, format!("· {}", safe(&dash.mask.prose(&text)))),

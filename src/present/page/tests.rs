@@ -128,7 +128,7 @@ fn what_only_goes_up_is_not_said_to_arrive() {
     let sent = SessionRecord { unseen: true, ..got.clone() };
     let mut none = SessionRecord { path: None, ..got.clone() };
     none.steps[0].outcome = StepOutcome::Failed;
-    assert_eq!(views_in_counts(&[got.clone()]).unwrap(), "1 attempt to view in this capture: 1 got video.");
+    assert_eq!(views_in_counts(std::slice::from_ref(&got)).unwrap(), "1 attempt to view in this capture: 1 got video.");
     assert_eq!(
         views_in_counts(&[got, sent.clone(), none]).unwrap(),
         "3 attempts to view in this capture: 1 got video; 1 went up to the relay, and whether it arrived is not seen here; \
