@@ -321,3 +321,13 @@ fn the_rules_are_explained() {
         assert!(output.status.success() && text.contains("[diagnosis.legs]") && text.contains("disproved"), "{text}");
     }
 }
+
+/// A flow that a box refuses does not come out either, though nothing is held.
+#[test]
+fn what_is_refused_is_not_said_to_come_out() {
+    let blocks = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/blocks");
+    let [lan, wan] = ["", "-wan"].map(|leg| blocks.join(format!("post-413-recorder{leg}.pcapng.zst")));
+    let output = legs(&lan, &wan, &[]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.starts_with("· Nothing is proved to be held back, but of "), "{told}");
+}
