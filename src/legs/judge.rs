@@ -19,8 +19,9 @@ use crate::time::seconds;
 use super::Legs;
 use super::curve::Curve;
 use super::hold::{self, Hold};
-use super::join::{Join, Joined, Pool, amount, goes_out};
+use super::join::{Join, Joined, amount, goes_out};
 use super::lag::{self, Lag};
+use super::streams::{Part, PlaceOf, Streams};
 
 /// What was found of a stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,83 +100,6 @@ pub fn judge(legs: &Legs<'_>, joined: &Joined, rules: &Rules) -> Vec<Judged> {
 
 /// A client, and what it goes to.
 type Group = (IpAddr, String, u16);
-
-/// Flows to one place of which it is not known which is which. What all of them carried is put together once, however many
-/// of them are judged.
-#[derive(Debug)]
-struct PlaceOf<'a> {
-    pool: &'a Pool,
-    /// What came out by all of them, of what the originators sent and of what the responders did.
-    come_out: [OnceCell<Curve>; 2],
-    /// Whether any outer one is of those that are judged.
-    is_judged: OnceCell<bool>,
-}
-
-impl PlaceOf<'_> {
-    fn new(pool: &Pool) -> PlaceOf<'_> {
-        PlaceOf { pool, come_out: Default::default(), is_judged: OnceCell::new() }
-    }
-}
-
-/// Flows whose streams are judged together.
-#[derive(Clone, Debug, Default)]
-struct Streams<'a> {
-    /// The inner flows.
-    flows: Vec<usize>,
-    /// Those of them of which the outer half is known, or likely.
-    halves: Vec<Join>,
-    /// Those of which it is known: out of it comes what has gone in outside.
-    lan: Vec<usize>,
-    /// Their outer halves: out of them comes what has gone in inside.
-    wan: Vec<usize>,
-    /// Where the others go: by any flow there it may come out, and by the halves of those that were joined by amounts.
-    places: Vec<&'a PlaceOf<'a>>,
-    /// What is which is known by packets or amounts.
-    known: bool,
-}
-
-impl<'a> Streams<'a> {
-    fn of_pair(pair: &Join) -> Streams<'a> {
-        Streams {
-            flows: vec![pair.lan],
-            halves: vec![pair.clone()],
-            lan: vec![pair.lan],
-            wan: vec![pair.wan],
-            places: Vec::new(),
-            known: true,
-        }
-    }
-
-    fn of_place(lan: usize, place: &'a PlaceOf<'a>) -> Streams<'a> {
-        let halves = place.pool.likely(lan).cloned().into_iter().collect();
-        Streams { flows: vec![lan], halves, places: vec![place], ..Streams::default() }
-    }
-
-    /// All outer flows by which may come out what has gone in inside.
-    fn wan(&self) -> Vec<usize> {
-        let pooled = self.places.iter().flat_map(|place| &place.pool.wan);
-        let mut all: Vec<usize> = self.wan.iter().chain(pooled).copied().collect();
-        all.sort_unstable();
-        all.dedup();
-        all
-    }
-
-    /// Other flows to the same place, by whose outer halves some of it may have come out besides.
-    fn matched(&self) -> &'a [Join] {
-        self.places.last().map(|place| &place.pool.matched[..]).unwrap_or_default()
-    }
-}
-
-/// The streams of one direction that are looked at.
-struct Part<'a> {
-    sender: Direction,
-    /// Whether they go out of the site.
-    outward: bool,
-    /// The places of the inner flows that lead.
-    leading: Vec<usize>,
-    flows: Vec<&'a LegFlow>,
-    halves: Vec<(&'a LegFlow, &'a LegFlow)>,
-}
 
 struct Bench<'a> {
     legs: &'a Legs<'a>,

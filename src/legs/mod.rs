@@ -25,6 +25,7 @@ pub mod join;
 pub mod judge;
 pub mod lag;
 pub mod offset;
+mod streams;
 pub mod table;
 #[cfg(test)]
 mod tests;
