@@ -76,6 +76,20 @@ pub enum Play {
     Speed(Option<f64>),
 }
 
+/// The view that a command is for, if it is for one.
+const fn view(command: Command) -> Option<View> {
+    Some(match command {
+        Command::Overview => View::Overview,
+        Command::Flows => View::Flows,
+        Command::Findings => View::Findings,
+        Command::Sessions => View::Sessions,
+        Command::AllowList => View::AllowList,
+        Command::Hosts => View::Hosts,
+        Command::Capture => View::Capture,
+        _ => return None,
+    })
+}
+
 /// How many seconds a command goes on in a capture that is played, if it does.
 const fn time(command: Command) -> Option<i64> {
     Some(match command {
@@ -162,24 +176,17 @@ impl Dash {
     /// Does what a command says.
     pub fn perform(&mut self, command: Command) -> Option<Effect> {
         use Command as C;
-        if let Some(lines) = self.way(command) {
-            self.step(lines);
+        if self.goes(command) {
             return None;
         }
         if let Some(seconds) = time(command) {
             return self.seek_by(seconds);
         }
         match command {
-            // these are ways and times
+            // these go somewhere, in a list, among views, or in time
             C::Up | C::Down | C::HalfUp | C::HalfDown | C::PageUp | C::PageDown | C::Top | C::Bottom => {}
             C::StepBack | C::Step | C::Rewind | C::Forward | C::RewindMore | C::ForwardMore => {}
-            C::Overview => self.turn(View::Overview),
-            C::Flows => self.turn(View::Flows),
-            C::Findings => self.turn(View::Findings),
-            C::Sessions => self.turn(View::Sessions),
-            C::AllowList => self.turn(View::AllowList),
-            C::Hosts => self.turn(View::Hosts),
-            C::Capture => self.turn(View::Capture),
+            C::Overview | C::Flows | C::Findings | C::Sessions | C::AllowList | C::Hosts | C::Capture => {}
             C::Open => self.open(),
             C::Back => self.back(),
             C::NextPane => self.next_pane(1),
@@ -187,10 +194,7 @@ impl Dash {
             C::ScrollDown => self.scroll_by(1),
             C::ScrollUp => self.scroll_by(-1),
             C::Filter => self.begin_filter(),
-            C::ClearFilter => {
-                self.wish.cleared = None;
-                self.clear_filter();
-            }
+            C::ClearFilter => self.forget_filter(),
             C::Next => self.next_match(1),
             C::Previous => self.next_match(-1),
             C::Sort | C::SortAfter => self.sort_by(1),
@@ -230,6 +234,21 @@ impl Dash {
     fn begin_filter(&mut self) {
         self.filter_before.clone_from(&self.filter_text);
         self.mode = Mode::Filter(Prompt::new(&self.filter_text));
+    }
+
+    fn forget_filter(&mut self) {
+        self.wish.cleared = None;
+        self.clear_filter();
+    }
+
+    /// Goes where a command leads, in a list or to another view; whether it leads anywhere.
+    fn goes(&mut self, command: Command) -> bool {
+        match (self.way(command), view(command)) {
+            (Some(lines), _) => self.step(lines),
+            (None, Some(view)) => self.turn(view),
+            (None, None) => return false,
+        }
+        true
     }
 
     /// How many lines a command goes on in a list, if it goes.
