@@ -119,7 +119,7 @@ fn recorders(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
         facts.push(("Recorder", text));
     }
     if let Some(more @ 1..) = site.recorders.len().checked_sub(RECORDERS_MAX) {
-        facts.push(("", format!("and {} more recorders (--ndjson, site)", Count(more as u64))));
+        facts.push(("", format!("and {} more recorders (--json)", Count(more as u64))));
     }
 }
 
@@ -140,7 +140,7 @@ fn allow_list(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
     let names: Vec<_> = idle.iter().take(IDLE_MAX).map(|row| safe(&row.pattern).to_string()).collect();
     match (names.is_empty(), more) {
         (true, 0) => {}
-        (true, more) => facts.push(("", format!("and {more} more rows (--ndjson, site)"))),
+        (true, more) => facts.push(("", format!("and {more} more rows (--json)"))),
         (false, 0) => facts.push(("", format!("– required, not tried: {}", names.join(", ")))),
         (false, more) => facts.push(("", format!("– required, not tried: {} and {more} more", names.join(", ")))),
     }

@@ -9,7 +9,7 @@ use super::past::{Past, Way, is_made};
 use crate::classify::host::HostMatch;
 use crate::diagnose::scene::{Scene, nanos};
 use crate::diagnose::spans::Spans;
-use crate::engine::case::Case;
+use crate::engine::case::{Case, is_full_ttl};
 use crate::engine::learnt::Icmp;
 use crate::event::Mode;
 use crate::time::Timestamp;
@@ -203,7 +203,7 @@ impl Refusal {
         let Way { hops, usual } = past.way(case.resp.0);
         let own = refused.iter().map(|case| trip(case)).fold(f64::INFINITY, f64::min);
         let telling = usual.is_finite() && *usual >= reach.near_seconds;
-        let fresh = matches!(case.ttl[1], 64 | 128 | 255) && !case.inside[1];
+        let fresh = is_full_ttl(case.ttl[1]) && !case.inside[1];
         match (hops.is_empty(), hops.contains(&case.ttl[1])) {
             (true, _) => Refusal::Unclear,
             (_, false) if fresh => Refusal::Near,
