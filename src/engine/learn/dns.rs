@@ -87,8 +87,9 @@ impl Learner {
         let answers = |p: &PendingQuery| question.map_or(message.id != 0, |q| q == (p.qname, p.qtype));
         let query = dns.answer(cx.seen(), |p| p.id == message.id && answers(p));
         self.counts.dns_exchanges = self.counts.dns_exchanges.wrapping_add(u64::from(query.is_some()));
-        if let Some(asked) = &asked {
-            self.note_answered(cx, message, asked);
+        // whose question was seen is known already, if it is watched
+        if let Some(asked) = asked.filter(|_| query.is_none() || !self.asked.is_empty()) {
+            self.note_answered(cx, message, &asked);
         }
         if !self.records {
             return;
