@@ -51,6 +51,16 @@ fn refused(mut case: Case, trip: f64, ttl: u8) -> Case {
 }
 
 #[test]
+fn a_refusal_that_is_shown_before_its_syn_is_one() {
+    let tries = |midstream: bool| {
+        let tries = (0..4u64).map(|n| refused(relay(n + 1, n as f64 * 3.0, n as f64 * 3.0), 0.03, 46));
+        tries.map(|case| Case { midstream, ..case }).collect()
+    };
+    assert_eq!(said(tries(true)), said(tries(false)));
+    assert!(matches!(&said(tries(true))[..], [(kind, _, sure)] if kind == "tcp-blocked/rst" && *sure >= 0.55));
+}
+
+#[test]
 fn silence_is_a_drop() {
     let [found] = &found(vec![unanswered(relay(1, 5.0, 12.0), 4)], vec![], detect)[..] else { panic!() };
     assert_eq!((found.mode, found.confidence, found.rule, found.count), (Some(Mode::Drop), 0.9, "D-6", 4));

@@ -283,7 +283,9 @@ impl Case {
     pub fn is_vain(&self) -> bool {
         let state = self.tcp.as_ref().map_or("", |tcp| tcp.state);
         let [_, answered] = self.payload;
-        let made = self.midstream || self.established || answered > 0;
+        // a refusal that a mirror shows before its SYN began nothing in mid-stream
+        let began = self.midstream && state != "REJ";
+        let made = began || self.established || answered > 0;
         self.is_tcp() && !made && !self.one_sided && matches!(state, "S0" | "REJ")
     }
 
