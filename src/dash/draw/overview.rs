@@ -161,7 +161,7 @@ fn methods(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
 fn health(dash: &Dash, way: &Way) -> Part {
     if way.held > 0 {
         let sign = dash.theme.sign(Severity::Error, true);
-        return part(Role::Error, format!("{sign} {} held, late or cut off", Count(way.held)));
+        return part(Role::Error, format!("{sign} {} held, late or cut", Count(way.held)));
     }
     let rtt = way.rtt.map(|rtt| format!("RTT {}", Span::of_seconds(rtt)));
     let again =
