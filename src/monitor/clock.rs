@@ -1,8 +1,9 @@
-//! Ticks in packet time: the moments at which what was seen is judged.
+//! Ticks in packet time: the moments at which what was seen is judged, and intervals that end between two of them.
 //!
 //! When the next tick comes is decided at the last one, by what was seen until then. So a source that knows the time
 //! without packets (a live capture) and one that only sees the next packet (a file) tick at the same moments.
 
+use crate::flow::Flow;
 use crate::time::{SECOND, Timestamp};
 
 /// The least time between two ticks, in nanoseconds; ticks are aligned to it.
@@ -113,6 +114,19 @@ impl Clock {
 fn aligned(at: Timestamp, ticks: u64) -> Timestamp {
     let whole = at.0.checked_div(TICK).unwrap_or(0);
     Timestamp(whole.saturating_add(ticks).saturating_mul(TICK))
+}
+
+/// Whether time has passed a whole multiple of an interval, in nanoseconds.
+pub(super) fn has_passed(before: Timestamp, now: Timestamp, interval: u64) -> bool {
+    let whole = |at: Timestamp| at.0.checked_div(interval);
+    whole(before) != whole(now)
+}
+
+/// Whether an interval of a flow's life has ended, in which something came.
+pub(super) fn is_interim(flow: &Flow, before: Timestamp, now: Timestamp, interval: u64) -> bool {
+    let whole = |at: Timestamp| at.since(flow.first).checked_div(interval);
+    // where the clock was set back, its last packet is yet to come by the clock as it is now
+    whole(before) < whole(now) && flow.last <= now && now.since(flow.last) < interval
 }
 
 #[cfg(test)]

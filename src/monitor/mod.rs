@@ -46,7 +46,7 @@ use crate::flow::Flow;
 use crate::source::{Chunk, Frame, Shed, Tally};
 use crate::time::{SECOND, Timestamp, seconds};
 
-use clock::{Clock, Step};
+use clock::{Clock, Step, has_passed, is_interim};
 use findings::{Findings, Round};
 use judged::{Basis, Judged, passes, tell_findings};
 use kept::System;
@@ -587,17 +587,4 @@ impl<'a> Monitor<'a> {
             ..self.engine.analysis().stats()
         }
     }
-}
-
-/// Whether time has passed a whole multiple of an interval, in nanoseconds.
-fn has_passed(before: Timestamp, now: Timestamp, interval: u64) -> bool {
-    let whole = |at: Timestamp| at.0.checked_div(interval);
-    whole(before) != whole(now)
-}
-
-/// Whether an interval of a flow's life has ended, in which something came.
-fn is_interim(flow: &Flow, before: Timestamp, now: Timestamp, interval: u64) -> bool {
-    let whole = |at: Timestamp| at.since(flow.first).checked_div(interval);
-    // where the clock was set back, its last packet is yet to come by the clock as it is now
-    whole(before) < whole(now) && flow.last <= now && now.since(flow.last) < interval
 }
