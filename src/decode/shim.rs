@@ -91,14 +91,16 @@ fn is_ip(r: Reader<'_>) -> bool {
     }
 }
 
-/// Whether an Ethernet frame may stand there: its ethertype is one that is known here.
+/// Whether an Ethernet frame may stand there: its ethertype is one that is known here, and IP behind it of that version.
 pub(super) fn is_ethernet(r: Reader<'_>) -> bool {
     const ARP: u16 = 0x0806;
     let Ok(&[.., t0, t1]) = r.peek::<14>() else { return false };
-    matches!(
-        u16::from_be_bytes([t0, t1]),
-        0x0800 | 0x86dd | ARP | 0x8100 | 0x88a8 | 0x8847 | 0x8848 | 0x8863 | 0x8864 | 0x88cc | 0x88e5
-    )
+    let is_version = |version| r.peek::<15>().is_ok_and(|&[.., first]| first >> 4 == version);
+    match u16::from_be_bytes([t0, t1]) {
+        0x0800 => is_version(4),
+        0x86dd => is_version(6),
+        other => matches!(other, ARP | 0x8100 | 0x88a8 | 0x8847 | 0x8848 | 0x8863 | 0x8864 | 0x88cc | 0x88e5),
+    }
 }
 
 /// RFC 8300 §2.2: the header's length in words, and what follows it.

@@ -158,6 +158,9 @@ fn access_over_udp() {
     let third = [0, 3, 0, 0, 0, 0, 0, 9, 1, 2, 3, 4, 0, 0, 0, 0];
     assert_through(&by_port(1701, &third, &inner_frame()), &["l2tp"]);
     assert_through(&by_protocol(115, &[0, 0, 0, 9], &inner_frame()), &["l2tp"]);
+    // behind a long cookie and the sublayer, an address that begins like an ethertype
+    let vendor = [&[0x08, 0x00, 0x27, 1, 2, 3], &inner_frame()[6..]].concat();
+    assert_through(&by_protocol(115, &[&[0, 0, 0, 9][..], &[7; 12]].concat(), &vendor), &["l2tp"]);
     let mirrored = [1, 0, 0, 1, 0, 10, 1, 50, 1];
     assert_through(&by_port(37_008, &mirrored, &inner_frame()), &["tzsp"]);
     assert_through(&by_port(5247, &[0, 0x10, 0x02, 0, 0, 0, 0, 0], &inner_frame()), &["capwap"]);
