@@ -353,6 +353,20 @@ impl Layer {
     fn type_or_length(field: u16) -> Layer {
         if field >= 0x0600 { Layer::Ethertype(field) } else { Layer::Llc }
     }
+
+    /// What stands behind this header, which begins at `r`.
+    #[inline(always)]
+    fn behind(self, r: &mut Reader<'_>, packet: &mut Packet) -> Result<Layer, Undecoded> {
+        match self {
+            Layer::Ethernet => link::ethernet(r, packet).map(Layer::type_or_length).map_err(cut_link),
+            Layer::Ethertype(ethertype) => link::ethertype(ethertype, r, packet),
+            Layer::Ip => Ok(Layer::Ip),
+            Layer::Link(link) => link::start(link, r),
+            Layer::Llc => lan::llc(r),
+            Layer::Ppp => serial::ppp(r),
+            Layer::Wireless(layout) => radio::frame(layout, r),
+        }
+    }
 }
 
 /// Walks the headers of a frame of link type `link` into `packet`, whose `ts`, `frame`, `len` and `frames` the
@@ -461,15 +475,10 @@ fn any_link(link: u16, bytes: &[u8], mut r: Reader<'_>, packet: &mut Packet) -> 
 #[inline(never)]
 fn walk(bytes: &[u8], mut r: Reader<'_>, mut layer: Layer, packet: &mut Packet) -> Result<bool, Undecoded> {
     for _ in 0..MAX_LAYERS {
-        layer = match layer {
-            Layer::Ethernet => Layer::type_or_length(link::ethernet(&mut r, packet).map_err(cut_link)?),
-            Layer::Ethertype(ethertype) => link::ethertype(ethertype, &mut r, packet)?,
-            Layer::Ip => return ip::decode(bytes, r, packet),
-            Layer::Link(link) => link::start(link, &mut r)?,
-            Layer::Llc => lan::llc(&mut r)?,
-            Layer::Ppp => serial::ppp(&mut r)?,
-            Layer::Wireless(layout) => radio::frame(layout, &mut r)?,
-        };
+        if layer == Layer::Ip {
+            return ip::decode(bytes, r, packet);
+        }
+        layer = layer.behind(&mut r, packet)?;
     }
     Err(Undecoded::TooDeep)
 }

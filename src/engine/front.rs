@@ -6,8 +6,10 @@
 use super::learnt::{Icmp, Seen};
 use super::neighbours::Neighbours;
 use super::shard::Quote;
+use crate::decode::arp::{self, Claim};
 use crate::decode::fragment::Defragmenter;
-use crate::decode::{Packet, Undecoded, Way, arp, decode, decode_by_way, decode_further, may_hold_several, proto};
+use crate::decode::tunnel::may_carry;
+use crate::decode::{Packet, Undecoded, Way, decode, decode_by_way, decode_further, may_hold_several, proto};
 use crate::flow::OVERTAKEN;
 use crate::flow::key::{Keyed, shard_of};
 use crate::source::{Frame, Tally};
@@ -222,20 +224,25 @@ impl Front {
             Ok(()) if packet.fragment.is_some() => self.fragment(&packet, bytes, sink),
             Ok(()) => {
                 self.quote(&packet, bytes, sink);
+                self.claim(&packet, arp::carried_claim(bytes, &packet));
                 let keyed = Keyed::of(&packet, self.secret);
                 self.flows.note(keyed.hash);
                 sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, Place::Frame(index)));
             }
             Err(reason) => {
-                if let Some(claim) = arp::claim(frame.link.0, bytes).filter(|_| reason == Undecoded::NotIp) {
-                    let seen = Seen { ts: packet.ts, frame: packet.frame };
-                    self.totals.neighbours.claim(claim, seen);
-                }
+                self.claim(&packet, arp::claim(frame.link.0, bytes).filter(|_| reason == Undecoded::NotIp));
                 self.undecoded(reason);
             }
         }
         if may_hold_several(frame.link.0) {
             self.further(frame, index, sink);
+        }
+    }
+
+    /// Takes who says that it has which address, if the frame of `packet` does.
+    fn claim(&mut self, packet: &Packet, claim: Option<Claim>) {
+        if let Some(claim) = claim {
+            self.totals.neighbours.claim(claim, Seen { ts: packet.ts, frame: packet.frame });
         }
     }
 
@@ -279,7 +286,7 @@ impl Front {
 #[inline]
 fn is_odd(packet: &Packet, read: bool, frame: &Frame<'_>) -> bool {
     let icmp = matches!(packet.proto, proto::ICMP | proto::ICMP6);
-    !read || packet.fragment.is_some() || icmp || may_hold_several(frame.link.0)
+    !read || packet.fragment.is_some() || icmp || may_carry(packet) || may_hold_several(frame.link.0)
 }
 
 fn put_together(secret: u64, packet: Packet, datagram: Vec<u8>, sink: &mut impl Sink) {

@@ -38,16 +38,18 @@ pub struct Claims {
 /// The claims to all addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
-    claims: HashMap<Ipv4Addr, Claims, RandomState>,
+    /// By address and VLAN: each network may have its own host of that address.
+    claims: HashMap<(Ipv4Addr, [u16; 2]), Claims, RandomState>,
 }
 
 impl Neighbours {
     /// Takes a claim.
     pub fn claim(&mut self, claim: Claim, seen: Seen) {
-        if self.claims.len() >= MAX_ADDRESSES && !self.claims.contains_key(&claim.ip) {
+        let key = (claim.ip, claim.vlan);
+        if self.claims.len() >= MAX_ADDRESSES && !self.claims.contains_key(&key) {
             return;
         }
-        let claims = self.claims.entry(claim.ip).or_default();
+        let claims = self.claims.entry(key).or_default();
         let changed = !claims.stations.is_empty() && claims.latest != claim.mac;
         claims.changes = claims.changes.saturating_add(u32::from(changed));
         claims.latest = claim.mac;
@@ -58,24 +60,26 @@ impl Neighbours {
         }
     }
 
-    /// Every address with the station that claimed it last, in no telling order.
-    pub fn stations(&self) -> impl Iterator<Item = (Ipv4Addr, [u8; 6])> {
-        self.claims.iter().map(|(ip, claims)| (*ip, claims.latest))
+    /// Every address with the station that claimed it last; one of several networks is there for each, in their order.
+    pub fn stations(&self) -> Vec<(Ipv4Addr, [u8; 6])> {
+        let mut all: Vec<_> = self.claims.iter().collect();
+        all.sort_unstable_by_key(|(key, _)| **key);
+        all.into_iter().map(|((ip, _), claims)| (*ip, claims.latest)).collect()
     }
 
     /// All addresses that any station claims: those of the captured link, in order.
     pub fn addresses(&self) -> Vec<Ipv4Addr> {
-        let mut all: Vec<_> = self.claims.keys().copied().collect();
+        let mut all: Vec<_> = self.claims.keys().map(|(ip, _)| *ip).collect();
         all.sort_unstable();
+        all.dedup();
         all
     }
 
     /// The addresses that more than one station claims, in order.
     pub fn contested(&self) -> Vec<(Ipv4Addr, &Claims)> {
-        let mut all: Vec<_> =
-            self.claims.iter().filter(|(_, c)| c.stations.len() > 1).map(|(ip, claims)| (*ip, claims)).collect();
-        all.sort_unstable_by_key(|(ip, _)| *ip);
-        all
+        let mut all: Vec<_> = self.claims.iter().filter(|(_, claims)| claims.stations.len() > 1).collect();
+        all.sort_unstable_by_key(|(key, _)| **key);
+        all.into_iter().map(|((ip, _), claims)| (*ip, claims)).collect()
     }
 }
 
@@ -86,10 +90,13 @@ mod tests {
     #[test]
     fn an_address_that_two_claim_is_contested() {
         let mut neighbours = Neighbours::default();
-        let claim = |mac: u8, ip: u8| Claim { mac: [2, 0, 0, 0, 0, mac], ip: Ipv4Addr::new(10, 0, 0, ip) };
+        let claim =
+            |mac: u8, ip: u8| Claim { mac: [2, 0, 0, 0, 0, mac], ip: Ipv4Addr::new(10, 0, 0, ip), vlan: [0; 2] };
         for (frame, (mac, ip)) in [(1, 9), (2, 8), (1, 9), (3, 9), (1, 9)].into_iter().enumerate() {
             neighbours.claim(claim(mac, ip), Seen { frame: frame as u64, ..Seen::default() });
         }
+        // another network's host of the address
+        neighbours.claim(Claim { vlan: [20, 0], ..claim(4, 8) }, Seen::default());
         let contested = neighbours.contested();
         let [(ip, claims)] = contested[..] else { panic!("{contested:?}") };
         assert_eq!(neighbours.addresses().iter().map(|ip| ip.octets()[3]).collect::<Vec<_>>(), [8, 9]);

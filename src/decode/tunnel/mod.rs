@@ -9,7 +9,7 @@ mod gre;
 mod ip;
 mod udp;
 
-use super::{Packet, proto, walk};
+use super::{Layer, Packet, proto, walk};
 use crate::wire::Reader;
 
 pub(super) use ip::is_carrier;
@@ -118,7 +118,7 @@ impl Tunnels {
 
 /// Whether a packet may carry another, by its protocol and its ports.
 #[inline(always)]
-pub(super) fn may_carry(packet: &Packet) -> bool {
+pub fn may_carry(packet: &Packet) -> bool {
     match packet.proto {
         proto::TCP => false,
         proto::UDP => has_port(packet.src_port, packet.dst_port),
@@ -146,9 +146,7 @@ pub(super) fn enter(bytes: &[u8], packet: &mut Packet) {
 
 /// One packet inwards, and whether that may carry another.
 fn step(bytes: &[u8], outer: &Packet) -> Option<(Packet, bool)> {
-    let start = outer.payload_start as usize;
-    let bytes = bytes.get(..start.checked_add(outer.payload_captured as usize)?)?;
-    let mut r = Reader::new(bytes.get(start..)?);
+    let (bytes, r) = payload(bytes, outer)?;
     if outer.proto == proto::AH {
         return ip::authenticated(bytes, r, outer);
     }
@@ -161,17 +159,35 @@ fn step(bytes: &[u8], outer: &Packet) -> Option<(Packet, bool)> {
         tunnels: outer.tunnels,
         ..Packet::default()
     };
-    let by_port = outer.proto == proto::UDP;
-    let layer = match by_port {
-        true => udp::carried(outer, &mut r, &mut inner.tunnels)?,
-        false => ip::carried(outer, &mut r, &mut inner.tunnels)?,
-    };
+    let (layer, r) = carried(outer, r, &mut inner.tunnels)?;
     let more = walk(bytes, r, layer, &mut inner).ok()?;
-    if by_port && inner.cut && !outer.cut {
+    if outer.proto == proto::UDP && inner.cut && !outer.cut {
         return None;
     }
     inner.cut |= outer.cut;
     Some((inner, more))
+}
+
+/// The bytes up to the end of a packet's payload, and a cursor over that.
+fn payload<'b>(bytes: &'b [u8], packet: &Packet) -> Option<(&'b [u8], Reader<'b>)> {
+    let start = packet.payload_start as usize;
+    let bytes = bytes.get(..start.checked_add(packet.payload_captured as usize)?)?;
+    Some((bytes, Reader::new(bytes.get(start..)?)))
+}
+
+/// What `outer` carries behind a tunnel's headers, which begin at `r`, and where that begins.
+fn carried<'b>(outer: &Packet, mut r: Reader<'b>, tunnels: &mut Tunnels) -> Option<(Layer, Reader<'b>)> {
+    let layer = match outer.proto {
+        proto::UDP => udp::carried(outer, &mut r, tunnels)?,
+        _ => ip::carried(outer, &mut r, tunnels)?,
+    };
+    Some((layer, r))
+}
+
+/// What a packet carries that is no packet in its turn, as [`enter`] leaves it, and where that begins.
+pub(super) fn other<'b>(bytes: &'b [u8], packet: &Packet) -> Option<(Layer, Reader<'b>)> {
+    let (_, r) = payload(bytes, packet)?;
+    carried(packet, r, &mut Tunnels::default())
 }
 
 #[cfg(test)]
