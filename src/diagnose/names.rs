@@ -14,7 +14,7 @@ use crate::classify::host::HostMatch;
 use crate::classify::site::is_public;
 use crate::classify::words::{Flag, Sub};
 use crate::engine::case::{Case, DnsCase, is_core};
-use crate::engine::learnt::turn;
+use crate::engine::learnt::{Reply, turn};
 use crate::engine::resolvers::ResolverCase;
 use crate::event::{Class, FindingRecord, Mode};
 use crate::time::{Timestamp, seconds};
@@ -348,22 +348,38 @@ fn slow(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let (names, system) = (&scene.rules.settings.names, scene.system());
     let mut found = Vec::new();
     for known in scene.cases.resolvers.iter().filter(|known| system.contains(&known.client)) {
-        if (known.times.len() as f64) < names.slow_answers {
+        if (known.replies.len() as f64) < names.slow_answers {
             continue;
         }
-        let mut times = known.times.clone();
+        let took = |reply: &Reply| f64::from(reply.micros) / 1e6;
+        let mut times: Vec<f64> = known.replies.iter().map(took).collect();
         times.sort_by(f64::total_cmp);
         // what two ways through the network take is not the resolver's: one to it, one from there to whom it asks
         let way = 2.0 * way(scene, known.client);
         let [half, high] = [0.5, 0.95].map(|share| at_share(&times, share) - way);
-        let often = times.iter().filter(|time| **time - way > names.slow_p95_seconds).count() as f64;
-        let rarely = high > names.slow_p95_seconds && often >= names.slow_times;
+        let late = known.replies.iter().filter(|reply| took(reply) - way > names.slow_p95_seconds);
+        let rarely = high > names.slow_p95_seconds && moments(late) as f64 >= names.slow_times;
         let always = half > names.slow_median_seconds;
         if always || rarely {
             found.extend(tell_slow(scene, known, &times, always));
         }
     }
     found
+}
+
+/// How many times a client asked, where it got these: questions for both families, or for several names of one page, go
+/// out together, and what delays one delays all.
+fn moments<'a>(replies: impl Iterator<Item = &'a Reply>) -> usize {
+    let mut asked: Vec<u32> = replies.map(|reply| reply.asked).collect();
+    asked.sort_unstable();
+    let mut times = 0usize;
+    let mut last = None;
+    for at in asked {
+        if last.is_none_or(|last: u32| at > last.saturating_add(1)) {
+            (times, last) = (times.saturating_add(1), Some(at));
+        }
+    }
+    times
 }
 
 /// What a client asked of one resolver.

@@ -135,6 +135,11 @@ fn a_slow_resolver() {
     // most are quick, and some are not
     let [found] = &slow(&[[0.01; 20].as_slice(), &[1.5, 1.6]].concat(), vec![])[..] else { panic!() };
     assert_eq!(found.title, "The resolver 192.168.1.1 is slow: 1.50 s for one answer in twenty");
+    // the same, of one lookup
+    let mut once = resolver(2, RECORDER, "192.168.1.1", &[[0.01; 20].as_slice(), &[1.5, 1.6]].concat());
+    once.replies.iter_mut().rev().take(2).for_each(|reply| reply.asked = 300);
+    let cases = Cases { dns: vec![ask(1), ask(3)], resolvers: vec![once], ..Cases::default() };
+    assert!(found_among(cases, detect).is_empty());
     // a long way to everything
     let mut far = tcp(5, RECORDER, RELAY, Class::Relay, RELAY_NAME, 3.0, 600.0);
     far.tcp.as_mut().unwrap().rtt_min = Some(0.3);

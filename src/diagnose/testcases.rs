@@ -12,7 +12,7 @@ use crate::engine::analysis::Identity;
 use crate::engine::case::{
     Case, Cases, Direction, DnsCase, HttpCase, MediaCase, StunCase, TcpCase, TlsCase, TroubleCase, TurnCase,
 };
-use crate::engine::learnt::{Flight, Seen, Turn};
+use crate::engine::learnt::{Flight, Reply, Seen, Turn};
 use crate::engine::naming::KnowledgeBase;
 use crate::engine::resolvers::ResolverCase;
 use crate::event::{CaptureQuality, Class, FindingRecord};
@@ -207,10 +207,12 @@ pub(crate) fn told(mut dns: DnsCase, address: &str) -> DnsCase {
     dns
 }
 
-/// How long `resolver` took to answer `client`, time after time, in seconds.
+/// How long `resolver` took to answer `client`, in seconds, when it was asked every ten seconds.
 pub(crate) fn resolver(number: u64, client: &str, resolver: &str, times: &[f64]) -> ResolverCase {
-    let (answers, times) = (times.len() as u32, times.to_vec());
-    ResolverCase { client: ip(client), resolver: ip(resolver), first: seen(1.0, number), answers, times }
+    let replies: Vec<Reply> =
+        (0..).step_by(10).zip(times).map(|(asked, time)| Reply { asked, micros: (time * 1e6) as u32 }).collect();
+    let answers = replies.len() as u32;
+    ResolverCase { client: ip(client), resolver: ip(resolver), first: seen(1.0, number), answers, replies }
 }
 
 /// What a detector makes of these cases, by the embedded rules.

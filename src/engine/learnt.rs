@@ -11,7 +11,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 pub use addresses::{Addresses, Told};
-pub use dns::{Answer, Asked, Dns, DnsExchange, DnsList, Exchanges, PendingQuery, Speed};
+pub use dns::{Answer, Asked, Dns, DnsExchange, DnsList, Exchanges, PendingQuery, Reply, Speed};
 pub use stun::{Mapped, MappedList, Stun, StunDetail};
 
 use super::learn::ech::Ech;

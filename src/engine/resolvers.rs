@@ -6,12 +6,12 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::analysis::{Analysis, ends};
-use super::learnt::{Dns, Seen, Speed};
+use super::learnt::{Dns, Reply, Seen, Speed};
 
 /// How many pairs of client and resolver are told; past that, those that began late are not.
 const MAX_PAIRS: usize = 1 << 16;
-/// How many times of one pair are told one by one.
-const MAX_TIMES: usize = 64;
+/// How many responses of one pair are told one by one.
+const MAX_REPLIES: usize = 64;
 /// The port of unicast DNS (RFC 1035 §4.2).
 const PORT: u16 = 53;
 
@@ -24,8 +24,8 @@ pub struct ResolverCase {
     /// The first response.
     pub first: Seen,
     pub answers: u32,
-    /// How long the first of them took, in seconds.
-    pub times: Vec<f64>,
+    /// The first of them.
+    pub replies: Vec<Reply>,
 }
 
 impl ResolverCase {
@@ -34,8 +34,8 @@ impl ResolverCase {
             self.first = speed.first;
         }
         self.answers = self.answers.saturating_add(speed.answers);
-        let room = MAX_TIMES.saturating_sub(self.times.len());
-        self.times.extend(speed.times().iter().take(room).map(|micros| f64::from(*micros) / 1e6));
+        let room = MAX_REPLIES.saturating_sub(self.replies.len());
+        self.replies.extend(speed.replies().iter().take(room));
     }
 }
 
@@ -52,7 +52,7 @@ impl Analysis {
                 if port != PORT || (pairs.len() >= MAX_PAIRS && !pairs.contains_key(&(client, resolver))) {
                     continue;
                 }
-                let fresh = || ResolverCase { client, resolver, first: speed.first, answers: 0, times: Vec::new() };
+                let fresh = || ResolverCase { client, resolver, first: speed.first, answers: 0, replies: Vec::new() };
                 pairs.entry((client, resolver)).or_insert_with(fresh).add(&speed);
             }
         }

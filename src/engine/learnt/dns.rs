@@ -8,7 +8,7 @@ use super::Seen;
 use crate::decode::{Addr, Packet};
 use crate::event::Texts;
 use crate::flow::NONE;
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 
 /// DNS of one flow. Most flows are one query and its response, and take no more room than these need.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Dns {
         if let Some(all) = &mut self.all {
             let at = all.pending.iter().position(answers)?;
             let query = all.pending.remove(at);
-            all.speed.note(seen, query.ts);
+            all.speed.note(seen, took(seen, query.ts));
             return Some(query);
         }
         let query = self.one.pending().filter(answers)?;
@@ -132,7 +132,11 @@ impl One {
 
     fn speed(&self) -> Speed {
         match *self {
-            One::Answered { first, micros } => Speed { first, times: [micros, 0, 0, 0], answers: 1 },
+            One::Answered { first, micros } => {
+                let mut speed = Speed::default();
+                speed.note(first, micros);
+                speed
+            }
             One::Unseen | One::Waits { .. } => Speed::default(),
         }
     }
@@ -143,35 +147,45 @@ fn took(seen: Seen, asked: Timestamp) -> u32 {
     u32::try_from(seen.ts.since(asked) / 1000).unwrap_or(u32::MAX)
 }
 
-/// How many response times of one flow are kept one by one.
-const TIMES: usize = 4;
+/// How many responses of one flow are kept one by one.
+const REPLIES: usize = 4;
+
+/// A response to a query that was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// When the query was sent, in seconds since 1970.
+    pub asked: u32,
+    /// How long the response took, in microseconds.
+    pub micros: u32,
+}
 
 /// How soon the responses of one flow came, to queries that were seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Speed {
     /// The first of them.
     pub first: Seen,
-    /// How long the first few took, in microseconds.
-    times: [u32; TIMES],
+    /// The first few.
+    replies: [Reply; REPLIES],
     /// How many there were.
     pub answers: u32,
 }
 
 impl Speed {
-    /// Takes a response to a query that was sent at `asked`.
-    pub fn note(&mut self, seen: Seen, asked: Timestamp) {
+    /// Takes a response that took so long.
+    fn note(&mut self, seen: Seen, micros: u32) {
         if self.answers == 0 {
             self.first = seen;
         }
-        if let Some(slot) = self.times.get_mut(self.answers as usize) {
-            *slot = took(seen, asked);
+        if let Some(slot) = self.replies.get_mut(self.answers as usize) {
+            let asked = seen.ts.0.saturating_sub(u64::from(micros).saturating_mul(1000)) / SECOND;
+            *slot = Reply { asked: u32::try_from(asked).unwrap_or(u32::MAX), micros };
         }
         self.answers = self.answers.saturating_add(1);
     }
 
-    /// How long the first few took, in microseconds.
-    pub fn times(&self) -> &[u32] {
-        self.times.get(..self.answers as usize).unwrap_or(&self.times)
+    /// The first few.
+    pub fn replies(&self) -> &[Reply] {
+        self.replies.get(..self.answers as usize).unwrap_or(&self.replies)
     }
 }
 
@@ -306,7 +320,7 @@ mod tests {
                     prop_assert_eq!(a.map(|query| query.ts), b.map(|query| query.ts));
                 }
                 let [a, b] = [&small, &large].map(Dns::speed);
-                prop_assert_eq!((a.first, a.times(), a.answers), (b.first, b.times(), b.answers));
+                prop_assert_eq!((a.first, a.replies(), a.answers), (b.first, b.replies(), b.answers));
             }
         }
     }
