@@ -249,7 +249,7 @@ fn payload(cx: &mut Context<'_>, tcp: &Tcp, bytes: &[u8], learner: &mut Learner,
         }
         _ => {}
     }
-    let finished = streams.segment(cx, payload, learner);
+    let finished = streams.segment(cx, payload, tcp.acknowledged(cx.second), learner);
     if finished || is_past_hellos(cx.flow, learner) || is_cut_off(cx, learner) {
         streams.release(cx.flow, &mut learner.parts);
         records_from(cx, payload, learner);

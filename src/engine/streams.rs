@@ -5,7 +5,7 @@ use super::learn::{Context, Learner, direction};
 use super::learnt::tls as mark;
 use super::parts::{Kind, Parts};
 use crate::decode::Packet;
-use crate::flow::stream::{Limits, Shown, Stream, Taken};
+use crate::flow::stream::{Limits, Origin, Segment, Shown, Stream, Taken};
 use crate::flow::{Flow, slab::Slab};
 use crate::inspect::dns::{self, DnsStream};
 use crate::inspect::haproxy::{self, HaproxyStream};
@@ -137,16 +137,18 @@ pub struct StreamTable {
 }
 
 impl StreamTable {
-    /// Takes the payload of a TCP segment. True: nothing more need be read of its connection.
-    pub fn segment(&mut self, cx: &mut Context<'_>, payload: &[u8], learner: &mut Learner) -> bool {
+    /// Takes the payload of a TCP segment, whose receiver has acknowledged the stream up to `acked`. True: nothing more
+    /// need be read of its connection.
+    pub fn segment(&mut self, cx: &mut Context<'_>, payload: &[u8], acked: Option<u32>, learner: &mut Learner) -> bool {
         let tight = self.held > MAX_BYTES;
         let limits = if tight { TIGHT } else { ROOMY };
         let Some(streams) = self.streams.get_mut(learner.parts.get(cx.flow.learnt, Kind::Reading)) else {
             return true;
         };
         let before = streams.held;
-        let (seq, wire_len) = (cx.packet.seq, cx.packet.payload_len);
-        streams.show(cx, learner, |stream, reader| stream.segment(seq, payload, wire_len, &limits, reader));
+        let (origin, wire_len) = (origin(cx.packet), cx.packet.payload_len);
+        let segment = Segment { origin, bytes: payload, wire_len, acked };
+        streams.show(cx, learner, |stream, reader| stream.segment(&segment, &limits, reader));
         if let Inspector::Tls(tls) = &mut streams.inspector
             && learner.tls_of(cx.flow).is_some_and(|known| known.has(mark::WATCHED))
         {
@@ -324,9 +326,9 @@ struct Reading<'a, 'b> {
 
 impl Reading<'_, '_> {
     fn read(&mut self, shown: Shown<'_>) -> Progress {
-        let bytes = match shown {
-            Shown::Bytes(bytes) => bytes,
-            Shown::Gap(held) => return self.gap(held),
+        let (bytes, from) = match shown {
+            Shown::Bytes(bytes, from) => (bytes, from),
+            Shown::Gap(held, seq) => return self.gap(held, seq),
         };
         if matches!(self.inspector, Inspector::Probing) {
             // multicast DNS (RFC 6762) in one-shot use over TCP, too
@@ -346,16 +348,19 @@ impl Reading<'_, '_> {
         }
         let Reading { inspector, cx, learner, .. } = self;
         let Some(inspector) = inspector.get() else { return self.reject(bytes) };
-        let mut emit = |from: Direction, fact: Fact<'_>| {
-            debug_assert_eq!(from, self.toward);
-            learner.learn(cx, fact);
-        };
-        let progress = inspector.feed(self.toward, bytes, &mut emit);
+        let toward = self.toward;
+        let progress = told_from(cx, from, |cx| {
+            let mut emit = |direction: Direction, fact: Fact<'_>| {
+                debug_assert_eq!(direction, toward);
+                learner.learn(cx, fact);
+            };
+            inspector.feed(toward, bytes, &mut emit)
+        });
         if progress.next == Next::Reject { self.reject(bytes) } else { progress }
     }
 
-    /// Bytes are missing, or no more come: what is `held` is all there will be of what it began.
-    fn gap(&mut self, held: &[u8]) -> Progress {
+    /// Bytes are missing, or no more come: what is `held`, from `seq` on, is all there will be of what it began.
+    fn gap(&mut self, held: &[u8], seq: u32) -> Progress {
         let Reading { inspector, cx, learner, .. } = self;
         *self.unsure = 0;
         let mut goes_on = true;
@@ -363,7 +368,10 @@ impl Reading<'_, '_> {
         let told = cx.flow.cut() || !matches!(inspector, Inspector::Tls(_));
         if let Some(inspector) = inspector.get() {
             if !held.is_empty() && told {
-                inspector.cut_short(self.toward, held, &mut |_, fact| learner.learn(cx, fact));
+                let from = Origin { seq, ..origin(cx.packet) };
+                told_from(cx, from, |cx| {
+                    inspector.cut_short(self.toward, held, &mut |_, fact| learner.learn(cx, fact))
+                });
             }
             goes_on = inspector.gap(self.toward);
         }
@@ -378,4 +386,19 @@ impl Reading<'_, '_> {
         let consumed = if before > 0 && before < bytes.len() { before } else { bytes.len() };
         Progress { consumed, skip: 0, next: Next::Reject }
     }
+}
+
+/// Where the payload of a packet stands.
+fn origin(packet: &Packet) -> Origin {
+    Origin { seq: packet.seq, ack: packet.ack, frame: packet.frame, ts: packet.ts }
+}
+
+/// Does what may tell facts of bytes that come `from` there: with the packet at hand, or one that waited for it.
+fn told_from<T>(cx: &mut Context<'_>, from: Origin, work: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    if from == origin(cx.packet) {
+        return work(cx);
+    }
+    let Origin { seq, ack, frame, ts } = from;
+    let packet = &Packet { seq, ack, frame, ts, ..*cx.packet };
+    work(&mut Context { flow: &mut *cx.flow, packet, ..*cx })
 }

@@ -1,9 +1,15 @@
 //! One direction of a TCP connection as a byte stream: in order, without repeats, and only as far as it is wanted.
 //!
 //! A segment that comes in order is shown as it stands in the capture; bytes are copied only where they wait for
-//! others. What waits is capped ([`Limits`]); past that the hole before it is given up and told as a gap.
+//! others. What waits is capped ([`Limits`]); past that the hole before it is given up and told as a gap, and so it is
+//! once the receiver has had for a while what the capture lacks.
 
 use super::wrapping::ahead;
+use crate::time::{SECOND, Timestamp};
+
+/// How long what stands behind a hole waits for bytes that their receiver has acknowledged: it will not ask for them
+/// again, but a mirror may show an acknowledgement before what it is for.
+const ACKNOWLEDGED: u64 = SECOND;
 
 /// What may be held back for one direction.
 #[derive(Clone, Copy, Debug)]
@@ -27,19 +33,52 @@ pub struct Taken {
     pub done: bool,
 }
 
+/// Where bytes stand, and what came with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The sequence number of the first.
+    pub seq: u32,
+    /// The acknowledgement number of the segment that they came in, or that completed them.
+    pub ack: u32,
+    /// Its frame.
+    pub frame: u64,
+    /// When it came.
+    pub ts: Timestamp,
+}
+
+/// A segment with payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// Where it begins.
+    pub origin: Origin,
+    /// What was captured of its payload.
+    pub bytes: &'a [u8],
+    /// Its payload's length on the wire.
+    pub wire_len: u32,
+    /// Up to where the receiver has acknowledged the stream.
+    pub acked: Option<u32>,
+}
+
+impl<'a> Segment<'a> {
+    /// Of a stream that is carried by another: nothing came with it but bytes.
+    pub fn carried(seq: u32, bytes: &'a [u8], wire_len: u32) -> Self {
+        Segment { origin: Origin { seq, ..Origin::default() }, bytes, wire_len, acked: None }
+    }
+}
+
 /// What a stream tells its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown<'a> {
     /// Bytes in order: those not consumed before, and what came behind them.
-    Bytes(&'a [u8]),
+    Bytes(&'a [u8], Origin),
     /// Bytes are missing for good before those that come next, or nothing more comes. What was not consumed before
-    /// is shown one last time.
-    Gap(&'a [u8]),
+    /// is shown one last time, with its sequence number.
+    Gap(&'a [u8], u32),
 }
 
 #[derive(Clone, Debug)]
 struct Parked {
-    seq: u32,
+    origin: Origin,
     wire_len: u32,
     bytes: Vec<u8>,
 }
@@ -94,35 +133,30 @@ impl Stream {
         self.held.capacity().saturating_add(parked)
     }
 
-    /// Takes a segment that begins at `seq`, had `wire_len` bytes of payload, and of which `bytes` were captured.
-    pub fn segment(
-        &mut self,
-        seq: u32,
-        bytes: &[u8],
-        wire_len: u32,
-        limits: &Limits,
-        reader: &mut dyn FnMut(Shown<'_>) -> Taken,
-    ) {
-        if self.done || wire_len == 0 {
+    /// Takes a segment.
+    pub fn segment(&mut self, segment: &Segment<'_>, limits: &Limits, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
+        if self.done || segment.wire_len == 0 {
             return;
         }
-        self.begin(seq);
-        if self.is_early(seq) {
-            self.park(seq, bytes, wire_len, limits, reader);
+        self.begin(segment.origin.seq);
+        if self.is_early(segment.origin.seq) {
+            self.park(segment);
+            if self.is_crowded(limits) || self.is_lost(segment) {
+                self.give_up_hole(limits, reader);
+            }
         } else {
-            self.in_order(seq, bytes, wire_len, limits, reader);
+            self.in_order(segment, limits, reader);
+            self.unpark(Some(segment.origin), limits, reader);
         }
-        self.unpark(limits, reader);
     }
 
     /// No more will come: shows what still waits behind holes.
     pub fn flush(&mut self, limits: &Limits, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
         while !self.done && !self.parked.is_empty() {
-            self.give_up_hole(reader);
-            self.unpark(limits, reader);
+            self.give_up_hole(limits, reader);
         }
         if !self.done && !self.held.is_empty() {
-            self.gap(reader);
+            self.gap(0, reader);
         }
     }
 
@@ -132,16 +166,9 @@ impl Stream {
         jump > 0 && u64::from(jump.unsigned_abs()) > self.skip
     }
 
-    fn in_order(
-        &mut self,
-        seq: u32,
-        bytes: &[u8],
-        wire_len: u32,
-        limits: &Limits,
-        reader: &mut dyn FnMut(Shown<'_>) -> Taken,
-    ) {
-        let jump = ahead(seq, self.next);
-        let (mut bytes, mut wire_len) = (bytes, wire_len);
+    fn in_order(&mut self, segment: &Segment<'_>, limits: &Limits, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
+        let Segment { origin, mut bytes, mut wire_len, .. } = *segment;
+        let jump = ahead(origin.seq, self.next);
         if jump > 0 {
             // the hole lies within what is skipped
             self.pass(jump.unsigned_abs());
@@ -160,14 +187,16 @@ impl Stream {
         if wire_len == 0 {
             return;
         }
-        self.next = self.next.wrapping_add(wire_len);
-        let missing = wire_len.wrapping_sub(u32::try_from(bytes.len()).unwrap_or(wire_len).min(wire_len));
+        let captured = u32::try_from(bytes.len()).unwrap_or(wire_len).min(wire_len);
+        let missing = wire_len.wrapping_sub(captured);
+        self.next = self.next.wrapping_add(captured);
         if !bytes.is_empty() {
-            self.show(bytes, limits, reader);
+            self.show(bytes, origin, limits, reader);
         }
         if missing > 0 && !self.done {
             self.lose(missing, reader);
         }
+        self.next = self.next.wrapping_add(missing);
     }
 
     /// Moves on by `n` bytes of which nothing need be seen.
@@ -176,25 +205,31 @@ impl Stream {
         self.skip = self.skip.saturating_sub(u64::from(n));
     }
 
-    /// The capture cut `missing` bytes off the segment's end; `next` is past them already.
+    /// The capture cut `missing` bytes off the segment's end.
     fn lose(&mut self, missing: u32, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
         let within = self.skip.min(u64::from(missing));
         self.skip = self.skip.saturating_sub(within);
         if within < u64::from(missing) {
-            self.gap(reader);
+            self.gap(0, reader);
         }
     }
 
-    /// Tells the reader of a hole, and lets go of what it has not consumed.
-    fn gap(&mut self, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
+    /// Tells the reader of a hole, and lets go of what it has not consumed, which ends `before` the next byte.
+    fn gap(&mut self, before: usize, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
         let held = std::mem::take(&mut self.held);
-        self.done |= reader(Shown::Gap(&held)).done;
+        let seq = self.back(held.len().saturating_add(before));
+        self.done |= reader(Shown::Gap(&held, seq)).done;
+    }
+
+    /// The sequence number of what stands so many bytes before the next one.
+    fn back(&self, bytes: usize) -> u32 {
+        self.next.wrapping_sub(u32::try_from(bytes).unwrap_or_default())
     }
 
     /// Shows bytes that follow what is held, as often as the reader takes some.
-    fn show(&mut self, fresh: &[u8], limits: &Limits, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
+    fn show(&mut self, fresh: &[u8], origin: Origin, limits: &Limits, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
         if self.held.is_empty() {
-            let rest = self.read(fresh, reader);
+            let rest = self.read(fresh, origin, reader);
             let rest = fresh.get(rest..).unwrap_or(&[]);
             if !self.done && !rest.is_empty() {
                 self.hold(rest, limits, reader);
@@ -203,15 +238,15 @@ impl Stream {
         }
         if self.held.len() >= limits.held {
             // the reader wants more than it may have: it must find its way without what was held
-            self.gap(reader);
+            self.gap(fresh.len(), reader);
             if !self.done {
-                self.show(fresh, limits, reader);
+                self.show(fresh, origin, limits, reader);
             }
             return;
         }
         let mut held = std::mem::take(&mut self.held);
         held.extend_from_slice(fresh);
-        let taken = self.read(&held, reader);
+        let taken = self.read(&held, origin, reader);
         if !self.done && taken < held.len() {
             held.drain(..taken);
             self.held = held;
@@ -220,17 +255,17 @@ impl Stream {
 
     fn hold(&mut self, rest: &[u8], limits: &Limits, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
         if rest.len() > limits.held {
-            self.done |= reader(Shown::Gap(rest)).done;
+            self.done |= reader(Shown::Gap(rest, self.back(rest.len()))).done;
         } else {
             self.held.extend_from_slice(rest);
         }
     }
 
     /// Shows `bytes` until the reader takes no more; gives how many are dealt with.
-    fn read(&mut self, bytes: &[u8], reader: &mut dyn FnMut(Shown<'_>) -> Taken) -> usize {
+    fn read(&mut self, bytes: &[u8], origin: Origin, reader: &mut dyn FnMut(Shown<'_>) -> Taken) -> usize {
         let mut at = 0usize;
         while let Some(rest) = bytes.get(at..).filter(|r| !r.is_empty()) {
-            let taken = reader(Shown::Bytes(rest));
+            let taken = reader(Shown::Bytes(rest, Origin { seq: self.back(rest.len()), ..origin }));
             let consumed = taken.consumed.min(rest.len());
             if taken.done {
                 self.finish();
@@ -248,38 +283,43 @@ impl Stream {
         at
     }
 
-    fn park(
-        &mut self,
-        seq: u32,
-        bytes: &[u8],
-        wire_len: u32,
-        limits: &Limits,
-        reader: &mut dyn FnMut(Shown<'_>) -> Taken,
-    ) {
-        let at = self.parked.partition_point(|p| ahead(p.seq, seq) < 0);
-        let known = self.parked.get(at).is_some_and(|p| p.seq == seq && p.wire_len >= wire_len);
+    fn park(&mut self, segment: &Segment<'_>) {
+        let Segment { origin, bytes, wire_len, .. } = *segment;
+        let at = self.parked.partition_point(|p| ahead(p.origin.seq, origin.seq) < 0);
+        let known = self.parked.get(at).is_some_and(|p| p.origin.seq == origin.seq && p.wire_len >= wire_len);
         if !known {
-            self.parked.insert(at, Parked { seq, wire_len, bytes: bytes.to_vec() });
+            self.parked.insert(at, Parked { origin, wire_len, bytes: bytes.to_vec() });
         }
+    }
+
+    /// Whether more waits than may.
+    fn is_crowded(&self, limits: &Limits) -> bool {
         let waiting: usize = self.parked.iter().map(|p| p.bytes.len()).sum();
-        if waiting > limits.parked || self.parked.len() > limits.segments {
-            self.give_up_hole(reader);
-        }
+        waiting > limits.parked || self.parked.len() > limits.segments
     }
 
-    /// Moves on to the first segment that waits.
-    fn give_up_hole(&mut self, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
-        let Some(first) = self.parked.first() else { return };
-        self.next = first.seq;
+    /// Whether the first that waits does so in vain: when `now` came, the receiver had what stands before it.
+    fn is_lost(&self, now: &Segment<'_>) -> bool {
+        let acked = |seq| now.acked.is_some_and(|acked| ahead(acked, seq) >= 0);
+        let waits = |p: &Parked| now.origin.ts.since(p.origin.ts) >= ACKNOWLEDGED;
+        self.parked.first().is_some_and(|p| acked(p.origin.seq) && waits(p))
+    }
+
+    /// Moves on to the first segment that waits, and shows it.
+    fn give_up_hole(&mut self, limits: &Limits, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
+        let Some(seq) = self.parked.first().map(|p| p.origin.seq) else { return };
+        self.gap(0, reader);
+        self.next = seq;
         self.skip = 0;
-        self.gap(reader);
+        self.unpark(None, limits, reader);
     }
 
-    /// Shows the segments whose turn has come.
-    fn unpark(&mut self, limits: &Limits, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
-        while !self.done && self.parked.first().is_some_and(|p| !self.is_early(p.seq)) {
-            let parked = self.parked.remove(0);
-            self.in_order(parked.seq, &parked.bytes, parked.wire_len, limits, reader);
+    /// Shows the segments whose turn has come, as having come with the one that `filled` the hole before them.
+    fn unpark(&mut self, filled: Option<Origin>, limits: &Limits, reader: &mut dyn FnMut(Shown<'_>) -> Taken) {
+        while !self.done && self.parked.first().is_some_and(|p| !self.is_early(p.origin.seq)) {
+            let Parked { origin, wire_len, bytes } = self.parked.remove(0);
+            let origin = filled.map_or(origin, |filled| Origin { seq: origin.seq, ..filled });
+            self.in_order(&Segment { origin, bytes: &bytes, wire_len, acked: None }, limits, reader);
         }
         if self.done {
             self.finish();
@@ -298,11 +338,11 @@ mod tests {
     /// Takes whole lines; keeps what it saw.
     fn lines(out: &mut Vec<String>) -> impl FnMut(Shown<'_>) -> Taken + '_ {
         |shown| match shown {
-            Shown::Gap(_) => {
+            Shown::Gap(..) => {
                 out.push("gap".into());
                 Taken { consumed: 0, skip: 0, done: false }
             }
-            Shown::Bytes(bytes) => match bytes.iter().position(|&b| b == b'\n') {
+            Shown::Bytes(bytes, _) => match bytes.iter().position(|&b| b == b'\n') {
                 Some(end) => {
                     let line = String::from_utf8_lossy(&bytes[..end]).into_owned();
                     let skip = line.strip_prefix("skip ").and_then(|n| n.parse().ok()).unwrap_or(0);
@@ -322,7 +362,7 @@ mod tests {
         {
             let mut reader = lines(&mut out);
             for &(seq, bytes, wire_len) in segments {
-                stream.segment(seq, bytes, wire_len, &LIMITS, &mut reader);
+                stream.segment(&Segment::carried(seq, bytes, wire_len), &LIMITS, &mut reader);
             }
             stream.flush(&LIMITS, &mut reader);
         }
@@ -347,6 +387,51 @@ mod tests {
         assert_eq!(run(&[(0, b"on", 2), (5, b"two\n", 4)]), ["gap", "two"]);
         assert_eq!(run(&[(0, b"one\ntw", 9), (9, b"three\n", 6)]), ["one", "gap", "three"]);
         assert_eq!(run(&[(0, b"end\nmore\n", 9), (9, b"x\n", 2)]), ["end"]);
+    }
+
+    /// What the reader is shown, with its place, when segments come at those seconds, each acknowledged to there.
+    fn places(segments: &[(u64, u32, &[u8], u32)]) -> Vec<(String, Origin)> {
+        let mut out = Vec::new();
+        let mut stream = Stream::default();
+        stream.begin(0);
+        for (frame, &(second, seq, bytes, acked)) in (1..).zip(segments) {
+            let origin = Origin { seq, ack: 0, frame, ts: Timestamp(second * SECOND) };
+            let wire_len = bytes.len() as u32;
+            stream.segment(&Segment { origin, bytes, wire_len, acked: Some(acked) }, &LIMITS, &mut |shown| {
+                let (text, origin, consumed) = match shown {
+                    Shown::Gap(held, seq) => (format!("gap behind {}", held.len()), Origin { seq, ..origin }, 0),
+                    Shown::Bytes(bytes, origin) => {
+                        let line = bytes.iter().position(|&b| b == b'\n').map_or(0, |at| at + 1);
+                        (String::from_utf8_lossy(bytes).into_owned(), origin, line)
+                    }
+                };
+                out.push((text, origin));
+                Taken { consumed, skip: 0, done: false }
+            });
+        }
+        out
+    }
+
+    #[test]
+    fn what_the_receiver_has_is_not_waited_for() {
+        let at = |seq, frame, second| Origin { seq, ack: 0, frame, ts: Timestamp(second * SECOND) };
+        let text = |text: &str, origin| (text.to_owned(), origin);
+        // the capture lacks 4 to 7; what was parked is told with its own frame
+        let shown = places(&[(0, 0, b"one\n", 0), (1, 8, b"two\n", 4), (1, 12, b"six\n", 12), (3, 16, b"ten\n", 16)]);
+        let own = [text("two\n", at(8, 2, 1)), text("six\n", at(12, 3, 1)), text("ten\n", at(16, 4, 3))];
+        assert_eq!(shown.get(1).unwrap(), &text("gap behind 0", at(4, 4, 3)));
+        assert_eq!(shown.get(2..).unwrap(), own);
+        // the receiver lacks them too: they come again, and complete what was parked
+        let shown = places(&[(0, 0, b"one\n", 0), (1, 8, b"two\n", 4), (9, 12, b"six\n", 4), (9, 4, b"abc\n", 4)]);
+        assert_eq!(shown.get(2).unwrap(), &text("two\n", at(8, 4, 9)));
+        assert_eq!(shown.len(), 4);
+    }
+
+    #[test]
+    fn a_slice_has_the_place_of_its_first_byte() {
+        let shown = places(&[(0, 0, b"one\ntw", 0), (1, 6, b"o\nsix\n", 0)]);
+        let seqs: Vec<(&str, u32)> = shown.iter().map(|(text, origin)| (text.as_str(), origin.seq)).collect();
+        assert_eq!(seqs, [("one\ntw", 0), ("tw", 4), ("two\nsix\n", 4), ("six\n", 8)]);
     }
 
     #[test]

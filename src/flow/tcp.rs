@@ -191,6 +191,13 @@ impl Tcp {
         [left(a, b), left(b, a)]
     }
 
+    /// Up to where the other side has acknowledged what a side sends.
+    pub fn acknowledged(&self, second: bool) -> Option<u32> {
+        let [a, b] = &self.half;
+        let receiver = if second { a } else { b };
+        receiver.has(known::ACK).then_some(receiver.ack)
+    }
+
     /// Zeek's state of the connection; `flipped`: side 1 is the originator.
     pub fn conn_state(&self, flipped: bool, any_payload: bool) -> &'static str {
         let [a, b] = &self.half;

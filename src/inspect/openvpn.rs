@@ -10,7 +10,7 @@
 
 use super::tls::TlsStream;
 use super::{Direction, Fact, MAX_HELD, Next, Probe, Progress, StreamInspector};
-use crate::flow::stream::{Limits, Shown, Stream, Taken};
+use crate::flow::stream::{Limits, Segment, Shown, Stream, Taken};
 use crate::wire::{Reader, Result};
 
 /// Opcodes (the upper five bits of the first byte).
@@ -210,13 +210,13 @@ impl Lane {
     fn take(&mut self, piece: &[u8], direction: Direction, tls: &mut TlsStream, emit: Emit<'_>) -> bool {
         let mut finished = false;
         let n = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-        self.stream.segment(self.offset, piece, n, &LIMITS, &mut |shown| match shown {
-            Shown::Bytes(bytes) => {
+        self.stream.segment(&Segment::carried(self.offset, piece, n), &LIMITS, &mut |shown| match shown {
+            Shown::Bytes(bytes, _) => {
                 let Progress { consumed, skip, next } = tls.feed(direction, bytes, emit);
                 finished |= matches!(next, Next::Finished | Next::Reject | Next::Handover);
                 Taken { consumed, skip, done: next != Next::More }
             }
-            Shown::Gap(_) => Taken { consumed: 0, skip: 0, done: !tls.gap(direction) },
+            Shown::Gap(..) => Taken { consumed: 0, skip: 0, done: !tls.gap(direction) },
         });
         self.taken = self.taken.saturating_add(1);
         self.offset = self.offset.wrapping_add(n);
