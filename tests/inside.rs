@@ -419,3 +419,29 @@ fn rtsp_and_sip_are_told() {
     let flow = said(80, &[(Client, get), (Server, open)]);
     assert_eq!((exchanges(&flow), &flow["app_proto"]), (vec![("GET", 200, "-")], &"rtsp".into()));
 }
+
+#[test]
+fn an_answer_that_the_capture_lacks_is_nobodys() {
+    let gets: Vec<String> = (0..4).map(|n| format!("GET /{n} HTTP/1.1\r\nHost: a.example\r\n\r\n")).collect();
+    let answers: Vec<String> = (200..204).map(|n| format!("HTTP/1.1 {n} X\r\nContent-Length: 0\r\n\r\n")).collect();
+    let turns: Vec<(Who, &[u8])> =
+        gets.iter().zip(&answers).flat_map(|(get, own)| [(Client, get.as_bytes()), (Server, own.as_bytes())]).collect();
+    let whole = spoken(50_000, (SERVER, 80), &turns);
+    let statuses = |frames: &[Vec<u8>]| {
+        let flow = told(frames);
+        flow["http"].as_array().unwrap().iter().map(|e| e["status"].as_u64().unwrap_or(0)).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(&whole), [200, 201, 202, 203]);
+    for lost in 0..4 {
+        let mut frames = whole.clone();
+        frames.remove(3 + 2 * lost);
+        let mut known = vec![200, 201, 202, 203];
+        known[lost] = 0;
+        assert_eq!(statuses(&frames), known);
+    }
+    // all are asked for before the first is told, and all but the last are there
+    let (asked, told): (Vec<_>, Vec<_>) = turns.iter().copied().partition(|(who, _)| *who == Client);
+    let mut frames = spoken(50_000, (SERVER, 80), &[asked, told].concat());
+    frames.pop();
+    assert_eq!(statuses(&frames), [200, 201, 202, 0]);
+}

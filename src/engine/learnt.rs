@@ -307,8 +307,21 @@ pub struct Turn {
     pub server: u32,
     /// Seconds by which the response's `Date` is ahead of the capture's clock.
     pub skew: Option<i32>,
-    /// The length that the request tells of its body; 0 is none.
-    pub sends: u64,
+    /// The length that the request tells of its body, or the most that this holds; 0 is none. See [`Turn::length`].
+    pub sends: u32,
+    /// What the request's segment acknowledged.
+    pub ack: u32,
+}
+
+impl Turn {
+    /// The length that the request tells of its body, in bytes; what is longer than 4 GiB is without end.
+    pub fn length(&self) -> Option<u64> {
+        match self.sends {
+            0 => None,
+            u32::MAX => Some(u64::MAX),
+            length => Some(u64::from(length)),
+        }
+    }
 }
 
 /// The marks of a [`Turn`].
@@ -368,6 +381,8 @@ pub struct HttpExchange {
     pub upgrade: Option<Box<str>>,
     /// It stood in the body of another message: no response on the wire is its.
     pub inner: bool,
+    /// What the request's segment acknowledged.
+    pub ack: u32,
 }
 
 /// RTSP, SIP, SSDP, WS-Discovery or HTTP/2 of one flow.

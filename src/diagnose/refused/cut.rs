@@ -68,7 +68,7 @@ fn cut<'c>(scene: &Scene<'_>, case: &'c Case) -> Option<Cut<'c>> {
             (case.first().after(nanos(trips)), HANDSHAKE, said_nothing(scene, case, tls, tcp.fin_by.is_none())?)
         }
         (None, Some(http)) => {
-            let whole = |told: &Told<'_>| told.turn.turn.sends > 0 && case.payload[0] >= told.turn.turn.sends;
+            let whole = |told: &Told<'_>| told.turn.turn.length().is_some_and(|length| case.payload[0] >= length);
             let upload =
                 |told: &Told<'_>| told.is(turn::POST | turn::SENDS_MESSAGE) && told.status() == 0 && !whole(told);
             let told = http.turns.iter().map(|turn| Told { case, turn }).find(upload)?;

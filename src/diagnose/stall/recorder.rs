@@ -157,7 +157,7 @@ fn unanswered<'a>(scene: &Scene<'_>, case: &'a Case) -> Option<Life<'a>> {
     let waited = end.since(said_last);
     let [_, Closed { since, nanos: closed, .. }] = tcp.trouble.map(|trouble| trouble.closed);
     let walled = closed > 0 && since.after(closed) >= said_last;
-    let told: u64 = turns.into_iter().flatten().map(|turn| turn.turn.sends).fold(0, u64::saturating_add);
+    let told: u64 = turns.into_iter().flatten().filter_map(|turn| turn.turn.length()).fold(0, u64::saturating_add);
     let whole = last.is_some_and(|last| last.turn.sends > 0) && sent >= told;
     let ended = is_ended_by_receiver(tcp);
     let asked = last.and_then(|last| last.turn.asked).map_or(case.first(), |asked| asked.ts);

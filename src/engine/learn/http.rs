@@ -1,6 +1,8 @@
 //! What HTTP messages tell: exchanges, names, and the turns that a verdict goes by.
 
+use super::turns::lost;
 use super::{Context, Kind, Learner, direction, number, part, push, text};
+use crate::decode::Packet;
 use crate::engine::learnt::{Http, HttpExchange, HttpList, NameAt};
 use crate::event::LIST_MAX;
 use crate::flow::Flow;
@@ -29,7 +31,7 @@ impl Learner {
         http.host = http.host.or(host);
         http.authority = http.authority.or(authority);
         note_message_http(http, request.content_type, frame);
-        let inner = request.inner;
+        let (inner, ack) = (request.inner, cx.packet.ack);
         self.carried
             .extend(fresh_host.into_iter().chain(fresh_authority.map(|(at, _)| at)).map(|at| (cx.number, at.name)));
         let Some(http) = self.http_for(cx.flow) else { return };
@@ -47,6 +49,7 @@ impl Learner {
                 status: None,
                 upgrade: None,
                 inner,
+                ack,
             });
         }
         if !inner {
@@ -63,7 +66,8 @@ impl Learner {
         http.status = http.status.or(Some((response.status, frame)));
         note_message_http(http, response.content_type, frame);
         if records {
-            exchanged(http.record.get_or_insert_default(), response, direction(cx.second, cx.flow.flipped()));
+            let from = direction(cx.second, cx.flow.flipped());
+            exchanged(http.record.get_or_insert_default(), response, from, cx.packet);
         }
         if !response.inner {
             self.answered(cx, response);
@@ -72,8 +76,8 @@ impl Learner {
     }
 }
 
-/// Puts a response that came in `from` where it belongs among the exchanges.
-fn exchanged(known: &mut HttpList, response: &http::Response<'_>, from: Direction) {
+/// Puts a response that came in `packet`, `from` there, where it belongs among the exchanges.
+fn exchanged(known: &mut HttpList, response: &http::Response<'_>, from: Direction, packet: &Packet) {
     let exchange = HttpExchange {
         status: Some(response.status),
         content_type: response.content_type.and_then(text),
@@ -81,6 +85,7 @@ fn exchanged(known: &mut HttpList, response: &http::Response<'_>, from: Directio
         content_length: response.content_length.and_then(number),
         upgrade: response.upgrade.filter(|_| response.status == 101).and_then(text),
         inner: response.inner,
+        ack: packet.ack,
         ..HttpExchange::default()
     };
     while known.list.get(known.answered).is_some_and(|e| e.inner) {
@@ -88,6 +93,11 @@ fn exchanged(known: &mut HttpList, response: &http::Response<'_>, from: Directio
     }
     // an interim response (RFC 9110 §15.2), which 101 is not, and an embedded one answer no request of their own
     let is_final = response.status >= 200 || response.status == 101;
+    if is_final && !response.inner {
+        let waiting = known.list.get(known.answered..).unwrap_or_default();
+        let lost = lost(waiting.iter().map(|exchange| exchange.ack), packet.seq);
+        known.answered = known.answered.saturating_add(lost);
+    }
     let open = if response.inner || !is_final { None } else { known.list.get_mut(known.answered) };
     if let Some(open) = open {
         known.answered = known.answered.saturating_add(1);

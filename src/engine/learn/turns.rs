@@ -2,11 +2,14 @@
 
 use super::{Context, Learner, number};
 use crate::engine::learnt::{Http, TURNS, Turn, turn};
+use crate::flow::wrapping::ahead;
 use crate::inspect::http::{self, Version};
 use crate::time::{SECOND, Timestamp};
 
 /// A body that is said to be longer than this, in bytes, is not a file but a stream.
 const NO_FILE: u64 = 1 << 32;
+/// How many requests that wait are looked at for the one that an answer belongs to.
+const LOOK_AHEAD: usize = 64;
 
 impl Learner {
     /// Keeps what a request asks.
@@ -14,7 +17,9 @@ impl Learner {
         let via = request.via.map_or(0, |via| self.strings.keep_bytes(via));
         let Some(http) = self.http.get_mut(self.parts.get(cx.flow.learnt, super::Kind::Http)) else { return };
         let sends = request.content_length.and_then(number).unwrap_or(0);
-        add(http, Turn { asked: Some(cx.seen()), marks: marks_of_request(request), via, sends, ..Turn::default() });
+        let sends = u32::try_from(sends).unwrap_or(u32::MAX);
+        let (asked, ack) = (Some(cx.seen()), cx.packet.ack);
+        add(http, Turn { asked, marks: marks_of_request(request), via, sends, ack, ..Turn::default() });
     }
 
     /// Keeps what a response answers.
@@ -31,8 +36,9 @@ impl Learner {
         if http.turn >= http.turns.len() {
             add(http, Turn::default());
         }
-        let at = http.turn;
-        http.turn = http.turn.saturating_add(1);
+        let waiting = http.turns.get(http.turn..).unwrap_or_default();
+        let at = http.turn.saturating_add(lost(waiting.iter().map(|turn| turn.ack), cx.packet.seq));
+        http.turn = at.saturating_add(1);
         let Some(open) = http.turns.get_mut(at) else { return };
         open.answered = Some(cx.seen());
         open.status = response.status;
@@ -43,6 +49,15 @@ impl Learner {
             open.skew = response.date.and_then(|date| skew(date, cx.packet.ts));
         }
     }
+}
+
+/// How many requests, of those that wait and have acknowledged so much, wait in vain when an answer begins at `seq`: the
+/// capture lacks theirs. A client that asks anew when it has its answer acknowledges that; one that asks without waiting
+/// (RFC 9112 §9.3.2) acknowledges nothing new, and its answers come in order.
+pub(super) fn lost(acks: impl Iterator<Item = u32>, seq: u32) -> usize {
+    let mut acks = acks.enumerate().take(LOOK_AHEAD).take_while(|(_, ack)| ahead(*ack, seq) <= 0);
+    let Some(first) = acks.next() else { return 0 };
+    acks.fold(first, |newest, next| if ahead(next.1, newest.1) > 0 { next } else { newest }).0
 }
 
 /// Adds a turn; where there is no room the one before the newest goes.
@@ -146,6 +161,18 @@ mod tests {
         let kept: Vec<u16> = http.turns.iter().map(|t| t.status).collect();
         assert_eq!(kept, [0, 1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 39]);
         assert_eq!(http.turn, TURNS);
+    }
+
+    #[test]
+    fn an_answer_is_the_last_ones_that_had_those_before_it() {
+        let lost = |acks: &[u32], seq| lost(acks.iter().copied(), seq);
+        assert_eq!([lost(&[], 9), lost(&[100], 100), lost(&[100, 400], 100)], [0, 0, 0]);
+        // the answer at 100 is not there
+        assert_eq!([lost(&[100, 400], 400), lost(&[100, 400, 700], 700), lost(&[100, 400, 700], 400)], [1, 2, 1]);
+        // asked without waiting, and an answer of which the first is not there
+        assert_eq!([lost(&[100, 100, 100], 100), lost(&[100, 100, 100], 300), lost(&[100, 400, 400], 400)], [0, 0, 1]);
+        assert_eq!(lost(&[u32::MAX, 5], 5), 1);
+        assert_eq!(lost(&[100, 400], 50), 0);
     }
 
     #[test]
