@@ -1,7 +1,9 @@
-//! Names that do not resolve, or not to the cloud: D-1 to D-5 and D-38.
+//! Names that do not resolve, or not to the cloud: D-1 to D-5 (D-5 in [`bypassed`]) and D-38.
 //!
 //! What counts is how the search for a name ended: a client that is refused by one resolver and told by the next has
 //! found it.
+
+mod bypassed;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,8 +14,8 @@ use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
 use crate::classify::host::HostMatch;
 use crate::classify::site::is_public;
-use crate::classify::words::{Flag, Sub};
-use crate::engine::case::{Case, DnsCase, is_core};
+use crate::classify::words::Flag;
+use crate::engine::case::{Case, DnsCase};
 use crate::engine::learnt::{Reply, turn};
 use crate::engine::resolvers::ResolverCase;
 use crate::event::{Class, FindingRecord, Mode};
@@ -37,13 +39,10 @@ mod rcode {
 pub(super) fn detect(scene: &Scene<'_>, unfound: &[Failure<'_>]) -> Vec<FindingRecord> {
     let mut found: Vec<FindingRecord> = unfound.iter().map(|failure| tell(scene, failure)).collect();
     found.extend(slow(scene));
-    found.extend(bypassed(scene));
+    found.extend(bypassed::detect(scene));
     found.extend(misprints(scene));
     found
 }
-
-/// Of how many of its questions it is judged whether a host asks for others.
-const QUESTIONS: usize = 16;
 
 /// Everything that one client did to find one name.
 struct Lookup<'a> {
@@ -418,110 +417,6 @@ fn way(scene: &Scene<'_>, client: IpAddr) -> f64 {
     let outward = scene.of_client(client).filter(|case| !case.inside[1]);
     let best = outward.filter_map(|case| case.tcp.as_ref()?.rtt_min).fold(f64::INFINITY, f64::min);
     if best.is_finite() { best } else { 0.0 }
-}
-
-/// D-5: a recorder asks another resolver than its network has.
-fn bypassed(scene: &Scene<'_>) -> Vec<FindingRecord> {
-    let (recorders, resolvers) = (recorders(scene), Resolvers::of(scene));
-    let mut found: Vec<FindingRecord> =
-        recorders.iter().filter_map(|client| asks_elsewhere(scene, *client, &resolvers)).collect();
-    let secret = |case: &&Case| {
-        let hidden = case.subs.has(Sub::Dot) || case.subs.has(Sub::Doh);
-        hidden && case.established && recorders.contains(&case.orig.0)
-    };
-    found.extend(scene.of_class(Class::Dns).filter(secret).map(|case| {
-        let how = if case.subs.has(Sub::Dot) { "TLS" } else { "HTTPS" };
-        let text = format!("{} asks {} over {how}", case.orig.0, case.resp.0);
-        Draft::new(scene.rules, RuleId::D5, case.first(), case.last)
-            .lead(&case.identity)
-            .say(Place::Resolver, case.host.clone().unwrap_or_else(|| case.resp.0.to_string()))
-            .evidence(text, Some(case.first_frame), Some(case.first()))
-            .build()
-    }));
-    found
-}
-
-/// What is a recorder, by its flows; a host of the system that nobody logs in from counts as one here.
-fn recorders(scene: &Scene<'_>) -> BTreeSet<IpAddr> {
-    let sure = scene.cases.recorders().iter().copied();
-    let viewers: BTreeSet<IpAddr> =
-        scene.cases.dns.iter().filter(|dns| dns.host.class == Class::Login).map(|dns| dns.client).collect();
-    let asked = scene.cases.dns.iter().filter(|dns| is_core(dns.host.class, dns.host.subs)).map(|dns| dns.client);
-    sure.chain(asked.filter(|client| !viewers.contains(client))).collect()
-}
-
-/// Who asks whom.
-struct Resolvers<'a> {
-    /// What each client asks; a list has one at least.
-    asked: HashMap<IpAddr, Vec<&'a ResolverCase>>,
-    /// How many clients each resolver has.
-    clients: HashMap<IpAddr, usize>,
-    /// What clients inside ask inside, in the order of first answers; and those clients.
-    inside: (Vec<&'a ResolverCase>, BTreeSet<IpAddr>),
-}
-
-impl<'a> Resolvers<'a> {
-    fn of(scene: &Scene<'a>) -> Self {
-        let inside = |ip: IpAddr| scene.base.site.inside(ip);
-        let mut all = Resolvers { asked: HashMap::new(), clients: HashMap::new(), inside: Default::default() };
-        for known in &scene.cases.resolvers {
-            all.asked.entry(known.client).or_default().push(known);
-            let clients = all.clients.entry(known.resolver).or_default();
-            *clients = clients.saturating_add(1);
-            if inside(known.client) && inside(known.resolver) {
-                all.inside.0.push(known);
-                all.inside.1.insert(known.client);
-            }
-        }
-        all
-    }
-}
-
-/// Whether a host asks what its neighbours ask: each of its first questions is one that another waits for an answer to.
-/// So the outer side of a gateway does, whose inner side is the network's resolver.
-fn passes_on(scene: &Scene<'_>, used: &ResolverCase) -> bool {
-    let waits_for = |mine: &DnsCase, other: &DnsCase| {
-        let answered = other.answer.map_or(other.last, |(seen, _)| seen.ts.max(other.last));
-        let same = (&other.name, other.qtype) == (&mine.name, mine.qtype);
-        same && other.client != used.client && (other.first.ts..=answered).contains(&mine.first.ts)
-    };
-    asked_of(scene, used).take(QUESTIONS).all(|mine| scene.cases.dns.iter().any(|other| waits_for(mine, other)))
-}
-
-fn asks_elsewhere(scene: &Scene<'_>, client: IpAddr, resolvers: &Resolvers<'_>) -> Option<FindingRecord> {
-    let inside = |ip: IpAddr| scene.base.site.inside(ip);
-    // who answers others is a resolver itself, and asks its own upstream
-    if !inside(client) || resolvers.clients.contains_key(&client) {
-        return None;
-    }
-    let names = &scene.rules.settings.names;
-    let [used] = resolvers.asked.get(&client)?.as_slice() else { return None };
-    let alone = resolvers.clients.get(&used.resolver) == Some(&1);
-    if inside(used.resolver) || !alone || f64::from(used.answers) < names.bypass_queries {
-        return None;
-    }
-    let (neighbours, clients) = &resolvers.inside;
-    let network = neighbours.iter().find(|known| known.client != client)?;
-    let count = clients.len().saturating_sub(usize::from(clients.contains(&client)));
-    let own = asked_of(scene, used);
-    let lead = own.clone().next()?;
-    if passes_on(scene, used) {
-        return None;
-    }
-    let text = format!("{} of its neighbours ask{} {}", count, if count == 1 { "s" } else { "" }, network.resolver);
-    let less = if count == 1 { names.lone_neighbour } else { 0.0 };
-    let last = own.clone().map(|dns| dns.last).max().unwrap_or(lead.last);
-    Some(
-        Draft::new(scene.rules, RuleId::D5, lead.first.ts, last)
-            .lead(&lead.identity)
-            .flows(own.map(|dns| dns.identity.flow_id))
-            .say(Place::Resolver, used.resolver)
-            .count(u64::from(used.answers))
-            .adjust(-less)
-            .evidence(format!("{client} asks {}", used.resolver), Some(lead.first.frame), Some(lead.first.ts))
-            .evidence(text, Some(network.first.frame), Some(network.first.ts))
-            .build(),
-    )
 }
 
 /// D-38: a name that the vendor's list misspells.
