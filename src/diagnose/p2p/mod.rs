@@ -233,13 +233,13 @@ fn are_near(a: IpAddr, b: IpAddr) -> bool {
 /// D-19: a recorder's video goes up to the relay, and comes down again to a client beside it.
 fn neighbours(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
     let video = |sub| move |case: &&Case| case.subs.has(sub) && case.inside[0] && !case.one_sided;
-    let up: Vec<&Case> = scene.of_class(Class::Relay).filter(video(Sub::VideoUp)).collect();
-    let down = scene.of_class(Class::Relay).filter(video(Sub::VideoDown));
+    let flows = |sub| scene.of_class(Class::Relay).filter(video(sub));
+    let up: Vec<Course<'_>> = flows(Sub::VideoUp).filter_map(|case| Course::of(case, 0)).collect();
     let mut findings: Vec<FindingRecord> = Vec::new();
-    for view in down {
-        let same = up.iter().filter_map(|up| Some((up, likeness(scene, up, view)?)));
+    for view in flows(Sub::VideoDown).filter_map(|case| Course::of(case, 1)) {
+        let same = up.iter().filter_map(|up| Some((up.case, likeness(scene, up, &view)?)));
         let pair = same.max_by_key(|(up, likeness)| (*likeness, Reverse(up.first_frame)));
-        findings.extend(pair.and_then(|(up, likeness)| missed(scene, sockets, up, view, likeness)));
+        findings.extend(pair.and_then(|(up, likeness)| missed(scene, sockets, up, view.case, likeness)));
     }
     findings
 }
@@ -254,22 +254,32 @@ enum Likeness {
 }
 
 /// The stretch of time in which a side's video ran, and its bytes: heart-beats and menus beside it are no video.
-fn course(case: &Case, side: usize) -> Option<(Timestamp, Timestamp, f64)> {
-    /// Bursts below such a part of all bytes are no part of the video.
-    const PART: u64 = 20;
-    let bytes = case.payload.get(side).copied()?;
-    let bursts = case.tcp.as_ref().and_then(|tcp| tcp.bursts.get(side)).map_or(&[][..], |bursts| bursts);
-    let heavy = || bursts.iter().filter(|burst| burst.bytes.saturating_mul(PART) >= bytes);
-    let first = heavy().map(|burst| burst.start).min().unwrap_or(case.first());
-    let last = heavy().map(|burst| burst.end).max().unwrap_or(case.last);
-    Some((first, last, bytes as f64))
+struct Course<'a> {
+    case: &'a Case,
+    first: Timestamp,
+    last: Timestamp,
+    bytes: f64,
+}
+
+impl<'a> Course<'a> {
+    fn of(case: &'a Case, side: usize) -> Option<Self> {
+        /// Bursts below such a part of all bytes are no part of the video.
+        const PART: u64 = 20;
+        let bytes = case.payload.get(side).copied()?;
+        let bursts = case.tcp.as_ref().and_then(|tcp| tcp.bursts.get(side)).map_or(&[][..], |bursts| bursts);
+        let heavy = || bursts.iter().filter(|burst| burst.bytes.saturating_mul(PART) >= bytes);
+        let first = heavy().map(|burst| burst.start).min().unwrap_or(case.first());
+        let last = heavy().map(|burst| burst.end).max().unwrap_or(case.last);
+        Some(Course { case, first, last, bytes: bytes as f64 })
+    }
 }
 
 /// Whether what `up` sends may be what `down` gets. Cameras have the same rates as they are sold, so that amounts alone say
 /// little: one view begins and ends with the upload that it is fed by, or lies within it where others watch too.
-fn likeness(scene: &Scene<'_>, up: &Case, down: &Case) -> Option<Likeness> {
+fn likeness(scene: &Scene<'_>, up: &Course<'_>, down: &Course<'_>) -> Option<Likeness> {
     let settings = &scene.rules.settings.p2p;
-    let ((began, ended, sent), (first, last, got)) = (course(up, 0)?, course(down, 1)?);
+    let Course { case: up, first: began, last: ended, bytes: sent } = *up;
+    let Course { case: down, first, last, bytes: got } = *down;
     let long = last.min(ended).since(first.max(began)) >= nanos(settings.relay_seconds);
     let alike = |sent: f64| sent > got * 0.7 && got > sent * 0.7;
     if up.orig.0 == down.orig.0 || !long {
