@@ -93,7 +93,7 @@ fn room_for(catalogue: &Catalogue, product: ProductId, left: f64) -> Vec<TableRa
 /// Video that leaves the site: a recorder's, over the relay or straight to somebody outside.
 fn outward<'c>(scene: &Scene<'c>) -> impl Iterator<Item = (&'c Case, Stream)> {
     scene.cases.flows.iter().filter_map(|case| {
-        let stream = video(case)?;
+        let stream = video(scene, case)?;
         let (sender, receiver) = (usize::from(!stream.by_orig), usize::from(stream.by_orig));
         let leaves = case.inside.get(sender) == Some(&true) && case.inside.get(receiver) == Some(&false);
         leaves.then_some((case, stream))
@@ -162,7 +162,7 @@ fn data(scene: &Scene<'_>) -> Vec<DataUsage> {
     let is_recorder = |ip: IpAddr| scene.base.site.recorders.contains(&ip);
     let own = |case: &&Case| (case.recorders[0] || is_recorder(case.orig.0)) && case.inside[0];
     let is_storage = |case: &Case| case.class == Class::S3 && case.subs.has(Sub::Vendor);
-    let is_video = |case: &Case| video(case).is_some();
+    let is_video = |case: &Case| video(scene, case).is_some();
     let mut sums = [0u64; 3];
     let mut recorders: BTreeSet<IpAddr> = BTreeSet::new();
     for case in scene.cases.flows.iter().filter(own) {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::rules::Rules;
 use crate::classify::host::HostMatch;
 use crate::classify::words::{Flag, Sub};
-use crate::engine::case::{Case, Cases, Relayed};
+use crate::engine::case::{Case, Cases, MediaCase, Relayed};
 use crate::engine::learnt::turn;
 use crate::engine::naming::KnowledgeBase;
 use crate::event::{CaptureQuality, Class, Vantage};
@@ -65,6 +65,11 @@ impl<'a> Scene<'a> {
     /// The flows of a class.
     pub fn of_class(&self, class: Class) -> impl Iterator<Item = &'a Case> + Clone {
         self.cases.of_class(class)
+    }
+
+    /// Whether so many datagrams are media, and not checks and handshakes alone.
+    pub fn is_media(&self, media: &MediaCase) -> bool {
+        media.datagrams as f32 >= self.base.rules.p2p.media_datagrams
     }
 
     /// The hosts of the system: who asks for the vendor's own names, or speaks to them.

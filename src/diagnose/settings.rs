@@ -36,7 +36,8 @@ settings!(
     /// A box on the way refuses.
     Refused: f64 {
         cf_7, cf_8, cf_11, d_28, d_29, d_33, sealed, refusal_seconds, upload_bytes, gets, cut_seconds,
-        cuts, cut_often, continue_seconds, late_seconds, closes,
+        cuts, cut_often, continue_seconds, late_seconds, nothing_passes, from_the_host, reset_only, ignored_again,
+        expectation_failed, nothing_read, content_from_the_host, known_by_contera, known_perhaps, closes,
     }
 );
 settings!(
@@ -68,7 +69,7 @@ settings!(
     P2p: f64 {
         d_13, d_14, d_15, d_16, d_17, d_18, d_19, d_32, stun_seconds, stun_requests, answer_seconds, check_seconds,
         check_requests, twice, mappings, binding_seconds, outside_seen, media_gap_seconds, consent_seconds,
-        fallback_seconds, relay_seconds, same_view_seconds, knock_seconds,
+        fallback_seconds, relay_seconds, same_view_seconds, same_view_share, otherwise, knock_seconds,
     }
 );
 settings!(

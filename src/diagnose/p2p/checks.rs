@@ -18,8 +18,6 @@ use crate::time::{SECOND, Timestamp};
 const APART: u64 = 10 * SECOND;
 /// How long before its checks a client asks for its outside address, at most, in nanoseconds.
 const GATHERING: u64 = 120 * SECOND;
-/// So many datagrams through a TURN server are a session.
-const CARRIED: u32 = 10;
 
 /// One end's attempt to reach a peer: its flows with all candidates, in order.
 struct Attempt<'c> {
@@ -125,7 +123,7 @@ impl Beside {
             sockets.extend(of_socket.iter().map(|(port, asked)| ((client, *port), Asked::of(asked))));
             clients.insert(client, Asked::of(&asked));
             let carries =
-                |case: &&Case| case.media.is_some_and(|media| media.datagrams >= CARRIED) && case.last > case.first();
+                |case: &&Case| case.media.is_some_and(|media| scene.is_media(&media)) && case.last > case.first();
             let through = scene.of_client(client).filter(|case| case.subs.has(Sub::Turn)).filter(carries);
             turn.insert(client, through.map(|case| (case.first(), case.last)).collect());
         }
@@ -253,7 +251,7 @@ fn failed(scene: &Scene<'_>, outside: &Outside, beside: &Beside, attempt: &Attem
         draft = draft.base(base);
     }
     if came_in || !asked {
-        draft = draft.adjust(-0.10);
+        draft = draft.adjust(-settings.otherwise);
     }
     // the viewer may have gone away
     if last.since(first.case.first()) < nanos(settings.knock_seconds) {

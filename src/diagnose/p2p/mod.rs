@@ -281,7 +281,7 @@ fn likeness(scene: &Scene<'_>, up: &Course<'_>, down: &Course<'_>) -> Option<Lik
     let Course { case: up, first: began, last: ended, bytes: sent } = *up;
     let Course { case: down, first, last, bytes: got } = *down;
     let long = last.min(ended).since(first.max(began)) >= nanos(settings.relay_seconds);
-    let alike = |sent: f64| sent > got * 0.7 && got > sent * 0.7;
+    let alike = |sent: f64| sent > got * settings.same_view_share && got > sent * settings.same_view_share;
     if up.orig.0 == down.orig.0 || !long {
         return None;
     }

@@ -178,10 +178,10 @@ fn refused_upload(scene: &Scene<'_>, (client, host): (IpAddr, &str), talk: &[Tol
         .manner(manner_of(first.status()))
         .say(Place::Status, first.status());
     if !others_pass(scene, client, host, talk) {
-        draft = draft.adjust(-0.10);
+        draft = draft.adjust(-settings.nothing_passes);
     }
     if !passed.is_empty() || from_the_host(&refused, talk) {
-        draft = draft.adjust(-0.20);
+        draft = draft.adjust(-settings.from_the_host);
     }
     if !refused.iter().any(|told| firm(*told)) && refused.len() < 2 {
         draft = draft.at_most(settings.sealed);
@@ -229,7 +229,7 @@ fn cut_upload(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
         .middlebox(signs.middlebox.clone())
         .manner(Manner::CutOff)
         .say(Place::Status, "reset")
-        .adjust(-0.25)
+        .adjust(-settings.reset_only)
         .evidence("the upload is reset before it is answered", Some(reset.seen.frame), Some(reset.seen.ts));
     Some(signs.tell(draft).vantage(scene.vantage(told.case)).build())
 }
@@ -276,8 +276,8 @@ fn refused_expectation(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRe
             .count(failed.len() as u64);
     draft = match (said, failed.len()) {
         (0, 1) => draft,
-        (0, _) => draft.adjust(0.10),
-        _ => draft.adjust(0.25),
+        (0, _) => draft.adjust(settings.ignored_again),
+        _ => draft.adjust(settings.expectation_failed),
     };
     for told in failed.iter().filter(|told| told.status() != EXPECTATION_FAILED) {
         let frame = told.turn.turn.asked.map(|seen| seen.frame);
@@ -304,10 +304,10 @@ fn refused_content(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord
         .middlebox(signs(scene, first.case).middlebox)
         .say(Place::Status, first.status());
     if (passed as f64) < settings.gets {
-        draft = draft.adjust(-0.15);
+        draft = draft.adjust(-settings.nothing_read);
     }
     if from_the_host(&refused, talk) {
-        draft = draft.adjust(-0.25);
+        draft = draft.adjust(-settings.content_from_the_host);
     }
     if shown || !firm {
         draft = draft.at_most(settings.sealed);
@@ -349,6 +349,7 @@ fn methods(marks: u32) -> (Vec<&'static str>, bool) {
 
 /// D-28: the proxy wants a login that the product has not.
 fn wants_login(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
+    let settings = &scene.rules.settings.refused;
     let refused: Vec<Told<'_>> = talk.iter().copied().filter(|told| told.status() == PROXY_LOGIN).collect();
     let (first, last) = (*refused.first()?, *refused.last()?);
     let let_through = |told: &Told<'_>| {
@@ -370,14 +371,14 @@ fn wants_login(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
         .manner((known && product::told(scene) != Some(ProductId::Ows)).then_some(Manner::LoginKnown))
         .say(Place::Method, method);
     draft = match scene.base.site.product {
-        Some(ProductId::Contera) if known => draft.adjust(-0.20),
-        None if known => draft.adjust(-0.12),
+        Some(ProductId::Contera) if known => draft.adjust(-settings.known_by_contera),
+        None if known => draft.adjust(-settings.known_perhaps),
         _ => draft,
     };
     // a first 407 is how a login begins
     let time_left = scene.cases.last.since(seen.ts) >= 2 * SECOND;
     if refused.len() == 1 && !time_left {
-        draft = draft.at_most(scene.rules.settings.refused.sealed);
+        draft = draft.at_most(settings.sealed);
     }
     Some(with_evidence(draft, "the request", &refused).build())
 }

@@ -10,9 +10,6 @@ use crate::event::{Class, FindingRecord, Kind, Manner, Method, Mode, StepOutcome
 use crate::flow::course::Burst;
 use crate::time::{SECOND, Timestamp, seconds};
 
-/// So many datagrams of media are more than checks and handshakes.
-const CARRIED: u32 = 10;
-
 /// Video of one flow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stream {
@@ -84,17 +81,17 @@ const fn method_of(class: Class) -> Option<Method> {
 }
 
 /// The video that a flow carried, if it did.
-pub fn video(case: &Case) -> Option<Stream> {
-    method_of(case.class).and_then(|method| video_by(case, method))
+pub fn video(scene: &Scene<'_>, case: &Case) -> Option<Stream> {
+    method_of(case.class).and_then(|method| video_by(scene, case, method))
 }
 
 /// The video that a flow carried, if it is one of that way.
-fn video_by(case: &Case, method: Method) -> Option<Stream> {
+fn video_by(scene: &Scene<'_>, case: &Case, method: Method) -> Option<Stream> {
     let by_orig = match method {
         Method::Relay if case.subs.has(Sub::VideoUp) => true,
         Method::Relay if case.subs.has(Sub::VideoDown) => false,
-        Method::Relay => return media(case).filter(|_| case.subs.has(Sub::Turn)),
-        Method::P2p => return media(case).filter(|_| !case.subs.has(Sub::Attempt)),
+        Method::Relay => return media(scene, case).filter(|_| case.subs.has(Sub::Turn)),
+        Method::P2p => return media(scene, case).filter(|_| !case.subs.has(Sub::Attempt)),
         // a recorder that is viewed so has been connected to
         Method::Lsf | Method::Direct if case.tcp.as_ref()?.video_windows[1] > 0 => false,
         Method::Lsf | Method::Direct => return None,
@@ -133,12 +130,12 @@ fn span(bursts: &[Burst]) -> Option<(Timestamp, Timestamp)> {
 }
 
 /// The video of a flow of datagrams: that of the side that sent more.
-fn media(case: &Case) -> Option<Stream> {
-    let known = case.media?;
+fn media(scene: &Scene<'_>, case: &Case) -> Option<Stream> {
+    let known = case.media.filter(|known| scene.is_media(known))?;
     let [a, b] = case.payload;
     let last = known.last.iter().copied().max()?;
     let by_orig = a >= b;
-    (known.datagrams >= CARRIED).then_some(Stream { by_orig, bytes: a.max(b), first: case.first(), last })
+    Some(Stream { by_orig, bytes: a.max(b), first: case.first(), last })
 }
 
 /// What is found of flows, by their ids.
@@ -207,7 +204,7 @@ pub fn trial<'c>(scene: &Scene<'c>, cited: &Cited<'c>, case: &'c Case) -> Option
     let came_to =
         || cited.surest(id, |f| f.is_claim() && matches!(f.kind, Kind::DirectBroken | Kind::CleartextExposure));
     let method = method_of(case.class).or_else(|| came_to().map(|_| Method::Direct))?;
-    let video = video_by(case, method);
+    let video = video_by(scene, case, method);
     let stopped = cited.surest(id, stops);
     let marred = cited.surest(id, |f| mars(f) && (method == Method::P2p || f.kind != Kind::P2pFallback));
     let (own, side, peer) = match method {
