@@ -1,10 +1,10 @@
 //! How many instructions a packet of each class costs: a count, by valgrind, that depends on no machine's mood.
 //!
-//! Counted is what an engine does with a chunk of a class, and, as `CLASS, told`, the same with whole records, all flows
-//! named and each told as a line of NDJSON. `cargo bench --bench instructions --profile dev` compares with
-//! `benches/instructions.toml` and fails where a class costs more than the baseline allows; `BASELINE=write` writes a new
-//! one. The file has a table a profile: `./check` compares the one that is built there anyway, and for work on speed
-//! `--profile instructions` is as fast as what is released but for what only linking all at once brings.
+//! Counted is what an engine does with a chunk of a class, and, as `CLASS, told`, the same with whole records, all
+//! flows named and each told as a line of NDJSON. `cargo bench --bench instructions --profile dev` compares with
+//! `benches/instructions.toml` and fails where a class costs more than the baseline allows; `BASELINE=write` writes a
+//! new one. The file has a table a profile: `./check` compares the one that is built there anyway, and for work on
+//! speed `--profile instructions` is as fast as what is released but for what only linking all at once brings.
 //!
 //! Counts hold for one compiler and one architecture: with another, or without valgrind, it says that nothing was
 //! compared, and why. What code finds of the processor is what valgrind shows, so that is the same nearly everywhere.

@@ -1,5 +1,5 @@
-//! Throughput of reading one datagram's message: a DNS response with four answers, a NetBIOS name, an NTP reply, a router's, a STUN
-//! success, RTP, RTCP, what SCTP is proven and refused by, and a SIP head.
+//! Throughput of reading one datagram's message: a DNS response with four answers, a NetBIOS name, an NTP reply, a
+//! router's, a STUN success, RTP, RTCP, what SCTP is proven and refused by, and a SIP head.
 
 use std::hint::black_box;
 

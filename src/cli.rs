@@ -96,8 +96,8 @@ Examples:
   relayscope explain relay
   relayscope explain rec1.us-west.u5fgb.com";
 
-/// Tells why the video of a cloud-managed surveillance system does not arrive, on a mirror port or from captures. It never
-/// sends a packet.
+/// Tells why the video of a cloud-managed surveillance system does not arrive, on a mirror port or from captures. It
+/// never sends a packet.
 #[derive(Debug, Parser)]
 #[command(
     name = "relayscope",

@@ -185,9 +185,9 @@ pub struct FlowRecord<'a> {
     /// The tunnels that its packets came out of, outer first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tunnel: Vec<&'static str>,
-    /// What is spoken, as far as it is known: `tls`, `dtls`, `quic`, `http`, `http2`, `websocket`, `rtsp`, `sip`, `ssdp`,
-    /// `ws-discovery`, `dns`, `mdns`, `llmnr`, `netbios-ns`, `dot`, `doq`, `doh` (a listed resolver, by HTTP/2 or 3), `stun`,
-    /// `ntp`.
+    /// What is spoken, as far as it is known: `tls`, `dtls`, `quic`, `http`, `http2`, `websocket`, `rtsp`, `sip`,
+    /// `ssdp`, `ws-discovery`, `dns`, `mdns`, `llmnr`, `netbios-ns`, `dot`, `doq`, `doh` (a listed resolver, by HTTP/2
+    /// or 3), `stun`, `ntp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_proto: Option<&'static str>,
     /// What was counted.
@@ -360,8 +360,9 @@ pub struct CaptureQuality {
     /// Frames that were counted and not analyzed at all, for want of time: they are in no flow.
     #[serde(skip_serializing_if = "is_zero")]
     pub shed_frames: u64,
-    /// Frames whose time is more than a second before that of one that stands before them, where it runs back in a flow,
-    /// too: the capture is not in order. Captures of the same time that share no flow may well stand one after the other.
+    /// Frames whose time is more than a second before that of one that stands before them, where it runs back in a
+    /// flow, too: the capture is not in order. Captures of the same time that share no flow may well stand one after
+    /// the other.
     #[serde(skip_serializing_if = "is_zero")]
     pub earlier_frames: u64,
     /// Share of frames that are mirror copies, 0 to 1.

@@ -89,8 +89,8 @@ pub fn run(
     }
 }
 
-/// Gives every frame of `source` to `take`, in order and on this thread, until it wants no more (false) or `stop` is set.
-/// `progress` is told after each chunk. Gives what was wrong with the files.
+/// Gives every frame of `source` to `take`, in order and on this thread, until it wants no more (false) or `stop` is
+/// set. `progress` is told after each chunk. Gives what was wrong with the files.
 pub fn each_frame(
     mut source: Source,
     stop: &AtomicBool,

@@ -1,5 +1,5 @@
-//! Short texts of ASCII, held in place: a flow's record has several, and a `String` for each would cost more than what it
-//! says.
+//! Short texts of ASCII, held in place: a flow's record has several, and a `String` for each would cost more than what
+//! it says.
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,8 +9,8 @@ use serde::ser::{Serialize, Serializer};
 /// A number below 100 000 000 in decimal, with zeros in front.
 #[inline]
 pub const fn eight_digits(number: u32) -> [u8; 8] {
-    // Side by side in one word: two numbers of four digits, then four of two, then eight digits, the first of them lowest.
-    // A product and a shift divide exactly where numbers are this small.
+    // Side by side in one word: two numbers of four digits, then four of two, then eight digits, the first of them
+    // lowest. A product and a shift divide exactly where numbers are this small.
     const fn each(value: u64, bits: u32) -> u64 {
         let mut word = 0;
         let mut at = 0;

@@ -1,8 +1,9 @@
 //! How well the captures of `captures/FAMILY/` are told, against the truth that their makers wrote beside them.
 //!
-//! `cargo test --test lab -- --nocapture` prints the class accuracy with each miss, and the precision and recall of
-//! the findings per capture; `LAB_CAPTURES` names another run of the lab to score. A finding counts from confidence 0.55 on. It is the expected one if kind and mode are
-//! the same, it begins within two seconds of the truth, and names the same leading flow or the same host.
+//! `cargo test --test lab -- --nocapture` prints the class accuracy with each miss, and the precision and recall of the
+//! findings per capture; `LAB_CAPTURES` names another run of the lab to score. A finding counts from confidence 0.55
+//! on. It is the expected one if kind and mode are the same, it begins within two seconds of the truth, and names the
+//! same leading flow or the same host.
 
 use std::collections::HashSet;
 use std::fs;
@@ -361,7 +362,8 @@ fn flows_are_found_by_what_was_found_of_them() {
     assert!(none.is_empty() && told.contains("finding:D-14"), "{told}");
 }
 
-/// Each row of the allow-list that a scenario blocks is told as blocked, in part or whole; none that it leaves alone is.
+/// Each row of the allow-list that a scenario blocks is told as blocked, in part or whole; none that it leaves alone
+/// is.
 #[test]
 fn blocked_rows_are_told() {
     let (mut wrong, mut rows) = (Vec::new(), 0);

@@ -1,7 +1,7 @@
 //! Every scenario of `captures/` that was recorded on both sides of a box, compared and held against its truth.
 //!
-//! A scenario whose rules are those of a stream that is held must be told with certainty, any other not at all; with the
-//! clocks as they were, and with the outer one two hours off.
+//! A scenario whose rules are those of a stream that is held must be told with certainty, any other not at all; with
+//! the clocks as they were, and with the outer one two hours off.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -224,8 +224,8 @@ fn two_sites_of_one_view_prove_nothing() {
     assert!(wrong.is_empty() && looked > 20, "{looked}\n{}", wrong.join("\n"));
 }
 
-/// A capture with its clock moved by so many seconds, and without its first `cut` seconds. The lab's files are pcapng of
-/// one section, in nanoseconds (`if_tsresol` 9).
+/// A capture with its clock moved by so many seconds, and without its first `cut` seconds. The lab's files are pcapng
+/// of one section, in nanoseconds (`if_tsresol` 9).
 fn edited(path: &Path, by: f64, cut: f64) -> Vec<u8> {
     const PACKET: u32 = 6;
     let bytes = zstd::decode_all(&fs::read(path).unwrap()[..]).unwrap();

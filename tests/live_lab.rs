@@ -1,8 +1,8 @@
 //! The lab's captures, played in real time into `live`: what is found of them is told as it happens, and what was kept
 //! tells the same again.
 //!
-//! `cargo test --test live_lab -- --ignored --nocapture` plays every capture of which something is claimed, some minutes
-//! long, and prints how late each finding was told.
+//! `cargo test --test live_lab -- --ignored --nocapture` plays every capture of which something is claimed, some
+//! minutes long, and prints how late each finding was told.
 
 #![cfg(target_os = "linux")]
 
@@ -89,8 +89,8 @@ fn frames(path: &Path) -> Vec<Sent> {
     frames
 }
 
-/// What is claimed of frames, when they come as they did and time goes on in between. A second of packet time begins with
-/// the first frame: what ticks bring is told by the end of each.
+/// What is claimed of frames, when they come as they did and time goes on in between. A second of packet time begins
+/// with the first frame: what ticks bring is told by the end of each.
 fn claims(frames: &[Sent]) -> Vec<Claim> {
     claims_after(frames, Duration::ZERO)
 }
@@ -119,8 +119,8 @@ fn claims_after(frames: &[Sent], begun: Duration) -> Vec<Claim> {
     claims
 }
 
-/// Plays frames into `live` until a moment; gives when each line with a claim was there, after the first frame was sent.
-/// What `live` has kept tells the same again.
+/// Plays frames into `live` until a moment; gives when each line with a claim was there, after the first frame was
+/// sent. What `live` has kept tells the same again.
 fn play(frames: &[Sent], until: Duration, from: &str, to: &str) -> Vec<Claim> {
     let folder = tempfile::tempdir().unwrap();
     let live = Live::start(folder.path(), &["-i", to, "-w", "kept.pcapng"]);
@@ -196,7 +196,8 @@ fn a_fault_is_told_while_it_lasts() {
             scope.spawn(move || {
                 let frames = frames(&capture(name));
                 let wanted = claims(&frames);
-                // on a machine that has other things to do the lines may be late: that they come without more frames counts
+                // on a machine that has other things to do the lines may be late: that they come without more frames
+                // counts
                 let last = wanted.iter().map(|(_, at)| *at).max().expect("something is claimed");
                 let told = play(&frames, last + 5 * LATE, &from, &to);
                 for (claim, at) in &wanted {

@@ -29,8 +29,8 @@ use support::lab::{captures, each, records};
 use support::{ACK, FIN, PSH, SYN, client_hello, dns, server_hello, tcp, udp};
 
 impl Knowledge {
-    /// Puts cases down anew, and brings those of before up to date; gives them if they are the same. Counts flows to which
-    /// nothing happened since.
+    /// Puts cases down anew, and brings those of before up to date; gives them if they are the same. Counts flows to
+    /// which nothing happened since.
     fn compare(&self, analysis: &Analysis, before: Cases, kept: &AtomicUsize) -> Cases {
         let naming = analysis.name(&self.base);
         let stamps: BTreeMap<u64, _> = before.flows.iter().map(|case| (case.identity.flow_id, case.stamp)).collect();
@@ -128,7 +128,8 @@ fn a_fork_goes_on_as_the_one_that_it_comes_from() {
             monitor.finish(&mut sink).unwrap();
             (sink.finish().unwrap(), source.facts(), source.progress())
         };
-        // the fork last: that the other has gone on changes nothing for it, and that somebody looks at it does not either
+        // the fork last: that the other has gone on changes nothing for it, and that somebody looks at it does not
+        // either
         let told = tell(monitor, source);
         let mut fork = fork;
         assert!(fork.look().stats.frames > 0);

@@ -39,8 +39,8 @@ enum Told {
     Claimed,
 }
 
-/// The stalls of a capture that was made so many nanoseconds later, each with the time of the frame before which it was first
-/// told; and all findings as they were told last, but for what was taken back.
+/// The stalls of a capture that was made so many nanoseconds later, each with the time of the frame before which it was
+/// first told; and all findings as they were told last, but for what was taken back.
 fn stalls(knowledge: &Knowledge, path: &Path, later: u64) -> (BTreeMap<(String, Told), u64>, BTreeMap<String, Value>) {
     let mut source = Source::open(&[path.to_owned()], 1 << 16);
     let (mut monitor, mut chunk) = (knowledge.monitor(), Chunk::default());
@@ -80,8 +80,8 @@ fn stalls(knowledge: &Knowledge, path: &Path, later: u64) -> (BTreeMap<(String, 
     (told, last)
 }
 
-/// Where there is so much that it is judged every other second, stalls are told as soon as they are where there is little,
-/// and in the end all is told that is there.
+/// Where there is so much that it is judged every other second, stalls are told as soon as they are where there is
+/// little, and in the end all is told that is there.
 #[test]
 fn a_stall_does_not_wait_for_all_to_be_judged() {
     let [often, seldom] = [Knowledge::new(), Knowledge::busy()];
@@ -102,8 +102,8 @@ fn a_stall_does_not_wait_for_all_to_be_judged() {
     assert!(soon > 50 && late * 20 <= soon, "{soon} {late}");
 }
 
-/// A wait that the client gives up is no claim before the next attempt waits as well. Wherever between two judgements that
-/// is, it is heard of as soon as where all is judged each second; and nothing is claimed sooner than there.
+/// A wait that the client gives up is no claim before the next attempt waits as well. Wherever between two judgements
+/// that is, it is heard of as soon as where all is judged each second; and nothing is claimed sooner than there.
 #[test]
 fn the_next_attempt_is_heard_of_before_all_is_judged_again() {
     let [often, seldom] = [Knowledge::new(), Knowledge::busy()];
@@ -130,8 +130,8 @@ enum Who {
 }
 use Who::{Relay, Viewer};
 
-/// A viewer's connection to the relay in TLS 1.3 on which this is said, a record and a segment each, and acknowledged; for
-/// a minute the capture goes on. With it the frame of each word.
+/// A viewer's connection to the relay in TLS 1.3 on which this is said, a record and a segment each, and acknowledged;
+/// for a minute the capture goes on. With it the frame of each word.
 fn talk(words: &[Word]) -> (Vec<(u64, Vec<u8>)>, Vec<u64>) {
     let mut at = 1_700_000_000 * SECOND;
     let ([mut seq, mut ack], mut frames) = ([1_000, 9_000], Vec::new());
@@ -175,8 +175,8 @@ fn waits(knowledge: &Knowledge, words: &[Word]) -> (Option<u64>, Vec<u64>) {
     (request, said)
 }
 
-/// Of a connection that was kept alive for long its first requests are read, and no stall is made of them; the last is known
-/// by who spoke when.
+/// Of a connection that was kept alive for long its first requests are read, and no stall is made of them; the last is
+/// known by who spoke when.
 #[test]
 fn the_last_request_of_a_connection_kept_alive_is_the_one_that_waits() {
     let knowledge = Knowledge::new();

@@ -16,8 +16,8 @@ use crate::present::ndjson::Ndjson;
 use crate::source::{Progress, Source};
 use crate::text::units::Counted;
 
-/// Reads all of a source with what is held kept below `most` bytes. Where NDJSON is wanted, flows that go are written at
-/// once, and the output comes with the outcome.
+/// Reads all of a source with what is held kept below `most` bytes. Where NDJSON is wanted, flows that go are written
+/// at once, and the output comes with the outcome.
 pub(super) fn run(
     most: usize,
     source: Source,

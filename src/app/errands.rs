@@ -140,7 +140,8 @@ impl<'a> Errands<'a> {
         }
     }
 
-    /// Waits for what is under way when the dashboard is left; gives it up if that is what is wanted, at once or meanwhile.
+    /// Waits for what is under way when the dashboard is left; gives it up if that is what is wanted, at once or
+    /// meanwhile.
     pub(super) fn finish(&self, give_up: bool, happenings: &Receiver<Happening>) {
         self.stop.store(give_up, Ordering::Relaxed);
         let waited = self.under_way.load(Ordering::SeqCst) > 0 && !give_up;

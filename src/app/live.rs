@@ -442,8 +442,8 @@ struct Load {
 }
 
 impl Load {
-    /// How full the queue is, 0 to 1, where each stage begins and where it is over. More than half is for what comes while
-    /// all is judged.
+    /// How full the queue is, 0 to 1, where each stage begins and where it is over. More than half is for what comes
+    /// while all is judged.
     const STAGES: [(Shed, f64, f64); 3] =
         [(Shed::Bulk, 0.2, 0.1), (Shed::Strangers, 0.3, 0.15), (Shed::Everything, COUNTED.0, COUNTED.1)];
 

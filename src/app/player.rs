@@ -1,9 +1,9 @@
 //! Plays captures for the dashboard: reads them, keeps packet time and the clock together, and publishes snapshots.
 //!
-//! At first all is read as fast as the machine goes, for whoever opens a capture wants its verdict; then it can be played
-//! again from any moment. To go back means to read anew from the start: what the engine knows at a moment is what all
-//! packets until then have told. So that it need not be read from its start each time, the run keeps places on its way from
-//! where another can go on.
+//! At first all is read as fast as the machine goes, for whoever opens a capture wants its verdict; then it can be
+//! played again from any moment. To go back means to read anew from the start: what the engine knows at a moment is
+//! what all packets until then have told. So that it need not be read from its start each time, the run keeps places on
+//! its way from where another can go on.
 
 mod run;
 
@@ -98,8 +98,8 @@ struct Standing {
     whole: bool,
 }
 
-/// Plays captures by the orders that come, until nobody can give any more: all at full speed at first, or at `speed` from
-/// the start.
+/// Plays captures by the orders that come, until nobody can give any more: all at full speed at first, or at `speed`
+/// from the start.
 pub(super) fn play(
     given: Given<'_>,
     mut base: Arc<KnowledgeBase>,
@@ -108,8 +108,8 @@ pub(super) fn play(
     publisher: Publisher,
     orders: &Receiver<Order>,
 ) {
-    // what is over can be looked at as long as the screen is; and where there is much to judge, it is judged when somebody
-    // looks, and the timeline's marks can be a few seconds late
+    // what is over can be looked at as long as the screen is; and where there is much to judge, it is judged when
+    // somebody looks, and the timeline's marks can be a few seconds late
     let tick_flows_most = settings.tick_flows_most / TICKS_APART;
     let settings = Settings { let_go_flows: f64::MAX, tick_flows_most, ..settings };
     let transport = Transport { speed, ..Transport::default() };
@@ -169,7 +169,8 @@ impl<'a> Player<'a> {
                 Turned::Ordered(Order::Want(flow)) => self.want(flow),
                 Turned::Ordered(Order::Play(play)) => self.obey(play),
                 Turned::Left => {
-                    // the program ends now: giving back millions of small pieces of memory one by one would only take time
+                    // the program ends now: giving back millions of small pieces of memory one by one would only take
+                    // time
                     std::mem::forget(self);
                     return None;
                 }

@@ -1,5 +1,5 @@
-//! Publishes snapshots of what a monitor knows to the dashboard: at intervals, and never so often that making them takes
-//! the time that packets need.
+//! Publishes snapshots of what a monitor knows to the dashboard: at intervals, and never so often that making them
+//! takes the time that packets need.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,7 +76,8 @@ impl Publisher {
         self.history.note(now, carried(look.analysis, look.naming));
     }
 
-    /// Makes a snapshot of what is known at `now`, the latest moment that the monitor knows if none is given, and shows it. `transport` may add to what it holds.
+    /// Makes a snapshot of what is known at `now`, the latest moment that the monitor knows if none is given, and shows
+    /// it. `transport` may add to what it holds.
     pub(super) fn publish(
         &mut self,
         monitor: &mut Monitor<'_>,

@@ -1,7 +1,7 @@
 //! The terminal: what is typed goes to the dashboard, what it draws goes to the screen.
 //!
-//! All that happens comes through one channel: keys, signals, snapshots. The screen is drawn when something has happened,
-//! and at no other time. Whatever ends the program, the terminal is given back as it was.
+//! All that happens comes through one channel: keys, signals, snapshots. The screen is drawn when something has
+//! happened, and at no other time. Whatever ends the program, the terminal is given back as it was.
 
 use std::io::{self, Stdout, Write};
 use std::mem::ManuallyDrop;
@@ -79,8 +79,8 @@ fn tell_signals(teller: Teller) -> Result<()> {
     Ok(())
 }
 
-/// Tells when the terminal is gone. Who is not its session's leader gets no signal then, and reading keys does not end by
-/// itself.
+/// Tells when the terminal is gone. Who is not its session's leader gets no signal then, and reading keys does not end
+/// by itself.
 fn tell_hang_up(teller: Teller) -> Result<()> {
     std::thread::Builder::new()
         .name("terminal".to_owned())
@@ -158,8 +158,8 @@ fn of_key(key: KeyEvent) -> Option<Key> {
 
 /// The terminal, taken; given back when dropped.
 struct Screen {
-    /// Is never dropped: it would show the cursor, which is done when the terminal is given back, and panic where that is
-    /// gone.
+    /// Is never dropped: it would show the cursor, which is done when the terminal is given back, and panic where that
+    /// is gone.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 

@@ -84,9 +84,9 @@ impl Intake<'_> {
     }
 }
 
-/// Touches the bytes of a frame that is short. Where the next one lies in the ring is told by this one, and who looks at
-/// no more than that waits for memory each time, longer than to count takes; who goes through it line by line does not.
-/// Long frames are better passed over.
+/// Touches the bytes of a frame that is short. Where the next one lies in the ring is told by this one, and who looks
+/// at no more than that waits for memory each time, longer than to count takes; who goes through it line by line does
+/// not. Long frames are better passed over.
 #[inline(always)]
 fn come_near(bytes: &[u8]) {
     const LINE: usize = 64;
@@ -207,8 +207,8 @@ pub struct Pcap {
 
 /// The share of the ring that may be taken out without its having been empty.
 const BEHIND: usize = 4;
-/// The same where a process that has less than two cores may be stopped at any moment, for tens of milliseconds: the ring
-/// must have room for what comes until it goes on.
+/// The same where a process that has less than two cores may be stopped at any moment, for tens of milliseconds: the
+/// ring must have room for what comes until it goes on.
 const BEHIND_STOPPED: usize = 16;
 
 impl Pcap {

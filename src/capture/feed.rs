@@ -14,21 +14,21 @@ use crate::platform;
 use crate::source::{CHUNK_BYTES, Tally};
 use crate::time::{SECOND, Timestamp};
 
-/// Bytes that may wait to be analyzed. Beyond that frames wait in the kernel's ring. Judging and letting go of what there
-/// is no room for take their time between two frames: some seconds, where there is a tenth of a core for it all.
+/// Bytes that may wait to be analyzed. Beyond that frames wait in the kernel's ring. Judging and letting go of what
+/// there is no room for take their time between two frames: some seconds, where there is a tenth of a core for it all.
 const QUEUE: usize = 256 << 20;
 /// How full the queue is, 0 to 1, from which on frames are only counted, if all of them need not be there; and below
 /// which they are taken again.
 pub const COUNTED: (f64, f64) = (0.45, 0.25);
-/// Nanoseconds that frames are counted together at the most: where there are several devices, those of another that came
-/// meanwhile come after all that were counted.
+/// Nanoseconds that frames are counted together at the most: where there are several devices, those of another that
+/// came meanwhile come after all that were counted.
 const TOGETHER: u64 = SECOND;
 /// Nanoseconds of packet time for which frames are only counted, once the ring was too full, by a process that may be
-/// stopped at any moment: whoever puts frames down again as soon as the ring is empty is soon behind again, and has spent
-/// on a few frames what was to be had for many.
+/// stopped at any moment: whoever puts frames down again as soon as the ring is empty is soon behind again, and has
+/// spent on a few frames what was to be had for many.
 const APART: u64 = SECOND;
-/// How long a ring that was emptied in haste is left to fill: to be woken for each of its blocks takes longer than to count
-/// what is in it, and who may be stopped for tens of milliseconds has a ring that holds more than that.
+/// How long a ring that was emptied in haste is left to fill: to be woken for each of its blocks takes longer than to
+/// count what is in it, and who may be stopped for tens of milliseconds has a ring that holds more than that.
 const LEFT: Duration = Duration::from_millis(10);
 /// The most memory of a batch that is used again.
 const SPARE: usize = 4 * CHUNK_BYTES;
@@ -110,8 +110,8 @@ impl Queue {
         self.bytes as f64 / QUEUE as f64
     }
 
-    /// A batch that holds nothing: the one that was made first. What was made last lies where the heap ends, and only there
-    /// is memory given back: so those that a long wait has asked for are not kept, and leave nothing behind.
+    /// A batch that holds nothing: the one that was made first. What was made last lies where the heap ends, and only
+    /// there is memory given back: so those that a long wait has asked for are not kept, and leave nothing behind.
     fn fresh(&mut self) -> Batch {
         match self.spare.pop_first() {
             Some((_, batch)) => {

@@ -2,8 +2,8 @@
 //!
 //! A frame may go when no other device can still bring an earlier one: each has a later frame waiting, or has said that
 //! all until then were given. Where neither is so it goes once it has waited [`HOLD`]; a device that hangs holds up no
-//! other for longer. Of one device frames stay in the order in which they came, though its clock be set back. Frames that
-//! were only counted stand where the first of them came.
+//! other for longer. Of one device frames stay in the order in which they came, though its clock be set back. Frames
+//! that were only counted stand where the first of them came.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -133,8 +133,8 @@ impl Merge {
         self.lanes.iter().any(|lane| !lane.waiting.is_empty())
     }
 
-    /// Moves frames that are due at `now` to `out`, about `bytes` of them; gives used-up batches to `spare`. Where frames
-    /// that were only counted are due next, it gives those and their device, once all before them were given.
+    /// Moves frames that are due at `now` to `out`, about `bytes` of them; gives used-up batches to `spare`. Where
+    /// frames that were only counted are due next, it gives those and their device, once all before them were given.
     pub fn pull(
         &mut self,
         now: Duration,

@@ -174,8 +174,8 @@ impl Recorder {
         self.settle();
     }
 
-    /// A moment without frames has something to be said of it. That stands in the file at once, for there may be no frame
-    /// any more, and at the next frame, where whoever looks through frames sees it.
+    /// A moment without frames has something to be said of it. That stands in the file at once, for there may be no
+    /// frame any more, and at the next frame, where whoever looks through frames sees it.
     pub fn note(&mut self, note: &Note) {
         self.meet(note, note.time);
         if let Some(current) = &mut self.current {
@@ -227,7 +227,8 @@ impl Recorder {
         }
     }
 
-    /// Writes what the ring remembers, and all that comes for a while. Piece by piece: the ring is not to be in memory twice.
+    /// Writes what the ring remembers, and all that comes for a while. Piece by piece: the ring is not to be in memory
+    /// twice.
     fn keep_around(&mut self, now: Timestamp) {
         self.around = Some(now);
         for piece in self.ring.as_mut().map(Ring::take).into_iter().flatten() {

@@ -58,8 +58,8 @@ fn find_v6(bytes: &[u8], packet: &Packet, transport: usize) -> Option<usize> {
     })
 }
 
-/// Sets the checksums of a packet's IPv4 and transport headers right. One that the capture does not hold the bytes for is
-/// left as it is, and so is that of UDP where there is none.
+/// Sets the checksums of a packet's IPv4 and transport headers right. One that the capture does not hold the bytes for
+/// is left as it is, and so is that of UDP where there is none.
 pub fn set_checksums(bytes: &mut [u8], packet: &Packet, at: &Places) {
     if !packet.v6 {
         set_v4_header(bytes, at.ip, at.transport);

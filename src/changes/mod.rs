@@ -1,8 +1,9 @@
 //! What the people who own firewall, proxy, resolver and line are asked to change: from what was found and from the
 //! vendor's allow-list, in their own words.
 //!
-//! [`requested`] gives the changes that findings ask for, one a cause and place; [`firewall`] spells what must be allowed
-//! as a product wants it pasted. Texts are data: `changes.toml`, `firewalls.toml` and the templates of the snippets.
+//! [`requested`] gives the changes that findings ask for, one a cause and place; [`firewall`] spells what must be
+//! allowed as a product wants it pasted. Texts are data: `changes.toml`, `firewalls.toml` and the templates of the
+//! snippets.
 
 #![cfg_attr(
     not(test),
@@ -310,8 +311,8 @@ fn change(finding: &FindingRecord, ask: Ask, rows: &[&AllowRow], catalogue: &Cat
     }
 }
 
-/// The entries of the allow-list that a site's firewall lacks: what was seen blocked, wholly or in part, by what its list
-/// of names would let through. A name that only does not resolve is nobody's but the resolver's to mend.
+/// The entries of the allow-list that a site's firewall lacks: what was seen blocked, wholly or in part, by what its
+/// list of names would let through. A name that only does not resolve is nobody's but the resolver's to mend.
 pub fn lacking<'a>(diagnosis: &Diagnosis, catalogue: &'a Catalogue, texts: &Texts) -> Vec<&'a HostEntry> {
     let by_list = |finding: &&FindingRecord| texts.asks.get(&finding.kind).is_none_or(|ask| ask.of(finding).by_list);
     let helps = |row: &&AllowRow| {

@@ -1,7 +1,7 @@
 //! Lists in which what belongs together stands together: what sorting would bring, without comparing all with all.
 //!
-//! What was learnt is put in order at every look, and there is much of it. Most groups are small, so once they are apart
-//! there is little to sort.
+//! What was learnt is put in order at every look, and there is much of it. Most groups are small, so once they are
+//! apart there is little to sort.
 
 use super::names::Key;
 use super::sieve::Addresses;
@@ -25,8 +25,8 @@ impl Order {
     }
 }
 
-/// Puts entries of one key together, keys in the order in which they first come and the entries of each in theirs. What is
-/// given of each key has room for its range, which `range` finds.
+/// Puts entries of one key together, keys in the order in which they first come and the entries of each in theirs. What
+/// is given of each key has room for its range, which `range` finds.
 pub(super) fn by_key<T, V: Default>(
     entries: &mut [T],
     groups: &mut Addresses<V>,
@@ -76,8 +76,8 @@ pub(super) const SPARE: usize = 4;
 /// So much, in bytes, is kept of a list however little is needed.
 const LITTLE: usize = 2 << 20;
 
-/// Empties a list that is to take `count` entries. What memory it has is used again, unless that is too little or far too
-/// much; a little more is taken than is needed now, so that a list which grows does not move each time.
+/// Empties a list that is to take `count` entries. What memory it has is used again, unless that is too little or far
+/// too much; a little more is taken than is needed now, so that a list which grows does not move each time.
 pub(super) fn renew<T>(list: &mut Vec<T>, count: usize) {
     list.clear();
     let has = list.capacity();
@@ -106,8 +106,8 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Makes them lists for the numbers below `count`: of each, the places at which it stands in `numbers`, put in order by
-    /// `then`.
+    /// Makes them lists for the numbers below `count`: of each, the places at which it stands in `numbers`, put in
+    /// order by `then`.
     pub fn renew(
         &mut self,
         count: usize,

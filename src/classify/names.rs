@@ -192,8 +192,8 @@ impl Learnt {
         Learnt::again(max, NameIndex::default())
     }
 
-    /// The same, in the memory of an index that is no longer needed: where all is named anew every second, what is given back
-    /// and taken again each time, a little more of it, leaves gaps in which nothing fits.
+    /// The same, in the memory of an index that is no longer needed: where all is named anew every second, what is
+    /// given back and taken again each time, a little more of it, leaves gaps in which nothing fits.
     pub fn again(max: usize, before: NameIndex) -> Learnt {
         let NameIndex { names, answers, carried, room, .. } = before;
         Learnt { names: names.again(max), answers, carried, named: Some(Named::default()), max, dropped: 0, room }
@@ -251,8 +251,8 @@ fn push<T>(list: &mut Vec<T>, entry: T, max: usize, dropped: &mut u64) {
     }
 }
 
-/// Puts the entries of a server together, joins those of one name that lie within `window` of each other, and puts down where
-/// those of each server stand.
+/// Puts the entries of a server together, joins those of one name that lie within `window` of each other, and puts down
+/// where those of each server stand.
 fn coalesce(entries: &mut Vec<Carried>, about: &mut Addresses<Places>, order: &mut Order, window: u64) {
     buckets::by_key(entries, about, order, |c| c.server, |places| &mut places.carried);
     buckets::each(entries, about.values_mut().map(|places| std::mem::take(&mut places.carried)), |group| {
@@ -356,8 +356,8 @@ impl NameIndex {
         About { places: self.room.about.get(key(server)).copied().unwrap_or_default() }
     }
 
-    /// Looks at what was learnt of a server, and gives a number that depends on it: waits for memory overlap where that is
-    /// done for many servers, one right after the other.
+    /// Looks at what was learnt of a server, and gives a number that depends on it: waits for memory overlap where that
+    /// is done for many servers, one right after the other.
     #[inline]
     pub fn touch(&self, about: &About) -> u64 {
         let Places { answers, carried } = about.places;

@@ -1,9 +1,9 @@
 //! Before and after: what has changed between two captures of one site.
 //!
-//! Two captures share no packet, so findings are matched by what they say and of which entry of the allow-list, or host,
-//! they say it. That one is gone proves nothing by itself: it counts as fixed only where the later capture shows the thing
-//! at work. A hint is no claim, neither before nor after, but where the later capture has one of what was claimed before,
-//! or shows it tried again in vain, that is said.
+//! Two captures share no packet, so findings are matched by what they say and of which entry of the allow-list, or
+//! host, they say it. That one is gone proves nothing by itself: it counts as fixed only where the later capture shows
+//! the thing at work. A hint is no claim, neither before nor after, but where the later capture has one of what was
+//! claimed before, or shows it tried again in vain, that is said.
 
 #![cfg_attr(
     not(test),
@@ -319,8 +319,8 @@ fn works(finding: &FindingRecord, subject: &str, after: &Diagnosis) -> Option<St
     }
 }
 
-/// Whether names of an entry are found, whatever becomes of the connections to them: nothing says otherwise, and something
-/// was seen of it behind the resolver.
+/// Whether names of an entry are found, whatever becomes of the connections to them: nothing says otherwise, and
+/// something was seen of it behind the resolver.
 fn is_found(row: &AllowRow, after: &Diagnosis) -> bool {
     let of_row = |finding: &&FindingRecord| row.finding_ids.contains(&finding.id);
     let told = || after.findings.iter().filter(of_row).map(|finding| finding.kind);

@@ -34,8 +34,8 @@ impl Dash {
         self.set_filter("");
     }
 
-    /// Goes to the next flow (or back, `step` -1) that the filter passes, else the one that was cleared; where there was
-    /// none, to the next one that a finding is about.
+    /// Goes to the next flow (or back, `step` -1) that the filter passes, else the one that was cleared; where there
+    /// was none, to the next one that a finding is about.
     pub(super) fn next_match(&mut self, step: isize) {
         if !self.shows_flows() {
             self.turn(View::Flows);

@@ -66,8 +66,8 @@ impl Group {
     }
 }
 
-/// Puts `flows`, which stand in some order, into groups, and these into lines of a list; in a group they keep their order.
-/// `passing` says of each flow whether it is among them; none if all are.
+/// Puts `flows`, which stand in some order, into groups, and these into lines of a list; in a group they keep their
+/// order. `passing` says of each flow whether it is among them; none if all are.
 pub(super) fn rows(
     table: &Table,
     snapshot: &Snapshot,

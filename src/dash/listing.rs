@@ -1,5 +1,5 @@
-//! Which flows are listed, and in what order: filtered, sorted and grouped. Works on light rows, and keeps what a snapshot
-//! was once asked for, so that hundreds of thousands of them take no longer than a key takes to be let go.
+//! Which flows are listed, and in what order: filtered, sorted and grouped. Works on light rows, and keeps what a
+//! snapshot was once asked for, so that hundreds of thousands of them take no longer than a key takes to be let go.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};

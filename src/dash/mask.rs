@@ -1,7 +1,7 @@
 //! The privacy mask: addresses and names as stand-ins, the same for the same, so that a screen may be shown around.
 //!
-//! Hosts of the vendor stay readable, but for the labels under its own. A stand-in cannot be turned back by who does not
-//! know the salt; two things may share one, if rarely.
+//! Hosts of the vendor stay readable, but for the labels under its own. A stand-in cannot be turned back by who does
+//! not know the salt; two things may share one, if rarely.
 
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;

@@ -52,7 +52,8 @@ pub struct Transport {
 pub struct HostRow {
     /// Its address.
     pub ip: IpAddr,
-    /// What it is: `recorder`, `client`, what else it does (`camera`, `resolver`, `clock`, `panel`), or nothing that is known.
+    /// What it is: `recorder`, `client`, what else it does (`camera`, `resolver`, `clock`, `panel`), or nothing that is
+    /// known.
     pub role: Option<&'static str>,
     /// Its hardware address, as ARP told it.
     pub mac: Option<[u8; 6]>,
@@ -92,7 +93,8 @@ pub struct Snapshot {
     pub now: Timestamp,
     /// The flows, in the order of their first frames.
     pub flows: Arc<Vec<Light>>,
-    /// The mean payload rate of each flow since the snapshot before, in bits per second; empty where nothing is playing.
+    /// The mean payload rate of each flow since the snapshot before, in bits per second; empty where nothing is
+    /// playing.
     pub rates: Vec<f32>,
     /// What is wrong, the gravest and surest first.
     pub findings: Vec<FindingRecord>,

@@ -312,8 +312,8 @@ impl Dash {
         self.relist();
     }
 
-    /// While nothing happens: works out a part of what keys may ask for, where it will not be something else soon; false if
-    /// there is nothing left to do.
+    /// While nothing happens: works out a part of what keys may ask for, where it will not be something else soon;
+    /// false if there is nothing left to do.
     pub fn prepare(&self) -> bool {
         let stays = self.paused || matches!(self.snapshot.phase, Phase::Ended | Phase::Halted);
         stays && self.lister.prepare()

@@ -58,8 +58,8 @@ impl Words {
     }
 }
 
-/// Things, each told by a key, of which many are the same: every one of them once, as they first come, and for each thing
-/// its place there.
+/// Things, each told by a key, of which many are the same: every one of them once, as they first come, and for each
+/// thing its place there.
 fn numbered<K: Hash + Eq, T>(things: impl Iterator<Item = (K, T)>) -> (Vec<T>, Vec<u32>) {
     let mut known: HashMap<K, u32, RandomState> = HashMap::default();
     let mut all = Vec::new();

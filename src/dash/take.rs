@@ -52,7 +52,8 @@ pub struct Look<'a> {
     pub wanted: Option<u64>,
 }
 
-/// Takes a snapshot: all that the engine tells; what it does not know of (the source, how far it plays) is the caller's.
+/// Takes a snapshot: all that the engine tells; what it does not know of (the source, how far it plays) is the
+/// caller's.
 pub fn take(look: &Look<'_>) -> Snapshot {
     let mut texts = Texts::default();
     let order = look.analysis.in_order();

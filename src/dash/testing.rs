@@ -164,8 +164,8 @@ fn drawn(dash: &mut Dash) -> Buffer {
 }
 
 /// How the screen looks: line by line, how many cells have which style. A letter is a role (`t`ext, `S`trong, `m`uted,
-/// `a`ccent, `o`k, `i`nfo, `w`arning, `E`rror), `~` before it says that the cells are selected. Lines that are alike are
-/// told once, with how many they are.
+/// `a`ccent, `o`k, `i`nfo, `w`arning, `E`rror), `~` before it says that the cells are selected. Lines that are alike
+/// are told once, with how many they are.
 pub fn styles(dash: &mut Dash) -> String {
     const ROLES: [(Role, char); 8] = [
         (Role::Text, 't'),

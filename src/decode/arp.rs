@@ -1,5 +1,5 @@
-//! Who says that it has which address: ARP (RFC 826) for IPv4 on Ethernet, wherever frames lead to it: behind tags, within
-//! the tunnels that mirrors send, over the air.
+//! Who says that it has which address: ARP (RFC 826) for IPv4 on Ethernet, wherever frames lead to it: behind tags,
+//! within the tunnels that mirrors send, over the air.
 //!
 //! Limits: [`MAX_LAYERS`] headers, the innermost packet's own tunnel. Refused: other hardware and other protocols.
 

@@ -2,8 +2,9 @@
 //!
 //! Bounded whatever arrives: [`MAX_DATAGRAMS`] at a time, [`MAX_BYTES`] held in all, [`MAX_PARTS`] a datagram,
 //! [`TIMEOUT`] of packet time. A datagram that is given up is still handed on, with as much from its start as is
-//! contiguous, so that every captured frame is counted once. Where fragments overlap, what came first stands. One that was
-//! there before belongs to another datagram, a mirror's copy most often, whose parts come between those of the first.
+//! contiguous, so that every captured frame is counted once. Where fragments overlap, what came first stands. One that
+//! was there before belongs to another datagram, a mirror's copy most often, whose parts come between those of the
+//! first.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -113,8 +114,8 @@ impl Defragmenter {
         known().or_else(|| alike().find(|key| !self.under_way.contains_key(key))).unwrap_or(last)
     }
 
-    /// Gives up what has been under way for longer than [`TIMEOUT`] at `now`, and what began so long after it: then the clock was
-    /// wrong, or was set back.
+    /// Gives up what has been under way for longer than [`TIMEOUT`] at `now`, and what began so long after it: then the
+    /// clock was wrong, or was set back.
     pub fn expire(&mut self, now: Timestamp, sink: Sink<'_>) {
         while let Some((key, birth)) = self.queue.front() {
             match self.under_way.get(key).filter(|d| d.birth == *birth) {

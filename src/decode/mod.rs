@@ -1,10 +1,10 @@
 //! From a frame's bytes to the packet in it.
 //!
-//! [`decode`] walks the headers of one frame, layer by layer, to the innermost IP packet that it can reach, and
-//! leaves a [`Packet`]: plain values and offsets into the frame, no borrow, so that it can wait in a batch or cross
-//! to another thread. Lengths are believed only as far as the bytes go: a frame that the capture cut still gives
-//! its endpoints and its lengths on the wire, and a length within another is clipped to what holds it. What IP says of its
-//! own length is believed even where the frame says that it was whole: there are tools that cut frames and do not say so.
+//! [`decode`] walks the headers of one frame, layer by layer, to the innermost IP packet that it can reach, and leaves
+//! a [`Packet`]: plain values and offsets into the frame, no borrow, so that it can wait in a batch or cross to another
+//! thread. Lengths are believed only as far as the bytes go: a frame that the capture cut still gives its endpoints and
+//! its lengths on the wire, and a length within another is clipped to what holds it. What IP says of its own length is
+//! believed even where the frame says that it was whole: there are tools that cut frames and do not say so.
 
 #![cfg_attr(
     not(test),
@@ -151,7 +151,8 @@ impl Undecoded {
 /// How many headers one frame may stack before it counts as hostile.
 pub const MAX_LAYERS: usize = 24;
 
-/// An IP address in its IPv6 form, as two numbers that are compared at once; IPv4 in its mapped form (RFC 4291 §2.5.5.2).
+/// An IP address in its IPv6 form, as two numbers that are compared at once; IPv4 in its mapped form (RFC 4291
+/// §2.5.5.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Addr {
     high: u64,

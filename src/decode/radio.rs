@@ -46,8 +46,8 @@ pub(super) fn frame(layout: Layout, r: &mut Reader<'_>) -> Result<Layer, Undecod
     Ok(Layer::Llc)
 }
 
-/// The parts of an aggregate behind the first: for each where it begins, behind its own head, and where it ends, both in
-/// `bytes`, of which `r` is the tail from the frame control field on.
+/// The parts of an aggregate behind the first: for each where it begins, behind its own head, and where it ends, both
+/// in `bytes`, of which `r` is the tail from the frame control field on.
 pub(super) fn further_parts(bytes: &[u8], layout: Layout, mut r: Reader<'_>) -> impl Iterator<Item = (usize, usize)> {
     let aggregate = open(layout, &mut r).unwrap_or(false);
     let mut left = if aggregate { MAX_PARTS } else { 0 };

@@ -91,7 +91,8 @@ fn is_ip(r: Reader<'_>) -> bool {
     }
 }
 
-/// Whether an Ethernet frame may stand there: its ethertype is one that is known here, and IP behind it of that version.
+/// Whether an Ethernet frame may stand there: its ethertype is one that is known here, and IP behind it of that
+/// version.
 pub(super) fn is_ethernet(r: Reader<'_>) -> bool {
     const ARP: u16 = 0x0806;
     let Ok(&[.., t0, t1]) = r.peek::<14>() else { return false };

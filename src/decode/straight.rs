@@ -1,4 +1,5 @@
-//! The straight way: an Ethernet frame with one VLAN tag at most, IPv4 or IPv6, and TCP or UDP, and nothing odd about it.
+//! The straight way: an Ethernet frame with one VLAN tag at most, IPv4 or IPv6, and TCP or UDP, and nothing odd about
+//! it.
 //!
 //! Most frames of most captures are such. They are read at fixed places, also where the capture cut their payload; a
 //! frame that differs in anything is left to the way step by step, whose answer this one's always is (a property test

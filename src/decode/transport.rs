@@ -15,8 +15,8 @@ pub(super) fn bare(bytes: &[u8], r: Reader<'_>, len: usize, packet: &mut Packet)
     packet.payload_len = u32::try_from(len).unwrap_or(u32::MAX);
 }
 
-/// Reads the transport header at `r`, `len` bytes with all that follows on the wire. What reads one protocol's says whether
-/// the header told enough to go by.
+/// Reads the transport header at `r`, `len` bytes with all that follows on the wire. What reads one protocol's says
+/// whether the header told enough to go by.
 #[inline(always)]
 pub(super) fn decode(bytes: &[u8], r: Reader<'_>, len: usize, packet: &mut Packet) {
     let (bytes, r) = within(bytes, r, len);
@@ -90,8 +90,8 @@ pub(super) const fn tcp_fields(fixed: &[u8; 20]) -> (Fields, usize) {
     (fields, ((off >> 4) as usize) << 2)
 }
 
-/// A TCP header that is not there whole. False where its flags and its window are missing: nothing is to be concluded from
-/// it then but that there was a packet between these ports, of about so much payload.
+/// A TCP header that is not there whole. False where its flags and its window are missing: nothing is to be concluded
+/// from it then but that there was a packet between these ports, of about so much payload.
 #[cold]
 fn cut_tcp(bytes: &[u8], mut r: Reader<'_>, len: usize, packet: &mut Packet) -> Result<bool, Truncated> {
     /// Where the window ends.

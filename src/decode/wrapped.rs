@@ -1,7 +1,8 @@
 //! Link types that wrap a frame of another: PPI, Apple's PKTAP, Linux's NFLOG, OpenBSD's PFLOG, DOCSIS, Endace's ERF,
 //! Wireshark's exported packets.
 //!
-//! Refused: PKTAP records without a packet, NFLOG without one, ERF of ATM, InfiniBand and meta data, exported packets of anything but IP and Ethernet.
+//! Refused: PKTAP records without a packet, NFLOG without one, ERF of ATM, InfiniBand and meta data, exported packets
+//! of anything but IP and Ethernet.
 
 use super::{Layer, Undecoded, cut_link, serial};
 use crate::wire::{Reader, Result as Read};

@@ -1,5 +1,5 @@
-//! The allow-list as a scorecard: each row of the vendor's document for the product, and whether the capture shows it at
-//! work, blocked, or not at all.
+//! The allow-list as a scorecard: each row of the vendor's document for the product, and whether the capture shows it
+//! at work, blocked, or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -39,8 +39,8 @@ fn rows(catalogue: &Catalogue, product: ProductId) -> Vec<TableRate> {
     rows
 }
 
-/// The row of the vendor's table that a rate comes nearest to; of those as near, the one with the fewest channels. What is
-/// far from all of them is nearest to the least or the greatest still.
+/// The row of the vendor's table that a rate comes nearest to; of those as near, the one with the fewest channels. What
+/// is far from all of them is nearest to the least or the greatest still.
 pub fn nearest(scene: &Scene<'_>, product: ProductId, bit_rate: f64) -> Option<TableRate> {
     let alike = scene.rules.settings.views.alike_factor.max(1.0);
     let apart = |row: &TableRate| (row.bit_rate / bit_rate).max(bit_rate / row.bit_rate);

@@ -135,8 +135,8 @@ pub(super) struct Siblings<'a> {
 }
 
 impl<'a> Siblings<'a> {
-    /// Names other than the gap's own that served its client at that time, `most` of them: what works at another time only
-    /// says nothing of who is let through.
+    /// Names other than the gap's own that served its client at that time, `most` of them: what works at another time
+    /// only says nothing of who is let through.
     fn of(&mut self, scene: &Scene<'a>, gap: &Gap<'_>, most: usize) -> Vec<&'a str> {
         /// Of so many names one is looked for; no site needs more.
         const NAMES: usize = 1024;

@@ -37,8 +37,8 @@ pub enum Known {
     Viewer,
 }
 
-/// How many of a client's flows before and after one are its neighbourhood: more than one attempt to view makes, and few
-/// enough to look through for each of very many.
+/// How many of a client's flows before and after one are its neighbourhood: more than one attempt to view makes, and
+/// few enough to look through for each of very many.
 const REACH: usize = 128;
 
 impl<'a> Scene<'a> {
@@ -88,8 +88,8 @@ impl<'a> Scene<'a> {
         self.quality.one_sided_share > self.rules.settings.capture.one_sided_share
     }
 
-    /// Whether so much is missing of the capture that silence says nothing: TCP acknowledges what it does not hold, however
-    /// little that is in all.
+    /// Whether so much is missing of the capture that silence says nothing: TCP acknowledges what it does not hold,
+    /// however little that is in all.
     pub fn is_leaky(&self) -> bool {
         self.quality.missed_share > self.rules.settings.capture.poor_missed_share
     }

@@ -8,44 +8,42 @@ use crate::classify::settings::settings;
 settings!(
     /// A box on the way holds video back.
     Stall: f64 {
-        cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_12, first_byte_seconds, give_up_seconds,
-        ticket_bytes, request_bytes, answered_bytes, passed_share, body_bytes, body_seconds, sibling_answer_seconds, sibling_within_seconds, sibling,
+        cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_12, first_byte_seconds, give_up_seconds, ticket_bytes, request_bytes,
+        answered_bytes, passed_share, body_bytes, body_seconds, sibling_answer_seconds, sibling_within_seconds, sibling,
         attempts, attempts_within_seconds, repeated, plays_later, alone, heartbeat, trickle_segments, trickle_bytes,
-        trickle_gap_seconds_min, trickle_gap_seconds_max, trickle_variation, trickle_growth, trickle_bps,
-        baseline_bps, baseline_factor, baseline_rate, trickle_segments_alike, less_than_a_head, plateau_bytes,
-        plateau_bps, plateau_segments, plateau_variation, alike_share, then_release, release_bytes, release_bytes_least,
+        trickle_gap_seconds_min, trickle_gap_seconds_max, trickle_variation, trickle_growth, trickle_bps, baseline_bps,
+        baseline_factor, baseline_rate, trickle_segments_alike, less_than_a_head, plateau_bytes, plateau_bps,
+        plateau_segments, plateau_variation, alike_share, then_release, release_bytes, release_bytes_least,
         release_hold_seconds, release_after_seconds, release_factor_long, backlog_seconds, backlog_most, stream_bps,
-        hold_seconds,
-        release_seconds, release_silence_seconds, release_factor, backlog_share, at_end_seconds, at_end,
+        hold_seconds, release_seconds, release_silence_seconds, release_factor, backlog_share, at_end_seconds, at_end,
         zero_window_seconds, zero_window_bytes, upload_bytes, far_receiver, cycle_lives, cycle_life_share,
-        cycle_bytes_share, cycle_timer_share, cycle_timer, cut_again_seconds, cut_live_seconds, foreign_reset, near_rtt_seconds, far_rtt_seconds, sign, signs_max,
-        loss_share, cut, pool_holds, pool_hosts,
+        cycle_bytes_share, cycle_timer_share, cycle_timer, cut_again_seconds, cut_live_seconds, foreign_reset,
+        near_rtt_seconds, far_rtt_seconds, sign, signs_max, loss_share, cut, pool_holds, pool_hosts,
     }
 );
 settings!(
     /// Two captures, one each side of a box.
     Legs: f64 {
-        cf_9, cf_10, held_bytes, held_seconds, waited_share, passed_share, margin_seconds, released_share, drops, drop_bytes,
-        wall_seconds, busy_share,
-        closed_share, missed_share, seen_share, far_share, far_seconds, refusal_seconds, near_seconds, opened_seconds, same_share,
-        same_bytes, moments, clock_seconds, messages, late_share, with_seconds, pause_seconds, tail_bytes,
-        shrinks_share,
+        cf_9, cf_10, held_bytes, held_seconds, waited_share, passed_share, margin_seconds, released_share, drops,
+        drop_bytes, wall_seconds, busy_share, closed_share, missed_share, seen_share, far_share, far_seconds,
+        refusal_seconds, near_seconds, opened_seconds, same_share, same_bytes, moments, clock_seconds, messages,
+        late_share, with_seconds, pause_seconds, tail_bytes, shrinks_share,
     }
 );
 settings!(
     /// A box on the way refuses.
     Refused: f64 {
-        cf_7, cf_8, cf_11, d_28, d_29, d_33, sealed, refusal_seconds, upload_bytes, gets, cut_seconds,
-        cuts, cut_often, continue_seconds, late_seconds, nothing_passes, from_the_host, reset_only, ignored_again,
-        expectation_failed, nothing_read, content_from_the_host, known_by_contera, known_perhaps, closes,
+        cf_7, cf_8, cf_11, d_28, d_29, d_33, sealed, refusal_seconds, upload_bytes, gets, cut_seconds, cuts, cut_often,
+        continue_seconds, late_seconds, nothing_passes, from_the_host, reset_only, ignored_again, expectation_failed,
+        nothing_read, content_from_the_host, known_by_contera, known_perhaps, closes,
     }
 );
 settings!(
     /// Names do not resolve.
     Names: f64 {
         d_1, d_2, d_3, d_4, d_5, d_38, unanswered_queries, again_seconds, unanswered_seconds, doubtful, optional,
-        sinkhole_names, sinkhole_ttl, slow_median_seconds, slow_p95_seconds, slow_times, slow_answers,
-        lone_neighbour, bypass_queries,
+        sinkhole_names, sinkhole_ttl, slow_median_seconds, slow_p95_seconds, slow_times, slow_answers, lone_neighbour,
+        bypass_queries,
     }
 );
 settings!(
@@ -60,8 +58,9 @@ settings!(
     /// TLS fails in its beginning.
     Tls: f64 {
         d_7, d_8, d_9, d_10, d_11, doubtful, reset_seconds, think_seconds, foreign_hops, injected, resets, hello_tries,
-        hello_bytes, answer_seconds, give_up_seconds, give_ups, hellos_taken, two_issuers, unrelated, unrelated_domains, distrusted, sealed, sealed_alert, sealed_alerts, alike_hosts, again_seconds,
-        skew_seconds, skew_plausible_seconds, skew_checked,
+        hello_bytes, answer_seconds, give_up_seconds, give_ups, hellos_taken, two_issuers, unrelated, unrelated_domains,
+        distrusted, sealed, sealed_alert, sealed_alerts, alike_hosts, again_seconds, skew_seconds,
+        skew_plausible_seconds, skew_checked,
     }
 );
 settings!(
@@ -76,23 +75,24 @@ settings!(
     /// The capture itself.
     Capture: f64 {
         d_21, d_22, d_23, d_24, few, duplicate_share, every_interface, duplicate_frames, one_sided_share,
-        one_sided_flows, missed_share, missed_bytes, cut_share, encrypted_share, undecoded_share,
-        poor_missed_share, poor_cut_share, poor_earlier_share, poor_cap, told_least,
+        one_sided_flows, missed_share, missed_bytes, cut_share, encrypted_share, undecoded_share, poor_missed_share,
+        poor_cut_share, poor_earlier_share, poor_cap, told_least,
     }
 );
 settings!(
     /// The network is slow, full or lossy.
     Path: f64 {
         d_25, d_26, d_27, full_seconds, rtt_factor, rtt_more_seconds, rtt_low_factor, rtt_low_more_seconds, loss_share,
-        full_size_bytes, full_size_tries, hole_seconds, hole_once, hole_doubtful, samples, repeats, copies_share, copies_both,
+        full_size_bytes, full_size_tries, hole_seconds, hole_once, hole_doubtful, samples, repeats, copies_share,
+        copies_both,
     }
 );
 settings!(
     /// The recorder's own set-up.
     Recorder: f64 {
         d_12, d_30, d_31, d_39, d_40, d_41, moved_once, moved_seconds, in_order, life_seconds, sent_bytes, ntp_requests,
-        ntp_seconds, watch_seconds, reconnects, reconnect_seconds, region_rtt_factor, region_told, macs, near_seconds, near_routers,
-        mac_changes,
+        ntp_seconds, watch_seconds, reconnects, reconnect_seconds, region_rtt_factor, region_told, macs, near_seconds,
+        near_routers, mac_changes,
     }
 );
 

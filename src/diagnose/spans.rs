@@ -1,5 +1,5 @@
-//! Stretches of time put in order once, so that each of very many questions of what else was under way takes a look and not a
-//! walk.
+//! Stretches of time put in order once, so that each of very many questions of what else was under way takes a look and
+//! not a walk.
 
 use crate::time::Timestamp;
 

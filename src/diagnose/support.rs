@@ -1,9 +1,9 @@
-//! The vendor's support page, from the wire: when each recorder was last active, last registered, last answered a relayed
-//! request, and how often.
+//! The vendor's support page, from the wire: when each recorder was last active, last registered, last answered a
+//! relayed request, and how often.
 //!
 //! What the page shows it knows from inside the cloud; from outside these are estimates. Active is data to the cloud;
-//! registered is a connection made to the relay; a response is what a recorder sends soon after the relay has said more to
-//! it than it does time after time, or in the clear a POST of `message/http`.
+//! registered is a connection made to the relay; a response is what a recorder sends soon after the relay has said more
+//! to it than it does time after time, or in the clear a POST of `message/http`.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,8 @@ use crate::time::Timestamp;
 /// So many bursts of the relay's show what is routine.
 const MANY: usize = 3;
 
-/// Every recorder of the capture, in the order of addresses, as far as a list has room; and how many there was none for.
+/// Every recorder of the capture, in the order of addresses, as far as a list has room; and how many there was none
+/// for.
 pub fn recorders(scene: &Scene<'_>) -> (Vec<RecorderRecord>, u64) {
     let mut all = scene.base.site.recorders.clone();
     for case in &scene.cases.flows {

@@ -71,8 +71,8 @@ fn served_others<'a>(scene: &Scene<'a>, client: IpAddr, host: &str) -> impl Iter
 }
 
 impl<'a> Attempt<'a> {
-    /// Whether nothing has come back to the hello. In a proxy's tunnel, which it has made with a word of its own, nothing
-    /// since.
+    /// Whether nothing has come back to the hello. In a proxy's tunnel, which it has made with a word of its own,
+    /// nothing since.
     fn is_unanswered(&self) -> bool {
         let silent = match self.case.via_proxy {
             None => self.case.payload[1] == 0,
@@ -108,8 +108,8 @@ impl<'a> Attempt<'a> {
         (closes && self.is_unanswered() && self.is_soon(scene, self.case.last)).then_some(self.case.last)
     }
 
-    /// Whether that is too soon for a server's proper answer: one round trip for the hello, and what a client needs to make
-    /// it. A connection may take its time to be made, by a SYN that is lost or by a proxy.
+    /// Whether that is too soon for a server's proper answer: one round trip for the hello, and what a client needs to
+    /// make it. A connection may take its time to be made, by a SYN that is lost or by a proxy.
     fn is_soon(&self, scene: &Scene<'_>, then: Timestamp) -> bool {
         let tls = &scene.rules.settings.tls;
         let trip = self.case.tcp.as_ref().and_then(|tcp| tcp.rtt_min).unwrap_or(0.0);
@@ -234,8 +234,8 @@ const fn is_of_terms(description: u8) -> bool {
     matches!(description, 40 | 47 | 50 | 70 | 71 | 86 | 110 | 120)
 }
 
-/// What an alert comes to for whoever must act (RFC 8446 §6.2): who is shown a certificate does not take it, or the ends
-/// agree on nothing.
+/// What an alert comes to for whoever must act (RFC 8446 §6.2): who is shown a certificate does not take it, or the
+/// ends agree on nothing.
 const fn manner_of(description: u8) -> Option<Manner> {
     match description {
         42..=44 | 46 | 48 => Some(Manner::Distrust),

@@ -380,7 +380,8 @@ impl<'a> FlowView<'a> {
         self.tcp.map_or_else(|| self.is_refused(), Tcp::is_over)
     }
 
-    /// Whether more was seen of it than that somebody tried: a connection, something that was read, or payload both ways.
+    /// Whether more was seen of it than that somebody tried: a connection, something that was read, or payload both
+    /// ways.
     pub(super) fn is_more_than_a_try(&self) -> bool {
         self.tcp.is_some() || self.flow.learnt != NONE || self.payload().iter().all(|bytes| *bytes > 0)
     }

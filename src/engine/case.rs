@@ -261,7 +261,8 @@ pub struct MediaCase {
     pub last: [Timestamp; 2],
 }
 
-/// Whether no router has taken from a time to live: systems begin with one of these (RFC 1700, page 64, and what is usual).
+/// Whether no router has taken from a time to live: systems begin with one of these (RFC 1700, page 64, and what is
+/// usual).
 pub const fn is_full_ttl(ttl: u8) -> bool {
     matches!(ttl, 64 | 128 | 255)
 }
@@ -278,8 +279,8 @@ impl Case {
         self.proto == proto::TCP
     }
 
-    /// Whether it is a TCP connection that was asked for and not made, as far as the mirror can tell: who has answered has
-    /// not refused, though the capture show the end of it before its beginning.
+    /// Whether it is a TCP connection that was asked for and not made, as far as the mirror can tell: who has answered
+    /// has not refused, though the capture show the end of it before its beginning.
     pub fn is_vain(&self) -> bool {
         let state = self.tcp.as_ref().map_or("", |tcp| tcp.state);
         let [_, answered] = self.payload;
@@ -335,8 +336,8 @@ impl Case {
         self.identity.start
     }
 
-    /// Whether the server has done what it is there for: behind a finished handshake both sides have spoken, or a request
-    /// was answered well, by more than a page.
+    /// Whether the server has done what it is there for: behind a finished handshake both sides have spoken, or a
+    /// request was answered well, by more than a page.
     pub fn is_served(&self) -> bool {
         let [asked, answered] = self.payload;
         if !self.established || asked == 0 || answered == 0 {
@@ -361,8 +362,8 @@ impl Case {
         }
     }
 
-    /// Whether a server that has sent no payload has acknowledged something behind its handshake: a part of what was sent,
-    /// or the end of it where its beginning is missing (RFC 5681 §4.2). Mirror copies count for nothing.
+    /// Whether a server that has sent no payload has acknowledged something behind its handshake: a part of what was
+    /// sent, or the end of it where its beginning is missing (RFC 5681 §4.2). Mirror copies count for nothing.
     pub fn is_heard_without_payload(&self) -> bool {
         let again = self.tcp.as_ref().map_or(0, |tcp| u64::from(tcp.trouble[1].retransmissions));
         let [_, answered] = self.payload;
@@ -395,8 +396,8 @@ impl Analysis {
         self.cases_again(naming, Cases::default())
     }
 
-    /// The same, when cases have been put down `before`: of flows to which nothing happened since, only what others have
-    /// taught of them is looked up anew.
+    /// The same, when cases have been put down `before`: of flows to which nothing happened since, only what others
+    /// have taught of them is looked up anew.
     pub fn cases_again(&self, naming: &Naming<'_>, before: Cases) -> Cases {
         let Cases { flows, dns, .. } = before;
         let mut cases = Cases {

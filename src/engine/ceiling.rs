@@ -71,8 +71,8 @@ impl Ceiling {
         self.beside = bytes;
     }
 
-    /// Gives back what was counted for packets that have been passed over since: they add nothing. Whether that is enough to
-    /// go on with.
+    /// Gives back what was counted for packets that have been passed over since: they add nothing. Whether that is
+    /// enough to go on with.
     fn gives_back(&mut self, shed: u64) -> bool {
         let since = shed.saturating_sub(std::mem::replace(&mut self.shed, shed));
         self.room = self.room.saturating_add(usize::try_from(since).unwrap_or(usize::MAX).saturating_mul(FRAME));
@@ -151,8 +151,8 @@ impl Engine {
     }
 }
 
-/// A share of all flows, those that are missed least, in the order of their first frames. Little is put down of each flow
-/// for that, as there is no room.
+/// A share of all flows, those that are missed least, in the order of their first frames. Little is put down of each
+/// flow for that, as there is no room.
 fn first_to_go(analysis: &Analysis, naming: &Naming<'_>, share: f64) -> Vec<FlowAt> {
     let all = || analysis.shards.iter().flat_map(|shard| shard.table.flows().map(move |(_, flow)| (shard, flow)));
     let mut ranks = Vec::with_capacity(analysis.len());

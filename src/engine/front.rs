@@ -110,8 +110,8 @@ pub trait Sink {
             self.take(shard);
         }
     }
-    /// Where the next piece of work will stand: put together there it need not be copied. What stands there before means
-    /// nothing.
+    /// Where the next piece of work will stand: put together there it need not be copied. What stands there before
+    /// means nothing.
     fn slot(&mut self) -> Option<&mut Work>;
     /// What was put there is work for that shard.
     fn take(&mut self, shard: usize);

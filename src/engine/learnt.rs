@@ -105,27 +105,28 @@ pub struct AlertSeen {
 
 /// How many records of an answer are told one by one.
 pub const ANSWERS: usize = 6;
-/// The length of an encrypted alert in TLS 1.3, in bytes: two of its own, its type, and a tag of 16 (RFC 8446 §5.2, §6).
+/// The length of an encrypted alert in TLS 1.3, in bytes: two of its own, its type, and a tag of 16 (RFC 8446 §5.2,
+/// §6).
 pub const SEALED_ALERT: u16 = 19;
 /// No answer's first record is shorter than this, in bytes, and no session ticket's; alerts and a filter's drops are.
 pub const ANSWER_LEAST: u16 = 64;
 
-/// The least length of a record that asks for something, in bytes: what HTTP/2 says of its windows and settings is shorter,
-/// and so are alerts.
+/// The least length of a record that asks for something, in bytes: what HTTP/2 says of its windows and settings is
+/// shorter, and so are alerts.
 pub const REQUEST_LEAST: u16 = 64;
 
 /// The first encrypted records of a TLS connection.
 ///
-/// Behind the handshake of TLS 1.3 a server sends session tickets, which look like any answer but for their size, and are
-/// of one size: that is what the lengths are for.
+/// Behind the handshake of TLS 1.3 a server sends session tickets, which look like any answer but for their size, and
+/// are of one size: that is what the lengths are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flight {
     /// Records of the client, the last message of its handshake among them where that is TLS 1.3's.
     pub client: u16,
     /// The length of the first of them, in bytes.
     pub first: u16,
-    /// The client's last record that asked for something new: more of the same before an answer is not, nor is one that is
-    /// less than [`REQUEST_LEAST`], but where nothing else was said behind the handshake.
+    /// The client's last record that asked for something new: more of the same before an answer is not, nor is one that
+    /// is less than [`REQUEST_LEAST`], but where nothing else was said behind the handshake.
     pub asked: Seen,
     /// It may have been the end of the handshake, or less than a request.
     pub doubtful: bool,

@@ -243,8 +243,8 @@ impl Engine {
         &self.analysis
     }
 
-    /// Lets go of flows that are over and told, and of names that are no longer needed, as `keep` has it; all numbers and
-    /// places change with that. What was learnt, put together anew.
+    /// Lets go of flows that are over and told, and of names that are no longer needed, as `keep` has it; all numbers
+    /// and places change with that. What was learnt, put together anew.
     pub fn compact(&mut self, keep: &Keep<'_>) -> &Analysis {
         self.analysis.compact(keep);
         self.look()

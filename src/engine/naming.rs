@@ -125,7 +125,8 @@ impl<'a> Naming<'a> {
         Naming::new(&Analysis::begin(Vec::new()), base, &Alone)
     }
 
-    /// Names all anew, in the memory that this holds: there are never two, and what is named every second stays where it is.
+    /// Names all anew, in the memory that this holds: there are never two, and what is named every second stays where
+    /// it is.
     pub fn renew(&mut self, analysis: &Analysis) {
         self.renew_by(analysis, &Alone);
     }

@@ -1,5 +1,5 @@
-//! Which parts a flow has of what flows have told: TLS, DNS, …, each a number in that part's own slab. What of its payload
-//! is being read is a part as well, as long as it is.
+//! Which parts a flow has of what flows have told: TLS, DNS, …, each a number in that part's own slab. What of its
+//! payload is being read is a part as well, as long as it is.
 //!
 //! Most flows have one part, and its kind and number fit into the one word that a flow keeps. Only a flow with several
 //! has a list of them.
@@ -32,7 +32,8 @@ pub enum Kind {
     Message,
     /// What a router says of its outside address.
     Router,
-    /// What of its payload is being read: streams, or hellos that come in pieces. Their numbers are those of whoever reads.
+    /// What of its payload is being read: streams, or hellos that come in pieces. Their numbers are those of whoever
+    /// reads.
     Reading,
 }
 

@@ -79,8 +79,8 @@ impl<'a> FlowView<'a> {
         self.naming.names.about(self.resp.0)
     }
 
-    /// Looks at the places that a record of this flow is made of and that are far apart, and gives a number that depends on
-    /// them: waits for memory overlap where many flows' places are looked at one right after the other.
+    /// Looks at the places that a record of this flow is made of and that are far apart, and gives a number that
+    /// depends on them: waits for memory overlap where many flows' places are looked at one right after the other.
     pub fn touch(&self, about: &About) -> u64 {
         let met = self.naming.names.touch(about);
         let tcp = self.tcp.map_or(0, |tcp| u64::from(tcp.mss().contains(&0)));

@@ -33,8 +33,8 @@ mod phase {
     pub const DONE: u8 = crate::flow::INSPECTED;
 }
 
-/// Payload bytes of one side from which on a flow that has told what it is is bulk: hellos, names and certificates are in
-/// the first few thousand.
+/// Payload bytes of one side from which on a flow that has told what it is is bulk: hellos, names and certificates are
+/// in the first few thousand.
 const BULK: u64 = 64 << 10;
 
 /// The port of DNS (RFC 1035 §4.2).
@@ -133,8 +133,8 @@ impl Shard {
         !asks && ![packet.src, packet.dst].iter().any(|end| self.minds.contains(end))
     }
 
-    /// Counts a packet that is not to be inspected: of its flow, if that is followed. What would have had nothing to inspect
-    /// is not passed over then.
+    /// Counts a packet that is not to be inspected: of its flow, if that is followed. What would have had nothing to
+    /// inspect is not passed over then.
     #[cold]
     fn pass_over(&mut self, packet: &Packet, keyed: &Keyed, bytes: &[u8]) {
         let mut wanted = true;
@@ -300,8 +300,8 @@ fn is_past_hellos(flow: &Flow, learner: &Learner) -> bool {
     learner.tls_of(flow).is_some_and(|t| t.hello_frame != 0 && is_tls13(t.version))
 }
 
-/// Whether the capture has cut so many segments, since both sides have spoken behind a hello, that no other hello is to be
-/// expected.
+/// Whether the capture has cut so many segments, since both sides have spoken behind a hello, that no other hello is to
+/// be expected.
 #[inline(always)]
 fn is_cut_off(cx: &mut Context<'_>, learner: &Learner) -> bool {
     let both = |tls: &Tls| tls.hello_frame != 0 && tls.walks.have_begun();

@@ -156,8 +156,8 @@ impl Word {
 }
 
 words! {
-    /// What a finding is more closely than its kind and mode say, for whoever puts it into words. It is not published: what
-    /// others rely on are kind, mode and rule.
+    /// What a finding is more closely than its kind and mode say, for whoever puts it into words. It is not published:
+    /// what others rely on are kind, mode and rule.
     #[derive(Deserialize)]
     #[serde(rename_all = "kebab-case")]
     Manner {

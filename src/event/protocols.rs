@@ -96,8 +96,8 @@ pub struct TlsRecord<'a> {
     /// Whether the session was resumed, where that shows.
     #[serde(skip_serializing_if = "is_false")]
     pub resumed: bool,
-    /// An encrypted ClientHello (RFC 9849): `offered` (real or a decoy, taken up or not: that does not show), `accepted` (the
-    /// server has taken it up), `outer` (refused or a decoy: what counts is what is told here).
+    /// An encrypted ClientHello (RFC 9849): `offered` (real or a decoy, taken up or not: that does not show),
+    /// `accepted` (the server has taken it up), `outer` (refused or a decoy: what counts is what is told here).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ech: Option<&'static str>,
     /// The first fatal alert in the clear, by its name in RFC 8446 §6.

@@ -1,8 +1,8 @@
 //! The packets behind findings: which frames of a capture belong to flows that are asked about, and what they show.
 //!
-//! An analysis keeps no packets. Whoever wants to draw or to carve some reads the capture again: a [`Finder`] tells whose a
-//! frame is, a [`Watcher`] keeps what a report draws. Nothing here
-//! reads files, and what is kept of a flow has a bound.
+//! An analysis keeps no packets. Whoever wants to draw or to carve some reads the capture again: a [`Finder`] tells
+//! whose a frame is, a [`Watcher`] keeps what a report draws. Nothing here reads files, and what is kept of a flow has
+//! a bound.
 
 #![cfg_attr(
     not(test),
@@ -187,8 +187,8 @@ pub struct Watcher {
     late: u32,
 }
 
-/// Nothing that is wanted comes behind so many frames in a row that are later than all of it: some may have a clock that
-/// was wrong.
+/// Nothing that is wanted comes behind so many frames in a row that are later than all of it: some may have a clock
+/// that was wrong.
 const LATE: u32 = 1_000;
 
 impl Watcher {

@@ -27,8 +27,8 @@ pub trait Asked {
     fn quic_name(&self) -> Option<&str>;
     /// The version of QUIC.
     fn quic_version(&self) -> Option<&str>;
-    /// The names by which the flow itself called its responder, first those of [`Self::server_names`], and what it asked
-    /// a proxy for.
+    /// The names by which the flow itself called its responder, first those of [`Self::server_names`], and what it
+    /// asked a proxy for.
     fn host_names(&self) -> impl Iterator<Item = &str>;
     /// What was asked of DNS, and the answers.
     fn dns_names(&self) -> impl Iterator<Item = &str>;

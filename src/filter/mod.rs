@@ -22,7 +22,8 @@
 //!   held`.
 //! - `conf rate rtt retrans age bytes pkts` are compared with a number: decimal units, rates in bits. `dur` is `age`.
 //!   A flow that lacks the number (no round trip was seen) passes no comparison of it.
-//! - `finding:` takes a finding's rule (`CF-1`), kind, mode or id, or a word of its kind (`stall`, `dns`), and passes the
+//! - `finding:` takes a finding's rule (`CF-1`), kind, mode or id, or a word of its kind (`stall`, `dns`), and passes
+//!   the
 //!   flows that such a finding cites, hints too. `sev` compares the gravest claim on the flow. `state:held` passes what
 //!   a claim of a content-filter stall cites. `role:recorder` and `role:client` pass flows of such a host.
 //! - Without a diagnosis nothing is found, so these but `role:` match nothing; [`Filter::asks_findings`] tells them, so

@@ -1,8 +1,8 @@
 //! The TCP sides of flows.
 //!
 //! A scan, a flood, and a peer that is switched off leave nothing but SYNs, each a flow of its own, and a closed port a
-//! SYN and its refusal. Of such a connection only what tells these packets from others is kept, in 16 or 32 bytes; it is
-//! a whole [`Tcp`] from its next packet on.
+//! SYN and its refusal. Of such a connection only what tells these packets from others is kept, in 16 or 32 bytes; it
+//! is a whole [`Tcp`] from its next packet on.
 
 use std::borrow::Cow;
 
@@ -94,8 +94,8 @@ impl Connections {
         }
     }
 
-    /// The connection, to take `packet` of side 1 (`second`) or 0, which is another than its first; none if it is dealt with
-    /// by that. One that was a lone SYN, of the time `first`, or a refused one has another number from then on.
+    /// The connection, to take `packet` of side 1 (`second`) or 0, which is another than its first; none if it is dealt
+    /// with by that. One that was a lone SYN, of the time `first`, or a refused one has another number from then on.
     #[inline(always)]
     pub fn wake(&mut self, number: &mut u32, first: Timestamp, second: bool, packet: &Packet) -> Option<&mut Tcp> {
         if *number >= LONE && *number != NONE {

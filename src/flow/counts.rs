@@ -1,6 +1,7 @@
 //! What is counted of a flow, in few bytes, as there may be millions and nearly all are small.
 //!
-//! Of a side's sums 31 bits stand in the flow itself. What is beyond them is carried to a [`Beside`], which few flows have.
+//! Of a side's sums 31 bits stand in the flow itself. What is beyond them is carried to a [`Beside`], which few flows
+//! have.
 
 use super::entry::Flow;
 use super::slab::Slab;

@@ -10,8 +10,8 @@ use crate::time::{SECOND, Timestamp};
 /// A silence of this long, in nanoseconds, ends a burst: longer than the time between a camera's pictures, shorter
 /// than any hold that matters.
 pub const PAUSE: u64 = 750_000_000;
-/// How long after its peak has begun a burst's bytes are counted, in nanoseconds: what was held for long comes as fast as
-/// the line is, be it within a moment or within many seconds.
+/// How long after its peak has begun a burst's bytes are counted, in nanoseconds: what was held for long comes as fast
+/// as the line is, be it within a moment or within many seconds.
 pub const RUNGS: [u64; 9] =
     [SECOND / 4, SECOND / 2, SECOND, 2 * SECOND, 4 * SECOND, 8 * SECOND, 16 * SECOND, 32 * SECOND, 64 * SECOND];
 /// How many bursts of one side are kept.
@@ -32,8 +32,8 @@ pub struct Burst {
     pub parts: u32,
     /// The second in which most came, or the first of several in which about as much did.
     pub peak: Peak,
-    /// Payload bytes within each of [`RUNGS`] from the beginning of that second; 0 where the burst was over before, or is
-    /// not known so finely.
+    /// Payload bytes within each of [`RUNGS`] from the beginning of that second; 0 where the burst was over before, or
+    /// is not known so finely.
     pub rungs: [u32; RUNGS.len()],
     /// The sizes and times of the bursts that became this one.
     pub spread: Spread,
@@ -74,7 +74,8 @@ impl Burst {
         Burst { start, end, frame, bytes, parts: 1, peak: window, window, spread, ..Burst::default() }
     }
 
-    /// Payload bytes from the beginning of its peak within so many of the first [`RUNGS`]; `None` where that is not known.
+    /// Payload bytes from the beginning of its peak within so many of the first [`RUNGS`]; `None` where that is not
+    /// known.
     pub fn within(&self, rung: usize) -> Option<u64> {
         match self.rungs.get(rung)? {
             0 if self.end.since(self.peak.at) < *RUNGS.get(rung)? => Some(self.bytes.saturating_sub(self.peak.before)),

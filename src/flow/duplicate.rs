@@ -1,8 +1,8 @@
 //! Mirror copies: the same packet captured twice, before it counts as sent twice.
 //!
-//! A mirror that watches two ports or two VLANs shows a packet that crosses both two times within moments, perhaps
-//! with another VLAN tag, another hop count, other MAC addresses. A sender never repeats a packet that soon, and not
-//! with the same IP identification. A datagram that has none may be meant twice: it is a copy if it says the same, as far as
+//! A mirror that watches two ports or two VLANs shows a packet that crosses both two times within moments, perhaps with
+//! another VLAN tag, another hop count, other MAC addresses. A sender never repeats a packet that soon, and not with
+//! the same IP identification. A datagram that has none may be meant twice: it is a copy if it says the same, as far as
 //! can be seen, and comes sooner still.
 //!
 //! The latest packets are remembered by a signature of their own bytes. Nothing secret goes into it: what counts as a
@@ -14,13 +14,13 @@ use crate::time::{MILLISECOND, Timestamp};
 
 /// How far apart two copies may be, in nanoseconds.
 pub const WINDOW: u64 = MILLISECOND;
-/// The same for a packet with an identification that came another way: a mirror on both sides of a box shows it when that box
-/// has looked at it.
+/// The same for a packet with an identification that came another way: a mirror on both sides of a box shows it when
+/// that box has looked at it.
 const BEHIND: u64 = 50 * MILLISECOND;
 /// The same for a datagram without an identification, that came the same way.
 const AT_ONCE: u64 = MILLISECOND / 10;
-/// How many bytes of such a datagram must be there to tell it from others: a STUN header (RFC 8489 §5), the name of a DNS
-/// question, more of a QUIC packet than who it is for.
+/// How many bytes of such a datagram must be there to tell it from others: a STUN header (RFC 8489 §5), the name of a
+/// DNS question, more of a QUIC packet than who it is for.
 const TELLING: usize = 20;
 /// Rows of remembered packets, and packets a row: several times what a mirror at 10 Gbit/s shows one of 16 shards in
 /// [`WINDOW`].

@@ -15,8 +15,8 @@ const REORDERED: u32 = 3_000;
 /// retransmission.
 const FAST: (u8, u32) = (2, 20_000);
 
-/// As many microseconds as a capture may show a segment late whose frames came by several ways, the queues of a card for
-/// one, and no more than a sender takes that was not told of a loss (RFC 8985 §7.2 has 10 ms at the least).
+/// As many microseconds as a capture may show a segment late whose frames came by several ways, the queues of a card
+/// for one, and no more than a sender takes that was not told of a loss (RFC 8985 §7.2 has 10 ms at the least).
 const MISPLACED: i32 = 10_000;
 
 /// As much of what a side sends may be acknowledged before its SYN is shown; beyond, they belong to two connections.
@@ -164,8 +164,8 @@ impl Half {
         !fast && !spurious && late
     }
 
-    /// Whether a segment that fills a hole was not sent late but is shown late: the other side had acknowledged it before,
-    /// or did not ask for it, and too little time has passed for its sender to miss it by itself.
+    /// Whether a segment that fills a hole was not sent late but is shown late: the other side had acknowledged it
+    /// before, or did not ask for it, and too little time has passed for its sender to miss it by itself.
     fn is_misplaced(&self, to: &Half, packet: &Packet, filling: Filling) -> bool {
         let opened = filling.opened.or(filling.blurred.then_some(self.nxt_at));
         let Some(opened) = opened.filter(|_| packet.payload_len > 0) else { return false };
@@ -261,8 +261,8 @@ impl Half {
         }
     }
 
-    /// Whether the window that `packet`, of this side, announces is to be scaled. A scale holds from the handshake on, if
-    /// both sides name one (RFC 7323 §2.2).
+    /// Whether the window that `packet`, of this side, announces is to be scaled. A scale holds from the handshake on,
+    /// if both sides name one (RFC 7323 §2.2).
     #[inline(always)]
     const fn scales(&self, to: &Half, packet: &Packet) -> bool {
         !packet.has(tcp_flag::SYN) && self.known & to.known & known::SCALE != 0

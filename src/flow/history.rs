@@ -147,8 +147,8 @@ impl History {
         self.seen >> (place(letter) | (second as u32) << 4) & 1 != 0
     }
 
-    /// Notes that side 1 (`second`) or 0 did, for the first time, what `letter` (lower case) stands for. `beyond` is where
-    /// entries stand that there is no room for.
+    /// Notes that side 1 (`second`) or 0 did, for the first time, what `letter` (lower case) stands for. `beyond` is
+    /// where entries stand that there is no room for.
     pub fn add<'b>(&mut self, second: bool, letter: u8, beyond: impl FnOnce() -> &'b mut Beyond) {
         let entry = place(letter) | u32::from(second) << 4;
         let at = self.seen.count_ones() as usize;

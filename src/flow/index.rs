@@ -20,8 +20,8 @@ pub struct Index {
     most: usize,
 }
 
-/// One table. Its homes are 8, 12, 16, 24 and so on, which leaves less room unused than doubling does. Behind the last home
-/// are some more slots, so that looking on never begins again at the front.
+/// One table. Its homes are 8, 12, 16, 24 and so on, which leaves less room unused than doubling does. Behind the last
+/// home are some more slots, so that looking on never begins again at the front.
 #[derive(Clone, Debug, Default)]
 struct Table {
     /// `tag << 32 | number + 1`; 0 is free.
@@ -115,8 +115,8 @@ impl Index {
         self.used == 0
     }
 
-    /// Bytes of memory that the tables hold if numbers spread over them evenly. How they do depends on what hashes are made
-    /// with, and what is let go of for want of room may not.
+    /// Bytes of memory that the tables hold if numbers spread over them evenly. How they do depends on what hashes are
+    /// made with, and what is let go of for want of room may not.
     pub fn memory(&self) -> usize {
         Table::slots(Table::homes_for(share(self.most))).saturating_mul(TABLES.saturating_mul(size_of::<u64>()))
     }

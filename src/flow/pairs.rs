@@ -1,7 +1,7 @@
 //! The addresses of IPv6 flows, two by two: flows between the same hosts share them where they follow each other.
 //!
-//! Nothing is looked for among all pairs: what comes is held against the one that was last met at its place, so each flow
-//! may have a pair of its own, and none takes more than that.
+//! Nothing is looked for among all pairs: what comes is held against the one that was last met at its place, so each
+//! flow may have a pair of its own, and none takes more than that.
 
 use super::NONE;
 use super::key::fold;

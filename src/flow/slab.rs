@@ -1,6 +1,6 @@
-//! Dense storage that grows by blocks: growth never needs the memory twice, but for the first few elements, and seldom asks
-//! the kernel for any, which keeps other threads waiting. What of a block was never used is not touched, and so takes no
-//! memory; that is why it is not counted.
+//! Dense storage that grows by blocks: growth never needs the memory twice, but for the first few elements, and seldom
+//! asks the kernel for any, which keeps other threads waiting. What of a block was never used is not touched, and so
+//! takes no memory; that is why it is not counted.
 
 use super::NONE;
 
@@ -78,9 +78,9 @@ impl<T> Slab<T> {
         self.blocks.iter_mut().flatten().enumerate().map(|(n, value)| (n as u32, value))
     }
 
-    /// Keeps the elements for which `keep` holds, in their order and without gaps, and says which numbers they have now. They
-    /// stay in the blocks that are there, and those that come free are given back: if all blocks were taken anew each time, that
-    /// would leave gaps between them.
+    /// Keeps the elements for which `keep` holds, in their order and without gaps, and says which numbers they have
+    /// now. They stay in the blocks that are there, and those that come free are given back: if all blocks were taken
+    /// anew each time, that would leave gaps between them.
     pub fn compact(&mut self, keep: impl Fn(u32) -> bool) -> Renumbered {
         let mut numbers = Vec::with_capacity(self.len());
         let mut len = 0u32;

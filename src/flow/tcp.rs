@@ -94,8 +94,8 @@ impl Tcp {
         self.half.iter_mut().for_each(|half| half.known &= !known::TIMING);
     }
 
-    /// Takes new payload of side `sender` into the course of a flow that began as `begun` says, which is asked only until
-    /// there is a course.
+    /// Takes new payload of side `sender` into the course of a flow that began as `begun` says, which is asked only
+    /// until there is a course.
     #[inline(always)]
     pub fn data(&mut self, sender: usize, packet: &Packet, begun: impl FnOnce() -> Begun, by: &Thresholds) {
         if self.course.is_none() {
@@ -252,8 +252,8 @@ impl Tcp {
             .all(|h| !matches!(h.side, Side::Inactive | Side::SynSent) && (h.known & (known::ACK | known::NXT) != 0))
     }
 
-    /// Whether a side shows by what it does that the other has spoken: it acknowledges, or goes on behind its SYN. A RST
-    /// alone shows nothing, whoever gets it.
+    /// Whether a side shows by what it does that the other has spoken: it acknowledges, or goes on behind its SYN. A
+    /// RST alone shows nothing, whoever gets it.
     pub fn shows_an_answer(&self) -> bool {
         self.half.iter().any(|half| match half.side {
             Side::Inactive | Side::Reset => false,

@@ -312,8 +312,8 @@ impl Trouble {
         }
     }
 
-    /// Bytes from `start` to `end` are not there (yet), as shows at `now`. `foretold`: the other side has acknowledged up
-    /// to `end`.
+    /// Bytes from `start` to `end` are not there (yet), as shows at `now`. `foretold`: the other side has acknowledged
+    /// up to `end`.
     pub(super) fn open(&mut self, start: u32, end: u32, foretold: bool, now: Timestamp) {
         // where a mirror shows one direction later than the other, acknowledgement follows acknowledgement before the
         // data comes: that is one hole, which grows at its end and is filled from its beginning

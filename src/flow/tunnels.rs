@@ -5,8 +5,8 @@ use crate::decode::Tunnels;
 /// How many different rows are kept; flows that came through others do not say it.
 const MAX_ROWS: usize = 127;
 
-/// How a flow's first packet came: two VLAN ids of 12 bits (IEEE 802.1Q §9.6), and the number of a row of tunnels. Or, with
-/// the upper bit, the number of where this stands with all else that few flows have.
+/// How a flow's first packet came: two VLAN ids of 12 bits (IEEE 802.1Q §9.6), and the number of a row of tunnels. Or,
+/// with the upper bit, the number of where this stands with all else that few flows have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Way(u32);
 

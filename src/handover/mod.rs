@@ -56,8 +56,8 @@ impl Attention<'_> {
 }
 
 impl<'a> Read<'a> {
-    /// All that a report tells of it. `warnings` is what was wrong with the files; only flows that pass `filter` are told;
-    /// without `diagnose` no fault is looked for.
+    /// All that a report tells of it. `warnings` is what was wrong with the files; only flows that pass `filter` are
+    /// told; without `diagnose` no fault is looked for.
     pub fn report(&self, warnings: Vec<String>, filter: Option<&'a Filter>, diagnose: bool) -> Report<'a> {
         let (analysis, facts) = (&self.outcome.analysis, &self.outcome.facts);
         let mut quality = quality(analysis, facts, warnings);

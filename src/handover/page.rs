@@ -84,8 +84,8 @@ impl Read<'_> {
         page::write(out, &matter, markup)
     }
 
-    /// What the flows that findings lead with show, by a second reading of the capture; nothing where it can be read only
-    /// once. Stretches of the capture that hold none of them are not read.
+    /// What the flows that findings lead with show, by a second reading of the capture; nothing where it can be read
+    /// only once. Stretches of the capture that hold none of them are not read.
     fn scenes(&self, findings: &[FindingRecord], attention: Attention<'_>) -> HashMap<u64, Scene> {
         let (ids, cited) = drawn(findings);
         let flows = wanted(&self.outcome.analysis, self.naming, &ids);

@@ -102,9 +102,9 @@ impl Trial {
 }
 
 impl Read<'_> {
-    /// Chooses for each finding the least reach from which it is raised again: all are tried in one reading of the capture,
-    /// and those that need more than their flows in one more each. What needs everything is not tried: that is what it
-    /// was raised by.
+    /// Chooses for each finding the least reach from which it is raised again: all are tried in one reading of the
+    /// capture, and those that need more than their flows in one more each. What needs everything is not tried: that is
+    /// what it was raised by.
     pub fn choose(
         &self,
         config: &engine::Config,
@@ -133,8 +133,8 @@ impl Read<'_> {
         flows.into_iter().zip(tried).map(chosen).collect()
     }
 
-    /// Adds the flows of the frames that findings cite and that are none of their own, as what works for a client meanwhile:
-    /// a frame alone would not show that it does. The capture is read as far as the last of these frames.
+    /// Adds the flows of the frames that findings cite and that are none of their own, as what works for a client
+    /// meanwhile: a frame alone would not show that it does. The capture is read as far as the last of these frames.
     fn add_witnesses(&self, findings: &[&FindingRecord], flows: &mut [Vec<Wanted>], attention: Attention<'_>) {
         // what concerns no flow is carved whole
         let concerned = findings.iter().zip(&*flows).filter(|(_, own)| !own.is_empty());

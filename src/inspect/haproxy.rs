@@ -3,8 +3,8 @@
 //! HAProxy's "The PROXY protocol", versions 1 and 2: §2.1 (a line of text) and §2.2 (binary). What follows the head, in
 //! the same direction, is the connection as the balancer's client made it.
 //!
-//! Limits: a line of 107 bytes, the most that §2.1 allows, and a binary head of [`MAX_BINARY`]. Refused: a head
-//! that breaks the grammar, as a receiver must refuse it. Its addresses are read; its extensions (§2.2.1) are passed over.
+//! Limits: a line of 107 bytes, the most that §2.1 allows, and a binary head of [`MAX_BINARY`]. Refused: a head that
+//! breaks the grammar, as a receiver must refuse it. Its addresses are read; its extensions (§2.2.1) are passed over.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

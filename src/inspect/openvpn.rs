@@ -1,8 +1,9 @@
 //! OpenVPN: the TLS handshake that its control channel carries.
 //!
-//! OpenVPN 2.6 developer documentation, "Network protocol", "Reliable transport" and "Control channel": an opcode and a key
-//! id in one byte, the sender's session id, with `tls-auth` an HMAC, a replay number and a time, then acknowledgements,
-//! the message's number, and a piece of a TLS stream. Over TCP each packet has a two-byte length before it.
+//! OpenVPN 2.6 developer documentation, "Network protocol", "Reliable transport" and "Control channel": an opcode and a
+//! key id in one byte, the sender's session id, with `tls-auth` an HMAC, a replay number and a time, then
+//! acknowledgements, the message's number, and a piece of a TLS stream. Over TCP each packet has a two-byte length
+//! before it.
 //!
 //! A session is known by its first packet, a hard reset: its size and every field in it follow from the opcode. Limits:
 //! the first key's handshake only, and of each direction [`MAX_PARKED`] messages that came ahead of another.

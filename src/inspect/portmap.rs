@@ -1,8 +1,9 @@
-//! What a router says of its own outside address: replies of NAT-PMP (RFC 6886 §3.2, §3.3) and PCP (RFC 6887 §7.2, §11.1).
+//! What a router says of its own outside address: replies of NAT-PMP (RFC 6886 §3.2, §3.3) and PCP (RFC 6887 §7.2,
+//! §11.1).
 //!
-//! Read are successful replies that tell an address: NAT-PMP's opcode 128, PCP's MAP. Refused: requests, other versions and
-//! opcodes, results but success, a PCP mapping that was deleted (its lifetime is 0), the address of all zeros, and what is
-//! cut. Options behind a PCP reply are not looked at. One reply costs a few comparisons; nothing is kept here.
+//! Read are successful replies that tell an address: NAT-PMP's opcode 128, PCP's MAP. Refused: requests, other versions
+//! and opcodes, results but success, a PCP mapping that was deleted (its lifetime is 0), the address of all zeros, and
+//! what is cut. Options behind a PCP reply are not looked at. One reply costs a few comparisons; nothing is kept here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,8 +16,8 @@ pub const PORT: u16 = 5351;
 const REPLY: u8 = 0x80;
 /// PCP's opcode for a mapping.
 const MAP: u8 = 1;
-/// Bytes of a PCP reply to a MAP between its lifetime and the address: epoch (4) and what is reserved (12), which end the
-/// header; nonce (12), protocol (1), what is reserved (3), both ports (4).
+/// Bytes of a PCP reply to a MAP between its lifetime and the address: epoch (4) and what is reserved (12), which end
+/// the header; nonce (12), protocol (1), what is reserved (3), both ports (4).
 const BEFORE_ADDRESS: usize = 36;
 
 /// The outside address that a reply tells; `None` where the datagram is none or tells none.

@@ -1,7 +1,7 @@
 //! Server certificates, as far as a record tells of them.
 //!
-//! RFC 5280 §4.1 (the fields), §4.2.1.6 (subject alternative names). The DER is read by the `x509-parser` crate; nothing is
-//! verified: no signature, no chain, no date.
+//! RFC 5280 §4.1 (the fields), §4.2.1.6 (subject alternative names). The DER is read by the `x509-parser` crate;
+//! nothing is verified: no signature, no chain, no date.
 //!
 //! Limits: [`MAX_NAMES`] alternative names. Refused: what that crate does not take for a certificate.
 

@@ -1,8 +1,8 @@
 //! Whether a box has held bytes: what went in waited, and what came out meanwhile was next to nothing.
 //!
-//! Amounts on both sides of a proxy are never quite the same: heads change, TLS and chunks take more or less. So a hold is
-//! not a difference of sums, which would grow with any stream, but a stretch of time in which nothing to speak of came out
-//! though much had gone in, and long enough before its end.
+//! Amounts on both sides of a proxy are never quite the same: heads change, TLS and chunks take more or less. So a hold
+//! is not a difference of sums, which would grow with any stream, but a stretch of time in which nothing to speak of
+//! came out though much had gone in, and long enough before its end.
 
 use super::curve::{Curve, Step};
 use crate::diagnose::settings::Legs as Settings;
@@ -22,8 +22,8 @@ pub struct Hold {
     pub released: Option<Step>,
 }
 
-/// The first hold of what `put_in` shows to go in and `come_out` to come out, from `within[0]` to `within[1]`. `doubt` is
-/// how far the two curves' times may be apart.
+/// The first hold of what `put_in` shows to go in and `come_out` to come out, from `within[0]` to `within[1]`. `doubt`
+/// is how far the two curves' times may be apart.
 pub fn find(put_in: &Curve, come_out: &Curve, within: [f64; 2], doubt: f64, settings: &Settings) -> Option<Hold> {
     let [begin, end] = within;
     let put_in = put_in.within(begin, end);
@@ -79,14 +79,15 @@ fn step_bytes(curve: &Curve, step: &Step) -> f64 {
     curve.by(step.at) - earlier
 }
 
-/// A hold that begins at `from`, where `before` bytes had gone in and `base` come out, and lasts until `proved` at least.
+/// A hold that begins at `from`, where `before` bytes had gone in and `base` come out, and lasts until `proved` at
+/// least.
 fn measure(put_in: &Curve, come_out: &Curve, within: [f64; 3], before: f64, base: f64, settings: &Settings) -> Hold {
     let [from, proved, end] = within;
     let inside = |at: f64| put_in.by(at) - before;
     let outside = |at: f64| come_out.by(at) - base;
     let mut after = come_out.steps().iter().filter(|step| step.at > from && step.at <= end);
-    // what comes out before is too little on the whole, however much it is of what had gone in by then: a first block may
-    // pass, and nothing behind it
+    // what comes out before is too little on the whole, however much it is of what had gone in by then: a first block
+    // may pass, and nothing behind it
     let ended = after.find(|step| {
         step.at > proved && step.bytes - base >= settings.passed_share * inside(step.at).max(settings.held_bytes)
     });

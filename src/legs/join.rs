@@ -207,8 +207,8 @@ impl Work<'_> {
         }
     }
 
-    /// By ends that no box has changed, or of which it has changed the inner one only, where the same sequence numbers or
-    /// no other flow speak for it.
+    /// By ends that no box has changed, or of which it has changed the inner one only, where the same sequence numbers
+    /// or no other flow speak for it.
     fn by_ends(&mut self) {
         let mut outer: HashMap<(u8, IpAddr, u16), Vec<Lasting>> = HashMap::new();
         for (at, flow) in self.free_outside() {
@@ -325,8 +325,8 @@ impl Work<'_> {
         Some(worst)
     }
 
-    /// Whether one flow has sent much that the other has not passed, and the other brought much that the one has not had: no
-    /// box holds both at once, so these are a recorder's and a viewer's, who both have to do with the relay.
+    /// Whether one flow has sent much that the other has not passed, and the other brought much that the one has not
+    /// had: no box holds both at once, so these are a recorder's and a viewer's, who both have to do with the relay.
     fn is_contrary(&self, a: &LegFlow, b: &LegFlow) -> bool {
         let lost = |put_in: f64, come_out: f64| {
             put_in >= self.settings.held_bytes && come_out < self.settings.passed_share * put_in
@@ -371,8 +371,8 @@ impl Work<'_> {
     }
 }
 
-/// Of marks in the order of their times the one that is nearest to a moment, and how far it is; of those as near as each
-/// other the first flow's.
+/// Of marks in the order of their times the one that is nearest to a moment, and how far it is; of those as near as
+/// each other the first flow's.
 fn nearest(marks: &[(usize, f64)], when: f64) -> Option<(usize, f64)> {
     let from = |moment: f64| marks.partition_point(|(_, then)| *then < moment);
     let later = from(when);
@@ -464,8 +464,8 @@ fn more_clues(legs: &Legs<'_>, a: &LegFlow, b: &LegFlow) -> Vec<Clue> {
     clues
 }
 
-/// Whether both flows are one TCP connection, as far as its sequence numbers say. They go on where a capture ends, so that
-/// where no beginning was seen they may be apart by what else was sent.
+/// Whether both flows are one TCP connection, as far as its sequence numbers say. They go on where a capture ends, so
+/// that where no beginning was seen they may be apart by what else was sent.
 pub(super) fn has_one_sequence(a: &LegFlow, b: &LegFlow) -> bool {
     let same = |a: &Side, b: &Side| match (a.isn, b.isn, a.edge(), b.edge()) {
         (Some(a), Some(b), ..) => Some(a == b),

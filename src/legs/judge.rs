@@ -1,8 +1,8 @@
 //! What a box has done to the streams between two captures.
 //!
 //! Each stream is judged by what may have carried it on: the one flow that is its other half, or all flows to the same
-//! place of which nobody knows whose they are. So that much came out at most, and a box that uses few connections for many
-//! is never taken for one that holds.
+//! place of which nobody knows whose they are. So that much came out at most, and a box that uses few connections for
+//! many is never taken for one that holds.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -258,8 +258,8 @@ impl<'a> Bench<'a> {
         (Curve::sum(&put_in), come_out)
     }
 
-    /// Whether a flow's streams are judged: those of the ways to view. What else a filter scans at leisure is its business.
-    /// One that began before its capture is known by an address that the other capture has named.
+    /// Whether a flow's streams are judged: those of the ways to view. What else a filter scans at leisure is its
+    /// business. One that began before its capture is known by an address that the other capture has named.
     fn is_judged(&self, case: &Case) -> bool {
         let named = case.class == Class::Unknown && self.relays.contains(&case.resp.0);
         let carries = case.http.as_ref().is_some_and(|http| http.message_http.is_some());
@@ -420,8 +420,8 @@ impl<'a> Bench<'a> {
         seen > 0 && seen as f64 >= self.settings.seen_share * all as f64
     }
 
-    /// Whether the outer capture shows by itself that it sees a viewer's way out: the viewer's connection ends at the box,
-    /// and with it the box opened one for the same name, by which all the video came in.
+    /// Whether the outer capture shows by itself that it sees a viewer's way out: the viewer's connection ends at the
+    /// box, and with it the box opened one for the same name, by which all the video came in.
     fn is_taken_in(&self, halves: &[Join]) -> bool {
         let shows = |half: &Join| {
             let (Some(a), Some(b)) = (self.lan(half.lan), self.wan(half.wan)) else { return false };
@@ -431,8 +431,8 @@ impl<'a> Bench<'a> {
         !halves.is_empty() && halves.iter().all(shows)
     }
 
-    /// How far away an inner flow's other end is, by its handshake and the hops of its packets, against the connections that
-    /// are the same on both sides. A box can only swallow what it acknowledges itself.
+    /// How far away an inner flow's other end is, by its handshake and the hops of its packets, against the connections
+    /// that are the same on both sides. A box can only swallow what it acknowledges itself.
     fn ends(&self, flow: &LegFlow) -> Ends {
         let passed = || self.joined.pairs.iter().filter(|pair| pair.same).filter_map(|pair| self.lan(pair.lan));
         let passed = || passed().filter(|other| other.case.is_tcp() && goes_out(&other.case));

@@ -1,8 +1,8 @@
 //! Whether a box passes each message on, or the end of it, only when the next one comes in.
 //!
 //! Between two messages nothing goes in. What passes on at once has come out by then; what waits for the next message
-//! waits all through the pause, and comes out with the first of it. Amounts that differ between the two sides of a proxy
-//! look alike at first, but only ever grow.
+//! waits all through the pause, and comes out with the first of it. Amounts that differ between the two sides of a
+//! proxy look alike at first, but only ever grow.
 
 use super::curve::{Curve, Step};
 use crate::diagnose::settings::Legs as Settings;

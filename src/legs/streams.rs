@@ -7,8 +7,8 @@ use super::join::{Join, Pool};
 use crate::engine::case::Direction;
 use crate::engine::leg::LegFlow;
 
-/// Flows to one place of which it is not known which is which. What all of them carried is put together once, however many
-/// of them are judged.
+/// Flows to one place of which it is not known which is which. What all of them carried is put together once, however
+/// many of them are judged.
 #[derive(Debug)]
 pub(super) struct PlaceOf<'a> {
     pub(super) pool: &'a Pool,

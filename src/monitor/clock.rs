@@ -10,8 +10,8 @@ use crate::time::{SECOND, Timestamp};
 const TICK: u64 = SECOND;
 /// How far, in nanoseconds, packets may be out of order. A packet that is older still says that the clock was set back.
 const DISORDER: u64 = 10 * SECOND;
-/// How many ticks of silence come at their usual distance. No rule waits for longer than a minute, and ticks may be late
-/// by a sixteenth then.
+/// How many ticks of silence come at their usual distance. No rule waits for longer than a minute, and ticks may be
+/// late by a sixteenth then.
 const PATIENCE: u64 = 32;
 /// The share of a silence by which the next tick comes later: so a silence of ten years has a few hundred ticks.
 const SHARE: u64 = 16;
@@ -76,8 +76,8 @@ impl Clock {
         at >= self.whole
     }
 
-    /// A tick at which all was judged has been dealt with; that is done again after `spacing` ticks at the earliest, and
-    /// `between` there are others.
+    /// A tick at which all was judged has been dealt with; that is done again after `spacing` ticks at the earliest,
+    /// and `between` there are others.
     pub fn ticked(&mut self, at: Timestamp, spacing: u64, between: bool) {
         self.go_on(at, if between { 1 } else { spacing });
         self.whole = if between { self.next.max(aligned(at, spacing)) } else { self.next };

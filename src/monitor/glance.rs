@@ -1,9 +1,10 @@
 //! Stalls between two judgements that are apart.
 //!
 //! Where there is much to judge, all is not judged every second. A stall is to be told sooner than that, and takes few
-//! flows to see: those that were known at the last judgement and go on, and those by which the same is tried again. What they
-//! have shown of themselves by now is looked at every second; what others have taught of them meanwhile, which other flows
-//! have come, and whatever is no stall waits for the next judgement. Nothing is over, or taken back, before that.
+//! flows to see: those that were known at the last judgement and go on, and those by which the same is tried again.
+//! What they have shown of themselves by now is looked at every second; what others have taught of them meanwhile,
+//! which other flows have come, and whatever is no stall waits for the next judgement. Nothing is over, or taken back,
+//! before that.
 
 use super::findings::Round;
 use super::judged::{Basis, Judged, tell_findings};

@@ -1,9 +1,9 @@
 //! The engine as things happen: frames in, records out, in packet time.
 //!
 //! A [`Monitor`] takes frames as they come and tells a [`Sink`] what is to be told then: a flow when it ends, long ones
-//! at intervals; a finding each time its state changes; an attempt to view when it is over; counts at intervals. It knows
-//! no clock: at every second of packet time, between two packets, all that was seen is named and judged anew. So the same
-//! packets give the same records, however fast they come and in whatever pieces.
+//! at intervals; a finding each time its state changes; an attempt to view when it is over; counts at intervals. It
+//! knows no clock: at every second of packet time, between two packets, all that was seen is named and judged anew. So
+//! the same packets give the same records, however fast they come and in whatever pieces.
 
 #![cfg_attr(
     not(test),
@@ -239,8 +239,8 @@ impl<'a> Monitor<'a> {
         Ok(())
     }
 
-    /// Packet time has come to `now`, and all frames of before were given: tells what is to be told by then. A file need
-    /// not say so, a live capture should, for time goes on while nothing comes.
+    /// Packet time has come to `now`, and all frames of before were given: tells what is to be told by then. A file
+    /// need not say so, a live capture should, for time goes on while nothing comes.
     ///
     /// # Errors
     /// What the sink gives.
@@ -319,8 +319,8 @@ impl<'a> Monitor<'a> {
         Look { analysis, naming, diagnosis, quality, stats, now }
     }
 
-    /// Judges all anew, if a second or more has passed since the last tick, for who looks between two that are far apart;
-    /// nothing that comes later depends on that.
+    /// Judges all anew, if a second or more has passed since the last tick, for who looks between two that are far
+    /// apart; nothing that comes later depends on that.
     pub fn renew(&mut self) {
         let now = self.clock.now();
         // what was judged last is still needed as it was
@@ -391,7 +391,8 @@ impl<'a> Monitor<'a> {
         if self.clock.begin(ts) == Step::Back {
             self.engine.set_back(ts);
             self.since = ts;
-            // an interval goes on by the new clock, and is as long as what had passed by the old one and what is to come
+            // an interval goes on by the new clock, and is as long as what had passed by the old one and what is to
+            // come
             self.counted.1 = Timestamp(ts.0.saturating_sub(passed).max(1));
         }
         Ok(())

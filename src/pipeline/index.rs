@@ -38,8 +38,8 @@ impl Index {
         Index { stretches: Vec::new(), secret, chunks: 1, last: 0 }
     }
 
-    /// Notes that what lies between two places ends with frame `frames` and holds packets of `flows`. Where the places are
-    /// not known, or what frames are read by changes between them, nothing is noted.
+    /// Notes that what lies between two places ends with frame `frames` and holds packets of `flows`. Where the places
+    /// are not known, or what frames are read by changes between them, nothing is noted.
     pub(super) fn note(&mut self, from: Option<Place>, to: Option<Place>, frames: u64, flows: Sketch) {
         let (Some(from), Some(to)) = (from, to) else { return };
         if !to.follows(&from) {
@@ -83,9 +83,9 @@ impl Index {
     }
 }
 
-/// Gives `take` the frames of `source`, in order, with their numbers from 1: all that may be of the flows of these packets,
-/// and others that lie near them. It ends when `take` wants no more (false) or `stop` is set. `index` is what the first
-/// reading of the same inputs has noted. Gives what was wrong with the files.
+/// Gives `take` the frames of `source`, in order, with their numbers from 1: all that may be of the flows of these
+/// packets, and others that lie near them. It ends when `take` wants no more (false) or `stop` is set. `index` is what
+/// the first reading of the same inputs has noted. Gives what was wrong with the files.
 pub fn each_frame_near(
     mut source: Source,
     index: &Index,

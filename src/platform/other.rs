@@ -1,5 +1,5 @@
-//! Systems other than Linux: macOS and the BSDs by libpcap over BPF devices, Windows by Npcap. Nothing of this module is
-//! tested there.
+//! Systems other than Linux: macOS and the BSDs by libpcap over BPF devices, Windows by Npcap. Nothing of this module
+//! is tested there.
 
 use super::{Allowed, Confined, LinkState};
 

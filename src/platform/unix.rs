@@ -76,8 +76,8 @@ pub fn descriptor(device: &Capture<Active>) -> Option<i32> {
     Some(device.as_raw_fd())
 }
 
-/// Waits until the terminal is gone; false if that cannot be told. Where standard input is a capture's pipe, whose end is
-/// no hang-up, the terminal is the one that is written to.
+/// Waits until the terminal is gone; false if that cannot be told. Where standard input is a capture's pipe, whose end
+/// is no hang-up, the terminal is the one that is written to.
 pub fn wait_for_hang_up() -> bool {
     let (input, output) = (io::stdin(), io::stdout());
     let terminal = if input.is_terminal() { input.as_fd() } else { output.as_fd() };

@@ -1,7 +1,7 @@
 //! Compact JSON, straight into a buffer, in which no character acts on a terminal that the text is shown on.
 //!
-//! A record of a flow is some hundred small pieces, and there may be millions of records: here each piece is one copy. A
-//! property test holds the text equal to serde_json's.
+//! A record of a flow is some hundred small pieces, and there may be millions of records: here each piece is one copy.
+//! A property test holds the text equal to serde_json's.
 
 use std::fmt::{self, Display, Write as _};
 

@@ -68,8 +68,8 @@ impl Told {
     }
 }
 
-/// How many flows' lines are made in one piece, which is then written as it is, and how many pieces at once: what is not
-/// written yet takes room.
+/// How many flows' lines are made in one piece, which is then written as it is, and how many pieces at once: what is
+/// not written yet takes room.
 const LINES: usize = 512;
 const ROUND: usize = 16;
 /// How many flows' lines are made together: looked up, judged, put together, written, each step for all of them.
@@ -219,7 +219,8 @@ impl Report<'_> {
                 let servers: SmallVec<[_; GROUP]> = views.iter().map(FlowView::about).collect();
                 let touched = views.iter().zip(&servers).map(|(view, server)| view.touch(server));
                 black_box(touched.fold(0, |all, one| all ^ one));
-                // step by step for all of them: what one step runs stays near the core, and what all of them run does not
+                // step by step for all of them: what one step runs stays near the core, and what all of them run does
+                // not
                 verdicts.clear();
                 records.clear();
                 verdicts.extend(views.iter().map(|view| view.verdict(&view.facts())));

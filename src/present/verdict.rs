@@ -47,8 +47,8 @@ pub fn in_order(diagnosis: &Diagnosis) -> Vec<&FindingRecord> {
     headline.into_iter().chain(others).collect()
 }
 
-/// The claim that comes before all others: who reads wants to know why no picture came, so of the gravest it is the first
-/// that a view failed by, or where no view failed, the first, or one of its kind about what more depends on.
+/// The claim that comes before all others: who reads wants to know why no picture came, so of the gravest it is the
+/// first that a view failed by, or where no view failed, the first, or one of its kind about what more depends on.
 pub(super) fn headline(diagnosis: &Diagnosis) -> Option<&FindingRecord> {
     let claims = || diagnosis.findings.iter().filter(|finding| finding.is_claim());
     let first = claims().next()?;
@@ -68,8 +68,8 @@ pub(super) fn headline(diagnosis: &Diagnosis) -> Option<&FindingRecord> {
     gravest().find(stops).or_else(|| alike.min_by_key(row))
 }
 
-/// The first claims, with the first one's advice, and hints beneath them; the rest is counted, and `all` says how all are
-/// told.
+/// The first claims, with the first one's advice, and hints beneath them; the rest is counted, and `all` says how all
+/// are told.
 pub(super) fn tell(lines: &mut Vec<String>, findings: &[&FindingRecord], all: &str, style: Style) {
     let (claims, hints): (Vec<&FindingRecord>, Vec<_>) = findings.iter().partition(|f| f.is_claim());
     // what is said of several in the same words is said with its client
@@ -99,8 +99,8 @@ pub(super) fn is_fault(finding: &FindingRecord) -> bool {
     finding.is_claim() && finding.severity > Severity::Info
 }
 
-/// What can honestly be said where no fault is told, and whether it is good news. What is said of the capture holds for all
-/// of it, whatever passes a filter.
+/// What can honestly be said where no fault is told, and whether it is good news. What is said of the capture holds for
+/// all of it, whatever passes a filter.
 pub(super) fn without_fault(summary: &Summary) -> (bool, String) {
     if let Some(beside @ 1..) = summary.filtered.as_ref().map(|filtered| filtered.faults) {
         let (are, findings) = (if beside == 1 { "is" } else { "are" }, Counted(beside, "finding"));

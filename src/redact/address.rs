@@ -1,11 +1,12 @@
 //! Addresses replaced so that networks stay networks: two addresses share as many first bits after as before (the
-//! construction of Xu, Fan, Ammar and Moon, "Prefix-preserving IP address anonymization", 2002, known as Crypto-PAn). One
-//! thing is other than there: what decides over a bit also holds that bit's place. Without it two bits next to each other
-//! are decided alike three times in four, and one network of fifteen keeps an octet as it is (of 256 it should be one).
+//! construction of Xu, Fan, Ammar and Moon, "Prefix-preserving IP address anonymization", 2002, known as Crypto-PAn).
+//! One thing is other than there: what decides over a bit also holds that bit's place. Without it two bits next to each
+//! other are decided alike three times in four, and one network of fifteen keeps an octet as it is (of 256 it should be
+//! one).
 //!
 //! What kind of address one is stays: bits on the way to a range of special use (RFC 6890) are not changed, so private
-//! addresses stay private, and public ones public. Addresses that say nothing of anybody (loopback, groups, broadcast, the
-//! unspecified one) stay as they are.
+//! addresses stay private, and public ones public. Addresses that say nothing of anybody (loopback, groups, broadcast,
+//! the unspecified one) stay as they are.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

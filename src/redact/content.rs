@@ -1,5 +1,5 @@
-//! Content of packets with pseudonyms in it: DNS, STUN, the names in TLS and HTTP. Lengths stay; what is not understood is
-//! taken out.
+//! Content of packets with pseudonyms in it: DNS, STUN, the names in TLS and HTTP. Lengths stay; what is not understood
+//! is taken out.
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 
@@ -146,7 +146,8 @@ impl Redactor {
                 0x0001 | 0x8023 | 0x802b | 0x802c => self.stun_address(value, &[0; 16]),
                 // addresses under the cookie and the transaction
                 0x0012 | 0x0016 | 0x0020 => self.stun_address(value, &transaction),
-                // ERROR-CODE, CHANNEL-NUMBER, LIFETIME, REQUESTED-TRANSPORT, PRIORITY, USE-CANDIDATE, ICE roles, CHANGE-REQUEST
+                // ERROR-CODE, CHANNEL-NUMBER, LIFETIME, REQUESTED-TRANSPORT, PRIORITY, USE-CANDIDATE, ICE roles,
+                // CHANGE-REQUEST
                 0x0003 | 0x000c | 0x000d | 0x0019 | 0x0024 | 0x0025 | 0x8029 | 0x802a => {}
                 0x0009 => value.iter_mut().skip(4).for_each(|byte| *byte = 0),
                 0x8028 => {

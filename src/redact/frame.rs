@@ -1,7 +1,7 @@
 //! Frames with pseudonyms in their headers, and of their content only what is understood.
 //!
-//! A frame is rebuilt from its innermost packet: tunnels and headers of links other than Ethernet are left out, since they
-//! hold addresses of their own. What is neither IP nor ARP is left out altogether.
+//! A frame is rebuilt from its innermost packet: tunnels and headers of links other than Ethernet are left out, since
+//! they hold addresses of their own. What is neither IP nor ARP is left out altogether.
 
 use super::Redactor;
 use crate::carve::header::{Places, places, set_checksums};

@@ -1,10 +1,11 @@
-//! Texts that are replaced wherever they stand in a sentence, such as owners of certificates: found without a look at each.
+//! Texts that are replaced wherever they stand in a sentence, such as owners of certificates: found without a look at
+//! each.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// Bytes that all texts and what stands for them may take. A capture with more of them than that has been made to have them,
-/// and is refused: none may be left as it is.
+/// Bytes that all texts and what stands for them may take. A capture with more of them than that has been made to have
+/// them, and is refused: none may be left as it is.
 const MOST: usize = 64 << 20;
 /// A text shorter than this is no text that one could be known by.
 const LEAST: usize = 2;
@@ -41,7 +42,8 @@ impl Literals {
         Ok(())
     }
 
-    /// A sentence with all of them replaced. Where two share a part of it, one word stands for both: that of the longer.
+    /// A sentence with all of them replaced. Where two share a part of it, one word stands for both: that of the
+    /// longer.
     pub fn replaced(&self, text: &str) -> String {
         let mut told = String::with_capacity(text.len());
         // where what is being replaced ends, how long the longest text in it is, and what stands for that
@@ -68,7 +70,8 @@ impl Literals {
         let rest = sentence.get(at..)?;
         let mut within = rest;
         loop {
-            // a text that `rest` begins with comes before it, and behind all others that do but for those that begin with it
+            // a text that `rest` begins with comes before it, and behind all others that do but for those that begin
+            // with it
             let before = (Bound::Unbounded, Bound::Included(within));
             let (text, by) = self.texts.range::<str, _>(before).next_back()?;
             let mut shared = rest.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();

@@ -1,9 +1,9 @@
 //! Pseudonyms for what may not leave a site: addresses, names, hardware addresses.
 //!
 //! A pseudonym depends on what it stands for and on a key alone, so tables still join as long as the key is the same.
-//! Addresses keep their networks ([`address`]); of names, what the vendor publishes stays readable ([`name`]). Records are
-//! replaced field by field ([`record`]), what stands in sentences word by word ([`Redactor::text`]), frames header by
-//! header ([`Redactor::frame`]), and what is not understood in a frame is taken out.
+//! Addresses keep their networks ([`address`]); of names, what the vendor publishes stays readable ([`name`]). Records
+//! are replaced field by field ([`record`]), what stands in sentences word by word ([`Redactor::text`]), frames header
+//! by header ([`Redactor::frame`]), and what is not understood in a frame is taken out.
 
 #![cfg_attr(
     not(test),

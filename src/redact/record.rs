@@ -17,8 +17,9 @@ use crate::short::Short;
 /// What stands for a text that may hold anything.
 const HIDDEN: &str = "…";
 
-/// Words that protocols have for such fields; any other may be anybody's. Methods of HTTP (RFC 9110 §9, RFC 5789 §2, RFC 4918
-/// §9), RTSP (RFC 2326 §10, RFC 7826 §13), SIP (RFC 3261 §7.1 and what extends it), SSDP and HTTP/2 (RFC 9113 §3.4).
+/// Words that protocols have for such fields; any other may be anybody's. Methods of HTTP (RFC 9110 §9, RFC 5789 §2,
+/// RFC 4918 §9), RTSP (RFC 2326 §10, RFC 7826 §13), SIP (RFC 3261 §7.1 and what extends it), SSDP and HTTP/2 (RFC 9113
+/// §3.4).
 const METHODS: [&str; 42] = [
     "GET",
     "HEAD",

@@ -98,8 +98,8 @@ impl Source {
         }
     }
 
-    /// The same; a pipe that nothing comes from is waited for until `stop` is set, and ends then. Meanwhile fills give no frame
-    /// ([`Source::waits`]).
+    /// The same; a pipe that nothing comes from is waited for until `stop` is set, and ends then. Meanwhile fills give
+    /// no frame ([`Source::waits`]).
     #[must_use]
     pub fn until(self, stop: &Arc<AtomicBool>) -> Source {
         Source { stop: Some(Arc::clone(stop)), ..self }
@@ -209,8 +209,8 @@ impl Source {
         self.lanes.first().is_some_and(|lane| lane.reader.waits())
     }
 
-    /// Another that goes on from here by itself and gives the same; nothing where that cannot be, as of a pipe, and while
-    /// there are problems that were not taken.
+    /// Another that goes on from here by itself and gives the same; nothing where that cannot be, as of a pipe, and
+    /// while there are problems that were not taken.
     pub fn fork(&self) -> Option<Source> {
         if !self.problems.is_empty() {
             return None;
@@ -235,8 +235,8 @@ impl Source {
         Some(Place { input: self.progress.files_done, offset, changes })
     }
 
-    /// Leaves out what lies before `place`, which an earlier reading of the same inputs has given; false if reading cannot
-    /// go on there.
+    /// Leaves out what lies before `place`, which an earlier reading of the same inputs has given; false if reading
+    /// cannot go on there.
     pub fn go_on_at(&mut self, place: &Place) -> bool {
         let follows = self.place().is_some_and(|here| place.follows(&here));
         if let Some(lane) = self.lanes.first_mut().filter(|_| follows) {

@@ -1,7 +1,7 @@
 //! Inputs whose times overlap, put together frame by frame.
 //!
-//! What comes next is the earliest of the frames that the inputs are at; of two at one time that of the input which began
-//! first. Of one input frames stay in its order, though time run back in it.
+//! What comes next is the earliest of the frames that the inputs are at; of two at one time that of the input which
+//! began first. Of one input frames stay in its order, though time run back in it.
 
 use super::input::Input;
 use super::{CaptureReader, Chunk, FrameRef, Shed};

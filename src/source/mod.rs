@@ -90,8 +90,8 @@ impl Facts {
         self.end = self.end.max(other.end);
     }
 
-    /// When a capture ended whose last frame came at `last`: then, unless it says that it went on in silence. A time that
-    /// is more than an hour later is taken for a mistake.
+    /// When a capture ended whose last frame came at `last`: then, unless it says that it went on in silence. A time
+    /// that is more than an hour later is taken for a mistake.
     pub fn ended(&self, last: Timestamp) -> Timestamp {
         const MOST: u64 = 3600 * SECOND;
         self.end.filter(|end| end.since(last) <= MOST).map_or(last, |end| end.max(last))

@@ -1,12 +1,14 @@
 //! pcapng (draft-ietf-opsawg-pcapng): sections of blocks, each with its length in front and behind.
 //!
-//! Read: section headers (§4.1), interface descriptions (§4.2, of their options `if_tsresol` and `if_tsoffset`),
-//! simple and enhanced packets (§4.4, §4.3; of their options the comments of [`Shed`]), interface statistics (§4.6, `isb_endtime`, `isb_ifdrop` and
-//! `isb_osdrop`) and the obsolete packet block (appendix A). All other blocks are passed over, whatever their length.
+//! Read: section headers (§4.1), interface descriptions (§4.2, of their options `if_tsresol` and `if_tsoffset`), simple
+//! and enhanced packets (§4.4, §4.3; of their options the comments of [`Shed`]), interface statistics (§4.6,
+//! `isb_endtime`, `isb_ifdrop` and `isb_osdrop`) and the obsolete packet block (appendix A). All other blocks are
+//! passed over, whatever their length.
 //!
 //! Limits: [`MAX_INTERFACES`] a section, [`MAX_RECORD`] a packet block. A block whose two lengths differ is taken by
-//! the first (blocks of no interest that do not lie in one chunk are not compared); a length that is no multiple of four is rounded up, as some writers left the padding out of it.
-//! Refused: a section without a byte order or of a major version other than 1.
+//! the first (blocks of no interest that do not lie in one chunk are not compared); a length that is no multiple of
+//! four is rounded up, as some writers left the padding out of it. Refused: a section without a byte order or of a
+//! major version other than 1.
 
 use super::pcap::{Order, Stop, Walked, max_frame};
 use super::{Damage, Facts, FrameRef, LinkType, MAX_RECORD, Shed, add_drops};

@@ -148,8 +148,8 @@ impl Read for From {
 }
 
 impl Raw {
-    /// Opens the file, pipe or device at `path`, which messages call `name`; `-` is standard input. What is waited for ends
-    /// with `stop`.
+    /// Opens the file, pipe or device at `path`, which messages call `name`; `-` is standard input. What is waited for
+    /// ends with `stop`.
     pub(super) fn open(path: &Path, name: &Arc<str>, stop: &Stop) -> Result<Raw, SourceError> {
         let fail = |error| SourceError::from_io(name, error);
         let file = if path.as_os_str() == "-" {
@@ -250,8 +250,8 @@ impl Raw {
         matches!(self.bytes, Bytes::File { .. })
     }
 
-    /// Another that goes on from here by itself; nothing of a pipe. What is packed is unpacked from its beginning again when
-    /// the other first reads: that takes no room meanwhile.
+    /// Another that goes on from here by itself; nothing of a pipe. What is packed is unpacked from its beginning again
+    /// when the other first reads: that takes no room meanwhile.
     pub(super) fn fork(&self) -> Option<Raw> {
         let (bytes, taken) = match &self.bytes {
             Bytes::File { file, offset } => {

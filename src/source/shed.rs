@@ -3,8 +3,8 @@
 use super::{Frame, FrameRef};
 use crate::time::Timestamp;
 
-/// How much is passed over; each stage passes over what those before it do, and more. Frames and their bytes are counted
-/// at every stage.
+/// How much is passed over; each stage passes over what those before it do, and more. Frames and their bytes are
+/// counted at every stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shed {
     /// All is inspected.
@@ -12,8 +12,8 @@ pub enum Shed {
     Nothing,
     /// The payload of bulk flows is not.
     Bulk,
-    /// Nor is that of flows between strangers: hosts that were not of the system when all was last judged. None of those
-    /// that begin are followed. What is asked of DNS is inspected, as by that hosts become known.
+    /// Nor is that of flows between strangers: hosts that were not of the system when all was last judged. None of
+    /// those that begin are followed. What is asked of DNS is inspected, as by that hosts become known.
     Strangers,
     /// Frames are only counted.
     Everything,

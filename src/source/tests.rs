@@ -277,7 +277,8 @@ fn what_is_no_capture_is_named() {
     assert!(fails(&plain(&[])[..20]).contains("within the file header"));
 }
 
-/// From wherever reading has come to, another goes on alike: of what is packed, too, though that is unpacked from its start.
+/// From wherever reading has come to, another goes on alike: of what is packed, too, though that is unpacked from its
+/// start.
 #[test]
 fn a_fork_gives_what_is_left() {
     let dir = tempfile::tempdir().unwrap();

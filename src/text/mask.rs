@@ -1,5 +1,5 @@
-//! Credentials in text, masked: what follows `Authorization`, a cookie's value, and what looks like a secret in the query
-//! of an address.
+//! Credentials in text, masked: what follows `Authorization`, a cookie's value, and what looks like a secret in the
+//! query of an address.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;

@@ -18,8 +18,8 @@ use crate::time::{SECOND, Timestamp};
 const MARKS_MAX: usize = 1000;
 /// How many bytes of frames are read at least from one place that is kept to the next: a quarter of a second's work.
 const SPACING: u64 = 32 << 20;
-/// How many bytes of frames are read at least for each that a place holds: to copy one takes a fraction of what it takes to
-/// analyse one.
+/// How many bytes of frames are read at least for each that a place holds: to copy one takes a fraction of what it
+/// takes to analyse one.
 const READ_FOR_HELD: u64 = 2;
 /// The most that places may hold, in bytes: what is read on from the nearest one is short then, and a capture with many
 /// flows takes no more than twice what its flows and what is shown of them do.

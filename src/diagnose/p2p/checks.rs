@@ -104,7 +104,8 @@ impl Asked {
 
 /// What hosts did beside their checks, put together once for all attempts.
 struct Beside {
-    /// When clients asked the vendor's server for their outside addresses: each by all its sockets, and socket by socket.
+    /// When clients asked the vendor's server for their outside addresses: each by all its sockets, and socket by
+    /// socket.
     clients: HashMap<IpAddr, Asked>,
     sockets: HashMap<(IpAddr, u16), Asked>,
     /// When a TURN server carried something for them.

@@ -91,8 +91,8 @@ fn unanswered(scene: &Scene<'_>, client: IpAddr) -> Option<FindingRecord> {
     Some(draft.build())
 }
 
-/// Whether a firewall says that it is one: type 3 codes 9, 10 and 13 (RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1), type 1 code 1
-/// of ICMPv6 (RFC 4443 §3.1).
+/// Whether a firewall says that it is one: type 3 codes 9, 10 and 13 (RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1), type 1
+/// code 1 of ICMPv6 (RFC 4443 §3.1).
 fn is_prohibited(icmp: Icmp) -> bool {
     matches!((icmp.kind, icmp.code), (3, 9 | 10 | 13) | (1, 1))
 }
@@ -134,8 +134,8 @@ pub enum Mapping {
     ByEnd,
 }
 
-/// How one socket is translated, by what remote ends say: who, and which address and port. Nothing can be told where fewer
-/// than `least` of them speak, and where one says this and then that: the binding was made anew.
+/// How one socket is translated, by what remote ends say: who, and which address and port. Nothing can be told where
+/// fewer than `least` of them speak, and where one says this and then that: the binding was made anew.
 pub fn mapping(told: impl Iterator<Item = (SocketAddr, SocketAddr)>, least: f64) -> Option<Mapping> {
     let mut seen: BTreeMap<SocketAddr, SocketAddr> = BTreeMap::new();
     for (by, mapped) in told {
@@ -147,8 +147,8 @@ pub fn mapping(told: impl Iterator<Item = (SocketAddr, SocketAddr)>, least: f64)
     Some(if seen.values().all(|mapped| mapped == first) { Mapping::Same } else { Mapping::ByEnd })
 }
 
-/// What one socket was told, in stretches of time without a silence in which its router may have forgotten it: what comes
-/// behind one is told of another binding, of whichever kind the router is. `told`: in the order of first frames.
+/// What one socket was told, in stretches of time without a silence in which its router may have forgotten it: what
+/// comes behind one is told of another binding, of whichever kind the router is. `told`: in the order of first frames.
 fn at_one_time<'t, 'c>(told: &'t [Told<'c>], settings: &P2p) -> impl Iterator<Item = &'t [Told<'c>]> {
     let forgotten = nanos(settings.binding_seconds);
     let mut until = Timestamp::default();
@@ -274,8 +274,8 @@ impl<'a> Course<'a> {
     }
 }
 
-/// Whether what `up` sends may be what `down` gets. Cameras have the same rates as they are sold, so that amounts alone say
-/// little: one view begins and ends with the upload that it is fed by, or lies within it where others watch too.
+/// Whether what `up` sends may be what `down` gets. Cameras have the same rates as they are sold, so that amounts alone
+/// say little: one view begins and ends with the upload that it is fed by, or lies within it where others watch too.
 fn likeness(scene: &Scene<'_>, up: &Course<'_>, down: &Course<'_>) -> Option<Likeness> {
     let settings = &scene.rules.settings.p2p;
     let Course { case: up, first: began, last: ended, bytes: sent } = *up;
@@ -345,8 +345,8 @@ fn is_shared(ip: IpAddr) -> bool {
     matches!(ip.to_canonical(), IpAddr::V4(ip) if ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64)
 }
 
-/// D-32: outside the site's router its address is one that a provider shares out, or a private one; or the router or the
-/// user says so.
+/// D-32: outside the site's router its address is one that a provider shares out, or a private one; or the router or
+/// the user says so.
 fn shared_address(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
     let is_outbound =
         |case: &&Case| (case.established || case.stun.is_some()) && is_private(case.orig.0) && is_public(case.resp.0);

@@ -87,8 +87,8 @@ fn lossy(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     Some(draft.build())
 }
 
-/// Whether so much is said again in both directions that a mirror shows it twice: acknowledgements without data are copied
-/// too, and not known as repeats, so that each direction shows less than its half.
+/// Whether so much is said again in both directions that a mirror shows it twice: acknowledgements without data are
+/// copied too, and not known as repeats, so that each direction shows less than its half.
 fn is_copied(scene: &Scene<'_>, case: &Case) -> bool {
     let settings = &scene.rules.settings.path;
     let (Some((_, a, of_a)), Some((_, b, of_b))) = (repeats(case, 0), repeats(case, 1)) else { return false };
@@ -168,8 +168,8 @@ fn black_hole(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     Some(draft.build())
 }
 
-/// Whether at that time something short was sent again and again in vain on another connection of the same client: then it
-/// is not the size that does not arrive.
+/// Whether at that time something short was sent again and again in vain on another connection of the same client: then
+/// it is not the size that does not arrive.
 fn loses_small(scene: &Scene<'_>, other: &Case, side: usize, then: &TroubleCase) -> bool {
     let Some((tcp, trouble)) = of_side(other, side) else { return false };
     let lost = trouble.repeated;
@@ -198,8 +198,8 @@ fn is_swallowed(scene: &Scene<'_>, case: &Case, side: usize) -> bool {
     f64::from(stuck.times) >= settings.full_size_tries && is_long && open && !closed && early && small
 }
 
-/// The bytes that a responder has sent and that never arrived, with how many came behind them: its first segments are long
-/// and got lost before the mirror, time after time, while a short one came through.
+/// The bytes that a responder has sent and that never arrived, with how many came behind them: its first segments are
+/// long and got lost before the mirror, time after time, while a short one came through.
 fn lost_on_the_way(scene: &Scene<'_>, case: &Case) -> Option<(u64, u64)> {
     let settings = &scene.rules.settings.path;
     let tcp = case.tcp.as_ref()?;
@@ -247,8 +247,8 @@ fn hole_before(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
 
 /// Whether a recorder's upload stands in a queue: for as long as it runs round trips are long, the shortest too.
 ///
-/// How long depends on the sender: one fills the queue until it loses something, another keeps it short and drains it now
-/// and then (BBR).
+/// How long depends on the sender: one fills the queue until it loses something, another keeps it short and drains it
+/// now and then (BBR).
 fn fills_uplink(scene: &Scene<'_>, case: &Case) -> bool {
     let settings = &scene.rules.settings.path;
     let Some(tcp) = &case.tcp else { return false };
@@ -279,8 +279,8 @@ fn least_rtt(scene: &Scene<'_>, case: &Case) -> Option<f64> {
     same.filter_map(|other| other.tcp.as_ref()?.rtt_min).min_by(f64::total_cmp)
 }
 
-/// Whether another connection between the two ends of a flow began within the capture: one that was under way before may
-/// never have had the line for itself.
+/// Whether another connection between the two ends of a flow began within the capture: one that was under way before
+/// may never have had the line for itself.
 fn begins_beside(scene: &Scene<'_>, case: &Case) -> bool {
     let timed = |other: &Case| other.tcp.as_ref().is_some_and(|tcp| tcp.rtt_min.is_some());
     let same = |other: &&Case| other.resp.0 == case.resp.0 && other.first_frame != case.first_frame;

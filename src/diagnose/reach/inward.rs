@@ -62,8 +62,8 @@ impl Door {
     }
 
     /// How sure it is that a stranger is a client: whoever looks for open ports tries several, comes in company, and
-    /// neither waits long nor comes back to one that is closed. A port that was open, or that the router hands on, is there
-    /// for clients.
+    /// neither waits long nor comes back to one that is closed. A port that was open, or that the router hands on, is
+    /// there for clients.
     fn stranger(&self, scene: &Scene<'_>, all: &[&Case]) -> Option<f64> {
         let reach = &scene.rules.settings.reach;
         let case = *all.first()?;

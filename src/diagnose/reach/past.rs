@@ -1,5 +1,5 @@
-//! What one client has connected to, put in order once: each of very many attempts is held against it without a walk through
-//! all flows of the client.
+//! What one client has connected to, put in order once: each of very many attempts is held against it without a walk
+//! through all flows of the client.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;

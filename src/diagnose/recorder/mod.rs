@@ -125,8 +125,8 @@ fn remote_assist(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
     Some(draft.build())
 }
 
-/// Whether a client is so near, by round trips and routers passed, that it is of the site whatever its address: a campus
-/// has public ones.
+/// Whether a client is so near, by round trips and routers passed, that it is of the site whatever its address: a
+/// campus has public ones.
 fn is_near(scene: &Scene<'_>, case: &Case) -> bool {
     let settings = &scene.rules.settings.recorder;
     let [ttl, _] = case.ttl;
@@ -169,8 +169,8 @@ fn is_shared_mac(station: &Station) -> bool {
     SHARED_MACS.iter().any(|begin| station.mac.starts_with(begin))
 }
 
-/// Whether an address is a recorder's that was at work right then: it had just spoken on a connection that was open, so it
-/// has not been switched off and replaced.
+/// Whether an address is a recorder's that was at work right then: it had just spoken on a connection that was open, so
+/// it has not been switched off and replaced.
 fn was_at_work(scene: &Scene<'_>, ip: IpAddr, then: Timestamp) -> bool {
     let lately = nanos(scene.rules.settings.recorder.moved_seconds);
     scene.cases.flows.iter().filter(|case| case.first() < then).any(|case| {

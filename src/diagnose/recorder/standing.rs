@@ -76,8 +76,8 @@ fn standing_perhaps<'c>(scene: &Scene<'c>, recorder: IpAddr) -> impl Iterator<It
     standing(scene, recorder).chain(scene.of_client(recorder).filter(nameless))
 }
 
-/// Whether the relay went on speaking to the recorder on a connection that had been there before one died: then that one
-/// was not the standing one, but an upload that nobody wanted any more.
+/// Whether the relay went on speaking to the recorder on a connection that had been there before one died: then that
+/// one was not the standing one, but an upload that nobody wanted any more.
 fn has_another(scene: &Scene<'_>, recorder: IpAddr, death: &Death<'_>) -> bool {
     standing_perhaps(scene, recorder).filter(|case| case.first() < death.case.first()).any(|case| {
         let heard = case.tcp.iter().flat_map(|tcp| &tcp.bursts[1]).map(|burst| burst.end).max();
@@ -111,7 +111,8 @@ fn unstable(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     Some(draft.evidence(text, None, None).build())
 }
 
-/// Whether a connection worked, ended in good order and soon, and nothing that was asked on it stayed without an answer.
+/// Whether a connection worked, ended in good order and soon, and nothing that was asked on it stayed without an
+/// answer.
 fn is_short_life(scene: &Scene<'_>, case: &Case) -> bool {
     let settings = &scene.rules.settings.recorder;
     let life = case.last.since(case.first());

@@ -59,7 +59,8 @@ fn cut<'c>(scene: &Scene<'_>, case: &'c Case) -> Option<Cut<'c>> {
         _ => return None,
     };
     let sent = case.payload[0] as f64;
-    // who takes in all that is sent and closes in good order has swallowed it, or answered nothing that was worth a word
+    // who takes in all that is sent and closes in good order has swallowed it, or answered nothing that was worth a
+    // word
     let broken = how == RESET || tcp.unacknowledged[0].is_some_and(|bytes| bytes > 0);
     let (began, least, firm) = match (&case.tls, &case.http) {
         (Some(tls), _) => {
@@ -80,8 +81,9 @@ fn cut<'c>(scene: &Scene<'_>, case: &'c Case) -> Option<Cut<'c>> {
     (soon && sent >= settings.upload_bytes + least).then_some(Cut { case, began, at, frame, how, firm: firm && broken })
 }
 
-/// Whether nothing but an alert and session tickets has come behind a finished handshake, and how firm that is. Tickets are
-/// no answer, and known by their lengths alone: before an end in good order (not `reset`) one of them may be an answer.
+/// Whether nothing but an alert and session tickets has come behind a finished handshake, and how firm that is. Tickets
+/// are no answer, and known by their lengths alone: before an end in good order (not `reset`) one of them may be an
+/// answer.
 fn said_nothing(scene: &Scene<'_>, case: &Case, tls: &TlsCase, reset: bool) -> Option<bool> {
     let flight = tls.flight.filter(|flight| !flight.is_left() && !flight.missed && case.is_served())?;
     let lengths: Vec<u16> = flight.lengths().iter().copied().filter(|length| *length > ALERT_MOST).collect();

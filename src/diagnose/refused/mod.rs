@@ -1,7 +1,7 @@
 //! A box on the way says no (CF-7, CF-8, CF-11, D-33), or the proxy is none that the product can use (D-28, D-29).
 //!
-//! Most of it is to be read in the clear; `cut` is what shows within TLS as well. What the same client got through later
-//! withdraws a refusal.
+//! Most of it is to be read in the clear; `cut` is what shows within TLS as well. What the same client got through
+//! later withdraws a refusal.
 
 mod cut;
 mod tunnel;
@@ -20,8 +20,8 @@ use crate::engine::learnt::{Seen, turn};
 use crate::event::{Class, FindingRecord, Manner};
 use crate::time::{SECOND, Timestamp};
 
-/// Statuses that refuse a request for what it is (RFC 9110 §15.5, RFC 7725); the last is only said on the way, by who wants
-/// a login before anything passes (RFC 6585 §6).
+/// Statuses that refuse a request for what it is (RFC 9110 §15.5, RFC 7725); the last is only said on the way, by who
+/// wants a login before anything passes (RFC 6585 §6).
 const REFUSALS: [u16; 8] = [403, 405, 411, 413, 415, 451, 501, LOGIN_FIRST];
 /// Statuses that a gateway gives for want of an answer, or who has waited for the rest of a request (RFC 9110 §15.6,
 /// §15.5.9): some filters do so too.

@@ -305,8 +305,8 @@ fn is_recorder(scene: &Scene<'_>, ip: IpAddr, role: bool) -> Option<bool> {
     relays.filter_map(|case| scene.is_recorder_side(case)).next()
 }
 
-/// Of a connection made to a recorder: who is on the side of the capture, what it is, and the other end. A client of the
-/// site tells its own story, one from outside that of the recorder that it came to.
+/// Of a connection made to a recorder: who is on the side of the capture, what it is, and the other end. A client of
+/// the site tells its own story, one from outside that of the recorder that it came to.
 fn inward_ends(case: &Case) -> (IpAddr, Side, Option<IpAddr>) {
     match case.inside {
         [true, _] => (case.orig.0, Side::Client, Some(case.resp.0)),

@@ -75,8 +75,8 @@ impl<'a> Teller<'a> {
         record
     }
 
-    /// What capture would tell whether video that only its recorder's side shows arrives: an upload that a box takes in and
-    /// keeps looks like a healthy one from there.
+    /// What capture would tell whether video that only its recorder's side shows arrives: an upload that a box takes in
+    /// and keeps looks like a healthy one from there.
     fn unseen(&self, attempt: &Attempt<'_>, path: Option<Method>) -> Option<&'static str> {
         let one_end = attempt.side == Side::Recorder && attempt.other.is_none() && path == Some(Method::Relay);
         let held = || attempt.worked().any(|trial| trial.finding.is_some_and(|f| f.kind == Kind::ContentFilterStall));

@@ -1,7 +1,8 @@
 //! Content-filter stalls: a box on the way waits for the end of a stream that has none (CF-1 to CF-6, CF-12).
 //!
 //! [`silence`] says where a connection fell silent and what came then, [`signs`] what else speaks for a box in between;
-//! [`viewer`] and [`recorder`] judge, each its own side, [`cut`] views that end alike, and [`pool`] what many holds do to everything else.
+//! [`viewer`] and [`recorder`] judge, each its own side, [`cut`] views that end alike, and [`pool`] what many holds do
+//! to everything else.
 
 pub mod cut;
 pub mod pool;

@@ -243,8 +243,8 @@ fn ages(lives: &[Life<'_>]) -> Vec<f64> {
     lives.iter().map(|life| seconds(life.case.last.since(life.case.first()))).collect()
 }
 
-/// Whether uploads were broken off by a timer, more often than chance would have it. Views end at their viewers' will, and
-/// the relay ends them in good order.
+/// Whether uploads were broken off by a timer, more often than chance would have it. Views end at their viewers' will,
+/// and the relay ends them in good order.
 fn are_timed_out(scene: &Scene<'_>, lives: &[Life<'_>]) -> bool {
     let settings = &scene.rules.settings.stall;
     let broken_off = |life: &Life<'_>| {

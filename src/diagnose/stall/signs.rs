@@ -181,8 +181,8 @@ pub fn is_ticket(scene: &Scene<'_>, case: &Case, length: u16) -> bool {
 /// Whether drops of this size within TLS, with their records, come behind the head of an answer and hold more than a
 /// byte each: then they may be events, told as they happen.
 pub fn may_be_events(scene: &Scene<'_>, case: &Case, drop: u64) -> bool {
-    /// A byte in a record: type and tag of TLS 1.3, number and tag of AES-GCM in TLS 1.2 (RFC 8446 section 5.2, RFC 5288
-    /// section 3), and the record's header.
+    /// A byte in a record: type and tag of TLS 1.3, number and tag of AES-GCM in TLS 1.2 (RFC 8446 section 5.2, RFC
+    /// 5288 section 3), and the record's header.
     const ONE_BYTE: [u64; 2] = [23, 30];
     /// Records are alike in length, in bytes.
     const ALIKE: u64 = 16;
@@ -204,8 +204,8 @@ pub fn may_be_events(scene: &Scene<'_>, case: &Case, drop: u64) -> bool {
     }
 }
 
-/// The connections of the same client to the same host as `case`, it included, that began within the time of one attempt
-/// to view and its repetitions. Each recorder has a name of its own at the relay: another may be tried next.
+/// The connections of the same client to the same host as `case`, it included, that began within the time of one
+/// attempt to view and its repetitions. Each recorder has a name of its own at the relay: another may be tried next.
 pub fn attempts<'a>(scene: &Scene<'a>, case: &Case) -> Vec<&'a Case> {
     let near = nanos(scene.rules.settings.stall.attempts_within_seconds);
     let same = |other: &&Case| {

@@ -64,8 +64,8 @@ pub fn silences(tcp: &TcpCase, end: Timestamp, least: f64) -> Vec<Silence> {
     found
 }
 
-/// A silence as one behind a request that nothing, or next to nothing, had answered: where it began with that. `None` where
-/// what was asked had been answered, and where what then came may be the answer to what was said just before it.
+/// A silence as one behind a request that nothing, or next to nothing, had answered: where it began with that. `None`
+/// where what was asked had been answered, and where what then came may be the answer to what was said just before it.
 pub fn behind_request(case: &Case, tcp: &TcpCase, silence: &Silence, settings: &Stall) -> Option<Silence> {
     let [orig, resp] = &tcp.bursts;
     let heard = || resp.iter().filter(|burst| burst.start < silence.until);
@@ -96,8 +96,8 @@ pub fn asks(case: &Case, burst: &Burst, settings: &Stall) -> bool {
     burst.asks(settings.request_bytes) || turns.any(|turn| turn.turn.asked.is_some_and(within))
 }
 
-/// Whether either side sent data again in a silence, and not at its beginning alone, as to a box that is slow to acknowledge:
-/// then the line was gone, and what comes behind it had waited for that.
+/// Whether either side sent data again in a silence, and not at its beginning alone, as to a box that is slow to
+/// acknowledge: then the line was gone, and what comes behind it had waited for that.
 pub fn is_repeated_within(tcp: &TcpCase, silence: &Silence) -> bool {
     let times = |trouble: &TroubleCase| [trouble.first_repeat, trouble.last_repeat, trouble.repeated.first];
     tcp.trouble.iter().flat_map(times).any(|ts| ts >= silence.from.after(TOGETHER) && ts < silence.until)
@@ -153,8 +153,8 @@ fn answer_in_http(case: &Case, tcp: &TcpCase) -> Answer {
     }
 }
 
-/// What became of the last request where frames were cut, or not in order: the records behind it are not known one by one,
-/// but how much they come to is.
+/// What became of the last request where frames were cut, or not in order: the records behind it are not known one by
+/// one, but how much they come to is.
 fn answer_by_amount(case: &Case, tls: &TlsCase, tcp: &TcpCase, settings: &Stall) -> Answer {
     let Some(flight) = tls.flight.filter(|flight| flight.client > handshakes(case, tls)) else {
         return Answer::Unknown;
@@ -172,8 +172,8 @@ fn answer_by_amount(case: &Case, tls: &TlsCase, tcp: &TcpCase, settings: &Stall)
     }
 }
 
-/// Whether the last record that looks like a request is less than one: HTTP/2 says how much more it takes, and asks whether
-/// the other side is still there.
+/// Whether the last record that looks like a request is less than one: HTTP/2 says how much more it takes, and asks
+/// whether the other side is still there.
 fn is_no_request(flight: &Flight, tcp: &TcpCase, settings: &Stall) -> bool {
     tcp.spoke.is_some_and(|spoke| {
         spoke.bytes > 0 && f64::from(spoke.bytes) < settings.request_bytes && spoke.ts <= flight.asked.ts
@@ -202,8 +202,9 @@ const fn seen(spoke: Spoke) -> Seen {
     Seen { ts: spoke.ts, frame: spoke.frame }
 }
 
-/// How many records of the client that look like data are the end of its handshake: one in TLS 1.3, and where a cut hello
-/// does not tell, it may be so. Before it, one says that the data sent with the hello is over (RFC 8446 section 4.5).
+/// How many records of the client that look like data are the end of its handshake: one in TLS 1.3, and where a cut
+/// hello does not tell, it may be so. Before it, one says that the data sent with the hello is over (RFC 8446 section
+/// 4.5).
 fn handshakes(case: &Case, tls: &TlsCase) -> u16 {
     /// The length of that record: a message without a body, its type, and a tag of 16 bytes.
     const END_OF_EARLY_DATA: u16 = 21;
@@ -226,8 +227,8 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
     if is_no_request(flight, tcp, settings) {
         return Answer::Whole;
     }
-    // drops of a held answer may follow them, and the word that ends the connection; what is longer may say in HTTP/2 that
-    // there is nothing to say, or how it is to be said
+    // drops of a held answer may follow them, and the word that ends the connection; what is longer may say in HTTP/2
+    // that there is nothing to say, or how it is to be said
     let brief = says_briefly(tls, flight);
     // what came since the request, though a word that asks for nothing may have followed it
     let [_, since] = tcp.turns;
@@ -248,8 +249,8 @@ fn answer_in_tls(case: &Case, tcp: &TcpCase, settings: &Stall) -> Answer {
     }
 }
 
-/// Whether the server says what is longer than a drop and shorter than an answer's head: in HTTP/2 it may say so that there is
-/// nothing to say. How it is to be said comes first of all there (RFC 9113 section 3.4).
+/// Whether the server says what is longer than a drop and shorter than an answer's head: in HTTP/2 it may say so that
+/// there is nothing to say. How it is to be said comes first of all there (RFC 9113 section 3.4).
 fn says_briefly(tls: &TlsCase, flight: &Flight) -> bool {
     let brief = |length: &&u16| (DROP_MOST.saturating_add(1)..ANSWER_LEAST).contains(length);
     let expected = usize::from(tls.h2 && !flight.later);
@@ -359,8 +360,8 @@ impl Behind<'_> {
         if whole && stretch.bytes >= settings.release_bytes { found(stretch.bytes, None) } else { None }
     }
 
-    /// The stream that goes on from the burst's fullest second without a long pause; none where it is asked for piece by
-    /// piece.
+    /// The stream that goes on from the burst's fullest second without a long pause; none where it is asked for piece
+    /// by piece.
     fn stretch(&self, settings: &Stall) -> Option<Stretch> {
         /// Groups of pictures come further apart than single ones, and yet never as far as this.
         const LONGEST: u64 = 5 * SECOND;
@@ -515,8 +516,8 @@ fn stretch_of_drops<'a>(bursts: &'a [Burst], settings: &Stall) -> &'a [Burst] {
     bursts.get(..count).unwrap_or_default()
 }
 
-/// The usual size of drops, and whether nearly all are of it. The first may hold a head, and the last the word that ends the
-/// connection.
+/// The usual size of drops, and whether nearly all are of it. The first may hold a head, and the last the word that
+/// ends the connection.
 fn usual_of(drops: &[Burst], settings: &Stall) -> Option<(u64, bool)> {
     let mut sizes: Vec<u64> = drops.iter().skip(1).flat_map(Burst::sizes).collect();
     sizes.sort_unstable();

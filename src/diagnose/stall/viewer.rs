@@ -25,7 +25,8 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     candidates.filter_map(|case| judge(scene, case)).collect()
 }
 
-/// Whether a connection may bring video to a viewer from afar. What a recorder next door keeps waiting is its own doing.
+/// Whether a connection may bring video to a viewer from afar. What a recorder next door keeps waiting is its own
+/// doing.
 fn is_candidate(scene: &Scene<'_>, case: &Case) -> bool {
     let carries = case.http.as_ref().is_some_and(|http| http.message_http.is_some());
     let beside = (case.inside[1] || case.subs.has(Sub::Hairpin)) && case.via_proxy.is_none();
@@ -302,8 +303,8 @@ fn support<'r>(scene: &Scene<'r>, case: &Case, when: Timestamp, tries: usize, mu
     draft
 }
 
-/// Whether an attempt follows another. Connections side by side are one: a page that polls has several. Who tries again after
-/// as long as a first byte takes may end all attempts together.
+/// Whether an attempt follows another. Connections side by side are one: a page that polls has several. Who tries again
+/// after as long as a first byte takes may end all attempts together.
 fn is_next(scene: &Scene<'_>, before: &Case, other: &Case) -> bool {
     let settings = &scene.rules.settings.stall;
     let later = other.first().since(before.first());

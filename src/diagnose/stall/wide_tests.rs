@@ -1,4 +1,5 @@
-//! Holds, and what is none, over wide ranges of rates, timers, sizes and lines: nothing here is of one filter or camera.
+//! Holds, and what is none, over wide ranges of rates, timers, sizes and lines: nothing here is of one filter or
+//! camera.
 
 use super::tests::{asked, headed, menu, modes, with_pieces};
 use crate::diagnose::testcases::{RELAY, RELAY_NAME, VIEWER, clear, seen, tcp};

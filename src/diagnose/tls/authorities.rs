@@ -1,8 +1,8 @@
 //! D-9: certificates that a box on the way has made.
 //!
 //! An issuer that nobody knows is no proof: recorders and laboratories have authorities of their own. What counts is an
-//! issuer that says what it is, two issuers for one name, one issuer for the vendor's names and for strangers', or a client
-//! that will not have it.
+//! issuer that says what it is, two issuers for one name, one issuer for the vendor's names and for strangers', or a
+//! client that will not have it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -109,8 +109,8 @@ impl<'a> Issuers<'a> {
     }
 }
 
-/// Whether a host of the list is somebody else's, whose certificates the vendor's own authority does not make: the storage
-/// that it rents, and what Microsoft gives to everybody.
+/// Whether a host of the list is somebody else's, whose certificates the vendor's own authority does not make: the
+/// storage that it rents, and what Microsoft gives to everybody.
 fn is_others(case: &Case) -> bool {
     case.class == Class::S3 || !is_core(case.class, case.subs)
 }

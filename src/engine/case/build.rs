@@ -1,5 +1,5 @@
-//! Puts flows down as cases, and brings up to date what was put down of them before: of a flow to which nothing happened
-//! since, only what others have taught of it is looked up anew.
+//! Puts flows down as cases, and brings up to date what was put down of them before: of a flow to which nothing
+//! happened since, only what others have taught of it is looked up anew.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -58,9 +58,9 @@ impl Analysis {
 }
 
 impl Analysis {
-    /// Brings up to date what flows that go on have shown of themselves since they were put down, and adds those that were
-    /// begun since by who had tried the same before. What others have taught of them since is not looked up. Gives the
-    /// flows that are no longer known.
+    /// Brings up to date what flows that go on have shown of themselves since they were put down, and adds those that
+    /// were begun since by who had tried the same before. What others have taught of them since is not looked up. Gives
+    /// the flows that are no longer known.
     pub fn refresh(&self, base: &KnowledgeBase, cases: &mut Cases) -> HashSet<u64, RandomState> {
         let (naming, mut gone) = (Naming::of_nothing(base), HashSet::default());
         let Cases { flows, index, .. } = cases;
@@ -81,8 +81,9 @@ impl Analysis {
         gone
     }
 
-    /// The flows that were begun since these cases were put down, to where the same viewer had been before, in order: what
-    /// others have taught of the one before holds of them. A recorder's uploads are held against each other, all of them.
+    /// The flows that were begun since these cases were put down, to where the same viewer had been before, in order:
+    /// what others have taught of the one before holds of them. A recorder's uploads are held against each other, all
+    /// of them.
     fn tries(&self, naming: &Naming<'_>, cases: &Cases) -> Vec<Case> {
         let mut tries = Vec::new();
         for (shard, at) in self.shards.iter().zip(0u32..) {
@@ -115,8 +116,8 @@ impl Analysis {
     }
 }
 
-/// What was put down `before`, brought up to date by what is there `now`, and behind it what is `fresh`; what is no longer
-/// there is left out. Both are in the same order.
+/// What was put down `before`, brought up to date by what is there `now`, and behind it what is `fresh`; what is no
+/// longer there is left out. Both are in the same order.
 pub(super) fn again<T, N>(
     before: Vec<T>,
     now: Vec<N>,

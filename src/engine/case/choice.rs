@@ -1,5 +1,6 @@
-//! Which flows are put down where there are more than can be: those to the vendor first, then those of which more was seen than
-//! an attempt to connect, and of each kind as many of every client. So nobody's scan hides what became of others.
+//! Which flows are put down where there are more than can be: those to the vendor first, then those of which more was
+//! seen than an attempt to connect, and of each kind as many of every client. So nobody's scan hides what became of
+//! others.
 
 use std::net::IpAddr;
 
@@ -57,8 +58,8 @@ impl Choice {
     }
 }
 
-/// How many each may have at the most, and how many that are, so that no more are given than there is room for: who wants
-/// less leaves the rest to others.
+/// How many each may have at the most, and how many that are, so that no more are given than there is room for: who
+/// wants less leaves the rest to others.
 fn share(mut wanted: Vec<u32>, room: usize) -> (u32, usize) {
     wanted.sort_unstable();
     let (mut given, mut left) = (0usize, wanted.len());

@@ -33,8 +33,8 @@ pub struct Client {
 pub struct Relayed {
     /// Bytes of the most that went up where more went up than came down. What only asks in the clear sends nothing.
     pub sent: u64,
-    /// How long the longest without video stood until something was said last, in nanoseconds: without end where it began
-    /// before the capture.
+    /// How long the longest without video stood until something was said last, in nanoseconds: without end where it
+    /// began before the capture.
     pub stood: Option<u64>,
 }
 

@@ -97,8 +97,9 @@ impl Learner {
     }
 }
 
-/// Leaves so many questions at the most: of each client the newest, as many for each as there is room for. So who asks for
-/// one made-up name after the other puts out nobody's questions but its own, and the newest is never the one that goes.
+/// Leaves so many questions at the most: of each client the newest, as many for each as there is room for. So who asks
+/// for one made-up name after the other puts out nobody's questions but its own, and the newest is never the one that
+/// goes.
 pub fn thin(asked: &mut Vec<Asked>, room: usize) {
     let mut counts: HashMap<(Addr, bool), usize, RandomState> = HashMap::default();
     for one in asked.iter() {

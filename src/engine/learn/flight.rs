@@ -24,8 +24,8 @@ mod message {
 }
 
 impl Learner {
-    /// Takes the payload of a connection whose ClientHello is known; `None` if it is not. True: there is nothing more to
-    /// learn from it.
+    /// Takes the payload of a connection whose ClientHello is known; `None` if it is not. True: there is nothing more
+    /// to learn from it.
     pub fn walk(&mut self, cx: &Context<'_>, payload: &[u8]) -> Option<bool> {
         let tls = self.tls.get_mut(self.parts.get(cx.flow.learnt, Kind::Tls))?;
         if tls.hello_frame == 0 || tls.has(mark::DTLS) {
@@ -36,8 +36,8 @@ impl Learner {
         let (seq, length) = (cx.packet.seq, cx.packet.payload_len);
         let mut walk = tls.walks.get(second);
         if walk == Walk::Unknown {
-            // the hello has ended with this segment, unless it begins with it too and may end behind it; an answer begins
-            // with it
+            // the hello has ended with this segment, unless it begins with it too and may end behind it; an answer
+            // begins with it
             let begins = matches!(payload, [content::HANDSHAKE, 3, ..]);
             walk = Walk::At(if client && !begins { seq.wrapping_add(length) } else { seq });
         }

@@ -51,9 +51,9 @@ impl Learner {
     }
 }
 
-/// How many requests, of those that wait and have acknowledged so much, wait in vain when an answer begins at `seq`: the
-/// capture lacks theirs. A client that asks anew when it has its answer acknowledges that; one that asks without waiting
-/// (RFC 9112 §9.3.2) acknowledges nothing new, and its answers come in order.
+/// How many requests, of those that wait and have acknowledged so much, wait in vain when an answer begins at `seq`:
+/// the capture lacks theirs. A client that asks anew when it has its answer acknowledges that; one that asks without
+/// waiting (RFC 9112 §9.3.2) acknowledges nothing new, and its answers come in order.
 pub(super) fn lost(acks: impl Iterator<Item = u32>, seq: u32) -> usize {
     let mut acks = acks.enumerate().take(LOOK_AHEAD).take_while(|(_, ack)| ahead(*ack, seq) <= 0);
     let Some(first) = acks.next() else { return 0 };

@@ -1,5 +1,5 @@
-//! The addresses of DNS answers, who asked and what was told, one answer's after the other's. Most are IPv4 and take four
-//! bytes.
+//! The addresses of DNS answers, who asked and what was told, one answer's after the other's. Most are IPv4 and take
+//! four bytes.
 
 use super::Answer;
 use crate::decode::{Addr, Packet};

@@ -287,8 +287,8 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// A question of that id, name and type, of which nothing was seen yet but a message that was seen so: from `ends`, who
-    /// asks and who is asked, on that flow.
+    /// A question of that id, name and type, of which nothing was seen yet but a message that was seen so: from `ends`,
+    /// who asks and who is asked, on that flow.
     pub fn new(flow: u32, ends: (Addr, Addr), v6: bool, (id, name, qtype): (u16, u32, u16), first: Seen) -> Self {
         let (client, resolver) = ends;
         let (addresses, last) = (SmallVec::new(), first.ts);

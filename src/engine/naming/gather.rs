@@ -4,7 +4,8 @@
 //! the index: only names of the catalogue, and what else was said of the addresses under such names, can make a
 //! difference to a class. Where whole records are wanted, whose evidence lists every name, all are kept.
 //!
-//! What can be found out shard by shard is; only what is worth keeping is then put together, in the order of the shards.
+//! What can be found out shard by shard is; only what is worth keeping is then put together, in the order of the
+//! shards.
 
 use crate::classify::facts::is_literal;
 use crate::classify::host::HostMatch;
@@ -66,8 +67,8 @@ impl<'a> Gather<'a> {
         self.learnt.expect(answers, count(|shard| shard.learner.carried.len()));
     }
 
-    /// Has something found in each shard, and takes it in their order: at once where there are several hands, else one after
-    /// the other, so that what was found in all of them need not be held.
+    /// Has something found in each shard, and takes it in their order: at once where there are several hands, else one
+    /// after the other, so that what was found in all of them need not be held.
     fn each_shard<R: Send>(
         &mut self,
         hands: &impl Hands,

@@ -1,9 +1,9 @@
 //! DNS messages (RFC 1035 §4, EDNS of RFC 6891 §6), over UDP and, by [`DnsStream`], over TCP (RFC 7766).
 //!
-//! mDNS (RFC 6762) and LLMNR (RFC 4795) have the same message; NetBIOS names nearly, see [`is_netbios`]. Reading is lazy and tolerant: a message needs its
-//! 12-byte header only; questions and records are read when asked for, and a walk ends at the first that is cut
-//! or breaks the grammar. Nothing is allocated but by the code names of unassigned numbers. Refused: label types
-//! other than plain and pointer, names over 255 bytes or 128 pointers.
+//! mDNS (RFC 6762) and LLMNR (RFC 4795) have the same message; NetBIOS names nearly, see [`is_netbios`]. Reading is
+//! lazy and tolerant: a message needs its 12-byte header only; questions and records are read when asked for, and a
+//! walk ends at the first that is cut or breaks the grammar. Nothing is allocated but by the code names of unassigned
+//! numbers. Refused: label types other than plain and pointer, names over 255 bytes or 128 pointers.
 
 mod codes;
 mod data;

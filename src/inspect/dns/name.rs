@@ -104,8 +104,8 @@ impl<'a> Name<'a> {
     }
 }
 
-/// The text of a name that stands so on the wire ([`Name::wire`]), in `buffer`, if all its characters are plain ones: the
-/// usual case.
+/// The text of a name that stands so on the wire ([`Name::wire`]), in `buffer`, if all its characters are plain ones:
+/// the usual case.
 pub fn plain_text<'b>(wire: &[u8], buffer: &'b mut [u8; WIRE_MAX]) -> Option<&'b str> {
     let (&first, labels) = wire.split_last()?.1.split_first()?;
     let text = buffer.get_mut(..labels.len())?;

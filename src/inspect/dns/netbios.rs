@@ -1,7 +1,8 @@
 //! NetBIOS names (RFC 1001, RFC 1002 §4.2): what Windows asks for names where nobody speaks DNS, on UDP 137.
 //!
 //! The message is that of DNS with opcodes of its own and names of one encoded label. It is recognised, by header,
-//! first name and type, and not read further. Refused: opcodes, counts and types of other protocols, names in other code.
+//! first name and type, and not read further. Refused: opcodes, counts and types of other protocols, names in other
+//! code.
 
 use super::{HEADER_LEN, Message, parse};
 use crate::wire::Reader;

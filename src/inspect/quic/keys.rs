@@ -57,8 +57,8 @@ impl Keys {
         Some(Keys { packet, key, iv: expand(&secret, iv)?, header })
     }
 
-    /// Opens the packet whose number begins at `number_at` into `scratch`: how long its header is, behind which the payload
-    /// stands there. `None`: these are not its keys, or it is not whole.
+    /// Opens the packet whose number begins at `number_at` into `scratch`: how long its header is, behind which the
+    /// payload stands there. `None`: these are not its keys, or it is not whole.
     pub fn open(&self, packet: &[u8], number_at: usize, scratch: &mut Vec<u8>) -> Option<usize> {
         let (nonce, header_length) = self.begin(packet, number_at, scratch)?;
         let (header, sealed) = scratch.split_at_mut_checked(header_length)?;

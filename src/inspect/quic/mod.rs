@@ -156,7 +156,8 @@ impl QuicState {
         pieces.map(|p| p.memory().saturating_add(size_of::<Pieces>())).sum()
     }
 
-    /// Takes a datagram from one side of the flow, and reports what it completes. `scratch` is room for an opened packet.
+    /// Takes a datagram from one side of the flow, and reports what it completes. `scratch` is room for an opened
+    /// packet.
     pub fn inspect(&mut self, second: bool, datagram: &[u8], scratch: &mut Vec<u8>, emit: &mut Emit<'_>) -> Outcome {
         self.datagrams = self.datagrams.saturating_add(1);
         if datagram.first().is_some_and(|b| b & 0x80 != 0) {

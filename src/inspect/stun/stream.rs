@@ -1,6 +1,6 @@
 //! STUN over TCP (RFC 8489 §6.2.2): messages back to back, among them TURN's ChannelData (RFC 8656 §12.5), padded to
-//! whole words. ICE's two-byte lengths before each (RFC 4571, RFC 6544) are read where a first message has one; what they
-//! frame that is not STUN is told as it is, as is what ChannelData carries.
+//! whole words. ICE's two-byte lengths before each (RFC 4571, RFC 6544) are read where a first message has one; what
+//! they frame that is not STUN is told as it is, as is what ChannelData carries.
 //!
 //! A message too long to be held whole is told with its first [`MAX_HELD`] bytes. After a hole a direction goes on
 //! if a message with magic cookie begins right behind it, and is given up otherwise.

@@ -1,8 +1,8 @@
 //! ClientHello and ServerHello, read where they lie.
 //!
-//! RFC 8446 §4.1.2, §4.1.3, §4.2; RFC 6347 §4.2.1 (the DTLS cookie); RFC 6101 Appendix E (SSL 2.0 dress).
-//! What stands before the cipher suites must be whole; after that, lengths that overrun are cut to what there is and the
-//! hello is marked [`ClientHello::truncated`], so that a name before the damage still counts.
+//! RFC 8446 §4.1.2, §4.1.3, §4.2; RFC 6347 §4.2.1 (the DTLS cookie); RFC 6101 Appendix E (SSL 2.0 dress). What stands
+//! before the cipher suites must be whole; after that, lengths that overrun are cut to what there is and the hello is
+//! marked [`ClientHello::truncated`], so that a name before the damage still counts.
 
 use crate::wire::{Reader, Result};
 

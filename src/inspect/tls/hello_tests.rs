@@ -27,8 +27,8 @@ pub(crate) fn client_body(name: &[u8], extra: usize) -> Vec<u8> {
         .concat()
 }
 
-/// The body of a ClientHello that offers `numbers` as its suites, extensions, groups, algorithms or point formats, as `kind`
-/// says, some GREASE among them if that is wanted.
+/// The body of a ClientHello that offers `numbers` as its suites, extensions, groups, algorithms or point formats, as
+/// `kind` says, some GREASE among them if that is wanted.
 pub(crate) fn outlined_body(kind: u8, numbers: &[u16], grease: bool) -> Vec<u8> {
     let all: Vec<u16> = numbers.iter().copied().chain(grease.then_some(0x5a5a)).collect();
     let list = |at: u8| if kind % 5 == at { all.iter().flat_map(|n| n.to_be_bytes()).collect() } else { Vec::new() };

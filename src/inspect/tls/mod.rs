@@ -5,7 +5,8 @@
 //!
 //! Limits: a hello of at most 65,535 bytes, and [`TlsStream`] looks at no more than 128 KiB of records a direction.
 //! Refused: what does not start like a record of major version 3 (or like an SSL 2.0 hello), and everything encrypted:
-//! nothing here holds a key. Certificates are told where a caller asks for them, or where they alone can tell the server's name.
+//! nothing here holds a key. Certificates are told where a caller asks for them, or where they alone can tell the
+//! server's name.
 
 mod chain;
 mod ciphers;

@@ -1,8 +1,8 @@
 //! Record headers in passing: kinds and lengths of what is encrypted, without putting a stream together.
 //!
-//! RFC 8446 §5.1 and RFC 5246 §6.2.1. Limits: behind a header that was not seen (a segment was lost, overtaken or cut, or the
-//! header lies across two) it goes on with the next segment that begins with one, and says so. Refused, and followed no
-//! further: what is no record header of major version 3, or longer than any record may be.
+//! RFC 8446 §5.1 and RFC 5246 §6.2.1. Limits: behind a header that was not seen (a segment was lost, overtaken or cut,
+//! or the header lies across two) it goes on with the next segment that begins with one, and says so. Refused, and
+//! followed no further: what is no record header of major version 3, or longer than any record may be.
 
 use crate::wire::Reader;
 
@@ -90,8 +90,8 @@ impl Walks {
 }
 
 impl Walk {
-    /// Tells `found` every header in a segment whose payload begins at `seq` and is `wire_len` bytes on the wire, of which
-    /// `payload` was captured. A segment sent again tells nothing new. True: headers may have passed unseen.
+    /// Tells `found` every header in a segment whose payload begins at `seq` and is `wire_len` bytes on the wire, of
+    /// which `payload` was captured. A segment sent again tells nothing new. True: headers may have passed unseen.
     pub fn segment(&mut self, seq: u32, payload: &[u8], wire_len: u32, found: &mut dyn FnMut(Header)) -> bool {
         let (mut next, mut guessed) = match *self {
             // a segment that lies behind where the next record begins: what is between was not seen

@@ -97,9 +97,9 @@ impl Card {
     }
 }
 
-/// From when to when the leading flow was held, if it was: what drips has not stood still, nor has what ran until it was
-/// cut off. A finding of several flows lasts from the first of them to the
-/// last, and each was held for less than that.
+/// From when to when the leading flow was held, if it was: what drips has not stood still, nor has what ran until it
+/// was cut off. A finding of several flows lasts from the first of them to the last, and each was held for less than
+/// that.
 fn hold(finding: &FindingRecord, lead: &Wanted) -> Option<(Timestamp, Timestamp)> {
     let own = (finding.first.max(lead.first), finding.last.min(lead.last));
     let several = finding.flow_ids.len() > 1 && own.0 < own.1;

@@ -1,7 +1,7 @@
 //! The report for people who were not there: one page, as HTML that needs nothing else, or as Markdown for a ticket.
 //!
-//! [`Page::new`] gathers what is told, every text of it made safe; the templates only lay it out. The order is that of a
-//! reader with five minutes: the verdict, what is asked of whom, what passes and what does not, then the evidence.
+//! [`Page::new`] gathers what is told, every text of it made safe; the templates only lay it out. The order is that of
+//! a reader with five minutes: the verdict, what is asked of whom, what passes and what does not, then the evidence.
 
 mod cards;
 mod chart;

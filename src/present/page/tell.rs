@@ -1,5 +1,5 @@
-//! How text that may come from the wire gets into a page: nothing in it acts, it is no longer than there is room for, and
-//! credentials are masked.
+//! How text that may come from the wire gets into a page: nothing in it acts, it is no longer than there is room for,
+//! and credentials are masked.
 
 use crate::text::mask::credentials;
 use crate::text::safe::safe;
