@@ -232,9 +232,18 @@ impl Half {
         }
         if self.has(known::TIMING) && ahead(ack, self.timed) >= 0 {
             self.known &= !known::TIMING;
-            return Some(micros(ts).wrapping_sub(self.timed_at));
+            return Some(self.waited(ack, micros(ts)));
         }
         None
+    }
+
+    /// How long the acknowledgement at hand took. Where acknowledgements are thinned on the way, or put off, it may be for
+    /// a segment that was sent long after the timed one.
+    #[inline(always)]
+    const fn waited(&self, ack: u32, now: Micros) -> u32 {
+        let (all, newest) = (now.wrapping_sub(self.timed_at), now.wrapping_sub(self.nxt_at));
+        let since_timed = all.wrapping_sub(newest);
+        if ack == self.nxt && newest < since_timed && since_timed <= all { newest } else { all }
     }
 
     /// Keeps the acknowledgement that this side sent.

@@ -470,6 +470,21 @@ fn what_waits_for_the_window_tells_no_round_trip() {
 }
 
 #[test]
+fn an_acknowledgement_is_for_the_newest_data_where_those_before_it_are_left_out() {
+    let mut w = Wire::handshake();
+    // a burst whose acknowledgement something on the way has left out, and the next one half a second later
+    w.send(false, ACK, 101, 501, 50);
+    w.1 += 500 * MILLISECOND;
+    w.send(false, ACK, 151, 501, 50).send(true, ACK, 501, 201, 0);
+    assert_eq!(w.0.rtt.p95(), Some(0.02));
+    // what stands in a queue is acknowledged a long time after it was sent, in order or put off by one
+    w.send(false, ACK, 201, 501, 50).send(false, ACK, 251, 501, 50);
+    w.1 += 500 * MILLISECOND;
+    w.send(true, ACK, 501, 301, 0);
+    assert!(w.0.rtt.p95().unwrap() > 0.5);
+}
+
+#[test]
 fn where_a_side_stands_still_is_known() {
     let mut w = Wire::handshake();
     w.send(false, ACK, 101, 501, 1460);
