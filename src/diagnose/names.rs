@@ -412,10 +412,17 @@ fn at_share(sorted: &[f64], share: f64) -> f64 {
     sorted.get(at.saturating_sub(1)).copied().unwrap_or(0.0)
 }
 
-/// What a round trip out of the site takes a client at best, in seconds; 0 where none was seen.
+/// What a round trip out of the site takes a client at best, in seconds; 0 where none was seen. A modem may acknowledge
+/// in the place of whoever is far away, as those of satellite lines do; the first answer comes from there.
 fn way(scene: &Scene<'_>, client: IpAddr) -> f64 {
+    let trip = |case: &Case| {
+        let tcp = case.tcp.as_ref()?;
+        let [asked, answered] = tcp.bursts.each_ref().map(|bursts| bursts.first());
+        let answer = asked.zip(answered).map_or(0, |(asked, answered)| answered.start.since(asked.end));
+        Some(tcp.rtt_min?.max(seconds(answer)))
+    };
     let outward = scene.of_client(client).filter(|case| !case.inside[1]);
-    let best = outward.filter_map(|case| case.tcp.as_ref()?.rtt_min).fold(f64::INFINITY, f64::min);
+    let best = outward.filter_map(trip).fold(f64::INFINITY, f64::min);
     if best.is_finite() { best } else { 0.0 }
 }
 

@@ -1,4 +1,4 @@
-use super::super::testcases::{RECORDER, RELAY, RELAY_NAME, at, dns, found, found_among, resolver, tcp, told};
+use super::super::testcases::{RECORDER, RELAY, RELAY_NAME, at, burst, dns, found, found_among, resolver, tcp, told};
 use super::*;
 use crate::engine::case::Cases;
 
@@ -143,6 +143,11 @@ fn a_slow_resolver() {
     // a long way to everything
     let mut far = tcp(5, RECORDER, RELAY, Class::Relay, RELAY_NAME, 3.0, 600.0);
     far.tcp.as_mut().unwrap().rtt_min = Some(0.3);
+    assert!(slow(&[0.5; 6], vec![far.clone()]).is_empty());
+    // the same behind a modem that acknowledges by itself
+    let tcp = far.tcp.as_mut().unwrap();
+    tcp.rtt_min = Some(25e-6);
+    tcp.bursts = [burst(3.0, 3.1, 700), burst(3.4, 3.5, 4_000)];
     assert!(slow(&[0.5; 6], vec![far]).is_empty());
 }
 
