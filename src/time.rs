@@ -30,6 +30,11 @@ impl Timestamp {
     pub const fn after(self, nanos: u64) -> Self {
         Timestamp(self.0.saturating_add(nanos))
     }
+
+    /// This moment less so many nanoseconds; saturates.
+    pub const fn before(self, nanos: u64) -> Self {
+        Timestamp(self.0.saturating_sub(nanos))
+    }
 }
 
 /// Nanoseconds as seconds, the unit of every outside number.

@@ -54,7 +54,7 @@ impl Ring {
         }
         let (room, oldest) = match self.span {
             Span::Bytes(bytes) => (bytes, Timestamp(0)),
-            Span::Time(nanos, bytes) => (bytes, Timestamp(frame.ts.0.saturating_sub(nanos))),
+            Span::Time(nanos, bytes) => (bytes, frame.ts.before(nanos)),
         };
         while self.pieces.len() > 1 && (self.bytes() > room || self.is_before(oldest)) {
             if let Some(gone) = self.pieces.pop_front() {

@@ -48,7 +48,7 @@ impl History {
 
     /// The rate of a way in each of the last `count` seconds until `now`, the oldest first, in bits per second.
     pub fn rates(&self, method: usize, now: Timestamp, count: usize) -> Vec<f64> {
-        let at = |back: usize| Timestamp(now.0.saturating_sub((back as u64).saturating_mul(SECOND)));
+        let at = |back: usize| now.before((back as u64).saturating_mul(SECOND));
         let carried = |when: Timestamp| self.carried(method, when);
         (0..count).rev().map(|back| (carried(at(back)) - carried(at(back.saturating_add(1)))).max(0.0) * 8.0).collect()
     }

@@ -12,7 +12,7 @@ impl Dash {
     pub(super) fn seek_by(&mut self, seconds: i64) -> Option<Effect> {
         let by = seconds.unsigned_abs().saturating_mul(SECOND);
         let now = self.snapshot.now;
-        self.seek(if seconds < 0 { Timestamp(now.0.saturating_sub(by)) } else { now.after(by) })
+        self.seek(if seconds < 0 { now.before(by) } else { now.after(by) })
     }
 
     /// Goes to a moment of the capture.

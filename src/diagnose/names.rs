@@ -6,7 +6,7 @@
 mod bypassed;
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::draft::Draft;
@@ -97,9 +97,11 @@ pub(super) enum Spelt {
 /// Names of the allow-list that a client of the system could not find.
 pub(super) fn failed<'a>(scene: &Scene<'a>) -> Vec<Failure<'a>> {
     let lookups = lookups(scene);
-    let (sinks, found) = (Sinks::of(scene, &lookups), OnceCell::new());
+    let (sinks, found, deaf) = (Sinks::of(scene, &lookups), OnceCell::new(), deaf(scene));
     let of = |lookup: &Lookup<'a>| {
-        denied(scene, lookup, &found).or_else(|| unanswered(scene, lookup)).or_else(|| sinks.sinkhole(scene, lookup))
+        denied(scene, lookup, &found)
+            .or_else(|| unanswered(scene, lookup, &deaf))
+            .or_else(|| sinks.sinkhole(scene, lookup))
     };
     lookups.iter().filter_map(of).collect()
 }
@@ -189,7 +191,7 @@ impl<'a> Found<'a> {
 }
 
 /// D-1: asked again and again, and no answer of any kind.
-fn unanswered<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>> {
+fn unanswered<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>, deaf: &HashSet<IpAddr>) -> Option<Failure<'a>> {
     let names = &scene.rules.settings.names;
     let answered = lookup.asked.iter().filter(|dns| dns.answer.is_some()).map(|dns| dns.first.ts).max();
     let waited = |dns: &DnsCase| scene.cases.last.since(dns.first.ts) >= nanos(names.unanswered_seconds);
@@ -203,7 +205,8 @@ fn unanswered<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>>
     let last = all.iter().map(|dns| dns.last).max()?;
     let times: u64 = all.iter().map(|dns| u64::from(dns.times)).sum();
     let in_need = last.since(lead.first.ts) >= nanos(names.again_seconds);
-    if (times as f64) < names.unanswered_queries || !in_need || !hears(scene, lookup.client) {
+    let hears = !scene.is_one_sided() && !scene.is_leaky() && !deaf.contains(&lookup.client);
+    if (times as f64) < names.unanswered_queries || !in_need || !hears {
         return None;
     }
     let confidence = names.d_1;
@@ -211,11 +214,10 @@ fn unanswered<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>) -> Option<Failure<'a>>
     Some(Failure { lead, last, all, mode, answer: None, rule, confidence, spelt })
 }
 
-/// Whether the capture would show what comes back to a client: nothing speaks against it.
-fn hears(scene: &Scene<'_>, client: IpAddr) -> bool {
-    !scene.is_one_sided()
-        && !scene.is_leaky()
-        && !scene.of_client(client).any(|case| case.one_sided && case.payload != [0, 0])
+/// Of whom the capture may not show what comes back to them.
+fn deaf(scene: &Scene<'_>) -> HashSet<IpAddr> {
+    let one_sided = |case: &&Case| case.one_sided && case.payload != [0, 0];
+    scene.cases.flows.iter().filter(one_sided).map(|case| case.orig.0).collect()
 }
 
 /// What makes an address one of a filter's.
@@ -346,6 +348,8 @@ fn tell(scene: &Scene<'_>, failure: &Failure<'_>) -> FindingRecord {
 fn slow(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let (names, system) = (&scene.rules.settings.names, scene.system());
     let mut found = Vec::new();
+    // of each client once
+    let mut ways: HashMap<IpAddr, f64> = HashMap::new();
     for known in scene.cases.resolvers.iter().filter(|known| system.contains(&known.client)) {
         if (known.replies.len() as f64) < names.slow_answers {
             continue;
@@ -354,7 +358,7 @@ fn slow(scene: &Scene<'_>) -> Vec<FindingRecord> {
         let mut times: Vec<f64> = known.replies.iter().map(took).collect();
         times.sort_by(f64::total_cmp);
         // what two ways through the network take is not the resolver's: one to it, one from there to whom it asks
-        let way = 2.0 * way(scene, known.client);
+        let way = 2.0 * *ways.entry(known.client).or_insert_with(|| way(scene, known.client));
         let [half, high] = [0.5, 0.95].map(|share| at_share(&times, share) - way);
         let late = known.replies.iter().filter(|reply| took(reply) - way > names.slow_p95_seconds);
         let rarely = high > names.slow_p95_seconds && moments(late) as f64 >= names.slow_times;

@@ -4,7 +4,7 @@ mod authorities;
 mod clock;
 mod hello;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::draft::Draft;
@@ -27,8 +27,9 @@ const CANCELED: u8 = 90;
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let mut found = Vec::new();
     let all = attempts(scene);
+    let served = Served::of(scene, &all);
     for attempts in all.values() {
-        found.extend(cut(scene, attempts));
+        found.extend(cut(scene, &served, attempts));
         found.extend(hello::detect(scene, attempts));
         found.extend(alerted(scene, attempts));
         found.extend(sealed(scene, attempts));
@@ -65,9 +66,32 @@ fn is_served_later(attempts: &[Attempt<'_>], than: &Case) -> bool {
     attempts.iter().any(|later| later.case.first() > than.first() && later.case.is_served())
 }
 
-/// TLS connections of a client to other names than `host` that did what they are there for.
-fn served_others<'a>(scene: &Scene<'a>, client: IpAddr, host: &str) -> impl Iterator<Item = &'a Case> {
-    scene.served(client).filter(move |case| case.tls.is_some() && case.host.as_deref() != Some(host))
+/// The first TLS connections of each client that did what they are there for, to two names.
+struct Served<'a>(HashMap<IpAddr, [Option<&'a Case>; 2]>);
+
+impl<'a> Served<'a> {
+    fn of(scene: &Scene<'a>, attempts: &Attempts<'a>) -> Self {
+        let two = |client| {
+            let mut served = scene.served(client).filter(|case| case.tls.is_some());
+            let first = served.next();
+            [first, served.find(|case| first.is_some_and(|first| case.host != first.host))]
+        };
+        Served(
+            attempts
+                .keys()
+                .map(|(client, _)| *client)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .map(|client| (client, two(client)))
+                .collect(),
+        )
+    }
+
+    /// The first to another name than that of an attempt.
+    fn beside(&self, attempt: &Attempt<'_>) -> Option<&'a Case> {
+        let served = self.0.get(&attempt.case.orig.0)?;
+        served.iter().flatten().copied().find(|case| case.host.as_deref() != Some(attempt.host))
+    }
 }
 
 impl<'a> Attempt<'a> {
@@ -156,7 +180,7 @@ struct Cut {
 const CLOSED: &str = "closed";
 
 /// D-7: cut as soon as the name is read.
-fn cut(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
+fn cut(scene: &Scene<'_>, served: &Served<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     let tls = &scene.rules.settings.tls;
     let cuts: Vec<(Attempt<'_>, Cut)> =
         attempts.iter().filter_map(|attempt| Some((*attempt, attempt.cut(scene)?))).collect();
@@ -165,7 +189,7 @@ fn cut(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     if foreign.is_none() && is_served_later(attempts, lead.case) {
         return None;
     }
-    let passes = served_others(scene, lead.case.orig.0, lead.host).next();
+    let passes = served.beside(&lead);
     let often = cuts.len() as f64 >= tls.resets && passes.is_some();
     // a server that has nobody to answer may close as politely
     let politely = cuts.iter().all(|(_, cut)| cut.how == CLOSED);
@@ -208,8 +232,10 @@ fn cut(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
 
 /// D-37 of names that are cut off.
 pub(super) fn gaps<'a>(scene: &Scene<'a>, siblings: &mut Siblings<'a>) -> Vec<FindingRecord> {
+    let all = attempts(scene);
+    let served = Served::of(scene, &all);
     let of = |attempts: &Vec<Attempt<'_>>| {
-        let finding = cut(scene, attempts).filter(FindingRecord::is_claim)?;
+        let finding = cut(scene, &served, attempts).filter(FindingRecord::is_claim)?;
         let (lead, cut) = attempts.iter().find_map(|a| Some((a, a.cut(scene)?)))?;
         let gap = Gap {
             client: lead.case.orig.0,
@@ -225,7 +251,7 @@ pub(super) fn gaps<'a>(scene: &Scene<'a>, siblings: &mut Siblings<'a>) -> Vec<Fi
         let text = format!("TLS to {} is {} as soon as the name is read", lead.host, cut.how);
         gap.tell(scene, siblings, finding.confidence, &text)
     };
-    attempts(scene).values().filter_map(of).collect()
+    all.values().filter_map(of).collect()
 }
 
 /// Whether an alert refuses what was proposed, and not who the other is (RFC 8446 §6.2, RFC 7507 §3, RFC 7301 §3.2): a
@@ -249,11 +275,12 @@ const fn manner_of(description: u8) -> Option<Manner> {
 fn alerted(scene: &Scene<'_>, attempts: &[Attempt<'_>]) -> Option<FindingRecord> {
     let tls = &scene.rules.settings.tls;
     // clients try again with less, and that is how versions are agreed on: each time, where nobody remembers it
+    let mut served: Vec<Timestamp> =
+        attempts.iter().filter(|attempt| attempt.case.is_served()).map(|attempt| attempt.case.first()).collect();
+    served.sort_unstable();
     let agreed = |alert: AlertSeen| {
-        let soon = |case: &Case| {
-            case.first() >= alert.seen.ts && within(case.first(), alert.seen.ts, tls.again_seconds) && case.is_served()
-        };
-        is_of_terms(alert.description) && attempts.iter().any(|later| soon(later.case))
+        let next = served.get(served.partition_point(|first| *first < alert.seen.ts));
+        is_of_terms(alert.description) && next.is_some_and(|next| within(*next, alert.seen.ts, tls.again_seconds))
     };
     let alerts: Vec<_> = attempts
         .iter()

@@ -13,7 +13,7 @@ use super::{Engine, learnt};
 use crate::flow::key::SHARDS;
 use crate::flow::{Flow, NONE};
 use crate::source::Shed;
-use crate::time::{SECOND, Timestamp};
+use crate::time::SECOND;
 
 /// The least ceiling that makes sense, in bytes: tables grow by blocks, sixteen times.
 pub const LEAST: usize = 16 << 20;
@@ -144,7 +144,7 @@ impl Engine {
                 flow.give_up();
             }
         }
-        let answers = Timestamp(latest.0.saturating_sub(ANSWERS));
+        let answers = latest.before(ANSWERS);
         let room = part(most, 1) / SHARDS / ANSWER;
         self.compact(&Keep { flow: &|flow| !flow.given_up(), answers, names: answers, room });
         Ok(())

@@ -94,7 +94,7 @@ impl Legs<'_> {
 
 fn moved(from: Timestamp, by: f64) -> Timestamp {
     let nanos = (by.abs() * 1e9) as u64;
-    if by < 0.0 { Timestamp(from.0.saturating_sub(nanos)) } else { from.after(nanos) }
+    if by < 0.0 { from.before(nanos) } else { from.after(nanos) }
 }
 
 /// Compares two captures. `quality` is what each is worth, the inner one's first.

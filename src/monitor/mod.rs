@@ -511,7 +511,7 @@ impl<'a> Monitor<'a> {
         }
         let views = goes_now.into_iter().filter_map(|at| analysis.view(at, &judged.naming));
         self.findings.forget(&views.map(|view| view.id()).collect());
-        let before = |seconds: f64| Timestamp(now.0.saturating_sub(nanos(seconds)));
+        let before = |seconds: f64| now.before(nanos(seconds));
         let settings = &self.options.settings;
         let (answers, names) = (before(settings.answers_seconds), before(settings.names_seconds));
         let analysis = self.engine.compact(&Keep { flow: &|flow| kept.keeps(flow), answers, names, room: usize::MAX });

@@ -151,7 +151,7 @@ impl Beside {
     /// Whether a session through a TURN server took the place of an attempt that began with `first`.
     fn through_turn(&self, client: IpAddr, first: &Case) -> bool {
         let (began, ended) = (first.first(), first.last);
-        let before_end = Timestamp(ended.0.saturating_sub(1));
+        let before_end = ended.before(1);
         let meanwhile = |spans: &Spans| spans.latest(before_end).is_some_and(|last| last > began);
         began < ended && self.turn.get(&client).is_some_and(meanwhile)
     }

@@ -6,6 +6,7 @@ use crate::classify::words::Sub;
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::{Place, RuleId};
 use crate::diagnose::scene::{Known, Scene, nanos};
+use crate::diagnose::spans::Spans;
 use crate::engine::case::{Case, Direction, is_core};
 use crate::event::{Class, FindingRecord, HINT, Manner};
 use crate::time::{SECOND, Timestamp, seconds};
@@ -76,20 +77,25 @@ fn standing_perhaps<'c>(scene: &Scene<'c>, recorder: IpAddr) -> impl Iterator<It
     standing(scene, recorder).chain(scene.of_client(recorder).filter(nameless))
 }
 
+/// When the relay spoke to the recorder on each connection that may be the standing one.
+fn heard(scene: &Scene<'_>, recorder: IpAddr) -> Spans {
+    let spoke = |case: &Case| case.tcp.iter().flat_map(|tcp| &tcp.bursts[1]).map(|burst| burst.end).max();
+    standing_perhaps(scene, recorder).filter_map(|case| Some((case.first(), spoke(case)?))).collect()
+}
+
 /// Whether the relay went on speaking to the recorder on a connection that had been there before one died: then that
 /// one was not the standing one, but an upload that nobody wanted any more.
-fn has_another(scene: &Scene<'_>, recorder: IpAddr, death: &Death<'_>) -> bool {
-    standing_perhaps(scene, recorder).filter(|case| case.first() < death.case.first()).any(|case| {
-        let heard = case.tcp.iter().flat_map(|tcp| &tcp.bursts[1]).map(|burst| burst.end).max();
-        heard.is_some_and(|end| end > death.case.first())
-    })
+fn has_another(heard: &Spans, death: &Death<'_>) -> bool {
+    let first = death.case.first();
+    heard.latest(first.before(1)).is_some_and(|last| last > first)
 }
 
 /// The connection dies, is made again, and dies again.
 fn unstable(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.recorder;
+    let heard = heard(scene, recorder);
     let deaths: Vec<Death<'_>> =
-        standing(scene, recorder).filter_map(death).filter(|death| !has_another(scene, recorder, death)).collect();
+        standing(scene, recorder).filter_map(death).filter(|death| !has_another(&heard, death)).collect();
     let least = settings.reconnects as usize;
     let (first, last) = deaths.windows(least.max(1)).find_map(|some| match some {
         [first, .., last] => (last.at.since(first.at) <= nanos(settings.reconnect_seconds)).then_some((first, last)),

@@ -6,7 +6,8 @@
 mod cut;
 mod tunnel;
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 use super::draft::Draft;
@@ -85,13 +86,13 @@ type Talks<'c> = BTreeMap<(IpAddr, &'c str), Vec<Told<'c>>>;
 /// All refusals of a capture.
 pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let cuts = cut::detect(scene);
-    let told = |(client, host): (IpAddr, &str)| {
-        cuts.iter().any(|f| f.is_claim() && f.src_ip == Some(client) && f.host.as_deref() == Some(host))
-    };
+    let claims = cuts.iter().filter(|finding| finding.is_claim());
+    let told: HashSet<(IpAddr, &str)> = claims.filter_map(|f| Some((f.src_ip?, f.host.as_deref()?))).collect();
+    let sealed = Sealed::new();
     let mut findings = tunnel::detect(scene);
     for (client, talk) in &talks(scene) {
-        let cut = || cut_upload(scene, talk).filter(|_| !told(*client));
-        findings.extend(refused_upload(scene, *client, talk).or_else(cut));
+        let cut = || cut_upload(scene, talk).filter(|_| !told.contains(client));
+        findings.extend(refused_upload(scene, &sealed, *client, talk).or_else(cut));
         findings.extend(refused_expectation(scene, talk));
         findings.extend(refused_content(scene, talk));
     }
@@ -136,19 +137,34 @@ fn from_the_host(refused: &[Told<'_>], talk: &[Told<'_>]) -> bool {
     own.is_some() && refused.iter().all(|told| told.turn.via.is_none() && told.turn.server.as_deref() == own)
 }
 
+/// Who spoke TLS with which host, both ways.
+type Sealed<'c> = OnceCell<HashSet<(IpAddr, &'c str)>>;
+
 /// Whether anything else passed between that client and that host.
-fn others_pass(scene: &Scene<'_>, client: IpAddr, host: &str, talk: &[Told<'_>]) -> bool {
+fn others_pass<'c>(
+    scene: &Scene<'c>,
+    sealed: &Sealed<'c>,
+    (client, host): (IpAddr, &'c str),
+    talk: &[Told<'_>],
+) -> bool {
     let reads = talk.iter().filter(|told| !told.is(turn::POST) && (200..400).contains(&told.status())).count();
     let sealed = || {
-        scene
-            .of_client(client)
-            .any(|case| case.tls.is_some() && case.host.as_deref() == Some(host) && case.payload.iter().all(|n| *n > 0))
+        sealed.get_or_init(|| {
+            let spoke = |case: &&Case| case.tls.is_some() && case.payload.iter().all(|n| *n > 0);
+            let named = scene.cases.flows.iter().filter(spoke);
+            named.filter_map(|case| Some((case.orig.0, case.host.as_deref()?))).collect()
+        })
     };
-    reads as f64 >= scene.rules.settings.refused.gets || sealed()
+    reads as f64 >= scene.rules.settings.refused.gets || sealed().contains(&(client, host))
 }
 
 /// CF-7 and D-33: a POST is answered with an error.
-fn refused_upload(scene: &Scene<'_>, (client, host): (IpAddr, &str), talk: &[Told<'_>]) -> Option<FindingRecord> {
+fn refused_upload<'c>(
+    scene: &Scene<'c>,
+    sealed: &Sealed<'c>,
+    client: (IpAddr, &'c str),
+    talk: &[Told<'_>],
+) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.refused;
     let quick = |told: Told<'_>| told.took().is_some_and(|took| took <= nanos(settings.refusal_seconds));
     // whoever did not ask whether to go on is told that as a refusal
@@ -177,7 +193,7 @@ fn refused_upload(scene: &Scene<'_>, (client, host): (IpAddr, &str), talk: &[Tol
         .middlebox(signs(scene, first.case).middlebox)
         .manner(manner_of(first.status()))
         .say(Place::Status, first.status());
-    if !others_pass(scene, client, host, talk) {
+    if !others_pass(scene, sealed, client, talk) {
         draft = draft.adjust(-settings.nothing_passes);
     }
     if !passed.is_empty() || from_the_host(&refused, talk) {

@@ -3,7 +3,7 @@
 //! What a proxy says to CONNECT is its own word: no server has a part in it (RFC 9110 §9.3.6). That it wants a login is
 //! told by D-28, and what it says to requests for pages beside the refusals of content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::{PROXY_LOGIN, Told, with_evidence};
@@ -13,7 +13,7 @@ use crate::diagnose::scene::{Scene, nanos};
 use crate::engine::case::Direction;
 use crate::engine::learnt::turn;
 use crate::event::{Class, FindingRecord, Manner, Mode, Severity};
-use crate::time::seconds;
+use crate::time::{Timestamp, seconds};
 
 /// Statuses that ask a client to come again (RFC 9110 §15.5.9, RFC 6585 §4).
 const LATER: [u16; 2] = [408, 429];
@@ -35,6 +35,47 @@ enum Outcome {
 /// What one client asked one proxy for, by the name of the host.
 type Asked<'c> = BTreeMap<(IpAddr, IpAddr, &'c str), Vec<(Told<'c>, Outcome)>>;
 
+/// What worked beside the requests of one host, put in order once for those of all.
+struct Beside<'c> {
+    /// The tunnels that one proxy made for one client, by when they were asked for.
+    made: HashMap<(IpAddr, IpAddr), Vec<(Told<'c>, &'c str)>>,
+    /// When each client's connections without a proxy to each name that did what they are there for were last heard of.
+    around: HashMap<(IpAddr, &'c str), Timestamp>,
+}
+
+impl<'c> Beside<'c> {
+    fn of(scene: &Scene<'c>, asked: &Asked<'c>) -> Self {
+        let mut made: HashMap<(IpAddr, IpAddr), Vec<(Told<'c>, &'c str)>> = HashMap::new();
+        for ((client, proxy, host), told) in asked {
+            let own = told.iter().filter(|(_, outcome)| *outcome == Outcome::Made).map(|(told, _)| (*told, *host));
+            made.entry((*client, *proxy)).or_default().extend(own);
+        }
+        made.values_mut().for_each(|made| made.sort_by_key(|(told, _)| told.asked()));
+        let mut around: HashMap<(IpAddr, &str), Timestamp> = HashMap::new();
+        for client in asked.keys().map(|(client, ..)| *client).collect::<BTreeSet<_>>() {
+            for case in scene.served(client).filter(|case| case.via_proxy.is_none()) {
+                let Some(host) = case.host.as_deref() else { continue };
+                let last = around.entry((client, host)).or_default();
+                *last = case.last.max(*last);
+            }
+        }
+        Beside { made, around }
+    }
+
+    /// The first tunnel to another host that was asked for between two moments.
+    fn sibling(
+        &self,
+        (client, proxy, host): (IpAddr, IpAddr, &str),
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Option<Told<'c>> {
+        let made = self.made.get(&(client, proxy))?;
+        let begin = made.partition_point(|(told, _)| told.asked() < from);
+        let between = made.get(begin..)?.iter().take_while(|(told, _)| told.asked() <= to);
+        between.map(|(told, name)| (*told, *name)).find(|(_, name)| *name != host).map(|(told, _)| told)
+    }
+}
+
 /// All proxies that make no tunnels.
 pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     let mut asked = Asked::new();
@@ -46,7 +87,8 @@ pub(super) fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
             asked.entry((case.orig.0, case.resp.0, host)).or_default().push((told, outcome));
         }
     }
-    asked.keys().filter_map(|key| judge(scene, &asked, *key)).collect()
+    let beside = Beside::of(scene, &asked);
+    asked.iter().filter_map(|(key, told)| judge(scene, &beside, *key, told)).collect()
 }
 
 fn outcome(scene: &Scene<'_>, told: Told<'_>) -> Option<Outcome> {
@@ -74,16 +116,18 @@ fn outcome(scene: &Scene<'_>, told: Told<'_>) -> Option<Outcome> {
     }
 }
 
-fn judge(scene: &Scene<'_>, asked: &Asked<'_>, key: (IpAddr, IpAddr, &str)) -> Option<FindingRecord> {
-    let (client, proxy, host) = key;
-    let of_host = asked.get(&key)?;
+fn judge(
+    scene: &Scene<'_>,
+    beside: &Beside<'_>,
+    key: (IpAddr, IpAddr, &str),
+    of_host: &[(Told<'_>, Outcome)],
+) -> Option<FindingRecord> {
+    let (client, _, host) = key;
     let (first, _) = of_host.iter().find(|(_, outcome)| *outcome != Outcome::Made)?;
     let later = |told: &Told<'_>| told.asked() > first.asked();
     // it gets through in the end, or goes around the proxy
     let made = of_host.iter().any(|(told, outcome)| *outcome == Outcome::Made && later(told));
-    let around = scene
-        .served(client)
-        .any(|case| case.via_proxy.is_none() && case.host.as_deref() == Some(host) && case.last > first.asked());
+    let around = beside.around.get(&(client, host)).is_some_and(|last| *last > first.asked());
     if made || around {
         return None;
     }
@@ -93,10 +137,7 @@ fn judge(scene: &Scene<'_>, asked: &Asked<'_>, key: (IpAddr, IpAddr, &str)) -> O
     }
     let about = nanos(scene.rules.settings.reach.sibling_seconds);
     let last = of_host.last().map_or(first.asked(), |(told, _)| told.asked());
-    let near = |told: &Told<'_>| told.asked().after(about) >= first.asked() && told.asked() <= last.after(about);
-    let own = asked.range((client, proxy, "")..).take_while(|((c, p, _), _)| (*c, *p) == (client, proxy));
-    let others = own.filter(|((.., name), _)| *name != host).flat_map(|(_, told)| told);
-    let sibling = others.clone().find(|(told, outcome)| *outcome == Outcome::Made && near(told)).map(|(told, _)| *told);
+    let sibling = beside.sibling(key, first.asked().before(about), last.after(about));
     let worked = of_host.iter().any(|(_, outcome)| *outcome == Outcome::Made);
     fails(scene, of_host, sibling, worked)
 }

@@ -88,7 +88,7 @@ fn stopped_reading(tcp: &TcpCase, sender: usize, taken: u64, closed: Closed) -> 
     let sent_for = closed.since.since(begun);
     let filling = u128::from(sent_for).saturating_mul(u128::from(BUFFER)).checked_div(u128::from(taken)).unwrap_or(0);
     let filling = u64::try_from(filling).unwrap_or(u64::MAX).min(sent_for).min(2 * SECOND);
-    Timestamp(closed.since.0.saturating_sub(filling))
+    closed.since.before(filling)
 }
 
 /// Payload that a side had sent by a moment.

@@ -1,6 +1,8 @@
 //! D-8: the hello is swallowed on the way, or taken in and never answered.
 
-use super::{Attempt, is_served_later, served_others};
+use std::net::IpAddr;
+
+use super::{Attempt, is_served_later};
 use crate::diagnose::draft::Draft;
 use crate::diagnose::rules::RuleId;
 use crate::diagnose::scene::{Scene, nanos};
@@ -30,6 +32,11 @@ impl Attempt<'_> {
         let taken = tcp.unacknowledged == [Some(0); 2];
         (whole && taken).then(|| self.case.until(scene.cases.last).since(self.hello_at()))
     }
+}
+
+/// TLS connections of a client to other names than `host` that did what they are there for.
+fn served_others<'a>(scene: &Scene<'a>, client: IpAddr, host: &str) -> impl Iterator<Item = &'a Case> {
+    scene.served(client).filter(move |case| case.tls.is_some() && case.host.as_deref() != Some(host))
 }
 
 /// Whether the line was down: what once worked does no more, while nothing else passes.
