@@ -10,6 +10,11 @@ use crate::time::{SECOND, Timestamp};
 const TICK: u64 = SECOND;
 /// How far, in nanoseconds, packets may be out of order. A packet that is older still says that the clock was set back.
 const DISORDER: u64 = 10 * SECOND;
+/// A clock that is set back so often without [`CALM`] between is no clock, but two of them whose frames were put together:
+/// what is behind is out of order then, however far.
+const SHAKY: u8 = 3;
+/// So many ticks, in each of which frames came, tell that a clock is one again.
+const CALM: u64 = 600;
 /// How many ticks of silence come at their usual distance. No rule waits for longer than a minute, and ticks may be
 /// late by a sixteenth then.
 const PATIENCE: u64 = 32;
@@ -31,6 +36,12 @@ pub(super) struct Clock {
     silent: u64,
     /// A frame has come since the last tick.
     frames: bool,
+    /// How often the clock was set back of late.
+    backs: u8,
+    /// How many ticks with frames there were since.
+    calm: u64,
+    /// How much further than [`DISORDER`] packets are out of order, in nanoseconds.
+    further: u64,
 }
 
 /// What a frame's time says.
@@ -62,13 +73,18 @@ impl Clock {
 
     /// Begins anew with a frame of that time, if it is the first, or if it says that the clock was set back.
     pub fn begin(&mut self, ts: Timestamp) -> Step {
-        let step = match self.now {
-            Some(_) if ts >= self.earliest => return Step::On,
-            Some(_) => Step::Back,
-            None => Step::On,
+        let fresh = Clock { now: Some(ts), next: aligned(ts, 1), ..Clock::default() };
+        let Some(now) = self.now else {
+            *self = fresh;
+            return Step::On;
         };
-        *self = Clock { now: Some(ts), next: aligned(ts, 1), ..Clock::default() };
-        step
+        if ts >= self.earliest {
+            return Step::On;
+        }
+        let backs = self.backs.saturating_add(1);
+        let apart = if backs < SHAKY { 0 } else { now.since(ts).saturating_mul(2) };
+        *self = Clock { backs, further: self.further.max(apart), ..fresh };
+        Step::Back
     }
 
     /// Whether all is to be judged at a tick.
@@ -90,12 +106,16 @@ impl Clock {
 
     /// The next tick comes after `spacing` ticks at the earliest.
     fn go_on(&mut self, at: Timestamp, spacing: u64) {
-        let silent = if std::mem::take(&mut self.frames) { 0 } else { self.silent };
+        let frames = std::mem::take(&mut self.frames);
+        self.calm = self.calm.saturating_add(u64::from(frames));
+        if self.calm >= CALM {
+            (self.backs, self.further) = (0, 0);
+        }
+        let silent = if frames { 0 } else { self.silent };
         let late = silent.saturating_sub(PATIENCE).checked_div(SHARE).unwrap_or(0);
         let spacing = spacing.max(1).saturating_add(late);
         self.silent = silent.saturating_add(spacing);
-        self.now = Some(self.now().max(at));
-        self.earliest = Timestamp(self.now().0.saturating_sub(DISORDER));
+        self.reach(self.now().max(at));
         self.next = aligned(at, spacing);
     }
 
@@ -104,9 +124,14 @@ impl Clock {
     pub fn frame(&mut self, ts: Timestamp) {
         self.frames = true;
         if self.now.is_none_or(|now| ts > now) {
-            self.now = Some(ts);
-            self.earliest = Timestamp(ts.0.saturating_sub(DISORDER));
+            self.reach(ts);
         }
+    }
+
+    #[inline(always)]
+    fn reach(&mut self, now: Timestamp) {
+        self.now = Some(now);
+        self.earliest = now.before(DISORDER).before(self.further);
     }
 }
 
@@ -202,6 +227,27 @@ mod tests {
         assert!(!clock.is_whole(Timestamp(110 * SECOND)));
         clock.begin(Timestamp(SECOND));
         assert!(clock.is_whole(Timestamp(2 * SECOND)));
+    }
+
+    #[test]
+    fn two_clocks_in_one_capture_do_not_make_time_pass_again_and_again() {
+        let mut clock = Clock::default();
+        let (mut all, mut backs) = (0, 0);
+        for pair in 0..500 {
+            let now = (5000 + pair) * SECOND;
+            all += ticks(&mut clock, now).len();
+            backs += u64::from(frame(&mut clock, now) == Step::Back);
+            all += ticks(&mut clock, now - 60 * SECOND).len();
+            backs += u64::from(frame(&mut clock, now - 60 * SECOND) == Step::Back);
+        }
+        assert_eq!((backs, clock.now()), (3, Timestamp(5499 * SECOND)));
+        assert!(all < 800, "{all}");
+        // it is one clock again
+        for second in 5500..6500 {
+            ticks(&mut clock, second * SECOND);
+            assert_eq!(frame(&mut clock, second * SECOND), Step::On);
+        }
+        assert_eq!(frame(&mut clock, 6400 * SECOND), Step::Back);
     }
 
     #[test]
