@@ -39,6 +39,11 @@ impl Texts {
         self.ends.len()
     }
 
+    /// How many bytes they have together.
+    pub fn bytes(&self) -> usize {
+        self.all.len()
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()

@@ -310,9 +310,8 @@ fn broke_off(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         return None;
     }
     let took_over = |relay: &&Case| {
-        let start = video_start(relay, silent);
-        let soon =
-            start.is_some_and(|start| start >= silent && start.since(silent) <= nanos(settings.fallback_seconds));
+        let start = video_start(relay);
+        let soon = start.is_some_and(|start| start.since(silent) <= nanos(settings.fallback_seconds));
         // or once consent has expired: then the one that still called has just stopped
         let expired = calling.since(silent) >= nanos(settings.consent_seconds * 0.8);
         let then = start.is_some_and(|start| {
@@ -320,9 +319,9 @@ fn broke_off(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         });
         soon || expired && then
     };
-    let of_ends = [case.orig.0, case.resp.0].into_iter().flat_map(|end| scene.of_client(end));
-    let relays = of_ends.filter(|relay| relay.class == Class::Relay).filter(took_over);
-    let relay = relays.min_by_key(|relay| relay.first_frame)?;
+    let until = calling.after(nanos(settings.fallback_seconds));
+    let relays = [case.orig.0, case.resp.0].into_iter().flat_map(|end| scene.cases.relays_between(end, silent, until));
+    let relay = relays.filter(took_over).min_by_key(|relay| relay.first_frame)?;
     let inward = case.inside == [false, true];
     let own = if inward { case.resp.0 } else { case.orig.0 };
     // who falls silent beside the capture, while the other still arrives, may have closed the view
@@ -336,12 +335,12 @@ fn broke_off(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
         .say(Place::Seconds, ran)
         .evidence(text, Some(case.first_frame), Some(case.first()))
         .at_most(if left { HINT } else { 1.0 })
-        .evidence("video over the relay begins", Some(relay.first_frame), video_start(relay, silent));
+        .evidence("video over the relay begins", Some(relay.first_frame), video_start(relay));
     Some(draft.build())
 }
 
-/// When a flow of the relay begins to carry video, not before `from`.
-fn video_start(relay: &Case, from: Timestamp) -> Option<Timestamp> {
+/// When a flow of the relay begins to carry video, if it does.
+fn video_start(relay: &Case) -> Option<Timestamp> {
     let shows = relay.subs.has(Sub::VideoUp) || relay.subs.has(Sub::VideoDown);
-    (shows && relay.first() >= from).then(|| relay.first())
+    shows.then(|| relay.first())
 }

@@ -4,7 +4,7 @@
 pub mod checks;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use foldhash::fast::RandomState;
@@ -234,12 +234,24 @@ fn are_near(a: IpAddr, b: IpAddr) -> bool {
 fn neighbours(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
     let video = |sub| move |case: &&Case| case.subs.has(sub) && case.inside[0] && !case.one_sided;
     let flows = |sub| scene.of_class(Class::Relay).filter(video(sub));
-    let up: Vec<Course<'_>> = flows(Sub::VideoUp).filter_map(|case| Course::of(case, 0)).collect();
+    let mut up: Vec<Course<'_>> = flows(Sub::VideoUp).filter_map(|case| Course::of(case, 0)).collect();
+    up.sort_by_key(|course| course.first);
+    let about = nanos(scene.rules.settings.p2p.same_view_seconds);
+    let mut mapped: BTreeMap<IpAddr, BTreeSet<IpAddr>> = BTreeMap::new();
     let mut findings: Vec<FindingRecord> = Vec::new();
     for view in flows(Sub::VideoDown).filter_map(|case| Course::of(case, 1)) {
-        let same = up.iter().filter_map(|up| Some((up.case, likeness(scene, up, &view)?)));
+        let begun = up.partition_point(|up| up.first <= view.first.after(about));
+        let newest = up.get(..begun).unwrap_or_default().iter().rev().take(UPLOADS);
+        let same = newest.filter_map(|up| Some((up.case, likeness(scene, up, &view)?)));
         let pair = same.max_by_key(|(up, likeness)| (*likeness, Reverse(up.first_frame)));
-        findings.extend(pair.and_then(|(up, likeness)| missed(scene, sockets, up, view.case, likeness)));
+        let Some((up, likeness)) = pair else { continue };
+        let ends = [up.orig.0, view.case.orig.0];
+        for end in ends {
+            mapped.entry(end).or_insert_with(|| outside(sockets, end));
+        }
+        if let [Some(ours), Some(theirs)] = ends.map(|end| mapped.get(&end)) {
+            findings.extend(missed(scene, [ours, theirs], up, view.case, likeness));
+        }
     }
     findings
 }
@@ -295,23 +307,25 @@ fn likeness(scene: &Scene<'_>, up: &Course<'_>, down: &Course<'_>) -> Option<Lik
     (one_name && inside && alike(sent * share)).then_some(Likeness::Rate)
 }
 
+/// Among how many uploads, those that began last, a view's is looked for.
+const UPLOADS: usize = 512;
+
 /// A client's outside addresses, as STUN told them.
-fn outside(sockets: &Mappings<'_>, client: IpAddr) -> Vec<IpAddr> {
+fn outside(sockets: &Mappings<'_>, client: IpAddr) -> BTreeSet<IpAddr> {
     let own = sockets.range((client, 0)..=(client, u16::MAX));
     own.flat_map(|(_, told)| told.iter().map(|t| t.mapped.ip())).collect()
 }
 
 fn missed(
     scene: &Scene<'_>,
-    sockets: &Mappings<'_>,
+    [ours, theirs]: [&BTreeSet<IpAddr>; 2],
     up: &Case,
     view: &Case,
     likeness: Likeness,
 ) -> Option<FindingRecord> {
     let (recorder, client) = (up.orig.0, view.orig.0);
-    let (ours, theirs) = (outside(sockets, recorder), outside(sockets, client));
     let known = !ours.is_empty() && !theirs.is_empty();
-    if known && !ours.iter().any(|ip| theirs.contains(ip)) {
+    if known && ours.is_disjoint(theirs) {
         return None;
     }
     let share = view.payload[1] as f64 / (up.payload[0] as f64).max(1.0);

@@ -3,7 +3,8 @@
 
 pub mod standing;
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::draft::Draft;
 use super::rules::{Place, RuleId};
@@ -30,7 +31,8 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     findings.extend(other_region(scene).or_else(|| wrong_region(scene)));
     findings.extend(scene.of_class(Class::RemoteAssist).filter_map(|case| remote_assist(scene, case)));
     findings.extend(scene.cases.flows.iter().filter_map(|case| exposed(scene, case)));
-    findings.extend(scene.cases.contested.iter().filter_map(|(ip, claims)| contested(scene, *ip, claims)));
+    let hosts = Hosts::of(scene);
+    findings.extend(scene.cases.contested.iter().filter_map(|(ip, claims)| contested(scene, &hosts, *ip, claims)));
     findings
 }
 
@@ -173,7 +175,8 @@ fn is_shared_mac(station: &Station) -> bool {
 /// it has not been switched off and replaced.
 fn was_at_work(scene: &Scene<'_>, ip: IpAddr, then: Timestamp) -> bool {
     let lately = nanos(scene.rules.settings.recorder.moved_seconds);
-    scene.cases.flows.iter().filter(|case| case.first() < then).any(|case| {
+    let own = scene.of_client(ip).chain(scene.cases.of_server(ip));
+    own.filter(|case| case.first() < then).any(|case| {
         let own = usize::from(case.orig.0 != ip);
         let recorder = [case.orig.0, case.resp.0].get(own) == Some(&ip) && case.recorders.get(own) == Some(&true);
         let Some(tcp) = case.tcp.as_ref().filter(|tcp| recorder && tcp.fin_by.is_none() && tcp.rst_by.is_none()) else {
@@ -183,29 +186,60 @@ fn was_at_work(scene: &Scene<'_>, ip: IpAddr, then: Timestamp) -> bool {
     })
 }
 
-/// Whether an address is the one that gateways of a host's network usually have: the first, or the last.
-fn is_gateway(ip: IpAddr, host: IpAddr) -> bool {
-    match (ip, host) {
-        (IpAddr::V4(ip), IpAddr::V4(host)) => {
-            let ([a, b, c, last], [d, e, f, _]) = (ip.octets(), host.octets());
-            [a, b, c] == [d, e, f] && matches!(last, 1 | 254)
+/// Whose addresses matter.
+struct Hosts {
+    /// Those that are asked for names.
+    resolvers: BTreeSet<IpAddr>,
+    /// The first three bytes of those that originate flows.
+    networks: BTreeSet<[u8; 3]>,
+}
+
+impl Hosts {
+    fn of(scene: &Scene<'_>) -> Self {
+        if scene.cases.contested.is_empty() {
+            return Hosts { resolvers: BTreeSet::new(), networks: BTreeSet::new() };
         }
-        _ => false,
+        let network = |ip| match ip {
+            IpAddr::V4(ip) => Some(split(ip).0),
+            IpAddr::V6(_) => None,
+        };
+        Hosts {
+            resolvers: scene.cases.dns.iter().map(|dns| dns.resolver).collect(),
+            networks: scene.cases.clients().filter_map(network).collect(),
+        }
+    }
+
+    /// Whether an address is a host's, its resolver's, or the one that gateways of its network usually have: the first,
+    /// or the last.
+    fn concerns(&self, scene: &Scene<'_>, ip: IpAddr) -> bool {
+        let is_gateway = || match ip {
+            IpAddr::V4(ip) => matches!(split(ip), (network, 1 | 254) if self.networks.contains(&network)),
+            IpAddr::V6(_) => false,
+        };
+        scene.base.site.recorders.contains(&ip)
+            || scene.cases.client(ip).is_some()
+            || scene.cases.of_server(ip).next().is_some()
+            || self.resolvers.contains(&ip)
+            || is_gateway()
     }
 }
 
+/// The network of an address, as most sites have them, and the host in it.
+const fn split(ip: Ipv4Addr) -> ([u8; 3], u8) {
+    let [a, b, c, host] = ip.octets();
+    ([a, b, c], host)
+}
+
 /// D-41: two network cards go on claiming the address of a recorder, a client or their gateway.
-fn contested(scene: &Scene<'_>, ip: IpAddr, claims: &Claims) -> Option<FindingRecord> {
+fn contested(scene: &Scene<'_>, hosts: &Hosts, ip: IpAddr, claims: &Claims) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.recorder;
     let stations: Vec<&Station> = claims.stations.iter().filter(|station| !is_shared_mac(station)).collect();
-    let concerns = |case: &Case| [case.orig.0, case.resp.0].contains(&ip);
-    let known = scene.base.site.recorders.contains(&ip)
-        || scene.cases.flows.iter().any(concerns)
-        || scene.cases.dns.iter().any(|dns| dns.resolver == ip)
-        || scene.cases.flows.iter().any(|case| is_gateway(ip, case.orig.0));
     let second = stations.iter().map(|station| station.first).nth(1)?;
     let to_and_fro = f64::from(claims.changes) >= settings.mac_changes;
-    if !known || (stations.len() as f64) < settings.macs || !(to_and_fro || was_at_work(scene, ip, second.ts)) {
+    if !hosts.concerns(scene, ip)
+        || (stations.len() as f64) < settings.macs
+        || !(to_and_fro || was_at_work(scene, ip, second.ts))
+    {
         return None;
     }
     let last: Timestamp = stations.iter().map(|station| station.last.ts).max()?;

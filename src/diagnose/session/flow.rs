@@ -301,8 +301,7 @@ fn is_recorder(scene: &Scene<'_>, ip: IpAddr, role: bool) -> Option<bool> {
     if client.logs_in || client.reports {
         return Some(client.reports);
     }
-    let relays = scene.of_client(ip).filter(|case| case.class == Class::Relay);
-    relays.filter_map(|case| scene.is_recorder_side(case)).next()
+    scene.cases.relays(ip).filter_map(|case| scene.is_recorder_side(case)).next()
 }
 
 /// Of a connection made to a recorder: who is on the side of the capture, what it is, and the other end. A client of

@@ -10,6 +10,7 @@ use hashbrown::{HashMap, HashSet};
 use super::{Case, Cases, DnsCase, is_core};
 use crate::classify::words::Sub;
 use crate::event::Class;
+use crate::time::Timestamp;
 
 /// What one host has originated.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,8 @@ pub struct Client {
     flows: Vec<usize>,
     /// Those of them whose servers did what they are there for.
     served: Vec<usize>,
+    /// Those of them to the relay.
+    relays: Vec<usize>,
     /// It logs in, as people do who want to look.
     pub logs_in: bool,
     /// It asks for licences or sends video, as recorders do by themselves.
@@ -94,6 +97,9 @@ impl Index {
         client.flows.push(at);
         if case.is_served() {
             client.served.push(at);
+        }
+        if case.class == Class::Relay {
+            client.relays.push(at);
         }
         client.logs_in |= case.class == Class::Login;
         client.has_cameras |= case.subs.has(Sub::Rtsp);
@@ -198,6 +204,18 @@ impl Cases {
     /// Those of a client's flows whose servers did what they are there for.
     pub fn served(&self, client: IpAddr) -> impl Iterator<Item = &Case> + Clone {
         self.at(self.client(client).map(|client| &client.served[..]).unwrap_or_default())
+    }
+
+    /// Those of a client's flows that go to the relay.
+    pub fn relays(&self, client: IpAddr) -> impl Iterator<Item = &Case> + Clone {
+        self.at(self.client(client).map(|client| &client.relays[..]).unwrap_or_default())
+    }
+
+    /// Those of them that began between two moments.
+    pub fn relays_between(&self, client: IpAddr, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Case> {
+        let all = self.client(client).map(|client| &client.relays[..]).unwrap_or_default();
+        let begin = all.partition_point(|at| self.flows.get(*at).is_some_and(|case| case.first() < from));
+        self.at(all.get(begin..).unwrap_or_default()).take_while(move |case| case.first() <= to)
     }
 
     /// The flows that the originator of `case` began before and after it, itself included, at most `reach` either way.

@@ -12,6 +12,8 @@ use crate::inspect::dns;
 pub const MAX_ANSWERS: usize = 1 << 17;
 /// How many owners of an unsolicited answer's addresses get a record of their own.
 const MAX_OWNERS: usize = 64;
+/// So many bytes of text are kept of a message for each of its own: one name, said again by two bytes, may be a thousand.
+const TEXT: usize = 8;
 
 impl Learner {
     pub(super) fn dns(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
@@ -116,10 +118,11 @@ impl Learner {
     /// What the records of a response say.
     fn told_by(&mut self, message: &dns::Message<'_>) -> DnsExchange {
         self.told.clear();
+        let room = message.bytes().len().saturating_mul(TEXT);
         let mut ttl = None;
         for record in message.answers() {
             ttl = ttl.into_iter().chain([record.ttl]).min();
-            if self.told.len() < LIST_MAX {
+            if self.told.len() < LIST_MAX && self.told.bytes() < room {
                 self.told.push_by(|text| record.data().write_to(text));
             }
         }
@@ -143,9 +146,14 @@ impl Learner {
 
     /// A response without a question (multicast DNS): a record for each owner of an address.
     fn unsolicited(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
+        let mut room = message.bytes().len().saturating_mul(TEXT);
         for record in message.answers().take(MAX_OWNERS) {
+            if room == 0 {
+                return;
+            }
             let qname = Some(self.keep_name(&record.name));
             let data = record.data().to_string();
+            room = room.saturating_sub(data.len());
             let Some(dns) = self.dns_list(cx.flow) else { return };
             if let Some(same) =
                 dns.list.iter_mut().rev().take(MAX_OWNERS).find(|e| e.id == message.id && e.qname == qname)
