@@ -103,6 +103,8 @@ struct Rare {
     quic_version: Option<Cow<'static, str>>,
     hosts: Vec<Arc<str>>,
     proxy: Option<Arc<str>>,
+    /// By which names it was told what it is, where it has none of its own.
+    told: Vec<Arc<str>>,
     dns: Vec<Arc<str>>,
     ja4: Vec<Box<str>>,
     outside: Vec<SocketAddr>,
@@ -203,6 +205,11 @@ impl Light {
         [self.orig, self.resp].map(|(ip, port)| (ip, ports.then_some(port)))
     }
 
+    /// Whether its name is what it asked DNS for, which is not the server's.
+    pub fn asks_dns(&self) -> bool {
+        self.rare(|r| r.name().is_some() && r.name() == r.dns.first()).unwrap_or(false)
+    }
+
     /// Where STUN over UDP told its originator that it is seen from outside.
     pub fn outside(&self) -> &[SocketAddr] {
         self.rare(|r| &r.outside[..]).unwrap_or_default()
@@ -217,7 +224,7 @@ impl Rare {
     /// The most telling name.
     fn name(&self) -> Option<&Arc<str>> {
         let hosts = self.hosts.first().or(self.proxy.as_ref());
-        self.tls_name.as_ref().or(self.quic_name.as_ref()).or(hosts).or(self.dns.first())
+        self.tls_name.as_ref().or(self.quic_name.as_ref()).or(hosts).or(self.dns.first()).or(self.told.first())
     }
 }
 
@@ -243,6 +250,10 @@ fn rare(view: &FlowView<'_>, verdict: &Verdict<'_>, texts: &mut Texts) -> Option
     }
     let asked = verdict.via_proxy.map(|asked| view.via_proxy(asked.host.name, asked.port));
     rare.proxy = asked.map(|asked| texts.keep(&asked.authority));
+    if rare.tls_name.is_none() && rare.quic_name.is_none() && rare.hosts.is_empty() && rare.proxy.is_none() {
+        let told = verdict.evidence.iter().filter(|reason| !reason.against).filter_map(|reason| reason.what.name());
+        rare.told = told.map(|name| texts.keep(name)).collect();
+    }
     if let Some(list) = view.dns().and_then(|dns| dns.record()).map(|kept| &kept.list) {
         for exchange in list {
             rare.dns.extend(exchange.qname.map(|name| texts.keep(view.text(name))));
@@ -303,7 +314,7 @@ impl Asked for Light {
     }
 
     fn host_names(&self) -> impl Iterator<Item = &str> {
-        let others = self.rare(|r| r.hosts.iter().chain(&r.proxy)).into_iter().flatten();
+        let others = self.rare(|r| r.hosts.iter().chain(&r.proxy).chain(&r.told)).into_iter().flatten();
         self.server_names().chain(others.map(|name| &**name))
     }
 

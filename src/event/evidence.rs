@@ -57,6 +57,23 @@ pub enum What<'a> {
     Note(&'static str),
 }
 
+impl<'a> What<'a> {
+    /// The name that it gives the responder, if it does.
+    pub const fn name(&self) -> Option<&'a str> {
+        match *self {
+            What::Sni(name)
+            | What::QuicSni(name)
+            | What::HttpHost(name)
+            | What::Authority(name, _)
+            | What::Certificate(name)
+            | What::Answer { name, .. }
+            | What::OtherAnswer { name, .. }
+            | What::Neighbour { name, .. } => Some(name),
+            What::Proof(_) | What::Port { .. } | What::Note(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for What<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut of = |words: &str, name: &str| f.write_str(words).and_then(|()| f.write_str(name));
@@ -90,6 +107,16 @@ pub enum Said<'a> {
     Against(What<'a>),
     /// Other words in its place.
     Text(Cow<'a, str>),
+}
+
+impl Said<'_> {
+    /// The name that it gives the responder, if it speaks for one.
+    pub const fn name(&self) -> Option<&str> {
+        match self {
+            Said::For(what) => what.name(),
+            Said::Against(_) | Said::Text(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Said<'_> {

@@ -28,7 +28,7 @@ pub trait Asked {
     /// The version of QUIC.
     fn quic_version(&self) -> Option<&str>;
     /// The names by which the flow itself called its responder, first those of [`Self::server_names`], and what it
-    /// asked a proxy for.
+    /// asked a proxy for; of one that called it nothing, those by which it was told what it is.
     fn host_names(&self) -> impl Iterator<Item = &str>;
     /// What was asked of DNS, and the answers.
     fn dns_names(&self) -> impl Iterator<Item = &str>;
@@ -119,7 +119,9 @@ impl Asked for FlowRecord<'_> {
     fn host_names(&self) -> impl Iterator<Item = &str> {
         let http = self.http.iter().filter_map(|h| h.host.as_deref());
         let proxy = self.via_proxy.as_ref().map(|p| &*p.authority);
-        self.server_names().chain(http).chain(proxy)
+        let mut own = self.server_names().chain(http).chain(proxy).peekable();
+        let told = own.peek().is_none().then(|| self.evidence.iter().filter_map(|reason| reason.text.name()));
+        own.chain(told.into_iter().flatten())
     }
 
     fn dns_names(&self) -> impl Iterator<Item = &str> {

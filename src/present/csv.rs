@@ -12,7 +12,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use super::name_of;
+use super::told_name_of;
 use crate::changes::Change;
 use crate::event::{FlowRecord, Rfc3339};
 use crate::text::safe::safe;
@@ -54,7 +54,7 @@ impl<W: Write> Csv<W> {
         row.list(&record.subclass)?;
         row.text(record.region.as_deref())?;
         row.number(Some(record.confidence))?;
-        row.text(name_of(record))?;
+        row.text(told_name_of(record))?;
         row.list(&record.flags)?;
         for count in [
             counts.pkts_toserver,

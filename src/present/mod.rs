@@ -66,3 +66,8 @@ pub fn host_of<'f>(flow: &'f FlowRecord<'_>) -> Option<&'f str> {
 pub fn name_of<'f>(flow: &'f FlowRecord<'_>) -> Option<&'f str> {
     host_of(flow).or_else(|| flow.dns.iter().find_map(|d| d.qname.as_deref()))
 }
+
+/// Like [`name_of`], else the name by which it was told what the flow is.
+pub fn told_name_of<'f>(flow: &'f FlowRecord<'_>) -> Option<&'f str> {
+    name_of(flow).or_else(|| flow.evidence.iter().find_map(|reason| reason.text.name()))
+}

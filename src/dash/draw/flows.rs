@@ -198,14 +198,9 @@ fn peer_least(dash: &Dash, lines: &[Row]) -> usize {
     });
     let whole = |flow: &Light| {
         let ([_, (ip, port)], _) = ends(flow);
-        if flow.name.is_none() || asks_dns(flow) { width(&dash.mask.end(ip, port)) + 1 } else { 0 }
+        if flow.name.is_none() || flow.asks_dns() { width(&dash.mask.end(ip, port)) + 1 } else { 0 }
     };
     flows.map(whole).max().unwrap_or(0).max(26)
-}
-
-/// Whether its name is what it asked DNS for, which is not the server's.
-fn asks_dns(flow: &Light) -> bool {
-    flow.host_names().next().is_none() && flow.dns_names().next().is_some()
 }
 
 fn titles_line(pen: &mut Pen<'_>, area: Rect, dash: &Dash, columns: &[Laid]) {
@@ -275,7 +270,7 @@ fn peer(dash: &Dash, flow: &Light) -> String {
         return format!("{says} {} {whose}", dash.theme.pick("→", ">"));
     }
     match (&flow.name, port) {
-        (Some(name), _) if asks_dns(flow) => {
+        (Some(name), _) if flow.asks_dns() => {
             // what does not fit is cut at the beginning, and no address may be
             format!("{} @ {}", dash.mask.name(name), dash.mask.end(ip, port))
         }
