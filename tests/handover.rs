@@ -181,6 +181,24 @@ fn unpacked(path: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
+fn a_pack_holds_what_passes_the_filter_and_no_more() {
+    let dir = TempDir::new().unwrap();
+    let (capture, pack) = (captures().join("ports/web-only-recorder.pcapng.zst"), dir.path().join("pack.zip"));
+    let pack_of = |filter: &str| {
+        let args = ["analyze", "-q", capture.to_str().unwrap(), "-Y", filter, "--pack", pack.to_str().unwrap()];
+        assert_eq!(relayscope(&args).0, 0);
+        let files = unpacked(&pack);
+        let carved = files.keys().filter(|name| name.starts_with("captures/")).count();
+        let manifest: Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+        assert_eq!(manifest["filter"], filter);
+        carved
+    };
+    assert_eq!(pack_of("class:dmp"), 0);
+    // of four; its flows said no name themselves
+    assert_eq!(pack_of("host:serverupdates.net and class:update"), 2);
+}
+
+#[test]
 fn a_redacted_pack_tells_no_original() {
     let dir = TempDir::new().unwrap();
     let key = dir.path().join("key");

@@ -52,6 +52,8 @@ struct Manifest<'a> {
     captures: &'a [String],
     replaced: String,
     payload: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<String>,
     findings_not_carved: usize,
     files: &'a [Entry],
 }
@@ -63,7 +65,8 @@ impl Pack<'_> {
     /// What writing gives.
     pub fn write(&self, out: &mut dyn Write, attention: Attention<'_>) -> io::Result<()> {
         let mut archive = Archive { zip: zip::ZipWriter::new_stream(out), entries: Vec::new() };
-        let findings = self.report.diagnosis.as_ref().map(|diagnosis| &*diagnosis.findings).unwrap_or_default();
+        let diagnosis = self.report.concerning();
+        let findings = diagnosis.as_ref().map(|diagnosis| &*diagnosis.findings).unwrap_or_default();
         let claims: Vec<&FindingRecord> =
             findings.iter().filter(|finding| finding.is_claim() && finding.severity > Severity::Info).collect();
         let redact = |finding: &FindingRecord| {
@@ -119,6 +122,7 @@ impl Pack<'_> {
             captures: &captures,
             replaced: self.redactor.map(|redactor| redactor.what().text()).unwrap_or_default(),
             payload: if self.payload && self.redactor.is_none() { "as captured" } else { "taken out" },
+            filter: self.report.filter.map(ToString::to_string),
             findings_not_carved: omitted,
             files: &entries,
         };

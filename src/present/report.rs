@@ -176,6 +176,16 @@ impl Report<'_> {
         passed.unwrap_or_default()
     }
 
+    /// The diagnosis, as far as it concerns flows that pass the filter.
+    pub fn concerning(&self) -> Option<Diagnosis> {
+        let mut diagnosis = self.diagnosis.clone()?;
+        if self.filter.is_some() {
+            let passing = self.passing();
+            diagnosis.keep(|flow| passing.contains(&flow));
+        }
+        Some(diagnosis)
+    }
+
     /// Has a redactor remember what flows are called in ways that sentences may repeat.
     ///
     /// # Errors
