@@ -238,33 +238,47 @@ pub struct Why {
 /// The changes that the claims of a diagnosis ask for, the gravest first. Hints ask for nothing.
 pub fn requested(diagnosis: &Diagnosis, catalogue: &Catalogue, texts: &Texts) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
+    let mut places: HashMap<(String, String, Vec<String>), usize> = HashMap::new();
+    let citing = citing(&diagnosis.site.allow_list);
     for finding in diagnosis.findings.iter().filter(|finding| finding.is_claim()) {
         let Some(ask) = texts.asks.get(&finding.kind).map(|ask| ask.of(finding)) else { continue };
         if ask.about == About::Told {
             continue;
         }
-        let concerned = |row: &&AllowRow| match ask.about {
-            About::Names => row.finding_ids.contains(&finding.id),
-            About::Entry => row.finding_ids.contains(&finding.id) || covers(catalogue, row, finding),
+        let cites = |at: usize| citing.get(&*finding.id).is_some_and(|rows| rows.contains(&at));
+        let concerned = |(at, row): &(usize, &AllowRow)| match ask.about {
+            About::Names => cites(*at),
+            About::Entry => cites(*at) || covers(catalogue, row, finding),
             About::List => row.requirement == "required",
             About::Server | About::Nothing | About::Told => false,
         };
-        let rows: Vec<&AllowRow> = diagnosis.site.allow_list.iter().filter(concerned).collect();
+        let all = diagnosis.site.allow_list.iter().enumerate();
+        let rows: Vec<&AllowRow> = all.filter(concerned).map(|(_, row)| row).collect();
         let change = change(finding, ask, &rows, catalogue);
-        let same = |known: &&mut Change| {
-            (&known.what, &known.r#where, &known.destination) == (&change.what, &change.r#where, &change.destination)
-        };
-        match changes.iter_mut().find(same) {
+        let same = (change.what.clone(), change.r#where.clone(), change.destination.clone());
+        match places.get(&same).and_then(|at| changes.get_mut(*at)) {
             Some(known) => {
                 known.why.extend(change.why);
                 known.ports.extend(change.ports);
                 known.ports.sort();
                 known.ports.dedup();
             }
-            None => changes.push(change),
+            None => {
+                places.insert(same, changes.len());
+                changes.push(change);
+            }
         }
     }
     changes
+}
+
+/// The places of the rows of the list that cite each finding.
+fn citing(rows: &[AllowRow]) -> HashMap<&str, Vec<usize>> {
+    let mut citing: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, row) in rows.iter().enumerate() {
+        row.finding_ids.iter().for_each(|id| citing.entry(&**id).or_default().push(at));
+    }
+    citing
 }
 
 /// Whether a row of the list stands for a finding's host, among others.

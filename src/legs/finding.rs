@@ -1,6 +1,7 @@
 //! What two captures prove, as findings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 
 use crate::diagnose::capture;
 use crate::diagnose::draft::{self, Draft};
@@ -23,7 +24,9 @@ pub fn findings(
     quality: [&CaptureQuality; 2],
     rules: &Rules,
 ) -> Vec<FindingRecord> {
-    let mut found: Vec<FindingRecord> = judged.iter().filter_map(|judged| finding(legs, judged, rules)).collect();
+    let relays = relays(legs);
+    let mut found: Vec<FindingRecord> =
+        judged.iter().filter_map(|judged| finding(legs, &relays, judged, rules)).collect();
     found = one_a_flow(found);
     let mut found = draft::merge(found);
     if quality.iter().any(|quality| capture::is_poor(quality, rules)) {
@@ -53,10 +56,22 @@ fn one_a_flow(found: Vec<FindingRecord>) -> Vec<FindingRecord> {
     flows.into_values().collect()
 }
 
-fn finding(legs: &Legs<'_>, judged: &Judged, rules: &Rules) -> Option<FindingRecord> {
+/// The relays' names by their addresses.
+fn relays<'a>(legs: &'a Legs<'_>) -> HashMap<IpAddr, &'a str> {
+    let mut relays: HashMap<IpAddr, &str> = HashMap::new();
+    let all = legs.wan.flows.iter().chain(&legs.lan.flows).map(|flow| &flow.case);
+    for case in all.filter(|case| case.class == Class::Relay) {
+        let Some(host) = case.host.as_deref() else { continue };
+        let name = relays.entry(case.resp.0).or_insert(host);
+        *name = host.min(*name);
+    }
+    relays
+}
+
+fn finding(legs: &Legs<'_>, relays: &HashMap<IpAddr, &str>, judged: &Judged, rules: &Rules) -> Option<FindingRecord> {
     let (first, others) = judged.lan.split_first()?;
     let flow = legs.lan.flows.get(*first)?;
-    let told = Told { legs, judged, flow };
+    let told = Told { legs, relays, judged, flow };
     let draft = match &judged.what {
         What::Held(hold, mode) => told.held(told.start(rules, RuleId::Cf9, hold.from.at, hold.until).mode(*mode), hold),
         // what has another cause is no finding of these rules
@@ -75,6 +90,7 @@ fn finding(legs: &Legs<'_>, judged: &Judged, rules: &Rules) -> Option<FindingRec
 
 struct Told<'a> {
     legs: &'a Legs<'a>,
+    relays: &'a HashMap<IpAddr, &'a str>,
     judged: &'a Judged,
     flow: &'a LegFlow,
 }
@@ -82,13 +98,10 @@ struct Told<'a> {
 impl Told<'_> {
     fn start<'r>(&self, rules: &'r Rules, rule: RuleId, from: f64, until: f64) -> Draft<'r> {
         let draft = Draft::new(rules, rule, self.legs.lan_stamp(from), self.legs.lan_stamp(until)).legs();
-        // one that began before its capture may be named by another to the same address
-        let all = self.legs.wan.flows.iter().chain(&self.legs.lan.flows).map(|flow| &flow.case);
-        let relays = all.filter(|case| case.class == Class::Relay && case.resp.0 == self.flow.case.resp.0);
-        let named = relays.filter_map(|case| case.host.clone()).min();
         let draft = draft.about(&self.flow.case).vantage(Some(Vantage::BothLegs)).middlebox(self.middlebox());
-        match named.filter(|_| self.flow.case.host.is_none()) {
-            Some(host) => draft.host(&host),
+        // one that began before its capture may be named by another to the same address
+        match self.relays.get(&self.flow.case.resp.0).filter(|_| self.flow.case.host.is_none()) {
+            Some(host) => draft.host(host),
             None => draft,
         }
     }

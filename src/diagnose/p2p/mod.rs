@@ -4,7 +4,7 @@
 pub mod checks;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use foldhash::fast::RandomState;
@@ -181,18 +181,23 @@ fn symmetric_clients(scene: &Scene<'_>, sockets: &Mappings<'_>) -> BTreeMap<IpAd
     clients
 }
 
-/// A flow in which a client and a peer outside carry video both ways.
-fn works_with<'c>(scene: &Scene<'c>, client: IpAddr) -> Option<&'c Case> {
+/// The first flow of each host in which it and a peer outside carry video both ways.
+fn working<'c>(scene: &Scene<'c>) -> HashMap<IpAddr, &'c Case> {
     let carries = |case: &Case| case.media.is_some_and(|media| media.sent.iter().all(|n| *n > 0));
-    scene.of_class(Class::P2p).find(|case| {
-        let own = [case.orig.0, case.resp.0].contains(&client);
-        own && case.subs.has(Sub::Wan) && !case.subs.has(Sub::Attempt) && carries(case)
-    })
+    let mut working = HashMap::new();
+    for case in scene.of_class(Class::P2p) {
+        if case.subs.has(Sub::Wan) && !case.subs.has(Sub::Attempt) && carries(case) {
+            working.entry(case.orig.0).or_insert(case);
+            working.entry(case.resp.0).or_insert(case);
+        }
+    }
+    working
 }
 
 /// D-15: one socket, several addresses outside.
 fn symmetric(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
     let settings = &scene.rules.settings.p2p;
+    let working = working(scene);
     let mut seen = None;
     let mut findings = Vec::new();
     // a client's sockets are side by side
@@ -211,7 +216,7 @@ fn symmetric(scene: &Scene<'_>, sockets: &Mappings<'_>) -> Vec<FindingRecord> {
             let frame = told.case.stun.as_ref().map(|stun| stun.frame);
             draft = draft.evidence(text, frame, Some(told.case.first()));
         }
-        if let Some(works) = works_with(scene, *client) {
+        if let Some(works) = working.get(client) {
             let text = "peer-to-peer video runs all the same: the peer's router lets everybody in";
             draft = draft.severity(Severity::Info).manner(Manner::Works);
             draft = draft.evidence(text, Some(works.first_frame), Some(works.first()));

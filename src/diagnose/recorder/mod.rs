@@ -11,7 +11,7 @@ use super::rules::{Place, RuleId};
 use super::scene::{Scene, nanos};
 use crate::classify::site::{is_one_site, is_public};
 use crate::classify::words::Sub;
-use crate::engine::case::{Case, is_core};
+use crate::engine::case::Case;
 use crate::engine::learnt::{Seen, turn};
 use crate::engine::neighbours::{Claims, Station};
 use crate::event::{Class, FindingRecord, Manner};
@@ -164,7 +164,7 @@ fn exposed(scene: &Scene<'_>, case: &Case) -> Option<FindingRecord> {
 
 /// Whether an address is a site's: that of the vendor's customer, who speaks to the vendor's cloud from it.
 fn is_site(scene: &Scene<'_>, ip: IpAddr) -> bool {
-    scene.base.site.wan.contains(&ip) || scene.of_client(ip).any(|case| is_core(case.class, case.subs))
+    scene.base.site.wan.contains(&ip) || scene.cases.client(ip).is_some_and(|client| client.speaks_to_core)
 }
 
 fn is_shared_mac(station: &Station) -> bool {

@@ -342,9 +342,9 @@ fn proxies(scene: &Scene<'_>) -> Vec<FindingRecord> {
             }
         }
     }
-    let mut findings = Vec::new();
+    let (mut findings, product) = (Vec::new(), OnceCell::new());
     for talk in asked.values() {
-        findings.extend(wants_login(scene, talk));
+        findings.extend(wants_login(scene, &product, talk));
         findings.extend(is_old(scene, talk));
     }
     findings
@@ -364,7 +364,7 @@ fn methods(marks: u32) -> (Vec<&'static str>, bool) {
 }
 
 /// D-28: the proxy wants a login that the product has not.
-fn wants_login(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
+fn wants_login(scene: &Scene<'_>, product: &OnceCell<Option<ProductId>>, talk: &[Told<'_>]) -> Option<FindingRecord> {
     let settings = &scene.rules.settings.refused;
     let refused: Vec<Told<'_>> = talk.iter().copied().filter(|told| told.status() == PROXY_LOGIN).collect();
     let (first, last) = (*refused.first()?, *refused.last()?);
@@ -379,12 +379,13 @@ fn wants_login(scene: &Scene<'_>, talk: &[Told<'_>]) -> Option<FindingRecord> {
     }
     let seen = last.answered()?;
     let (names, known) = methods(refused.iter().fold(0, |marks, told| marks | told.turn.turn.marks));
+    let told = || *product.get_or_init(|| product::told(scene));
     let method = if names.is_empty() { "unknown method".to_owned() } else { names.join(", ") };
     let mut draft = Draft::new(scene.rules, RuleId::D28, first.asked(), seen.ts)
         .about(first.case)
         .flows(refused.iter().map(|told| told.case.identity.flow_id))
         .count(refused.len() as u64)
-        .manner((known && product::told(scene) != Some(ProductId::Ows)).then_some(Manner::LoginKnown))
+        .manner((known && told() != Some(ProductId::Ows)).then_some(Manner::LoginKnown))
         .say(Place::Method, method);
     draft = match scene.base.site.product {
         Some(ProductId::Contera) if known => draft.adjust(-settings.known_by_contera),

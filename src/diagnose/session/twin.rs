@@ -15,20 +15,26 @@ const REACH: usize = 32;
 /// Makes one of attempts that are the same. They are in the order of their beginning, and stay so.
 pub fn join<'c>(scene: &Scene<'_>, attempts: Vec<Attempt<'c>>) -> Vec<Attempt<'c>> {
     let outside = outside(scene);
-    let mut kept: Vec<Attempt<'c>> = Vec::with_capacity(attempts.len());
+    let mut kept: Vec<(Attempt<'c>, Option<Video>)> = Vec::with_capacity(attempts.len());
     for attempt in attempts {
-        let from = kept.len().saturating_sub(REACH);
-        let near = kept.iter_mut().skip(from);
-        let same = |earlier: &Attempt<'_>| {
-            sameness(scene, earlier, &attempt).or_else(|| translated(&outside, earlier, &attempt))
+        let (from, own) = (kept.len().saturating_sub(REACH), sum(&attempt));
+        let same = |(earlier, video): &(Attempt<'_>, Option<Video>)| {
+            let same = video.zip(own).and_then(|videos| sameness(scene, [earlier, &attempt], videos));
+            same.or_else(|| translated(&outside, earlier, &attempt))
         };
-        match near.into_iter().find_map(|earlier| Some((same(earlier)?, earlier))) {
-            Some((same, earlier)) => merge(scene, earlier, attempt, same),
-            None => kept.push(attempt),
+        match kept.iter_mut().skip(from).find_map(|earlier| Some((same(earlier)?, earlier))) {
+            Some((same, (earlier, video))) => {
+                merge(scene, earlier, attempt, same);
+                *video = sum(earlier);
+            }
+            None => kept.push((attempt, own)),
         }
     }
-    kept
+    kept.into_iter().map(|(attempt, _)| attempt).collect()
 }
+
+/// The video of an attempt: its bytes, its beginning, its last way.
+type Video = (f64, Timestamp, Method);
 
 /// How two attempts are one.
 #[derive(Clone, Copy)]
@@ -39,17 +45,16 @@ enum Same {
     Ends,
 }
 
-/// The video of an attempt: its bytes, its beginning, its last way.
-fn sum(attempt: &Attempt<'_>) -> Option<(f64, Timestamp, Method)> {
+fn sum(attempt: &Attempt<'_>) -> Option<Video> {
     let streams = || attempt.worked().filter_map(|trial| trial.video);
     let bytes = streams().map(|stream| stream.bytes).fold(0u64, u64::saturating_add);
     let method = attempt.worked().last()?.method;
     Some((bytes as f64, streams().map(|stream| stream.first).min()?, method))
 }
 
-fn sameness(scene: &Scene<'_>, a: &Attempt<'_>, b: &Attempt<'_>) -> Option<Same> {
+fn sameness(scene: &Scene<'_>, [a, b]: [&Attempt<'_>; 2], videos: (Video, Video)) -> Option<Same> {
     let settings = &scene.rules.settings.views;
-    let ((bytes, began, way), (other, then, other_way)) = (sum(a)?, sum(b)?);
+    let ((bytes, began, way), (other, then, other_way)) = videos;
     let alike = |share: f64| bytes > other * (1.0 - share) && other > bytes * (1.0 - share);
     if a.own == b.own {
         return None;

@@ -21,6 +21,8 @@ pub struct Client {
     served: Vec<usize>,
     /// Those of them to the relay.
     relays: Vec<usize>,
+    /// It speaks to the vendor's own services.
+    pub speaks_to_core: bool,
     /// It logs in, as people do who want to look.
     pub logs_in: bool,
     /// It asks for licences or sends video, as recorders do by themselves.
@@ -108,6 +110,7 @@ impl Index {
             self.serving.insert(case.resp.0);
         }
         let core = is_core(case.class, case.subs);
+        client.speaks_to_core |= core;
         client.reports |= case.class == Class::Licensing || core && case.subs.has(Sub::VideoUp);
         client.relay(case);
         if let Some(of_class) = self.classes.get_mut(case.class as usize) {

@@ -124,12 +124,14 @@ pub(super) struct Sniff {
     declared: bool,
     /// The start so far, at most [`INNER_MAX`] bytes; empty while one piece was enough.
     held: Vec<u8>,
+    /// How many of these are known not to hold a head's end.
+    scanned: usize,
 }
 
 impl Sniff {
     /// For a body that begins with the next piece.
     pub(super) fn arm(&mut self, declared: bool) {
-        *self = Sniff { wanted: true, declared, held: Vec::new() };
+        *self = Sniff { wanted: true, declared, ..Sniff::default() };
     }
 
     /// Gives up.
@@ -160,9 +162,10 @@ impl Sniff {
         let start = head::look(whole, true);
         let right = start == Start::Response || (start == Start::Request && self.declared);
         let unsure = start == Start::Unsure && (self.declared || is_status_start(whole));
-        let end = if right { head::end(whole, 0) } else { None };
+        let end = if right { head::end(whole, self.scanned) } else { None };
         let cut = last || whole.len() >= INNER_MAX;
         if (right || unsure) && end.is_none() && !cut {
+            self.scanned = if right { whole.len() } else { 0 };
             self.held = if held.is_empty() { whole.to_vec() } else { held };
             return;
         }
