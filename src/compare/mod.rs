@@ -18,7 +18,7 @@
     )
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -180,21 +180,28 @@ pub fn compare(before: &Diagnosis, after: &Diagnosis) -> Comparison {
         of.findings.iter().filter(|finding| finding.is_claim()).cloned().collect()
     };
     let (old, new) = (claims(before), claims(after));
+    let (was_about, is_about) = (Subjects::of(before), Subjects::of(after));
+    let mut known: HashMap<(Kind, String), &FindingRecord> = HashMap::new();
+    for was in &old {
+        known.entry((was.kind, was_about.subject(was))).or_insert(was);
+    }
+    let hints = Hints::of(after, &is_about);
+    let mut told: HashSet<(Kind, String)> = HashSet::new();
     let mut findings: Vec<Change> = Vec::new();
     let mut tell = |change: Change| {
-        if !findings.iter().any(|known| (known.kind, &known.subject) == (change.kind, &change.subject)) {
+        if told.insert((change.kind, change.subject.clone())) {
             findings.push(change);
         }
     };
     for finding in &new {
-        let subject = subject(finding, after);
-        let same = old.iter().find(|was| was.kind == finding.kind && self::subject(was, before) == subject);
+        let subject = is_about.subject(finding);
+        let same = known.get(&(finding.kind, subject.clone()));
         let became = if same.is_some() { Became::Unchanged } else { Became::New };
         tell(change(became, finding, subject, same.map(|was| was.id.clone()), Some(finding.id.clone()), String::new()));
     }
     for finding in &old {
-        let subject = subject(finding, before);
-        let (became, because, later) = gone(finding, &subject, after);
+        let subject = was_about.subject(finding);
+        let (became, because, later) = gone(finding, &subject, &hints, after);
         tell(change(became, finding, subject, Some(finding.id.clone()), later, because));
     }
     findings.sort_by_key(|change| (change.became, std::cmp::Reverse(change.severity)));
@@ -229,16 +236,57 @@ fn change(
     Change { became, kind, subject, severity, title, before, after, because }
 }
 
-/// What a finding is about, in words that hold for another capture too.
-fn subject(finding: &FindingRecord, diagnosis: &Diagnosis) -> String {
-    let row = diagnosis.site.allow_list.iter().find(|row| row.finding_ids.contains(&finding.id));
-    let end = || {
-        finding.dest_ip.map(|ip| match finding.dest_port {
-            Some(port) => std::net::SocketAddr::new(ip, port).to_string(),
-            None => ip.to_string(),
-        })
-    };
-    row.map(|row| row.pattern.clone()).or_else(|| finding.host.clone()).or_else(end).unwrap_or_default()
+/// What the findings of a diagnosis are about: the pattern of the first row of the allow-list that cites each.
+struct Subjects<'d>(HashMap<&'d str, &'d str>);
+
+impl<'d> Subjects<'d> {
+    fn of(diagnosis: &'d Diagnosis) -> Self {
+        let mut patterns: HashMap<&str, &str> = HashMap::new();
+        for row in &diagnosis.site.allow_list {
+            row.finding_ids.iter().for_each(|id| _ = patterns.entry(&**id).or_insert(&*row.pattern));
+        }
+        Subjects(patterns)
+    }
+
+    /// What a finding is about, in words that hold for another capture too.
+    fn subject(&self, finding: &FindingRecord) -> String {
+        let end = || {
+            finding.dest_ip.map(|ip| match finding.dest_port {
+                Some(port) => std::net::SocketAddr::new(ip, port).to_string(),
+                None => ip.to_string(),
+            })
+        };
+        let row = self.0.get(&*finding.id).map(|pattern| (*pattern).to_owned());
+        row.or_else(|| finding.host.clone()).or_else(end).unwrap_or_default()
+    }
+}
+
+/// The hints of a diagnosis, each with its place, by what they are about and by their hosts.
+struct Hints<'d> {
+    about: HashMap<(Kind, String), (usize, &'d FindingRecord)>,
+    of_host: HashMap<(Kind, &'d str), (usize, &'d FindingRecord)>,
+}
+
+impl<'d> Hints<'d> {
+    fn of(diagnosis: &'d Diagnosis, subjects: &Subjects<'_>) -> Self {
+        let mut hints = Hints { about: HashMap::new(), of_host: HashMap::new() };
+        for hint in diagnosis.findings.iter().enumerate().filter(|(_, finding)| !finding.is_claim()) {
+            let (_, finding) = hint;
+            hints.about.entry((finding.kind, subjects.subject(finding))).or_insert(hint);
+            if let Some(host) = finding.host.as_deref() {
+                hints.of_host.entry((finding.kind, host)).or_insert(hint);
+            }
+        }
+        hints
+    }
+
+    /// The first of a finding's kind that is about the same: a hint is in no entry of the allow-list, but may be of the
+    /// same host.
+    fn same(&self, finding: &FindingRecord, subject: &str) -> Option<&'d FindingRecord> {
+        let about = self.about.get(&(finding.kind, subject.to_owned()));
+        let of_host = finding.host.as_deref().and_then(|host| self.of_host.get(&(finding.kind, host)));
+        about.into_iter().chain(of_host).min_by_key(|(place, _)| *place).map(|(_, hint)| *hint)
+    }
 }
 
 fn hint(finding: &FindingRecord) -> Hint {
@@ -247,16 +295,16 @@ fn hint(finding: &FindingRecord) -> Hint {
 }
 
 /// What became of a finding that is no longer claimed, what shows that, and the hint of it that is left.
-fn gone(finding: &FindingRecord, subject: &str, after: &Diagnosis) -> (Became, String, Option<String>) {
+fn gone(
+    finding: &FindingRecord,
+    subject: &str,
+    hints: &Hints<'_>,
+    after: &Diagnosis,
+) -> (Became, String, Option<String>) {
     if let Some(works) = works(finding, subject, after) {
         return (Became::Fixed, works, None);
     }
-    // a hint is in no entry of the allow-list, but may be of the same host
-    let about = |hint: &FindingRecord| {
-        self::subject(hint, after) == subject || hint.host.is_some() && hint.host == finding.host
-    };
-    let same = |hint: &&FindingRecord| !hint.is_claim() && hint.kind == finding.kind && about(hint);
-    if let Some(hint) = after.findings.iter().find(same) {
+    if let Some(hint) = hints.same(finding, subject) {
         let because = format!("the later capture hints at it still ({:.2})", hint.confidence);
         return (Became::Unproved, because, Some(hint.id.clone()));
     }
