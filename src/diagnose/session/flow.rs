@@ -1,5 +1,7 @@
 //! What one flow says of an attempt to view: whose it is, by which way, what came of it, and how much video it carried.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::classify::words::Sub;
@@ -141,6 +143,8 @@ fn media(scene: &Scene<'_>, case: &Case) -> Option<Stream> {
 /// What is found of flows, by their ids.
 pub struct Cited<'f> {
     by_flow: hashbrown::HashMap<u64, Vec<&'f FindingRecord>, foldhash::fast::RandomState>,
+    /// Which side their flows to the relay show hosts to be on, as far as that was asked.
+    sides: RefCell<BTreeMap<IpAddr, Option<bool>>>,
 }
 
 impl<'f> Cited<'f> {
@@ -152,7 +156,7 @@ impl<'f> Cited<'f> {
                 by_flow.entry(*flow).or_default().push(finding);
             }
         }
-        Cited { by_flow }
+        Cited { by_flow, sides: RefCell::default() }
     }
 
     /// The findings that cite a flow.
@@ -209,7 +213,7 @@ pub fn trial<'c>(scene: &Scene<'c>, cited: &Cited<'c>, case: &'c Case) -> Option
     let marred = cited.surest(id, |f| mars(f) && (method == Method::P2p || f.kind != Kind::P2pFallback));
     let (own, side, peer) = match method {
         Method::Relay => (case.orig.0, relay_side(scene, case, video)?, None),
-        Method::P2p => p2p_ends(scene, case, video),
+        Method::P2p => p2p_ends(scene, cited, case, video),
         Method::Lsf | Method::Direct => inward_ends(case),
     };
     let outcome = StepOutcome::Unclear;
@@ -283,17 +287,22 @@ fn relay_side(scene: &Scene<'_>, case: &Case, video: Option<Stream>) -> Option<S
 }
 
 /// The own end of a flow from peer to peer, what it is, and the peer.
-fn p2p_ends(scene: &Scene<'_>, case: &Case, video: Option<Stream>) -> (IpAddr, Side, Option<IpAddr>) {
+fn p2p_ends(
+    scene: &Scene<'_>,
+    cited: &Cited<'_>,
+    case: &Case,
+    video: Option<Stream>,
+) -> (IpAddr, Side, Option<IpAddr>) {
     let own = usize::from(case.inside == [false, true]);
     let ends = if own == 0 { [case.orig.0, case.resp.0] } else { [case.resp.0, case.orig.0] };
-    let by_role = is_recorder(scene, ends[0], case.recorders.get(own) == Some(&true));
+    let by_role = is_recorder(scene, cited, ends[0], case.recorders.get(own) == Some(&true));
     let sends = video.map(|stream| stream.by_orig == (own == 0));
     let side = if sends.or(by_role).unwrap_or(false) { Side::Recorder } else { Side::Client };
     (ends[0], side, Some(ends[1]))
 }
 
 /// Whether a host is a recorder, by its role, by what it asks the cloud for, or by which way its video goes.
-fn is_recorder(scene: &Scene<'_>, ip: IpAddr, role: bool) -> Option<bool> {
+fn is_recorder(scene: &Scene<'_>, cited: &Cited<'_>, ip: IpAddr, role: bool) -> Option<bool> {
     if role || scene.base.site.recorders.contains(&ip) {
         return Some(true);
     }
@@ -301,7 +310,8 @@ fn is_recorder(scene: &Scene<'_>, ip: IpAddr, role: bool) -> Option<bool> {
     if client.logs_in || client.reports {
         return Some(client.reports);
     }
-    scene.cases.relays(ip).filter_map(|case| scene.is_recorder_side(case)).next()
+    let side = || scene.cases.relays(ip).filter_map(|case| scene.is_recorder_side(case)).next();
+    *cited.sides.borrow_mut().entry(ip).or_insert_with(side)
 }
 
 /// Of a connection made to a recorder: who is on the side of the capture, what it is, and the other end. A client of
