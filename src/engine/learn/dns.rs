@@ -13,7 +13,7 @@ pub const MAX_ANSWERS: usize = 1 << 17;
 /// How many owners of an unsolicited answer's addresses get a record of their own.
 const MAX_OWNERS: usize = 64;
 /// So many bytes of text are kept of a message for each of its own: one name, said again by two bytes, may be a thousand.
-const TEXT: usize = 8;
+const TEXT: usize = 4;
 
 impl Learner {
     pub(super) fn dns(&mut self, cx: &mut Context<'_>, message: &dns::Message<'_>) {
