@@ -59,31 +59,14 @@ const OUTPUT_BUFFER: usize = 256 << 10;
 
 /// Runs the program for a command line. Errors have been told when it returns.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
-    let command = match Cli::parse_args(args) {
-        Ok(command) => command,
+    let (command, config) = match Cli::parse_args(args) {
+        Ok(asked) => asked,
         Err(error) => {
             let _ = error.print();
             return if error.exit_code() == 0 { Exit::Fine } else { Exit::Usage };
         }
     };
-    let result = match &command {
-        Command::Analyze(args) => analyze(args),
-        Command::Legs(args) => legs::legs(args),
-        Command::Replay(args) => replay::replay(args),
-        Command::Live(args) => live::live(args),
-        Command::Interfaces => doctor::interfaces(),
-        Command::Doctor(args) => doctor::doctor(args),
-        Command::Carve(args) => carve::carve(args),
-        Command::Compare(args) => compare::compare_captures(args),
-        Command::Catalog(args) => told(catalog::catalog(args)),
-        Command::Explain(args) => print_explanation(args),
-        Command::Bench(args) => bench(args),
-        Command::Keys(args) => told(print_keys(args)),
-        Command::Config(args) => told(print_config(args)),
-        Command::Completions { shell } => told(cli::completions(*shell, &mut io::stdout().lock()).map_err(Into::into)),
-        Command::Man => told(cli::man(&mut io::stdout().lock()).map_err(Into::into)),
-    };
-    match result {
+    match perform(&command, config.as_deref()) {
         Ok(exit) => exit,
         // whoever read our output has had enough
         Err(error) if is_broken_pipe(&error) => Exit::Fine,
@@ -91,6 +74,29 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
             say(&format!("{error:#}"));
             exit_of(&error)
         }
+    }
+}
+
+/// Does what a command is there for, with the settings of `config` where that was named.
+fn perform(command: &Command, config: Option<&Path>) -> Result<Exit> {
+    // what was named is read once, it may be a pipe; and whoever has no use for it still says what is wrong with it
+    let named = config.map(Settings::of_file).transpose()?;
+    match command {
+        Command::Analyze(args) => analyze(args, named),
+        Command::Legs(args) => legs::legs(args),
+        Command::Replay(args) => replay::replay(args, named),
+        Command::Live(args) => live::live(args, named),
+        Command::Interfaces => doctor::interfaces(),
+        Command::Doctor(args) => doctor::doctor(args),
+        Command::Carve(args) => carve::carve(args),
+        Command::Compare(args) => compare::compare_captures(args),
+        Command::Catalog(args) => told(catalog::catalog(args)),
+        Command::Explain(args) => print_explanation(args),
+        Command::Bench(args) => bench(args),
+        Command::Keys => told(print_keys(named)),
+        Command::Config(args) => told(print_config(args, config)),
+        Command::Completions { shell } => told(cli::completions(*shell, &mut io::stdout().lock()).map_err(Into::into)),
+        Command::Man => told(cli::man(&mut io::stdout().lock()).map_err(Into::into)),
     }
 }
 
@@ -213,22 +219,26 @@ fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
     }
 }
 
-fn print_keys(args: &ConfigArgs) -> Result<()> {
-    let keys = Settings::read(args.config.as_deref())?.key_map().map_err(|e| anyhow!(e))?;
+fn print_keys(named: Option<Settings>) -> Result<()> {
+    let keys = Settings::or_found(named)?.key_map().map_err(|e| anyhow!(e))?;
     let mut out = io::stdout().lock();
     out.write_all(keys.table().as_bytes())?;
     out.flush().map_err(Into::into)
 }
 
-/// Prints the settings that hold without a file, as one; or where the file is looked for.
-fn print_config(args: &ConfigArgs) -> Result<()> {
+/// Prints the settings that hold without a file, as one; or where the file is looked for. What was named has been read.
+fn print_config(args: &ConfigArgs, named: Option<&Path>) -> Result<()> {
     let mut out = io::stdout().lock();
     if args.print_template {
         out.write_all(settings::template().as_bytes())?;
         return out.flush().map_err(Into::into);
     }
-    Settings::read(args.config.as_deref())?;
-    match args.config.clone().or_else(settings::path) {
+    if let Some(path) = named {
+        writeln!(out, "{}: read, and sound", path.display())?;
+        return out.flush().map_err(Into::into);
+    }
+    Settings::or_found(None)?;
+    match settings::path() {
         Some(path) if path.is_file() => writeln!(out, "{}: read, and sound", path.display())?,
         Some(path) => writeln!(
             out,
@@ -246,12 +256,13 @@ fn opens_dashboard(args: &AnalyzeArgs) -> bool {
     args.bare && plain && args.judge.fail_on.is_none() && !args.no_diagnose && dash::is_watched()
 }
 
-fn analyze(args: &AnalyzeArgs) -> Result<Exit> {
+fn analyze(args: &AnalyzeArgs, named: Option<Settings>) -> Result<Exit> {
     if opens_dashboard(args) {
         return dash::replay(&dash::Opening {
             paths: args.inputs().cloned().collect(),
             judge: &args.judge,
             screen: &ScreenArgs::default(),
+            settings: &Settings::or_found(named)?,
             color: args.common.color(),
             speed: None,
             filter: args.filter.as_ref().map(ToString::to_string),

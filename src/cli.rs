@@ -153,7 +153,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  relayscope bench site.pcapng", arg_required_else_help = true)]
     Bench(BenchArgs),
     /// List the keys of the dashboard
-    Keys(ConfigArgs),
+    Keys,
     /// Say where settings are read from, or print a file of them with comments
     #[command(after_help = CONFIG_EXAMPLES)]
     Config(ConfigArgs),
@@ -379,6 +379,9 @@ pub struct CommonArgs {
     /// When to colour
     #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
     color: When,
+    /// Read settings from here
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
     /// Say less on stderr
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -517,15 +520,19 @@ fn parse_severity(text: &str) -> Result<Severity, &'static str> {
 const LIKENESS: f64 = 0.85;
 
 impl Cli {
-    /// Reads a command line, the program's name first. Files without a command mean `analyze`.
-    pub fn parse_args(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Command, clap::Error> {
-        let cli = Cli::try_parse_from(args)?;
+    /// Reads a command line, the program's name first: the command, and the file of settings that was named. Files
+    /// without a command mean `analyze`.
+    pub fn parse_args(
+        args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<(Command, Option<PathBuf>), clap::Error> {
+        let mut cli = Cli::try_parse_from(args)?;
+        let config = cli.analyze.common.config.take();
         if let Some(command) = cli.command {
-            return Ok(command);
+            return Ok((command, config));
         }
         match cli.analyze.files.first().and_then(|f| f.to_str()).and_then(mistaken) {
             Some((word, meant)) => Err(no_such_command(word, meant)),
-            None => Ok(Command::Analyze(Box::new(AnalyzeArgs { bare: true, ..cli.analyze }))),
+            None => Ok((Command::Analyze(Box::new(AnalyzeArgs { bare: true, ..cli.analyze })), config)),
         }
     }
 }

@@ -276,6 +276,41 @@ fn files_of_the_user_that_are_wrong() {
 }
 
 #[test]
+fn settings_that_are_wrong_are_refused_by_every_command() {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path();
+    fs::write(at.join("bad.toml"), "[keys]\nfly = [\"x\"]\n").unwrap();
+    fs::write(at.join("good.toml"), "theme = \"cb\"\n").unwrap();
+    for command in [
+        &[CAPTURE][..],
+        &["analyze", CAPTURE],
+        &["replay", CAPTURE],
+        &["carve", CAPTURE, "-o", "out.pcapng", "-Y", "relay"],
+        &["compare", CAPTURE, CAPTURE],
+        &["legs", "--lan", CAPTURE, "--wan", CAPTURE],
+        &["bench", CAPTURE],
+        &["live", "-i", "no-such-interface"],
+        &["explain", "relay"],
+        &["catalog"],
+        &["keys"],
+        &["config"],
+        &["man"],
+    ] {
+        for (file, says) in [
+            ("gone.toml", "gone.toml: the settings cannot be read"),
+            ("bad.toml", "bad.toml: no command is called 'fly'"),
+        ] {
+            let args: Vec<&str> = command.iter().copied().chain(["--config", file]).collect();
+            assert_eq!(complains(at, &args, 2, says).out, "", "{args:?}");
+        }
+    }
+    let plain = run(at, &["analyze", CAPTURE]);
+    let set = run(at, &["analyze", CAPTURE, "--config", "good.toml"]);
+    assert_eq!((set.code, set.out, set.err), (plain.code, plain.out, plain.err));
+    assert!(run(at, &["config", "--config", "good.toml"]).out.contains("good.toml: read, and sound"));
+}
+
+#[test]
 fn an_output_that_cannot_be_written() {
     let dir = TempDir::new().unwrap();
     let ran =

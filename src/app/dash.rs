@@ -37,6 +37,8 @@ pub(super) struct Opening<'a> {
     pub judge: &'a JudgeArgs,
     /// How the screen looks.
     pub screen: &'a ScreenArgs,
+    /// What the user has set.
+    pub settings: &'a Settings,
     /// When to colour.
     pub color: Color,
     /// How fast to play; `None` reads all at once.
@@ -154,7 +156,6 @@ pub(super) fn replay(opening: &Opening<'_>) -> Result<Exit> {
     let judge = opening.judge;
     let mut base = knowledge(judge.catalogue.as_ref(), judge.site.as_ref(), judge.product)?;
     let rules = rules(&mut base, judge.catalogue.as_ref())?;
-    let settings = Settings::read(opening.screen.config.as_deref())?;
     let intervals = monitor::Settings::embedded().context("the settings that come with the program")?;
     let (teller, happenings) = screen::happenings()?;
     let config = config(&base, true);
@@ -165,7 +166,7 @@ pub(super) fn replay(opening: &Opening<'_>) -> Result<Exit> {
         let base = Arc::new(base.clone());
         let publisher = Publisher::new(source_name(&opening.paths), teller.clone());
         let first = Arc::clone(publisher.shown());
-        let mut dash = screen(opening.screen, &settings, opening.color, first, true);
+        let mut dash = screen(opening.screen, opening.settings, opening.color, first, true);
         if let Some(filter) = &opening.filter {
             dash.set_filter(filter);
         }
@@ -176,7 +177,7 @@ pub(super) fn replay(opening: &Opening<'_>) -> Result<Exit> {
             .name("player".to_owned())
             .spawn_scoped(scope, move || player::play(given, base, intervals, opening.speed, publisher, &ordered))
             .context("no thread can be had to read with")?;
-        let mouse = takes_mouse(opening.screen, &settings);
+        let mouse = takes_mouse(opening.screen, opening.settings);
         let stopped = screen::run(&mut dash, mouse, &teller, &happenings, &mut world);
         // that a pipe is read no further, now that nobody looks, is not its fault
         let mut exit = *exit.lock().unwrap_or_else(PoisonError::into_inner);

@@ -46,7 +46,7 @@ const AFTER: u64 = 30 * SECOND;
 /// The most memory of a ring that is asked for by time.
 const MOST_RING: usize = 1 << 30;
 
-pub(super) fn live(args: &LiveArgs) -> Result<Exit> {
+pub(super) fn live(args: &LiveArgs, named: Option<user::Settings>) -> Result<Exit> {
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     if args.write.as_deref() == Some(Path::new("-")) {
@@ -65,7 +65,7 @@ pub(super) fn live(args: &LiveArgs) -> Result<Exit> {
     };
     let signals = Signals::new()?;
     // what is to be read is read while that is allowed
-    let settings = user::Settings::read(args.screen.config.as_deref())?;
+    let settings = user::Settings::or_found(named)?;
     platform::keep_to_one_core();
     confine(args, &devices)?;
     let devices = devices.into_iter().map(|device| Box::new(device) as Box<dyn Device>).collect();
@@ -533,7 +533,7 @@ mod tests {
     fn nothing_is_said_of_a_port_by_what_a_filter_lets_through() {
         let looks = |more: &[&str]| {
             let line = ["relayscope", "live", "-i", "eth1"].into_iter().chain(more.iter().copied());
-            let Ok(Command::Live(args)) = Cli::parse_args(line) else { panic!("{more:?}") };
+            let Ok((Command::Live(args), _)) = Cli::parse_args(line) else { panic!("{more:?}") };
             ports(&args, &[]).is_some()
         };
         assert!(looks(&[]) && !looks(&["-f", "tcp port 80"]) && !looks(&["-q"]));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::settings as user;
 use super::{OUTPUT_BUFFER, config, dash, early, interrupted, knowledge, note_problems, rules, say, stop_flag};
 use crate::cli::{ReplayArgs, Speed};
 use crate::exit::{Exit, Outcome};
@@ -19,12 +20,13 @@ use crate::time::Timestamp;
 /// The longest that nobody looks whether to stop.
 const NAP: Duration = Duration::from_millis(50);
 
-pub(super) fn replay(args: &ReplayArgs) -> Result<Exit> {
+pub(super) fn replay(args: &ReplayArgs, named: Option<user::Settings>) -> Result<Exit> {
     if !args.no_tui && dash::is_watched() {
         return dash::replay(&dash::Opening {
             paths: args.inputs().cloned().collect(),
             judge: &args.judge,
             screen: &args.screen,
+            settings: &user::Settings::or_found(named)?,
             color: args.common.color(),
             speed: match args.speed {
                 Speed::Max => None,

@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 
+use super::read_text;
 use crate::dash::command::{Command, KeyMap};
 use crate::dash::prompt::History;
 use crate::dash::state::Dash;
@@ -45,17 +46,17 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// From the file that is given, else from where it is looked for; there may be none.
-    pub(super) fn read(given: Option<&Path>) -> Result<Settings> {
-        let (path, must) = match given {
-            Some(path) => (Some(path.to_owned()), true),
-            None => (path(), false),
-        };
-        let Some(path) = path else { return Ok(Settings::default()) };
-        match fs::read_to_string(&path) {
-            Ok(text) => Settings::parse(&text).map_err(|e| anyhow!("{}: {e}", path.display())),
-            Err(error) if !must && error.kind() == std::io::ErrorKind::NotFound => Ok(Settings::default()),
-            Err(error) => Err(error).with_context(|| format!("{}: the settings cannot be read", path.display())),
+    /// From a file that was named.
+    pub(super) fn of_file(path: &Path) -> Result<Settings> {
+        Settings::parse(&read_text(path, "settings")?).map_err(|e| anyhow!("{}: {e}", path.display()))
+    }
+
+    /// Those of the file that was named, else from where it is looked for; there may be none.
+    pub(super) fn or_found(named: Option<Settings>) -> Result<Settings> {
+        match (named, path()) {
+            (Some(settings), _) => Ok(settings),
+            (None, Some(path)) if path.try_exists().unwrap_or(true) => Settings::of_file(&path),
+            _ => Ok(Settings::default()),
         }
     }
 

@@ -63,17 +63,11 @@ pub struct ScreenArgs {
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,
-    /// Read settings from here
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
 }
 
-/// Arguments of `keys` and `config`.
+/// Arguments of `config`.
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
-    /// Read settings from here
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
     /// Print a settings file in which everything is said and commented out
     #[arg(long)]
     pub print_template: bool,

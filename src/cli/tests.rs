@@ -1,6 +1,10 @@
 use super::*;
 
 fn parse(line: &[&str]) -> Result<Command, clap::Error> {
+    parse_all(line).map(|(command, _)| command)
+}
+
+fn parse_all(line: &[&str]) -> Result<(Command, Option<PathBuf>), clap::Error> {
     Cli::parse_args(std::iter::once("relayscope").chain(line.iter().copied()))
 }
 
@@ -56,6 +60,30 @@ fn options() {
 }
 
 #[test]
+fn every_command_takes_settings() {
+    let mut root = Cli::command();
+    root.build();
+    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
+        let help = command.clone().render_help().to_string();
+        assert!(help.contains("--config <FILE>"), "{}", command.get_name());
+    }
+    for line in [
+        &["a.pcap", "--config", "s"][..],
+        &["--config", "s", "a.pcap"],
+        &["analyze", "--config", "s", "a.pcap"],
+        &["replay", "a.pcap", "--config=s"],
+        &["live", "-i", "eth1", "--config", "s"],
+        &["legs", "--lan", "a", "--wan", "b", "--config", "s"],
+        &["keys", "--config", "s"],
+        &["config", "--config", "s"],
+        &["man", "--config", "s"],
+    ] {
+        assert_eq!(parse_all(line).unwrap().1, Some(PathBuf::from("s")), "{line:?}");
+    }
+    assert_eq!(parse_all(&["keys"]).unwrap().1, None);
+}
+
+#[test]
 fn usage_errors() {
     for line in [
         &[][..],
@@ -74,6 +102,7 @@ fn usage_errors() {
         &["a.pcap", "--max-memory", "1M"],
         &["a.pcap", "--max-memory", "64X"],
         &["a.pcap", "--max-memory", "-5G"],
+        &["keys", "--print-template"],
         &["replay"],
         &["replay", "a.pcap", "--speed", "0"],
         &["replay", "a.pcap", "--speed", "fast"],
