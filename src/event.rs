@@ -6,6 +6,7 @@
 
 mod evidence;
 mod finding;
+pub mod labels;
 mod legs;
 mod protocols;
 mod rfc3339;

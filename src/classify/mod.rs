@@ -36,7 +36,8 @@ mod sieve;
 pub mod site;
 pub mod verdict;
 pub mod watch;
-pub mod words;
+
+pub use crate::event::labels as words;
 
 /// What is wrong with a TOML file, on one line. `text` is the whole file, so that the line can be told; where it is
 /// not at hand the message alone must do.

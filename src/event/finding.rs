@@ -262,6 +262,12 @@ impl Vantage {
     }
 }
 
+/// The rules of the domain reference: of each family the name, and the number of the last.
+pub const RULES: [(&str, u32); 2] = [("CF", 12), ("D", 41)];
+
+/// How many hexadecimal digits the id of a finding has.
+pub const FINDING_ID_DIGITS: usize = 12;
+
 /// One thing that was found, and why.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

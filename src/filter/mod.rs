@@ -23,9 +23,10 @@
 //! - `conf rate rtt retrans age bytes pkts` are compared with a number: decimal units, rates in bits. `dur` is `age`.
 //!   A flow that lacks the number (no round trip was seen) passes no comparison of it.
 //! - `finding:` takes a finding's rule (`CF-1`), kind, mode or id, or a word of its kind (`stall`, `dns`), and passes
-//!   the
-//!   flows that such a finding cites, hints too. `sev` compares the gravest claim on the flow. `state:held` passes what
-//!   a claim of a content-filter stall cites. `role:recorder` and `role:client` pass flows of such a host.
+//!   the flows that such a finding cites, hints too. `sev` compares the gravest claim on the flow. `state:held` passes
+//!   what a claim of a content-filter stall cites. `role:recorder` and `role:client` (or `viewer`) pass flows of such a
+//!   host.
+//! - A value of `class:` `state:` `finding:` `role:` `flag:` `subclass:` `proto:` that nothing can be is an error.
 //! - Without a diagnosis nothing is found, so these but `role:` match nothing; [`Filter::asks_findings`] tells them, so
 //!   that a caller can say it.
 
@@ -39,6 +40,7 @@ mod parse;
 mod select;
 mod text;
 mod texts;
+mod vocabulary;
 
 use std::fmt;
 use std::str::FromStr;

@@ -3,7 +3,7 @@
 use super::ast::{End, Expr, HostPattern, Measure, Net, Op, Range, State, Term, TextKey};
 use super::lex::{Kind, PairOp, Token, Value, lex};
 use super::text::Pattern;
-use super::{Error, Span, number};
+use super::{Error, Span, number, vocabulary};
 use crate::event::{Class, Severity};
 
 /// How deep parentheses and negations may nest.
@@ -186,7 +186,7 @@ fn pair(key: &str, key_span: Span, op: PairOp, values: &[Value]) -> Result<Term,
         "id" => each(values, id).map(Term::Id),
         "state" => each(values, state).map(Term::State),
         _ => match TextKey::parse(&lower) {
-            Some(key) => Ok(Term::Text(key, values.iter().map(|v| v.pattern.clone()).collect())),
+            Some(key) => each(values, |value| text(key, value)).map(|patterns| Term::Text(key, patterns)),
             None => Err(unknown_key(key, key_span)),
         },
     }
@@ -230,7 +230,7 @@ fn example(key: &str) -> String {
             TextKey::QuicVersion => "quic.version:v1,v2".to_owned(),
             TextKey::Ja4 => "ja4:t13d*".to_owned(),
             TextKey::Community => "community:1:…".to_owned(),
-            TextKey::Finding => "finding:CF-1".to_owned(),
+            TextKey::Finding => "finding:CF-1, a kind such as finding:dns-blocked, or a word of one".to_owned(),
         })
     });
     format!("write {}", example.unwrap_or_else(|| "KEY:VALUE".to_owned()))
@@ -256,9 +256,24 @@ fn state(value: &Value) -> Result<State, Error> {
     State::parse(text).ok_or_else(|| not_one_of("state", text, value.span, State::ALL.iter().map(|s| s.text())))
 }
 
+/// A value of a key whose words are known fits one of them.
+fn text(key: TextKey, value: &Value) -> Result<Pattern, Error> {
+    let pattern = vocabulary::meant(key, &value.pattern);
+    match vocabulary::words(key) {
+        Some(words) if !vocabulary::is_open(key, &pattern) && !words.iter().any(|word| pattern.is(word)) => {
+            Err(not_one_of(key.text(), &pattern.to_string(), value.span, words.iter().map(AsRef::as_ref)))
+        }
+        _ => Ok(pattern),
+    }
+}
+
+/// The most words that a hint lists.
+const LISTED: usize = 60;
+
 fn not_one_of<'a>(what: &str, text: &str, span: Span, all: impl Iterator<Item = &'a str> + Clone) -> Error {
     let hint = match closest(text, all.clone()) {
         Some(near) => format!("did you mean {near}?"),
+        None if all.clone().count() > LISTED => example(what),
         None => format!("one of {}", all.collect::<Vec<_>>().join(" ")),
     };
     Error::new(span, format!("there is no {what} {text:?}"), hint)

@@ -220,14 +220,40 @@ fn what_was_found_of_a_flow_and_what_its_hosts_are() {
     for text in ["state:held", "sev=error", "!finding:dns"] {
         assert!(passes(text, &lead), "{text}");
     }
-    assert!(!passes("finding:CF", &lead) && !passes("sev<=warn", &lead) && !passes("state:held", &other));
-    assert!(passes("role:recorder", &other) && !passes("role:client", &other));
+    assert!(!passes("finding:CF-2", &lead) && !passes("sev<=warn", &lead) && !passes("state:held", &other));
+    assert!(passes("role:recorder", &other) && !passes("role:client", &other) && !passes("role:viewer", &other));
     // a hint is found, and neither grave nor a word about how the flow stands
     let mut hint = findings.clone();
     hint.iter_mut().for_each(|finding| finding.confidence = 0.5);
     let known = Known::new(&hint, None);
     let hinted = |text: &str| Filter::parse(text).unwrap().matches(&lead, &known);
     assert!(hinted("finding:CF-1") && !hinted("sev>=info") && !hinted("state:held") && !hinted("role:recorder"));
+}
+
+#[test]
+fn words_that_nothing_can_be_are_refused() {
+    let hint = |text: &str| Filter::parse(text).expect_err(text).hint;
+    for (text, said) in [
+        ("finding:stal", "did you mean stall?"),
+        ("finding:CF-99", "did you mean CF-9?"),
+        ("finding:3f2a", "finding:dns-blocked"),
+        ("flag:unusual", "did you mean unusual-port?"),
+        ("flag:nonsense", "one of unusual-port "),
+        ("role:server", "one of recorder client"),
+        ("subclass:zzz", "one of idle "),
+        ("proto:xyz", "one of TCP "),
+        ("proto:256", "one of TCP "),
+        ("relay proto:tcp,htps", "did you mean http?"),
+    ] {
+        assert!(hint(text).contains(said), "{text}: {}", hint(text));
+    }
+    for text in [
+        "finding:stall,dns-blocked,hold-release,D-41,0123456789ab finding:3f2a* finding:re:/^3f/ finding:*stall",
+        "flag:*-port subclass:video-* role:RECORDER proto:tcp,47,ws-discovery,icmp6,re:/^q/",
+    ] {
+        assert!(Filter::parse(text).is_ok(), "{text}");
+    }
+    assert_eq!(Filter::parse("role:viewer").unwrap().to_string(), "role:client");
 }
 
 /// Text that looks like an expression often enough to get deep into the parser.
@@ -286,7 +312,8 @@ fn test_text() -> impl Strategy<Value = String> {
         "(class|method):(relay|p2p|unknown)(,s3)?",
         "(port|vlan):[1-9][0-9]{0,3}(,[1-9]-[1-9][0-9])?",
         "(host|src|dst):(10\\.0\\.0\\.0/[0-9]|fe80::1|::/0)",
-        "(host|dst|sni|dns|region|proto|flag|tunnel|ja4|community|role|finding):[a-z*?.]{1,6}(,\"[ :,]{1,3}\")?",
+        "(host|dst|sni|dns|region|tunnel|ja4|community):[a-z*?.]{1,6}(,\"[ :,]{1,3}\")?",
+        "(proto:(tcp|t\\*|47)|flag:(ech|\\?ch)|role:(viewer|rec\\*)|subclass:vid\\*|finding:(CF-1|stall|3f\\*))(,\\*)?",
         "(sni|dns):re:/[a-z]{1,3}(\\\\/)?/",
         "re:/[a-z.]{1,4}/",
         "state:(S0|open|held)(,rej)?",

@@ -108,7 +108,6 @@ words! {
     DomainRedirect = "domain-redirect",
     // s3, stun
     Vendor = "vendor",
-    Ice = "ice",
     UnknownBucket = "unknown-bucket",
     // update
     Wsus = "wsus",
