@@ -1,5 +1,6 @@
 //! What the commands do: the one place that puts sources, pipeline and presenters together.
 
+mod aloud;
 mod carve;
 mod catalog;
 mod compare;
@@ -51,6 +52,7 @@ use crate::present::report::{self, Report, Telling};
 use crate::redact::{self, Redactor};
 use crate::source::{self, CHUNK_BYTES, Class, Facts, Problem, Source, SourceError, progress};
 
+use aloud::Aloud;
 use output::{Output, deliver};
 use settings::Settings;
 
@@ -280,11 +282,13 @@ fn analyze(args: &AnalyzeArgs, named: Option<Settings>) -> Result<Exit> {
     let stop = stop_flag()?;
     let source = Source::open(&paths, CHUNK_BYTES).until(&stop);
     let mut progress = |progress: &source::Progress| beheld.progress(progress);
+    let reading = Aloud::new(&args.common, &args.judge, &base).begin();
     let (mut outcome, output) = match args.max_memory {
         None => (pipeline::run(source, &config, threads, &stop, &mut progress), None),
         Some(most) => early::run(most, source, &config, &base, &stop, args, &mut progress)?,
     };
     beheld.rest();
+    reading.end(&paths, &outcome.analysis.stats());
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems = std::mem::take(&mut outcome.problems);
     let reports = outcome.facts.frames > 0 || !problems.iter().any(|p| matches!(p, Problem::Error(_)));

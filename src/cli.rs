@@ -385,7 +385,7 @@ pub struct CommonArgs {
     /// Say less on stderr
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more on stderr; twice for still more
+    /// Say more on stderr: by what captures are judged, and what was read; of live, what rights were given up
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
 }

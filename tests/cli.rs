@@ -311,6 +311,28 @@ fn settings_that_are_wrong_are_refused_by_every_command() {
 }
 
 #[test]
+fn more_is_said_where_more_is_wanted() {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path();
+    let other = concat!(env!("CARGO_MANIFEST_DIR"), "/captures/first-view-viewer.pcapng");
+    for (command, captures) in [
+        (&["analyze", CAPTURE][..], 1),
+        (&["replay", "--no-tui", CAPTURE], 1),
+        (&["carve", CAPTURE, "-o", "out.pcapng", "-Y", "relay"], 1),
+        (&["compare", CAPTURE, other], 2),
+        (&["legs", "--lan", CAPTURE, "--wan", other], 2),
+    ] {
+        let plain = run(at, command);
+        let more = run(at, &[command, &["-v", "--product", "ows"]].concat());
+        assert_eq!((more.code, more.out), (plain.code, plain.out), "{command:?}");
+        assert!(!plain.err.contains("judged by"), "{}", plain.err);
+        assert!(more.err.starts_with("relayscope: judged by 53 rules"), "{}", more.err);
+        assert!(more.err.lines().next().unwrap().ends_with("; product: ows"), "{}", more.err);
+        assert_eq!(more.err.matches("read in ").count(), captures, "{}", more.err);
+    }
+}
+
+#[test]
 fn an_output_that_cannot_be_written() {
     let dir = TempDir::new().unwrap();
     let ran =

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Result, anyhow};
 
+use super::aloud::Aloud;
 use super::{
     Beheld, config, default_threads, deliver, find_folder, keep_inputs, knowledge, note_problems, rules, say, stop_flag,
 };
@@ -28,9 +29,11 @@ pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
     let stop = stop_flag()?;
     let beheld = Beheld::new(args.common.quiet);
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
+    let reading = Aloud::new(&args.common, &args.judge, &base).begin();
     let source = Source::open(&args.files, CHUNK_BYTES);
     let config = config(&base, true);
     let mut outcome = pipeline::run(source, &config, threads, &stop, &mut |progress| beheld.progress(progress));
+    reading.end(&args.files, &outcome.analysis.stats());
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems = std::mem::take(&mut outcome.problems);
     let warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, &mut exit);

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, anyhow};
 
+use super::aloud::Aloud;
 use super::{
     config, default_threads, deliver, find_folder, interrupted, keep_inputs, knowledge, note_problems, rules, say,
     stop_flag,
@@ -34,7 +35,8 @@ pub(super) fn compare_captures(args: &CompareArgs) -> Result<Exit> {
     }
     let mut exit = Outcome::new(true);
     let stop = stop_flag()?;
-    let mut read = |path: &PathBuf| read(path, args, &base, &rules, &stop, &mut exit);
+    let aloud = Aloud::new(&args.common, &args.judge, &base);
+    let mut read = |path: &PathBuf| read(path, (args, aloud), &base, &rules, &stop, &mut exit);
     let (Some(before), Some(after)) = (read(&args.before), read(&args.after)) else { return Ok(exit.exit()) };
     let comparison = compare(&before, &after);
     let files = [&args.before, &args.after].map(|path| path.display().to_string());
@@ -61,7 +63,7 @@ pub(super) fn compare_captures(args: &CompareArgs) -> Result<Exit> {
 /// What one of the captures comes to; nothing where nothing of it could be read.
 fn read(
     path: &PathBuf,
-    args: &CompareArgs,
+    (args, aloud): (&CompareArgs, Aloud),
     base: &KnowledgeBase,
     rules: &Rules,
     stop: &Arc<AtomicBool>,
@@ -69,6 +71,7 @@ fn read(
 ) -> Option<Diagnosis> {
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
     let mut printer = (!args.common.quiet).then(progress::Printer::new);
+    let reading = aloud.begin();
     let source = Source::open(std::slice::from_ref(path), CHUNK_BYTES).until(stop);
     let mut outcome = pipeline::run(source, &config(base, false), threads, stop, &mut |progress| {
         if let Some(printer) = &mut printer {
@@ -76,6 +79,7 @@ fn read(
         }
     });
     drop(printer);
+    reading.end(std::slice::from_ref(path), &outcome.analysis.stats());
     let problems = std::mem::take(&mut outcome.problems);
     let mut warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, exit);
     if outcome.interrupted {

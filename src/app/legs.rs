@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, anyhow};
 
+use super::aloud::{Aloud, in_short};
 use super::{
     config, default_threads, deliver, find_folder, interrupted, keep_inputs, knowledge, note_problems, rules, say,
     stop_flag,
@@ -34,7 +35,8 @@ pub(super) fn legs(args: &LegsArgs) -> Result<Exit> {
     tell_apart(&args.lan, &args.wan)?;
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let stop = stop_flag()?;
-    let mut side = |name: &str, paths: &[PathBuf]| read(name, paths, args, &base, &stop, &mut exit);
+    let aloud = Aloud::new(&args.common, &args.judge, &base);
+    let mut side = |name: &str, paths: &[PathBuf]| read(name, paths, (args, aloud), &base, &stop, &mut exit);
     let (lan, wan) = (side("the inner capture (--lan)", &args.lan), side("the outer capture (--wan)", &args.wan));
     let (Some((lan, inner)), Some((wan, outer))) = (lan, wan) else { return Ok(exit.exit()) };
     let comparison = compare(&lan, &wan, [&inner, &outer], &rules);
@@ -78,7 +80,7 @@ fn tell_apart(lan: &[PathBuf], wan: &[PathBuf]) -> Result<()> {
 fn read(
     side: &str,
     paths: &[PathBuf],
-    args: &LegsArgs,
+    (args, aloud): (&LegsArgs, Aloud),
     base: &KnowledgeBase,
     stop: &Arc<AtomicBool>,
     exit: &mut Outcome,
@@ -86,6 +88,7 @@ fn read(
     let config = engine::Config { traces: true, ..config(base, true) };
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
     let mut printer = (!args.common.quiet).then(progress::Printer::new);
+    let reading = aloud.begin();
     let source = Source::open(paths, CHUNK_BYTES).until(stop);
     let mut outcome = pipeline::run(source, &config, threads, stop, &mut |progress| {
         if let Some(printer) = &mut printer {
@@ -93,6 +96,7 @@ fn read(
         }
     });
     drop(printer);
+    reading.end(paths, &outcome.analysis.stats());
     let problems = std::mem::take(&mut outcome.problems);
     let mut warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, exit);
     if outcome.interrupted {
@@ -111,13 +115,4 @@ fn read(
     let quality = outcome.analysis.quality(links, kernel, interface, warnings);
     let naming = outcome.name(base);
     Some((outcome.analysis.leg(&naming), quality))
-}
-
-/// The files of a capture, in a few words.
-fn in_short(paths: &[PathBuf]) -> String {
-    let first = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
-    match paths.len() {
-        0 | 1 => first,
-        more => format!("{first} and {} more", more - 1),
-    }
 }

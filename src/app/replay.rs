@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::aloud::Aloud;
 use super::settings as user;
 use super::{OUTPUT_BUFFER, config, dash, early, interrupted, knowledge, note_problems, rules, say, stop_flag};
 use crate::cli::{ReplayArgs, Speed};
@@ -45,7 +46,9 @@ pub(super) fn replay(args: &ReplayArgs, named: Option<user::Settings>) -> Result
     let stop = stop_flag()?;
     let mut source = Source::open(&paths, CHUNK_BYTES).until(&stop);
     let mut sink = Ndjson::new(BufWriter::with_capacity(OUTPUT_BUFFER, io::stdout().lock()));
+    let reading = Aloud::new(&args.common, &args.judge, &base).begin();
     play(args, &mut source, &mut monitor, &mut sink, &stop)?;
+    reading.end(&paths, &monitor.look().analysis.stats());
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems: Vec<Problem> = source.take_problems().collect();
     let facts = source.facts();
