@@ -168,14 +168,16 @@ pub struct FlowRecord<'a> {
     #[serde(serialize_with = "address")]
     #[cfg_attr(test, schemars(with = "IpAddr"))]
     pub src_ip: IpAddr,
-    /// The originator's port, where the protocol has ports.
+    /// The originator's port, where the protocol has ports; of ICMP the type of its message, as in a community id
+    /// (8 of a ping, 135 of a neighbour's solicitation).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub src_port: Option<u16>,
     /// The responder.
     #[serde(serialize_with = "address")]
     #[cfg_attr(test, schemars(with = "IpAddr"))]
     pub dest_ip: IpAddr,
-    /// The responder's port.
+    /// The responder's port; of ICMP the type that answers the originator's (0 of a ping, 136 of a solicitation), or
+    /// the code, where none does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dest_port: Option<u16>,
     /// `TCP`, `UDP`, `SCTP`, `ICMP`, `IPv6-ICMP`, or the protocol's number.
@@ -195,10 +197,22 @@ pub struct FlowRecord<'a> {
     pub flow: FlowCounts,
     /// What it is.
     pub class: Class,
-    /// What it is, more closely.
+    /// What it is, more closely. Relay: `idle`, `metadata`, `video-up`, `video-down`, `upload-burst`, `turn` (also of a
+    /// TURN server of others, then with `other`). P2p: `wan` or `lan`; `webrtc`, `sctp-udp`, `rtp` or, where nothing
+    /// came of it, `attempt`. Direct: `inbound` or `hairpin`, `contera-8887`. Lsf: `ip`, `domain-redirect`. S3:
+    /// `vendor`, `other`, `unknown-bucket`. Stun: `vendor`, `other`. Update: `wsus`, `ctl`. Ntp: `vendor-pool`,
+    /// `other`. Dns: `udp53`, `tcp53`, `mdns`, `llmnr`, `netbios-ns`, `dot`, `doq`, `doh`. Camera: `rtsp`. Unknown, by
+    /// the reason: `midstream` (the capture began within it), `no-name`, `ech` (the name is encrypted), `encrypted-dns`
+    /// (nobody saw what its client asked), `ip-literal` (an address stands in the name's place), `unlisted` (its name
+    /// is of no entry of the catalogue), `truncated` (its frames were cut), `one-sided`.
     #[serde(skip_serializing_if = "SmallVec::is_empty")]
     pub subclass: Words,
-    /// Oddities.
+    /// Oddities. `unusual-port`: none that is documented for what it is. `sni-ip-mismatch`: a name of the vendor's goes
+    /// to an address that is private, or other than what DNS told. `ech`: an Encrypted ClientHello was offered. `quic`:
+    /// the name is of a QUIC hello. `one-label`, `three-labels`: so many labels stand where a relay's name has two.
+    /// `typo-host`: a misprint in the vendor's lists. `name-conflict`: its names say different things.
+    /// `encrypted-dns`: it is DNS that nobody can read. `role-inferred`: what it is rests on a recorder that was told
+    /// by its behaviour.
     #[serde(skip_serializing_if = "SmallVec::is_empty")]
     pub flags: Words,
     /// The relay's region label.
@@ -394,33 +408,55 @@ pub struct CaptureQuality {
     pub sound: bool,
 }
 
-/// Counts of the run.
+/// Counts of the run; where things are told as they happen, until then.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Stats {
+    /// `stats`.
     #[cfg_attr(test, schemars(extend("const" = "stats")))]
     pub event_type: &'static str,
+    /// Frames read or captured.
     pub frames: u64,
+    /// Their bytes on the wire.
     pub bytes: u64,
+    /// Flows seen, those that are no longer held among them.
     pub flows: u64,
+    /// Flows that the next packet of their addresses and ports would belong to. That is not how many are open: TCP that
+    /// is closed or reset stays one for a minute of packet time, never answered for 5, UDP and others for 10, and
+    /// silent TCP for 124. In `flows` and not here is what is over.
     pub active_flows: u64,
+    /// Flows in whose ClientHello a server name stands, those of DTLS left out.
     pub tls_sni_flows: u64,
+    /// Flows with a handshake of DTLS.
     pub dtls_flows: u64,
+    /// Flows with QUIC.
     pub quic_flows: u64,
+    /// Flows with messages of DNS in clear, mDNS, LLMNR and NetBIOS names among them.
     pub dns_flows: u64,
+    /// Questions in them that were seen answered.
     pub dns_exchanges: u64,
+    /// Flows with STUN.
     pub stun_flows: u64,
+    /// Requests of HTTP in clear.
     pub http_requests: u64,
+    /// Responses of HTTP in clear.
     pub http_responses: u64,
+    /// Frames whose link layer or IP is cut short, broken, or stacked too deep. What is merely not read (ARP) is none;
+    /// `undecoded` of `capture_quality` has all by reason.
     pub decode_errors: u64,
+    /// Frames that the kernel dropped; 0 where nobody says.
     pub kernel_drops: u64,
+    /// Frames that the interface dropped; 0 where nobody says.
     pub interface_drops: u64,
+    /// Frames dropped between capture and analysis.
     pub queue_drops: u64,
     /// Flows that are no longer held: told and forgotten, or let go of early.
     pub evicted_flows: u64,
+    /// Bytes that flows, streams and names hold.
     pub memory_bytes: u64,
+    /// Packets that were counted and not inspected, for want of time.
     pub shed_packets: u64,
+    /// Frames that were counted and not analyzed at all, for want of time.
     #[serde(skip_serializing_if = "is_zero")]
     pub shed_frames: u64,
     /// Questions of DNS for the system's names that there was no room to keep: those who asked most lose them.
@@ -437,17 +473,24 @@ pub struct Stats {
 /// Counts since the record before.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct StatsInterval {
     /// How long that was, in seconds of packet time.
     pub seconds: f64,
+    /// Frames that came.
     pub frames: u64,
+    /// Their bytes on the wire.
     pub bytes: u64,
+    /// Flows that began.
     pub flows: u64,
+    /// Frames that the kernel dropped.
     pub kernel_drops: u64,
+    /// Frames that the interface dropped.
     pub interface_drops: u64,
+    /// Frames dropped between capture and analysis.
     pub queue_drops: u64,
+    /// Packets that were counted and not inspected.
     pub shed_packets: u64,
+    /// Frames that were counted and not analyzed at all.
     #[serde(skip_serializing_if = "is_zero")]
     pub shed_frames: u64,
 }

@@ -6,6 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use super::labels::{Flag, Sub};
 use super::{
     CaptureQuality, FindingRecord, FlowRecord, JoinedFlow, LegsRecord, MethodCounts, Methods, SessionRecord, Stats,
 };
@@ -89,6 +90,27 @@ fn the_published_schema_is_what_the_types_say() {
     }
     let published = std::fs::read_to_string(path).unwrap_or_default();
     assert!(published == text, "docs/schema.json is stale: RELAYSCOPE_BLESS=1 cargo test schema");
+}
+
+/// Every property of a record has a meaning, and every word that a flow may have stands there.
+#[test]
+fn what_is_told_is_described() {
+    let schema = schema();
+    for record in ["Stats", "StatsInterval", "FlowRecord", "FlowCounts", "CaptureQuality", "FindingRecord"] {
+        let properties = schema["$defs"][record]["properties"].as_object().unwrap();
+        let bare: Vec<_> =
+            properties.iter().filter(|(_, p)| p.get("description").is_none()).map(|(name, _)| name).collect();
+        assert!(bare.is_empty(), "{record}: {bare:?}");
+    }
+    let flow = &schema["$defs"]["FlowRecord"]["properties"];
+    let words = |property: &str| flow[property]["description"].as_str().unwrap().to_owned();
+    let (subclass, flags) = (words("subclass"), words("flags"));
+    for word in Sub::ALL {
+        assert!(subclass.contains(&format!("`{}`", word.name())), "{}", word.name());
+    }
+    for word in Flag::ALL {
+        assert!(flags.contains(&format!("`{}`", word.name())), "{}", word.name());
+    }
 }
 
 #[test]
