@@ -1,7 +1,9 @@
 //! The site file: what the user knows for certain about a site, as TOML.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::catalogue::ProductId;
@@ -36,7 +38,7 @@ impl Net {
 impl<'de> Deserialize<'de> for Net {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        Net::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no network")))
+        Net::parse(&text).ok_or_else(|| Error::custom(format!("`{text}` is no network")))
     }
 }
 
@@ -47,14 +49,18 @@ pub struct Site {
     /// The product in use.
     pub product: Option<ProductId>,
     /// The recorders' addresses.
+    #[serde(deserialize_with = "addresses")]
     pub recorders: Vec<IpAddr>,
     /// The addresses of hosts that view.
+    #[serde(deserialize_with = "addresses")]
     pub clients: Vec<IpAddr>,
     /// Networks of the site beside the private ones.
     pub nets: Vec<Net>,
     /// The site's public addresses.
+    #[serde(deserialize_with = "addresses")]
     pub wan: Vec<IpAddr>,
     /// Explicit proxies.
+    #[serde(deserialize_with = "proxies")]
     pub proxies: Vec<SocketAddr>,
     /// Ports forwarded to a recorder beside 80, 443 and 8887.
     pub direct_ports: Vec<u16>,
@@ -106,12 +112,26 @@ impl Site {
 }
 
 fn positive<'de, D: Deserializer<'de>>(d: D) -> Result<Option<f64>, D::Error> {
-    let number = f64::deserialize(d)?;
-    if number.is_finite() && number > 0.0 {
-        Ok(Some(number))
-    } else {
-        Err(serde::de::Error::custom(format!("`{number}` is no rate: write megabits per second, above zero")))
+    let value = toml::Value::deserialize(d)?;
+    let number = value.as_float().or_else(|| value.as_integer().map(|number| number as f64));
+    match number.filter(|number| number.is_finite() && *number > 0.0) {
+        Some(number) => Ok(Some(number)),
+        None => Err(Error::custom(format!("`{value}` is no rate: write megabits per second, above zero"))),
     }
+}
+
+fn addresses<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<IpAddr>, D::Error> {
+    each(d, "no address: write one such as 192.168.1.50")
+}
+
+fn proxies<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<SocketAddr>, D::Error> {
+    each(d, "no address with a port: write one such as 192.168.1.1:3128")
+}
+
+/// Texts, each of which is read by itself, so that the error can say which is wrong, and how.
+fn each<'de, D: Deserializer<'de>, T: FromStr>(d: D, wrong: &str) -> Result<Vec<T>, D::Error> {
+    let read = |text: String| text.parse().map_err(|_| Error::custom(format!("`{text}` is {wrong}")));
+    Vec::<String>::deserialize(d)?.into_iter().map(read).collect()
 }
 
 /// Whether `ip` is of a private range: RFC 1918, RFC 6598, RFC 4193, or link-local.
@@ -202,5 +222,13 @@ mod tests {
         assert_eq!(Site::parse("uplink_mbps = 10").unwrap().uplink_mbps, Some(10.0));
         assert!(Site::parse("uplink_mbps = 0").unwrap_err().contains("is no rate"));
         assert!(Site::parse("colour = 1").unwrap_err().contains("colour"));
+        for (text, said) in [
+            ("uplink_mbps = \"fast\"", "line 1: `\"fast\"` is no rate"),
+            ("clients = [\"10.0.0.5\", \"pc\"]", "line 1: `pc` is no address: write one such as"),
+            ("\nproxies = [\"10.0.0.1\"]", "line 2: `10.0.0.1` is no address with a port"),
+        ] {
+            let error = Site::parse(text).unwrap_err();
+            assert!(error.starts_with(said), "{error}");
+        }
     }
 }
