@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read_text;
 use crate::dash::command::{Command, KeyMap};
+use crate::dash::key::Keys;
 use crate::dash::prompt::History;
 use crate::dash::state::Dash;
 use crate::dash::theme::Palette;
@@ -78,8 +79,21 @@ impl Settings {
         for (command, keys) in &self.keys {
             map.bind(command, keys)?;
         }
-        Ok(map)
+        match hidden(&map) {
+            Some(error) => Err(error),
+            None => Ok(map),
+        }
     }
+}
+
+/// What is wrong where some keys are the beginning of others, which nobody could press then.
+fn hidden(map: &KeyMap) -> Option<String> {
+    let bound = || Command::ALL.iter().flat_map(|command| map.of(*command).map(|keys| (command.id(), keys)));
+    bound().find_map(|(command, keys)| {
+        let is_longer = |longer: &Keys| longer != keys && longer.0.starts_with(&keys.0);
+        let (other, longer) = bound().find(|(_, longer)| is_longer(longer))?;
+        Some(format!("{command}: {keys} is the beginning of {longer} ({other}): bind one of the two to other keys"))
+    })
 }
 
 /// Where the settings are looked for.
@@ -182,10 +196,13 @@ mod tests {
             ("colour = 1", "unknown field"),
             ("[keys]\nfly = [\"x\"]", "relayscope keys"),
             ("[keys]\nsort = [\"alt-x\"]", "no key"),
+            ("[keys]\ngroup = [\"g\"]", "group: g is the beginning of g g (top)"),
+            ("[keys]\nsort = [\"x\", \"s\"]", "sort: x is the beginning of x x (clear)"),
         ] {
             let error = Settings::parse(text).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
+        assert!(Settings::parse("[keys]\ngroup = [\"g\"]\ntop = [\"home\"]").is_ok());
     }
 
     #[test]
