@@ -292,8 +292,8 @@ fn analyze(args: &AnalyzeArgs, named: Option<Settings>) -> Result<Exit> {
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems = std::mem::take(&mut outcome.problems);
     let reports = outcome.facts.frames > 0 || !problems.iter().any(|p| matches!(p, Problem::Error(_)));
-    let silent = reports && is_on_screen(args);
-    let mut warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, silent, &mut exit);
+    let manner = Manner { silent: reports && is_on_screen(args), bare: args.bare };
+    let mut warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, manner, &mut exit);
     let given_up = outcome.analysis.stats().evicted_flows;
     if given_up > 0 {
         warnings.push(early::warning(given_up, args.format() == Format::Ndjson));
@@ -488,10 +488,10 @@ fn is_on_screen(args: &AnalyzeArgs) -> bool {
         && io::stderr().is_terminal()
 }
 
-/// A problem in words; a lone word that is no file may have been meant for a command.
-fn in_words(problem: &Problem) -> String {
+/// A problem in words. A lone word that is no file may have been meant for a command, where none was given (`bare`).
+fn in_words(problem: &Problem, bare: bool) -> String {
     match problem {
-        Problem::Error(SourceError::NotFound { path }) if !path.contains(['.', '/', '\\']) => {
+        Problem::Error(SourceError::NotFound { path }) if bare && !path.contains(['.', '/', '\\']) => {
             format!("{path}: no such file, and no such command; see relayscope --help")
         }
         _ => problem.to_string(),
@@ -522,12 +522,21 @@ fn exit_of_input(problem: &Problem) -> Option<Exit> {
     counts.then(|| if problem.class() == Class::Permission { Exit::Permission } else { Exit::Input })
 }
 
-/// Tells what was wrong with the input, unless the report alone is to, and gives the lines that it repeats.
+/// How it is told what was wrong with the input.
+#[derive(Clone, Copy, Default)]
+struct Manner {
+    /// The report alone tells it.
+    silent: bool,
+    /// The files were given without a command.
+    bare: bool,
+}
+
+/// Tells what was wrong with the input, and gives the lines that the report repeats.
 fn note_problems(
     problems: &[Problem],
     analysis: &Analysis,
     facts: &Facts,
-    silent: bool,
+    Manner { silent, bare }: Manner,
     exit: &mut Outcome,
 ) -> Vec<String> {
     let say = |text: &str| {
@@ -537,7 +546,7 @@ fn note_problems(
     };
     let mut lines = Vec::new();
     for problem in problems {
-        let line = in_words(problem);
+        let line = in_words(problem, bare);
         say(&line);
         exit_of_input(problem).into_iter().for_each(|code| exit.note(code));
         lines.push(line);

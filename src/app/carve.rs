@@ -6,7 +6,8 @@ use anyhow::{Result, anyhow};
 
 use super::aloud::Aloud;
 use super::{
-    Beheld, config, default_threads, deliver, find_folder, keep_inputs, knowledge, note_problems, rules, say, stop_flag,
+    Beheld, Manner, config, default_threads, deliver, find_folder, keep_inputs, knowledge, note_problems, rules, say,
+    stop_flag,
 };
 use crate::cli::CarveArgs;
 use crate::event::FindingRecord;
@@ -36,7 +37,7 @@ pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
     reading.end(&args.files, &outcome.analysis.stats());
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems = std::mem::take(&mut outcome.problems);
-    let warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, &mut exit);
+    let warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, Manner::default(), &mut exit);
     if stop.load(Ordering::Relaxed) {
         exit.note(Exit::Interrupted);
         say("interrupted: nothing is carved");

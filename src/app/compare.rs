@@ -9,8 +9,8 @@ use anyhow::{Result, anyhow};
 
 use super::aloud::Aloud;
 use super::{
-    config, default_threads, deliver, find_folder, interrupted, keep_inputs, knowledge, note_problems, rules, say,
-    stop_flag,
+    Manner, config, default_threads, deliver, find_folder, interrupted, keep_inputs, knowledge, note_problems, rules,
+    say, stop_flag,
 };
 use crate::cli::CompareArgs;
 use crate::compare::compare;
@@ -81,7 +81,7 @@ fn read(
     drop(printer);
     reading.end(std::slice::from_ref(path), &outcome.analysis.stats());
     let problems = std::mem::take(&mut outcome.problems);
-    let mut warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, exit);
+    let mut warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, Manner::default(), exit);
     if outcome.interrupted {
         warnings.push(interrupted(exit));
     }

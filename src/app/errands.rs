@@ -10,10 +10,10 @@ use std::sync::mpsc::Receiver;
 
 use anyhow::{Result, anyhow};
 
+use super::default_threads;
 use super::output::deliver;
 use super::player::Given;
 use super::screen::{self, Happening, Teller};
-use super::{default_threads, in_words};
 use crate::dash::theme::Role;
 use crate::dash::update::Action;
 use crate::engine::naming::KnowledgeBase;
@@ -112,7 +112,7 @@ impl<'a> Errands<'a> {
         let say = |text: &str| screen::say(&self.teller, Role::Warning, text.to_owned());
         let source = Source::open(paths, CHUNK_BYTES);
         let outcome = pipeline::run(source, config, default_threads(), &self.stop, &mut |p: &Progress| progress(p));
-        let warnings: Vec<String> = outcome.problems.iter().map(in_words).collect();
+        let warnings: Vec<String> = outcome.problems.iter().map(ToString::to_string).collect();
         if outcome.facts.frames == 0 {
             return Err(anyhow!(warnings.into_iter().next().unwrap_or_else(|| "the capture is empty".to_owned())));
         }

@@ -10,8 +10,8 @@ use anyhow::{Result, anyhow};
 
 use super::aloud::{Aloud, in_short};
 use super::{
-    config, default_threads, deliver, find_folder, interrupted, keep_inputs, knowledge, note_problems, rules, say,
-    stop_flag,
+    Manner, config, default_threads, deliver, find_folder, interrupted, keep_inputs, knowledge, note_problems, rules,
+    say, stop_flag,
 };
 use crate::cli::LegsArgs;
 use crate::diagnose::capture;
@@ -98,7 +98,7 @@ fn read(
     drop(printer);
     reading.end(paths, &outcome.analysis.stats());
     let problems = std::mem::take(&mut outcome.problems);
-    let mut warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, false, exit);
+    let mut warnings = note_problems(&problems, &outcome.analysis, &outcome.facts, Manner::default(), exit);
     if outcome.interrupted {
         warnings.push(interrupted(exit));
     }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::aloud::Aloud;
 use super::settings as user;
-use super::{OUTPUT_BUFFER, config, dash, early, interrupted, knowledge, note_problems, rules, say, stop_flag};
+use super::{Manner, OUTPUT_BUFFER, config, dash, early, interrupted, knowledge, note_problems, rules, say, stop_flag};
 use crate::cli::{ReplayArgs, Speed};
 use crate::exit::{Exit, Outcome};
 use crate::monitor::{Losses, Monitor, Options, Settings};
@@ -52,7 +52,7 @@ pub(super) fn replay(args: &ReplayArgs, named: Option<user::Settings>) -> Result
     let mut exit = Outcome::new(args.judge.fail_on.is_some());
     let problems: Vec<Problem> = source.take_problems().collect();
     let facts = source.facts();
-    let mut warnings = note_problems(&problems, monitor.look().analysis, &facts, false, &mut exit);
+    let mut warnings = note_problems(&problems, monitor.look().analysis, &facts, Manner::default(), &mut exit);
     if stop.load(Ordering::Relaxed) {
         warnings.push(interrupted(&mut exit));
     }
