@@ -4,13 +4,14 @@ mod live;
 mod manual;
 mod screen;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgAction, ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::event::Severity;
 use crate::filter::Filter;
@@ -39,8 +40,9 @@ Examples:
   relayscope explain CF-1                         what a finding rests on
 
 A file that is called like a command is given as ./FILE.
-Exit codes: 0 fine, 1 a finding at or above --fail-on, 2 usage, 3 input unreadable or cut short,
-4 no permission, 5 capture too poor to judge (with --fail-on), 130 interrupted.";
+Exit codes: 0 fine, 1 a finding at or above --fail-on, 2 usage, 3 input
+unreadable or cut short, 4 no permission, 5 capture too poor to judge (with
+--fail-on), 130 interrupted.";
 
 const ANALYZE_EXAMPLES: &str = "\
 Examples:
@@ -50,30 +52,45 @@ Examples:
   relayscope analyze --csv -o flows.csv monday.pcap.zst tuesday.pcap.zst
   relayscope analyze --ndjson -Y 'class:relay,p2p state:reset' site.pcap
 
+What a line of --ndjson holds: docs/schema.json, a JSON Schema.
+
 Filters:
-  WORD                          anywhere in names, addresses, class, region
-  class: subclass: region: state: flag: proto: ja4: community: id: vlan: tunnel:
-  host:10.0.0.0/8  src: dst:    an address, a network or a name
-  port:80,443  port:1024-65535  sni:*.u5fgb.com  dns:u5fgb.com  re:/^rec[0-9]/
-  conf>=0.8 rate>1M rtt>100ms retrans>1% age<30s bytes>10MB pkts>100
-  finding:stall finding:CF-1 sev>=warn role:recorder   what is found of a flow, whose it is
-  and or not ! ( )              a blank means `and`";
+  WORD                   anywhere in names, addresses, class, region
+  class: (or method:) subclass: region: state: flag: proto: tunnel: vlan: id:
+  community: ja4: quic.version:
+  host:10.0.0.0/8 dst:   an address, a network or a name; src: no name
+  port:80,443 port:1024-65535 re:/^rec[0-9]/
+  sni: quic.sni: dns:    u5fgb.com and all under it, or *.u5fgb.com
+  conf>=0.8 conf>=high   how sure its class is: 0 to 1, 80%, or in a word
+  rate>1M rate>1MB/s     mean payload, in bits a second (or bytes)
+  rtt>100ms age<5m       seconds, if without a unit; age (or dur) is from the
+                         first packet to the last
+  retrans>1%             what TCP sent again, of all frames: 1% or 0.01
+  bytes>10MB pkts>100    both ways, on the wire
+  finding:stall finding:CF-1 sev>=warn   what is found of a flow
+  role:recorder role:client              whose it is
+  state:held,reset       S0 S1 SF REJ ... as Zeek has them; open closed refused
+                         unanswered reset midstream one-sided interim held
+  and or not ! ( )       a blank means `and`";
 
 const COMPARE_EXAMPLES: &str = "\
 Examples:
   relayscope compare monday.pcapng tuesday.pcapng
   relayscope compare --json before.pcap after.pcap
 
-Gone is fixed only where the later capture shows the thing at work. Exit code 1: the later capture has a finding at or
-above --fail-on (error, if not given); 5: it proves nothing, being too poor, or since what had failed is not seen to work.";
+Gone is fixed only where the later capture shows the thing at work. Exit code
+1: the later capture has a finding at or above --fail-on (error, if not given);
+5: it proves nothing, being too poor, or since what had failed is not seen to
+work.";
 
 const CARVE_EXAMPLES: &str = "\
 Examples:
   relayscope carve site.pcapng -o evidence.pcapng --finding 3f2a
   relayscope carve site.pcapng -o relay.pcapng -Y class:relay --strip-payload
 
-What a finding rests on beside its own flows (names, neighbours, errors) is carved too: the capture that is written
-raises the same finding by itself, where that is possible. Frames are as captured unless --strip-payload says otherwise.";
+What a finding rests on beside its own flows (names, neighbours, errors) is
+carved too: the capture that is written raises the same finding by itself, where
+that is possible. Frames are as captured unless --strip-payload says otherwise.";
 
 const CATALOG_EXAMPLES: &str = "\
 Examples:
@@ -84,10 +101,12 @@ Examples:
 const LEGS_EXAMPLES: &str = "\
 Examples:
   relayscope legs --lan inside.pcapng --wan outside.pcapng
-  relayscope legs --ndjson --lan inside/*.pcap --wan outside/ | jq 'select(.event_type==\"finding\")'
+  relayscope legs --ndjson --lan inside/*.pcap --wan outside/ |
+    jq 'select(.event_type==\"finding\")'
 
-The captures are of the same minutes, one on each side of the firewall, proxy or filter in question. Their clocks need
-not agree: packets that are in both tell the difference. One of the two may be - for stdin.";
+The captures are of the same minutes, one on each side of the firewall, proxy or
+filter in question. Their clocks need not agree: packets that are in both tell
+the difference. One of the two may be - for stdin.";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -189,7 +208,7 @@ pub struct AnalyzeArgs {
     /// What it is judged by
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Keep flows, streams and names below this (256M, 2G): what is silent for longest is told early, and forgotten
+    /// Keep flows, streams and names below this (16M or more): what is silent for longest is told early, and forgotten
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_memory: Option<usize>,
     /// Only name flows: look for no faults
@@ -202,7 +221,7 @@ pub struct AnalyzeArgs {
     #[arg(long, requires = "pack")]
     pub keep_payload: bool,
     /// Put pseudonyms in the place of ips, names, macs (any of them, with commas), the same ones throughout
-    #[arg(long, value_name = "WHAT", value_parser = What::parse, conflicts_with = "max_memory")]
+    #[arg(long, value_name = "WHAT", value_parser = Listed(What::parse, REDACTED), hide_possible_values = true, conflicts_with = "max_memory")]
     pub redact: Option<What>,
     /// Make the pseudonyms from this file, so that other runs with it have the same ones
     #[arg(long, value_name = "FILE", requires = "redact", value_hint = ValueHint::FilePath)]
@@ -280,12 +299,13 @@ pub struct JudgeArgs {
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZeroUsize>,
     /// Exit with 1 on a finding at least this grave: info, warning or error
-    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
+    #[arg(long, value_name = "SEVERITY", value_parser = Listed(parse_severity, SEVERITIES), hide_possible_values = true)]
     pub fail_on: Option<Severity>,
 }
 
 /// Arguments of `carve`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["finding", "filter"])))]
 pub struct CarveArgs {
     /// Captures, or directories of them; they are read more than once
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::AnyPath)]
@@ -294,7 +314,7 @@ pub struct CarveArgs {
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
     /// The finding, by its id or the beginning of it
-    #[arg(long, value_name = "ID", required_unless_present = "filter", conflicts_with = "filter")]
+    #[arg(long, value_name = "ID")]
     pub finding: Option<String>,
     /// The flows that pass this filter
     #[arg(short = 'Y', long, value_name = "FILTER", value_parser = parse_filter)]
@@ -426,7 +446,7 @@ pub struct CatalogArgs {
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// A rule (CF-1), a kind of finding (dns-blocked), a class or a host name
-    #[arg(value_name = "RULE|KIND|CLASS|HOST")]
+    #[arg(value_name = "RULE|KIND|CLASS|HOST", value_hint = ValueHint::Other)]
     pub subject: String,
     /// Add this catalogue to the built-in one; entries of one id replace each other
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -510,6 +530,30 @@ fn parse_size(text: &str) -> Result<usize, String> {
     let bytes = number.parse::<f64>().map_err(|_| "a size such as 256M or 2G")? * 1024f64.powi(unit as i32);
     let least = format!("at least {} MB", LEAST >> 20);
     if bytes >= LEAST as f64 && bytes <= usize::MAX as f64 { Ok(bytes as usize) } else { Err(least) }
+}
+
+/// What --fail-on takes, and --redact, as a shell completes it.
+const SEVERITIES: &[&str] = &["info", "warning", "error"];
+const REDACTED: &[&str] = &["ips", "names", "macs", "ips,names,macs"];
+
+/// Reads a value by a function, and lists some that a shell may propose.
+#[derive(Clone, Copy)]
+struct Listed<T: 'static, E: 'static>(fn(&str) -> Result<T, E>, &'static [&'static str]);
+
+impl<T, E> TypedValueParser for Listed<T, E>
+where
+    T: Clone + Send + Sync + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>> + Clone + 'static,
+{
+    type Value = T;
+
+    fn parse_ref(&self, cmd: &clap::Command, arg: Option<&clap::Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        TypedValueParser::parse_ref(&self.0, cmd, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.1.iter().map(|text| PossibleValue::new(*text))))
+    }
 }
 
 fn parse_severity(text: &str) -> Result<Severity, &'static str> {

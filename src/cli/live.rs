@@ -11,15 +11,17 @@ use crate::time::{MILLISECOND, SECOND};
 
 pub(super) const LIVE_EXAMPLES: &str = "\
 Examples:
-  sudo relayscope live -i eth1                           what goes by, as it happens
+  sudo relayscope live -i eth1                           the dashboard; piped, a record a line
   sudo relayscope live -i eth1 -i eth2                   the two halves of a tap, as one
   sudo relayscope live -i eth1 -w site.pcapng            and keep every frame
   sudo relayscope live -i eth1 -w site.pcapng --ring 5m  keep what is around findings
   sudo relayscope live -i eth1 -w site.pcapng --rotate-size 1G --keep 20
   sudo relayscope live -i eth1 --duration 10m --fail-on error --no-tui > found.ndjson
 
-Sizes: 512k 64M 1G. Times: 500ms 30s 10m 24h. SIGUSR1 begins a new file; SIGINT and SIGTERM end with all that was found.
-A capture filter sees frames as they come: with VLAN tags on the mirror port, say 'tcp or (vlan and tcp)'.";
+Without a terminal, or with --no-tui, each line is a record of docs/schema.json.
+Sizes: 512k 64M 1G. Times: 500ms 30s 10m 24h. SIGUSR1 begins a new file; SIGINT
+and SIGTERM end with all that was found. A capture filter sees frames as they
+come: with VLAN tags on the mirror port, say 'tcp or (vlan and tcp)'.";
 
 pub(super) const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -30,7 +32,7 @@ Examples:
 #[derive(Debug, Args)]
 pub struct LiveArgs {
     /// Capture on this interface: its name, or its number in `relayscope interfaces`; several are merged
-    #[arg(short, long, value_name = "IFACE", required = true)]
+    #[arg(short, long, value_name = "IFACE", required = true, value_hint = ValueHint::Other)]
     pub interface: Vec<String>,
     /// Capture only what passes this filter, written as for tcpdump
     #[arg(short = 'f', long, value_name = "BPF")]
@@ -41,11 +43,11 @@ pub struct LiveArgs {
     /// Do not ask for frames that are addressed to others; a mirror port needs them
     #[arg(short = 'p', long)]
     pub no_promiscuous: bool,
-    /// The kernel's ring for each interface, in KiB
-    #[arg(short = 'B', long, value_name = "KIB", default_value = "65536", value_parser = clap::value_parser!(u32).range(64..=2_000_000))]
+    /// The kernel's ring for each interface, in KiB, from 64 to 2000000
+    #[arg(short = 'B', long, value_name = "KIB", default_value = "65536", value_parser = parse_ring)]
     pub buffer_size: u32,
     /// End after this many frames
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = parse_count)]
     pub count: Option<u64>,
     /// End after this time
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
@@ -66,9 +68,9 @@ pub struct LiveArgs {
     #[arg(long, value_name = "SIZE|TIME", requires = "write", value_parser = parse_span)]
     pub ring: Option<RingSpan>,
     /// Once the interfaces are open, run as this user; as who called sudo, if not given
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
-    /// Keep flows, streams and names below this (256M, 2G): what is silent for longest is told early, and forgotten
+    /// Keep flows, streams and names below this (16M or more): what is silent for longest is told early, and forgotten
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
     pub max_memory: usize,
     /// Write NDJSON, though there is a terminal
@@ -95,7 +97,7 @@ pub struct LiveArgs {
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Look at this interface, and at what comes in there
-    #[arg(short, long, value_name = "IFACE")]
+    #[arg(short, long, value_name = "IFACE", value_hint = ValueHint::Other)]
     pub interface: Option<String>,
     /// For how long
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
@@ -154,6 +156,14 @@ fn parse_bytes(text: &str) -> Result<Size, &'static str> {
     size.filter(|bytes| *bytes < 1e18).map(|bytes| Size(bytes as u64)).ok_or("a size: 512k, 64M, 1G")
 }
 
+fn parse_ring(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|kib| (64..=2_000_000).contains(kib)).ok_or("KiB, from 64 to 2000000")
+}
+
+fn parse_count(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|frames| *frames > 0).ok_or("a number of frames, 1 or more")
+}
+
 fn parse_span(text: &str) -> Result<RingSpan, &'static str> {
     let is_bare = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let span = parse_bytes(text).map(RingSpan::Size).or_else(|_| parse_time(text).map(RingSpan::Time));
@@ -180,5 +190,7 @@ mod tests {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");
         }
         assert!(parse_span("64").is_err(), "of what?");
+        assert!(parse_count("1").is_ok() && parse_count("0").is_err());
+        assert!(parse_ring("64").is_ok() && parse_ring("1").is_err() && parse_ring("3000000").is_err());
     }
 }

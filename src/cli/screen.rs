@@ -13,7 +13,8 @@ Examples:
   relayscope replay --no-tui site.pcapng | jq 'select(.event_type==\"finding\")'
   relayscope replay --no-tui --speed 10 monday.pcap.zst
 
-The records are those that a live capture of the same packets tells, at whatever speed.";
+The records are those that a live capture of the same packets tells, at whatever
+speed; docs/schema.json, a JSON Schema, describes them.";
 
 pub(super) const CONFIG_EXAMPLES: &str = "\
 Example:
@@ -34,7 +35,7 @@ pub struct ReplayArgs {
     /// Write one JSON object a line
     #[arg(long)]
     pub no_tui: bool,
-    /// Keep flows, streams and names below this (256M, 2G): what is silent for longest is told early, and forgotten
+    /// Keep flows, streams and names below this (16M or more): what is silent for longest is told early, and forgotten
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_memory: Option<usize>,
     /// Tell only of flows that pass this filter

@@ -99,6 +99,9 @@ fn usage_errors() {
         &["a.pcap", "-q", "-v"],
         &["a.pcap", "--nonsense"],
         &["a.pcap", "--fail-on", "bad"],
+        &["a.pcap", "--redact", "all"],
+        &["carve", "a.pcap", "-o", "x"],
+        &["carve", "a.pcap", "-o", "x", "--finding", "3f2a", "-Y", "relay"],
         &["a.pcap", "--max-memory", "1M"],
         &["a.pcap", "--max-memory", "64X"],
         &["a.pcap", "--max-memory", "-5G"],
@@ -116,6 +119,7 @@ fn usage_errors() {
     }
     let message = |line: &[&str]| parse(line).unwrap_err().to_string();
     assert!(message(&["analzye", "a.pcap"]).contains("'analyze'"));
+    assert!(message(&["carve", "a.pcap", "-o", "x"]).contains("<--finding <ID>|--filter <FILTER>>"));
     assert!(message(&["-q", "analyze", "a.pcap"]).contains("the command comes first"));
     assert!(message(&["a.pcap", "-Y", "relay prot:1"]).contains("\n        ^^^^\n"));
 }
@@ -127,7 +131,20 @@ fn help_completions_and_manual() {
     for shell in clap_complete::Shell::value_variants() {
         let mut script = Vec::new();
         completions(*shell, &mut script).unwrap();
-        assert!(String::from_utf8(script).unwrap().contains("analyze"));
+        let script = String::from_utf8(script).unwrap();
+        assert!(script.contains("analyze"));
+        let lists = !matches!(shell, clap_complete::Shell::Elvish | clap_complete::Shell::PowerShell);
+        for value in ["info", "ips,names,macs"] {
+            let escaped = value.replace(',', "\\,");
+            assert!(!lists || script.contains(value) || script.contains(&escaped), "{shell}: {value}");
+        }
+    }
+    let mut root = Cli::command();
+    root.build();
+    for text in root.get_subcommands().chain([&root]).filter_map(|command| command.get_after_help()) {
+        // what has lines of its own is not to be broken again; lines of commands may be longer
+        let wide = |line: &&str| !line.starts_with("  ") && line.chars().count() > 80;
+        assert_eq!(text.to_string().lines().find(wide), None);
     }
     let mut page = Vec::new();
     man(&mut page).unwrap();
