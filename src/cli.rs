@@ -3,13 +3,13 @@
 mod live;
 mod manual;
 mod screen;
+mod values;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
@@ -25,6 +25,10 @@ pub use live::{DoctorArgs, LiveArgs, RingSpan};
 pub use manual::{completions, man};
 use screen::{CONFIG_EXAMPLES, REPLAY_EXAMPLES};
 pub use screen::{ConfigArgs, ReplayArgs, ScreenArgs, Speed};
+use values::{
+    Listed, parse_filter, parse_runs, parse_severity, parse_size, parse_snaplen, parse_subject, parse_threads,
+    replaced, severities, subjects,
+};
 
 const STYLES: Styles =
     Styles::styled().header(AnsiColor::Cyan.on_default().bold()).literal(AnsiColor::Cyan.on_default());
@@ -221,7 +225,7 @@ pub struct AnalyzeArgs {
     #[arg(long, requires = "pack")]
     pub keep_payload: bool,
     /// Put pseudonyms in the place of ips, names, macs (any of them, with commas), the same ones throughout
-    #[arg(long, value_name = "WHAT", value_parser = Listed(What::parse, REDACTED), hide_possible_values = true, conflicts_with = "max_memory")]
+    #[arg(long, value_name = "WHAT", value_parser = Listed(What::parse, replaced), hide_possible_values = true, conflicts_with = "max_memory")]
     pub redact: Option<What>,
     /// Make the pseudonyms from this file, so that other runs with it have the same ones
     #[arg(long, value_name = "FILE", requires = "redact", value_hint = ValueHint::FilePath)]
@@ -299,7 +303,7 @@ pub struct JudgeArgs {
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZeroUsize>,
     /// Exit with 1 on a finding at least this grave: info, warning or error
-    #[arg(long, value_name = "SEVERITY", value_parser = Listed(parse_severity, SEVERITIES), hide_possible_values = true)]
+    #[arg(long, value_name = "SEVERITY", value_parser = Listed(parse_severity, severities), hide_possible_values = true)]
     pub fail_on: Option<Severity>,
 }
 
@@ -446,7 +450,7 @@ pub struct CatalogArgs {
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// A rule (CF-1), a kind of finding (dns-blocked), a class or a host name
-    #[arg(value_name = "RULE|KIND|CLASS|HOST", value_hint = ValueHint::Other)]
+    #[arg(value_name = "RULE|KIND|CLASS|HOST", value_parser = Listed(parse_subject, subjects), hide_possible_values = true)]
     pub subject: String,
     /// Add this catalogue to the built-in one; entries of one id replace each other
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -498,66 +502,6 @@ pub enum Product {
     Ows,
     /// ConteraWS
     Contera,
-}
-
-fn parse_filter(text: &str) -> Result<Filter, String> {
-    Filter::parse(text).map_err(|error| error.render(text))
-}
-
-fn parse_snaplen(text: &str) -> Result<usize, &'static str> {
-    text.parse().map_err(|_| "a number of bytes; 0 is all")
-}
-
-fn parse_threads(text: &str) -> Result<NonZeroUsize, &'static str> {
-    text.parse().map_err(|_| "a number of threads, 1 or more")
-}
-
-fn parse_runs(text: &str) -> Result<NonZeroUsize, &'static str> {
-    text.parse().map_err(|_| "a number of runs, 1 or more")
-}
-
-/// A number of bytes, of kilobytes (K), megabytes (M) or gigabytes (G).
-fn parse_size(text: &str) -> Result<usize, String> {
-    const LEAST: usize = crate::engine::ceiling::LEAST;
-    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: u32 = match text[number.len()..].to_ascii_uppercase().trim_end_matches('B') {
-        "" => 0,
-        "K" => 1,
-        "M" => 2,
-        "G" => 3,
-        _ => return Err("a size such as 256M or 2G".into()),
-    };
-    let bytes = number.parse::<f64>().map_err(|_| "a size such as 256M or 2G")? * 1024f64.powi(unit as i32);
-    let least = format!("at least {} MB", LEAST >> 20);
-    if bytes >= LEAST as f64 && bytes <= usize::MAX as f64 { Ok(bytes as usize) } else { Err(least) }
-}
-
-/// What --fail-on takes, and --redact, as a shell completes it.
-const SEVERITIES: &[&str] = &["info", "warning", "error"];
-const REDACTED: &[&str] = &["ips", "names", "macs", "ips,names,macs"];
-
-/// Reads a value by a function, and lists some that a shell may propose.
-#[derive(Clone, Copy)]
-struct Listed<T: 'static, E: 'static>(fn(&str) -> Result<T, E>, &'static [&'static str]);
-
-impl<T, E> TypedValueParser for Listed<T, E>
-where
-    T: Clone + Send + Sync + 'static,
-    E: Into<Box<dyn std::error::Error + Send + Sync>> + Clone + 'static,
-{
-    type Value = T;
-
-    fn parse_ref(&self, cmd: &clap::Command, arg: Option<&clap::Arg>, value: &OsStr) -> Result<T, clap::Error> {
-        TypedValueParser::parse_ref(&self.0, cmd, arg, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(self.1.iter().map(|text| PossibleValue::new(*text))))
-    }
-}
-
-fn parse_severity(text: &str) -> Result<Severity, &'static str> {
-    Severity::meant(text).ok_or("one of info, warning, error")
 }
 
 /// How alike a lone word and a command must be for the word to be taken for a slip of the finger.

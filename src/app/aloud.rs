@@ -55,7 +55,7 @@ impl Reading {
 }
 
 fn judged_by(judge: &JudgeArgs, base: &KnowledgeBase) -> String {
-    let rules: u32 = RULES.iter().map(|(_, last)| last).sum();
+    let rules = RULES.len();
     let entries = base.catalogue.hosts.len();
     let and = |path: &Option<PathBuf>| path.as_deref().map(|path: &Path| format!(" and {}", path.display()));
     let product = base.site.product.map_or("as the capture shows it", ProductId::name);

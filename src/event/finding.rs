@@ -262,8 +262,13 @@ impl Vantage {
     }
 }
 
-/// The rules of the domain reference: of each family the name, and the number of the last.
-pub const RULES: [(&str, u32); 2] = [("CF", 12), ("D", 41)];
+/// The rules of the domain reference.
+pub const RULES: [&str; 53] = [
+    "CF-1", "CF-2", "CF-3", "CF-4", "CF-5", "CF-6", "CF-7", "CF-8", "CF-9", "CF-10", "CF-11", "CF-12", "D-1", "D-2",
+    "D-3", "D-4", "D-5", "D-6", "D-7", "D-8", "D-9", "D-10", "D-11", "D-12", "D-13", "D-14", "D-15", "D-16", "D-17",
+    "D-18", "D-19", "D-20", "D-21", "D-22", "D-23", "D-24", "D-25", "D-26", "D-27", "D-28", "D-29", "D-30", "D-31",
+    "D-32", "D-33", "D-34", "D-35", "D-36", "D-37", "D-38", "D-39", "D-40", "D-41",
+];
 
 /// How many hexadecimal digits the id of a finding has.
 pub const FINDING_ID_DIGITS: usize = 12;

@@ -261,7 +261,7 @@ fn text(key: TextKey, value: &Value) -> Result<Pattern, Error> {
     let pattern = vocabulary::meant(key, &value.pattern);
     match vocabulary::words(key) {
         Some(words) if !vocabulary::is_open(key, &pattern) && !words.iter().any(|word| pattern.is(word)) => {
-            Err(not_one_of(key.text(), &pattern.to_string(), value.span, words.iter().map(AsRef::as_ref)))
+            Err(not_one_of(key.text(), &pattern.to_string(), value.span, words.iter().copied()))
         }
         _ => Ok(pattern),
     }
