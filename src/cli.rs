@@ -221,8 +221,8 @@ pub struct AnalyzeArgs {
     /// Write an archive for a ticket too: report, records, carved captures, manifest
     #[arg(long, value_name = "OUT.zip", value_hint = ValueHint::FilePath, conflicts_with_all = ["no_diagnose", "max_memory"])]
     pub pack: Option<PathBuf>,
-    /// Leave what was said in the captures of the archive
-    #[arg(long, requires = "pack")]
+    /// Leave what was said in the captures of the archive; with --redact it is always taken out
+    #[arg(long, requires = "pack", conflicts_with = "redact")]
     pub keep_payload: bool,
     /// Put pseudonyms in the place of ips, names, macs (any of them, with commas), the same ones throughout
     #[arg(long, value_name = "WHAT", value_parser = Listed(What::parse, replaced), hide_possible_values = true, conflicts_with = "max_memory")]

@@ -121,7 +121,7 @@ impl Pack<'_> {
             rules: crate::diagnose::rules::digest(),
             captures: &captures,
             replaced: self.redactor.map(|redactor| redactor.what().text()).unwrap_or_default(),
-            payload: if self.payload && self.redactor.is_none() { "as captured" } else { "taken out" },
+            payload: if self.payload { "as captured" } else { "taken out" },
             filter: self.report.filter.map(ToString::to_string),
             findings_not_carved: omitted,
             files: &entries,
