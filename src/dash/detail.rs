@@ -6,7 +6,7 @@ use crate::event::{FlowRecord, Rfc3339};
 use crate::evidence::ladder::Step;
 use crate::text::icmp;
 use crate::text::safe::{safe, safe_name};
-use crate::text::units::{BitRate, Bytes, Count, Percent, Span};
+use crate::text::units::{BitRate, Bytes, Count, Percent, RoundTrip, Span};
 use crate::time::{SECOND, Timestamp};
 
 use crate::event::word::words;
@@ -175,8 +175,8 @@ fn evidence(record: &FlowRecord<'_>) -> Vec<Line> {
 fn tcp(record: &FlowRecord<'_>) -> Vec<Line> {
     let mut lines = Lines::default();
     let Some(tcp) = &record.tcp else { return lines.0 };
-    lines.some("rtt least", tcp.rtt_min.map(span));
-    lines.some("rtt p95", tcp.rtt_p95.map(span));
+    lines.some("rtt least", tcp.rtt_min.map(RoundTrip));
+    lines.some("rtt p95", tcp.rtt_p95.map(RoundTrip));
     let frames = record.flow.pkts_toserver.saturating_add(record.flow.pkts_toclient).max(1);
     let share = Percent(tcp.retransmissions as f64 / frames as f64);
     lines.add("sent again", format!("{} ({share})", Count(tcp.retransmissions)));
@@ -231,7 +231,7 @@ fn web(record: &FlowRecord<'_>) -> Vec<Line> {
         let name = dns.qname.as_deref().map(|name| safe_name(name).to_string()).unwrap_or_default();
         let answers: Vec<_> = dns.answers.iter().map(|a| safe(a).to_string()).collect();
         let code = dns.rcode.as_deref().unwrap_or("no answer");
-        let rtt = dns.rtt.map(|rtt| format!(" in {}", span(rtt))).unwrap_or_default();
+        let rtt = dns.rtt.map(|rtt| format!(" in {}", RoundTrip(rtt))).unwrap_or_default();
         let kind = dns.qtype.as_deref().unwrap_or_default();
         lines.add("dns", format!("{name} {kind}: {code}{rtt} {}", answers.join(" ")).trim_end());
     }

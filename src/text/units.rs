@@ -101,6 +101,19 @@ impl fmt::Display for Span {
     }
 }
 
+/// Seconds that a round trip took: a [`Span`], and below a millisecond `19 µs`: who answers that soon stands beside the
+/// asker, and a zero would hide it.
+pub struct RoundTrip(pub f64);
+
+impl fmt::Display for RoundTrip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 1e-3 {
+            return f.pad(&format!("{:.0} µs", (self.0 * 1e6).round().clamp(0.0, 999.0)));
+        }
+        Span::of_seconds(self.0).fmt(f)
+    }
+}
+
 /// A share of 0 to 1 as percent: `0.3 %`.
 pub struct Percent(pub f64);
 
@@ -148,5 +161,13 @@ mod tests {
         ] {
             assert_eq!(Span(nanos).to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_round_trip_is_never_nothing() {
+        for (seconds, text) in [(0.000_019_4, "19 µs"), (0.000_999_7, "999 µs"), (0.031, "31 ms"), (4.2, "4.2 s")] {
+            assert_eq!(RoundTrip(seconds).to_string(), text);
+        }
+        assert_eq!(format!("{:>7}", RoundTrip(0.000_019)), "  19 µs");
     }
 }

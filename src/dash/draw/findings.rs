@@ -19,7 +19,7 @@ use crate::dash::theme::Role;
 use crate::event::{FindingRecord, Rfc3339};
 use crate::present::page::arrives;
 use crate::text::safe::safe;
-use crate::text::units::{Count, Counted, Span};
+use crate::text::units::{Count, Counted, RoundTrip, Span};
 use crate::time::SECOND;
 
 /// Draws the view.
@@ -112,7 +112,7 @@ fn text(dash: &Dash, finding: &FindingRecord, columns: u16) -> Vec<Vec<Part>> {
     }
     if let Some(middlebox) = &finding.middlebox {
         let ttl = middlebox.ttl.map(arrives);
-        let rtt = middlebox.rtt.map(|rtt| format!("round trip {}", Span::of_seconds(rtt)));
+        let rtt = middlebox.rtt.map(|rtt| format!("round trip {}", RoundTrip(rtt)));
         let texts = [&middlebox.via, &middlebox.issuer, &middlebox.product, &middlebox.text];
         let told: Vec<String> =
             ttl.into_iter().chain(rtt).chain(texts.into_iter().flatten().map(|t| prose(t))).collect();

@@ -23,7 +23,7 @@ use crate::engine::light::Light;
 use crate::event::Rfc3339;
 use crate::filter::Asked;
 use crate::present::human::left_ellipsis;
-use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span};
+use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, RoundTrip, Span};
 
 /// How many sets of columns there are.
 pub const SETS: usize = 3;
@@ -301,7 +301,7 @@ fn cell(dash: &Dash, flow: &Light, at: usize, column: Column) -> Part {
         Column::Up => text(Bytes(up).to_string()),
         Column::Down => text(Bytes(down).to_string()),
         Column::Rate => text(rate(flow, at, &dash.snapshot).map_or("–".to_owned(), |r| BitRate(r).to_string())),
-        Column::Rtt => text(flow.rtt.map_or("–".to_owned(), |rtt| Span::of_seconds(rtt).to_string())),
+        Column::Rtt => text(flow.rtt.map_or("–".to_owned(), |rtt| RoundTrip(rtt).to_string())),
         Column::Retrans => text(retrans(flow).map_or("–".to_owned(), |share| Percent(share).to_string())),
         Column::State => state(dash, flow),
         Column::Age => text(Span(flow.last.since(flow.first)).to_string()),
