@@ -161,13 +161,21 @@ impl Snapshot {
 
     /// Puts down what follows from flows and findings, which stand in the order in which they are told.
     pub fn settle(&mut self) {
-        self.cited.clear();
-        for (at, finding) in self.findings.iter().enumerate() {
-            for flow in &finding.flow_ids {
-                self.cited.entry(*flow).or_insert(at);
-            }
-        }
-        self.ways = ways(&self.flows, |flow| self.is_held(flow));
+        self.cited = cited(&self.findings, |_| true);
+        // a hint, or what is only told, is no fault of a way
+        let faults = cited(&self.findings, |finding| finding.is_claim() && finding.severity > Severity::Info);
+        self.ways = ways(&self.flows, |flow| self.is_held(flow), |flow| faults.get(&flow).copied());
         self.vendor = self.flows.iter().any(|flow| is_vendor(flow.class));
     }
+}
+
+/// For each flow that such a finding cites: the first one's place.
+fn cited(findings: &[FindingRecord], such: impl Fn(&FindingRecord) -> bool) -> HashMap<u64, usize, RandomState> {
+    let mut cited = HashMap::default();
+    for (at, finding) in findings.iter().enumerate().filter(|(_, finding)| such(finding)) {
+        for flow in &finding.flow_ids {
+            cited.entry(*flow).or_insert(at);
+        }
+    }
+    cited
 }

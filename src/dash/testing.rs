@@ -69,7 +69,7 @@ pub fn busy(count: u64) -> Snapshot {
     let flows = flows(count);
     let now = at(660);
     let mut history = History::default();
-    let total = ways(&flows, |_| false).map(|way| way.payload);
+    let total = ways(&flows, |_| false, |_| None).map(|way| way.payload);
     for second in 0..=60 {
         let mut sample = [0; METHODS.len()];
         for (sum, total) in sample.iter_mut().zip(total) {

@@ -24,6 +24,12 @@ pub struct Way {
     pub payload: u64,
     /// How many are held back.
     pub held: u64,
+    /// How many a claim of a fault cites.
+    pub at_fault: u64,
+    /// The gravest of these claims, by its place among the findings.
+    pub fault: Option<usize>,
+    /// Something came back on one of them.
+    pub answered: bool,
 }
 
 impl Way {
@@ -33,7 +39,7 @@ impl Way {
         if seconds > 0.0 { self.payload as f64 * 8.0 / seconds } else { 0.0 }
     }
 
-    fn add(&mut self, flow: &Light, held: bool) {
+    fn add(&mut self, flow: &Light, held: bool, fault: Option<usize>) {
         self.first = if self.flows == 0 { flow.first } else { self.first.min(flow.first) };
         self.last = self.last.max(flow.last);
         self.flows += 1;
@@ -45,15 +51,23 @@ impl Way {
         self.frames = self.frames.saturating_add(flow.packets());
         self.payload = self.payload.saturating_add(flow.payload());
         self.held += u64::from(held);
+        self.at_fault += u64::from(fault.is_some());
+        self.fault = self.fault.into_iter().chain(fault).min();
+        self.answered |= flow.pkts.iter().all(|frames| *frames > 0);
     }
 }
 
-/// What the flows of each of [`METHODS`] come to.
-pub fn ways(flows: &[Light], is_held: impl Fn(u64) -> bool) -> [Way; METHODS.len()] {
+/// What the flows of each of [`METHODS`] come to; `fault` gives the place of the gravest claim of a fault that cites a
+/// flow.
+pub fn ways(
+    flows: &[Light],
+    is_held: impl Fn(u64) -> bool,
+    fault: impl Fn(u64) -> Option<usize>,
+) -> [Way; METHODS.len()] {
     let mut ways: [Way; METHODS.len()] = Default::default();
     for flow in flows {
         if let Some(way) = METHODS.iter().position(|m| *m == flow.class).and_then(|at| ways.get_mut(at)) {
-            way.add(flow, is_held(flow.id));
+            way.add(flow, is_held(flow.id), fault(flow.id));
         }
     }
     ways

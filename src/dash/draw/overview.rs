@@ -22,11 +22,11 @@ use super::{flows, no_fault, said, time_of_day};
 use crate::dash::history::METHODS;
 use crate::dash::snapshot::Phase;
 use crate::dash::state::{Dash, Hit, View};
-use crate::dash::theme::Role;
+use crate::dash::theme::{Role, of_severity};
 use crate::dash::ways::Way;
 use crate::event::{AllowState, FindingRecord, Severity, UplinkBy};
 use crate::text::safe::safe;
-use crate::text::units::{BitRate, Count, Counted, Percent, Span};
+use crate::text::units::{BitRate, Count, Counted, Percent, RoundTrip, Span};
 use crate::time::Timestamp;
 
 /// How many lines of one advice are shown.
@@ -152,22 +152,37 @@ fn methods(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
         let last = if dash.snapshot.phase == Phase::Ended { way.mean() } else { now };
         let rate = part(Role::Text, format!("{:>6}  {:>9}  ", Count(way.flows), BitRate(last).to_string()));
         let bars = part(Role::Accent, dash.theme.bars(&threes));
-        pen.line(place, &[name, rate, bars, part(Role::Text, "  "), health(dash, way)]);
+        let mut line = vec![name, rate, bars, part(Role::Text, "  ")];
+        line.extend(health(dash, way));
+        pen.line(place, &line);
     }
     (METHODS.len() as u16 + 1).min(area.height)
 }
 
-/// How a way fares.
-fn health(dash: &Dash, way: &Way) -> Part {
+/// How a way fares: what is wrong with it first.
+fn health(dash: &Dash, way: &Way) -> Vec<Part> {
     if way.held > 0 {
         let sign = dash.theme.sign(Severity::Error, true);
-        return part(Role::Error, format!("{sign} {} held, late or cut", Count(way.held)));
+        return vec![part(Role::Error, format!("{sign} {} held, late or cut", Count(way.held)))];
     }
-    let rtt = way.rtt.map(|rtt| format!("RTT {}", Span::of_seconds(rtt)));
+    let fault = way.fault.and_then(|at| dash.snapshot.findings.get(at)).map(|finding| {
+        let sign = dash.theme.sign(finding.severity, true);
+        let text = format!("{sign} {} {}", Count(way.at_fault), finding.kind.text());
+        part(of_severity(finding.severity, true), text)
+    });
+    let rtt = way.rtt.map(|rtt| format!("RTT {}", RoundTrip(rtt)));
     let again =
         (way.sent_again > 0).then(|| format!("re-sent {}", Percent(way.sent_again as f64 / way.frames.max(1) as f64)));
-    let parts: Vec<String> = rtt.into_iter().chain(again).collect();
-    part(Role::Text, if parts.is_empty() { "ok".to_owned() } else { parts.join(" ") })
+    let measured = rtt.into_iter().chain(again).map(|text| part(Role::Text, text));
+    let mut parts: Vec<Part> = fault.into_iter().chain(measured).collect();
+    if parts.is_empty() {
+        let text = if way.answered { "ok" } else { dash.theme.pick("–", "-") };
+        parts.push(part(Role::Text, text));
+    }
+    for (_, text) in parts.iter_mut().skip(1) {
+        text.insert(0, ' ');
+    }
+    parts
 }
 
 /// How the allow-list stands, in counts.
@@ -261,4 +276,42 @@ fn site_in_short(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
     let texts = if fits { vec![one] } else { vec![format!("{first}{more}"), allowed.trim_start().to_owned()] };
     let lines: Vec<Vec<Part>> = texts.iter().filter(|t| !t.is_empty()).map(|t| vec![part(Role::Text, t)]).collect();
     pen.lines(inner, &lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dash::snapshot::Snapshot;
+    use crate::dash::testing;
+    use crate::event::{Class, Kind};
+    use crate::present::sample;
+
+    #[test]
+    fn a_way_is_ok_only_where_it_answered_and_no_fault_is_claimed() {
+        let shown = |answers: u64, rtt: Option<f64>, claimed: Option<(f64, Severity)>| {
+            let mut flow = testing::flows(1).remove(0);
+            (flow.class, flow.pkts, flow.rtt, flow.retransmissions) = (Class::Relay, [3, answers], rtt, None);
+            let finding = claimed.map(|(confidence, severity)| FindingRecord {
+                kind: Kind::TcpBlocked,
+                confidence,
+                severity,
+                flow_ids: vec![flow.id],
+                ..sample::findings().remove(0)
+            });
+            let findings = finding.into_iter().collect();
+            let mut snapshot = Snapshot { flows: Arc::new(vec![flow]), findings, ..Snapshot::default() };
+            snapshot.settle();
+            let dash = testing::screen(snapshot, 80, 24);
+            let parts = dash.snapshot.ways.iter().filter(|way| way.flows > 0).flat_map(|way| health(&dash, way));
+            parts.map(|(_, text)| text).collect::<String>()
+        };
+        assert_eq!(shown(2, None, None), "ok");
+        assert_eq!(shown(0, None, None), "–");
+        assert_eq!(shown(0, None, Some((0.9, Severity::Error))), "✗ 1 tcp-blocked");
+        assert_eq!(shown(2, Some(0.000_019), Some((0.9, Severity::Warning))), "⚠ 1 tcp-blocked RTT 19 µs");
+        assert_eq!(shown(2, None, Some((0.3, Severity::Error))), "ok");
+        assert_eq!(shown(2, None, Some((0.9, Severity::Info))), "ok");
+    }
 }
