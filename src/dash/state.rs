@@ -236,6 +236,12 @@ impl Dash {
         }
     }
 
+    /// Whether a command is told of: who captures live can be asked for files and roles, and only says why not.
+    pub fn offers(&self, command: Command) -> bool {
+        let refused = matches!(command, Command::Carve | Command::Report | Command::Role);
+        self.holds(command) && (self.replay || !refused)
+    }
+
     /// Whether the list of flows has the keyboard.
     pub fn shows_flows(&self) -> bool {
         self.list() == View::Flows

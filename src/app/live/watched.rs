@@ -24,6 +24,7 @@ use crate::diagnose::rules::Rules;
 use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
 use crate::exit::Exit;
 use crate::monitor::{Monitor, Sink};
+use crate::present::human::left_ellipsis;
 use crate::present::ndjson::Ndjson;
 
 /// Shows what comes on a dashboard.
@@ -109,18 +110,11 @@ struct Asking<'a> {
 impl World for Asking<'_> {
     fn perform(&mut self, effect: Effect, dash: &Dash, teller: &Teller) {
         match effect {
-            Effect::Carve(..) | Effect::Report => {
-                let text = match &self.file {
-                    Some(file) => {
-                        format!("the frames are in {file}: relayscope {file} opens them, and writes from there")
-                    }
-                    None => "packets that are not kept cannot be written: start live with -w FILE".to_owned(),
-                };
-                screen::say(teller, Role::Muted, text);
-            }
+            Effect::Carve(..) => screen::say(teller, Role::Muted, later("carving", self.file.as_deref())),
+            Effect::Report => screen::say(teller, Role::Muted, later("report", self.file.as_deref())),
             Effect::Role(_) => {
-                let text = "a live capture is told of roles by its site file: start it with --site".to_owned();
-                screen::say(teller, Role::Muted, text);
+                let text = "no roles are set while capturing: start live with --site FILE that tells them";
+                screen::say(teller, Role::Muted, text.to_owned());
             }
             // the rights to write outside the capture's folder were given up
             Effect::Keep => {}
@@ -130,6 +124,19 @@ impl World for Asking<'_> {
 
     fn want(&mut self, flow: Option<u64>) {
         let _ = self.wanted.send(flow);
+    }
+}
+
+/// Columns that the name of a file may take: what is said of it fits into a line of the smallest usual terminal.
+const FILE_COLUMNS: usize = 22;
+
+/// Says that there is none of that while packets are taken, and how to have it afterwards.
+fn later(what: &str, file: Option<&str>) -> String {
+    match file {
+        Some(file) => {
+            format!("no {what} while capturing: relayscope {} can, afterwards", left_ellipsis(file, FILE_COLUMNS))
+        }
+        None => format!("no {what} while capturing: start live with -w FILE, and open that later"),
     }
 }
 
@@ -186,4 +193,21 @@ pub(super) fn watch(
         let exit = ran?;
         Ok(if stopped && exit == Exit::Fine { Exit::Interrupted } else { exit })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_there_is_none_fits_into_eighty_columns() {
+        for what in ["carving", "report"] {
+            for file in [None, Some("lv.pcapng"), Some("/srv/captures/customers/site-7/monday-morning.pcapng")] {
+                let text = later(what, file);
+                assert!(text.starts_with(&format!("no {what} while capturing: ")), "{text}");
+                assert!(text.chars().count() <= 78, "{text}");
+            }
+        }
+        assert_eq!(later("report", Some("a.pcapng")), "no report while capturing: relayscope a.pcapng can, afterwards");
+    }
 }

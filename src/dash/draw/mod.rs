@@ -342,7 +342,7 @@ fn hints(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let mut x = area.x + 1;
     let last = [Command::Help, Command::Quit];
     let reserved = 16;
-    for command in wanted(dash).into_iter().filter(|c| dash.holds(*c)).chain(last) {
+    for command in wanted(dash).into_iter().filter(|c| dash.offers(*c)).chain(last) {
         let Some(key) = dash.keys.of(command).next().map(ToString::to_string) else { continue };
         let word = hint_word(dash, command);
         let columns = u16::try_from(width(&key) + 1 + width(word)).unwrap_or(u16::MAX);

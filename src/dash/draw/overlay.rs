@@ -50,7 +50,7 @@ fn help(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
         (Scope::Live, "LIVE"),
     ];
     for (scope, title) in scopes {
-        let of_use = Command::ALL.iter().copied().filter(|c| c.scope() == scope && dash.holds(*c));
+        let of_use = Command::ALL.iter().copied().filter(|c| c.scope() == scope && dash.offers(*c));
         let commands: Vec<Command> = of_use.collect();
         if commands.is_empty() {
             continue;
