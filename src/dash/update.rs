@@ -12,8 +12,15 @@ use super::snapshot::{Phase, Snapshot};
 use super::state::{Dash, DetailPane, Entered, Mode, View};
 use super::theme::Role;
 use super::{complete, draw};
-use crate::filter::Filter;
+use crate::engine::light::Light;
+use crate::event::AllowRow;
+use crate::filter::{Asked, Filter};
 use crate::time::Timestamp;
+
+/// How many names of a row of the allow-list its flows are looked for by.
+const ROW_NAMES: usize = 8;
+/// How many flows of such a row are looked for that say no name themselves.
+const ROW_FLOWS: usize = 1000;
 
 /// What happens to the screen.
 #[derive(Clone, Debug)]
@@ -344,9 +351,8 @@ impl Dash {
             }
             View::AllowList => {
                 let Some(row) = self.snapshot.site.allow_list.get(self.cursor()) else { return };
-                let names = if row.names.is_empty() { vec![row.pattern.clone()] } else { row.names.clone() };
-                let names = names.into_iter().filter(|n| !n.is_empty()).map(|n| format!("\"{}\"", n.replace('"', "")));
-                self.filter_flows(format!("ALLOW-LIST > {}", row.pattern), names.take(8).collect(), "host:");
+                let (from, filter) = (format!("ALLOW-LIST > {}", row.pattern), self.flows_of(row));
+                self.enter_any(from, &filter);
             }
             View::Hosts => {
                 let Some(ip) = self.snapshot.hosts.get(self.cursor()).map(|host| host.ip.to_string()) else { return };
@@ -356,12 +362,39 @@ impl Dash {
         }
     }
 
+    /// What passes the flows of a row of the allow-list: those that say its names, those whose server is called so
+    /// because DNS said it, and those that its findings cite. What is blocked never said a name.
+    fn flows_of(&self, row: &AllowRow) -> String {
+        let names = if row.names.is_empty() { std::slice::from_ref(&row.pattern) } else { row.names.as_slice() };
+        let names = || names.iter().filter(|name| !name.is_empty()).take(ROW_NAMES);
+        let is_called = |flow: &&Light| {
+            let name = flow.name.as_deref().filter(|_| !flow.asks_dns());
+            name.is_some_and(|called| names().any(|name| name.eq_ignore_ascii_case(called)))
+        };
+        let said = |flow: &&Light| flow.host_names().any(|said| names().any(|name| name.eq_ignore_ascii_case(said)));
+        let called = self.snapshot.flows.iter().filter(is_called).filter(|flow| !said(flow));
+        let tests = [
+            ("host:", names().map(|name| format!("\"{}\"", name.replace('"', ""))).collect::<Vec<_>>()),
+            ("id:", called.map(|flow| flow.id.to_string()).take(ROW_FLOWS).collect()),
+            ("finding:", row.finding_ids.clone()),
+        ];
+        let tests = tests.iter().filter(|(_, values)| !values.is_empty());
+        tests.map(|(key, values)| format!("{key}{}", values.join(","))).collect::<Vec<_>>().join(" or ")
+    }
+
     fn filter_flows(&mut self, from: String, values: Vec<String>, key: &str) {
-        if values.is_empty() {
-            self.message = Some((Role::Muted, "it has no flows in this capture".to_owned()));
-            return;
+        let filter = if values.is_empty() { String::new() } else { format!("{key}{}", values.join(",")) };
+        self.enter_any(from, &filter);
+    }
+
+    /// The same as [`Dash::enter`], but where no flow passes that is said, and one stays.
+    fn enter_any(&mut self, from: String, filter: &str) {
+        let passing = Filter::parse(filter).ok().filter(|filter| filter.expr().is_some());
+        let passes = |filter: Filter| self.lister.selected(&self.snapshot, &filter).contains(&true);
+        if passing.is_some_and(passes) {
+            return self.enter(from, filter.to_owned());
         }
-        self.enter(from, format!("{key}{}", values.join(",")));
+        self.message = Some((Role::Muted, "no flow of it is in this capture".to_owned()));
     }
 
     /// Shows the flows that pass a filter, until one goes back to where they were entered from.
