@@ -30,7 +30,7 @@ pub fn overlay(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
             let inner = area.width.saturating_sub(10).clamp(20, 100);
             let lines: Vec<Vec<Part>> = lines
                 .iter()
-                .flat_map(|line| crate::present::human::wrap(line, inner.into()))
+                .flat_map(|line| hanging(line, inner.into()))
                 .map(|line| vec![part(Role::Text, crate::text::safe::safe(&line))])
                 .collect();
             framed(pen, area, title, &lines, *scroll, "j k scroll, any other key closes");
@@ -38,6 +38,23 @@ pub fn overlay(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         Mode::Palette(prompt, at) => palette(pen, area, dash, prompt, *at),
         Mode::Normal | Mode::Filter(_) | Mode::Leave => {}
     }
+}
+
+/// Columns that a label may take before a text; what stands further apart is no label.
+const LABEL: usize = 16;
+
+/// A line broken beneath itself: beneath the text behind its label, where it has one.
+fn hanging(line: &str, columns: usize) -> Vec<String> {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let label = line.get(indent..).and_then(|said| said.find("  ")).map(|at| at + indent);
+    let text = label.filter(|at| indent > 0 && *at < LABEL).map_or(indent, |at| {
+        let blanks = line.get(at..).unwrap_or_default();
+        at + blanks.len() - blanks.trim_start_matches(' ').len()
+    });
+    let (head, said) = line.split_at_checked(text).unwrap_or(("", line));
+    let broken = crate::present::human::wrap(said, columns.saturating_sub(width(head)).max(8));
+    let beneath = " ".repeat(width(head));
+    broken.into_iter().enumerate().map(|(n, line)| format!("{}{line}", if n == 0 { head } else { &beneath })).collect()
 }
 
 /// The keys that are of use now, with what they do.
