@@ -2,11 +2,11 @@
 
 use super::command::Command;
 use super::prompt::Prompt;
-use crate::event::Class;
-use crate::filter::{Filter, Measure};
+use crate::event::{Class, Kind};
+use crate::filter::{Filter, Measure, State};
 use crate::time::SECOND;
 
-/// The words that the word before the cursor may become: keys of the filter language, and the classes.
+/// The words that the word before the cursor may become: keys of the filter language, and values of keys that have few.
 pub fn candidates(word: &str) -> Vec<String> {
     if word.is_empty() {
         return Vec::new();
@@ -15,11 +15,25 @@ pub fn candidates(word: &str) -> Vec<String> {
         let compared = key == "sev" || key == "dur" || Measure::ALL.iter().any(|m| m.text() == key);
         if compared { format!("{key}>") } else { format!("{key}:") }
     };
-    if let Some((before, begun)) = word.split_once(':').filter(|(key, _)| matches!(*key, "class" | "method")) {
-        let names = Class::ALL.iter().map(|class| class.name()).filter(|name| name.starts_with(begun));
-        return names.map(|name| format!("{before}:{name}")).collect();
+    if let Some((key, said)) = word.split_once(':') {
+        // of several values the last is being typed
+        let begun = said.rsplit(',').next().unwrap_or_default();
+        let kept = word.strip_suffix(begun).unwrap_or_default();
+        let names = values(key).into_iter().filter(|name| name.starts_with(begun));
+        return names.map(|name| format!("{kept}{name}")).collect();
     }
     Filter::keys().filter(|k| k.starts_with(word)).map(key).collect()
+}
+
+/// The values of a key that has few.
+fn values(key: &str) -> Vec<&'static str> {
+    match key {
+        "class" | "method" => Class::ALL.iter().map(|class| class.name()).collect(),
+        "state" => State::ALL.iter().map(|state| state.text()).collect(),
+        "role" => vec!["recorder", "client"],
+        "finding" => Kind::ALL.iter().map(|kind| kind.text()).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The text of a line without the word before the cursor, where that may still become a key.
@@ -90,6 +104,10 @@ mod tests {
         assert_eq!(candidates("reg"), ["region:"]);
         assert_eq!(candidates("ret"), ["retrans>"]);
         assert_eq!(candidates("class:lsf"), ["class:lsf", "class:lsf-control"]);
+        assert_eq!(candidates("class:relay,lsf"), ["class:relay,lsf", "class:relay,lsf-control"]);
+        assert_eq!(candidates("state:unan"), ["state:unanswered"]);
+        assert_eq!(candidates("finding:tcp"), ["finding:tcp-blocked"]);
+        assert!(candidates("state:no").is_empty() && candidates("sni:u").is_empty());
         let mut prompt = Prompt::new("relay cla");
         filter(&mut prompt);
         assert_eq!(prompt.text(), "relay class:");

@@ -56,7 +56,7 @@ pub fn draw(dash: &Dash, buffer: &mut Buffer) -> Drawn {
         headline(&mut pen, line, dash);
         rest = below;
     }
-    let foot = 1 + status_lines(dash) + u16::from(dash.replay && dash.snapshot.transport.is_some());
+    let foot = 1 + status_lines(dash, area.width) + u16::from(dash.replay && dash.snapshot.transport.is_some());
     let (body, foot) = split_top(rest, rest.height.saturating_sub(foot));
     view(&mut pen, body, dash);
     feet(&mut pen, foot, dash);
@@ -289,9 +289,9 @@ fn instead(dash: &Dash) -> Option<Vec<(Role, String)>> {
 }
 
 /// How many lines there are to say what was said last, or to type in.
-fn status_lines(dash: &Dash) -> u16 {
-    match dash.mode {
-        Mode::Filter(_) => 2,
+fn status_lines(dash: &Dash, columns: u16) -> u16 {
+    match &dash.mode {
+        Mode::Filter(prompt) => 1 + overlay::under_filter(dash, prompt, columns.saturating_sub(2)).len() as u16,
         Mode::Leave => 1,
         _ => u16::from(dash.message.is_some() || !dash.pressed_text().is_empty()),
     }
@@ -299,7 +299,7 @@ fn status_lines(dash: &Dash) -> u16 {
 
 fn feet(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let (above, hints_line) = split_top(area, area.height.saturating_sub(1));
-    let (above, status) = split_top(above, above.height.saturating_sub(status_lines(dash)));
+    let (above, status) = split_top(above, above.height.saturating_sub(status_lines(dash, area.width)));
     hints(pen, hints_line, dash);
     if status.height > 0 {
         overlay::status(pen, status, dash);

@@ -199,7 +199,8 @@ pub fn status(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
         Mode::Filter(prompt) => {
             let (line, beneath) = split_top(inner, 1);
             typed(pen, line, "/", prompt);
-            return under_filter(pen, beneath, dash, prompt);
+            pen.lines(beneath, &under_filter(dash, prompt, inner.width));
+            return;
         }
         Mode::Leave => {
             pen.text(inner, Role::Warning, "Packets are being taken. Leave? q or Enter leaves, any other key stays.");
@@ -215,29 +216,77 @@ pub fn status(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     }
 }
 
-/// What is wrong about a filter that is typed, beneath the place; else what may follow.
-fn under_filter(pen: &mut Pen<'_>, area: Rect, dash: &Dash, prompt: &Prompt) {
+/// How many lines may stand beneath a filter that is typed.
+const BENEATH: usize = 2;
+
+/// What stands beneath a filter that is typed, in so many columns: what may follow; else what is wrong, beneath the
+/// place.
+pub fn under_filter(dash: &Dash, prompt: &Prompt, columns: u16) -> Vec<Vec<Part>> {
+    let words = complete::candidates(prompt.word());
     let text = prompt.text();
-    let (Err(error), Some((role, said))) = (Filter::parse(&text), &dash.message) else {
-        let words = complete::candidates(prompt.word());
+    let begun = prompt.before().len() - prompt.word().len();
+    // what is just being typed is not wrong yet
+    let error = Filter::parse(&text).err().filter(|error| words.is_empty() || error.span.start < begun);
+    let Some(error) = error else {
         let keys = "Enter keeps, Esc leaves, Tab completes, Up recalls".to_owned();
         let hint = if words.is_empty() { keys } else { words.join(" ") };
-        pen.text(area, Role::Muted, &format!(" {hint}"));
-        return;
+        return beneath(Role::Muted, &hint, columns);
     };
+    if prompt.after().is_empty() && text.ends_with([':', ',', '<', '>', '=']) && error.span.end >= text.len() {
+        return beneath(Role::Muted, &error.hint, columns);
+    }
+    let role = dash.message.as_ref().map_or(Role::Warning, |(role, _)| *role);
     // a long line is scrolled
-    let scrolled = prompt.before().chars().count().saturating_sub(typed_room(area, "/"));
+    let scrolled = prompt.before().chars().count().saturating_sub(usize::from(columns).saturating_sub(3));
     let before = text.get(..error.span.start).unwrap_or_default().chars().skip(scrolled);
     let at = 1 + width(&before.collect::<String>());
     let wrong = text.get(error.span.start..error.span.end).map_or(1, width).max(1);
-    let said = crate::text::safe::safe(&dash.mask.prose(said)).to_string();
+    let told = |said: String| crate::text::safe::safe(&dash.mask.prose(&said)).to_string();
+    let all = told(format!("{}: {}", error.message, error.hint));
+    if let Some(line) = at_carets(&all, at, wrong, columns) {
+        return vec![vec![part(role, line)]];
+    }
+    let message = told(error.message);
+    let line = at_carets(&message, at, wrong, columns).unwrap_or(message);
+    let mut lines = vec![vec![part(role, line)]];
+    lines.extend(beneath(role, &told(error.hint), columns));
+    lines.truncate(BENEATH);
+    lines
+}
+
+/// A text in lines that stand beneath a filter.
+fn beneath(role: Role, text: &str, columns: u16) -> Vec<Vec<Part>> {
+    let mut lines = wrapped(role, text, columns.saturating_sub(1));
+    if let Some((_, last)) =
+        lines.get_mut(BENEATH - 1..).filter(|rest| rest.len() > 1).and_then(|rest| rest.first_mut()?.last_mut())
+    {
+        last.push_str(" …");
+    }
+    lines.truncate(BENEATH);
+    for line in &mut lines {
+        line.insert(0, part(role, " "));
+    }
+    lines
+}
+
+/// A text beside carets at a place, to the left of it where there is no room to the right; none where there is no room.
+fn at_carets(said: &str, at: usize, wrong: usize, columns: u16) -> Option<String> {
     let carets = "^".repeat(wrong);
-    // to the left of the place where there is no room to the right of it
-    let room = usize::from(area.width).saturating_sub(at + wrong + 1);
-    let line = if width(&said) <= room || at < width(&said) + 2 {
-        format!("{:at$}{carets} {said}", "")
-    } else {
-        format!("{said:>before$} {carets}", before = at - 1)
-    };
-    pen.text(area, *role, &line);
+    if width(said) <= usize::from(columns).saturating_sub(at + wrong + 1) {
+        return Some(format!("{:at$}{carets} {said}", ""));
+    }
+    (at >= width(said) + 2).then(|| format!("{said:>before$} {carets}", before = at - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_broken_beneath_its_label() {
+        let told = hanging("  meaning     Video is held back by a filter", 30);
+        assert_eq!(told, ["  meaning     Video is held", "              back by a filter"]);
+        assert_eq!(hanging("              one two three", 22), ["              one two", "              three"]);
+        assert_eq!(hanging("one  two three", 9), ["one  two", "three"]);
+    }
 }
