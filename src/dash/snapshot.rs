@@ -1,6 +1,6 @@
 //! What the screen shows of a capture at one moment: made beside the engine, and never changed after.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -8,9 +8,11 @@ use foldhash::fast::RandomState;
 
 use super::detail::Detail;
 use super::history::{History, METHODS};
-use super::ways::{Way, ways};
+use super::ways::{Found, Way, ways};
 use crate::engine::light::Light;
-use crate::event::{CaptureQuality, FindingRecord, Kind, Manner, Mode, SessionRecord, Severity, SiteRecord, Stats};
+use crate::event::{
+    CaptureQuality, FindingRecord, Kind, Manner, Mode, SessionRecord, Severity, SiteRecord, Stats, StepOutcome,
+};
 use crate::present::is_vendor;
 use crate::time::Timestamp;
 
@@ -164,7 +166,15 @@ impl Snapshot {
         self.cited = cited(&self.findings, |_| true);
         // a hint, or what is only told, is no fault of a way
         let faults = cited(&self.findings, |finding| finding.is_claim() && finding.severity > Severity::Info);
-        self.ways = ways(&self.flows, |flow| self.is_held(flow), |flow| faults.get(&flow).copied());
+        let steps = || self.sessions.iter().flat_map(|session| &session.steps);
+        let flows = |outcome| steps().filter(move |step| step.outcome == outcome).flat_map(|step| &step.flow_ids);
+        let worked: HashSet<u64, RandomState> = flows(StepOutcome::Worked).copied().collect();
+        let failed: HashSet<u64, RandomState> = flows(StepOutcome::Failed).copied().collect();
+        self.ways = ways(&self.flows, |flow| Found {
+            held: self.is_held(flow),
+            fault: faults.get(&flow).copied(),
+            failed: failed.contains(&flow) && !worked.contains(&flow),
+        });
         self.vendor = self.flows.iter().any(|flow| is_vendor(flow.class));
     }
 }

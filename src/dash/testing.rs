@@ -13,7 +13,7 @@ use super::snapshot::{HostRow, Outside, Phase, Snapshot, Transport};
 use super::state::Dash;
 use super::theme::{Role, Theme};
 use super::update::{Action, Effect};
-use super::ways::ways;
+use super::ways::{Found, ways};
 use crate::engine::light::{Light, Texts};
 use crate::event::{Class, Severity};
 use crate::present::sample;
@@ -69,7 +69,7 @@ pub fn busy(count: u64) -> Snapshot {
     let flows = flows(count);
     let now = at(660);
     let mut history = History::default();
-    let total = ways(&flows, |_| false, |_| None).map(|way| way.payload);
+    let total = ways(&flows, |_| Found::default()).map(|way| way.payload);
     for second in 0..=60 {
         let mut sample = [0; METHODS.len()];
         for (sum, total) in sample.iter_mut().zip(total) {

@@ -28,8 +28,21 @@ pub struct Way {
     pub at_fault: u64,
     /// The gravest of these claims, by its place among the findings.
     pub fault: Option<usize>,
-    /// Something came back on one of them.
+    /// How many belong to an attempt by this way that failed.
+    pub failed: u64,
+    /// Something was said on one of them, and answered.
     pub answered: bool,
+}
+
+/// What was found of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// It is held back.
+    pub held: bool,
+    /// The gravest claim of a fault that cites it, by its place among the findings.
+    pub fault: Option<usize>,
+    /// It belongs to an attempt that failed.
+    pub failed: bool,
 }
 
 impl Way {
@@ -39,7 +52,7 @@ impl Way {
         if seconds > 0.0 { self.payload as f64 * 8.0 / seconds } else { 0.0 }
     }
 
-    fn add(&mut self, flow: &Light, held: bool, fault: Option<usize>) {
+    fn add(&mut self, flow: &Light, found: Found) {
         self.first = if self.flows == 0 { flow.first } else { self.first.min(flow.first) };
         self.last = self.last.max(flow.last);
         self.flows += 1;
@@ -50,24 +63,20 @@ impl Way {
         self.sent_again = self.sent_again.saturating_add(flow.retransmissions.unwrap_or(0));
         self.frames = self.frames.saturating_add(flow.packets());
         self.payload = self.payload.saturating_add(flow.payload());
-        self.held += u64::from(held);
-        self.at_fault += u64::from(fault.is_some());
-        self.fault = self.fault.into_iter().chain(fault).min();
-        self.answered |= flow.pkts.iter().all(|frames| *frames > 0);
+        self.held += u64::from(found.held);
+        self.at_fault += u64::from(found.fault.is_some());
+        self.fault = self.fault.into_iter().chain(found.fault).min();
+        self.failed += u64::from(found.failed);
+        self.answered |= flow.payload.iter().all(|bytes| *bytes > 0);
     }
 }
 
-/// What the flows of each of [`METHODS`] come to; `fault` gives the place of the gravest claim of a fault that cites a
-/// flow.
-pub fn ways(
-    flows: &[Light],
-    is_held: impl Fn(u64) -> bool,
-    fault: impl Fn(u64) -> Option<usize>,
-) -> [Way; METHODS.len()] {
+/// What the flows of each of [`METHODS`] come to; `found` tells what was found of a flow.
+pub fn ways(flows: &[Light], found: impl Fn(u64) -> Found) -> [Way; METHODS.len()] {
     let mut ways: [Way; METHODS.len()] = Default::default();
     for flow in flows {
         if let Some(way) = METHODS.iter().position(|m| *m == flow.class).and_then(|at| ways.get_mut(at)) {
-            way.add(flow, is_held(flow.id), fault(flow.id));
+            way.add(flow, found(flow.id));
         }
     }
     ways

@@ -24,7 +24,7 @@ use crate::dash::snapshot::Phase;
 use crate::dash::state::{Dash, Hit, View};
 use crate::dash::theme::{Role, of_severity};
 use crate::dash::ways::Way;
-use crate::event::{AllowState, FindingRecord, Severity, UplinkBy};
+use crate::event::{AllowState, FindingRecord, Severity, StepOutcome, UplinkBy};
 use crate::text::safe::safe;
 use crate::text::units::{BitRate, Count, Counted, Percent, RoundTrip, Span};
 use crate::time::Timestamp;
@@ -170,11 +170,16 @@ fn health(dash: &Dash, way: &Way) -> Vec<Part> {
         let text = format!("{sign} {} {}", Count(way.at_fault), finding.kind.text());
         part(of_severity(finding.severity, true), text)
     });
+    // an attempt that failed as it must is no fault, but not well either
+    let failed = (fault.is_none() && way.failed > 0).then(|| {
+        let (sign, role) = dash.theme.outcome(StepOutcome::Failed);
+        part(role, format!("{sign} {} failed", Count(way.failed)))
+    });
     let rtt = way.rtt.map(|rtt| format!("RTT {}", RoundTrip(rtt)));
     let again =
         (way.sent_again > 0).then(|| format!("re-sent {}", Percent(way.sent_again as f64 / way.frames.max(1) as f64)));
     let measured = rtt.into_iter().chain(again).map(|text| part(Role::Text, text));
-    let mut parts: Vec<Part> = fault.into_iter().chain(measured).collect();
+    let mut parts: Vec<Part> = fault.into_iter().chain(failed).chain(measured).collect();
     if parts.is_empty() {
         let text = if way.answered { "ok" } else { dash.theme.pick("–", "-") };
         parts.push(part(Role::Text, text));
@@ -289,10 +294,25 @@ mod tests {
     use crate::present::sample;
 
     #[test]
+    fn an_attempt_that_failed_is_told_where_no_fault_is_claimed() {
+        let mut snapshot = Snapshot { flows: Arc::new(testing::flows(1)), ..Snapshot::default() };
+        let flow = snapshot.flows[0].clone();
+        let mut session = sample::session();
+        for step in &mut session.steps {
+            (step.outcome, step.flow_ids) = (StepOutcome::Failed, vec![flow.id]);
+        }
+        snapshot.sessions = vec![session];
+        snapshot.settle();
+        let way = snapshot.ways.iter().find(|way| way.flows > 0).cloned().unwrap();
+        let dash = testing::screen(snapshot, 80, 24);
+        assert_eq!(health(&dash, &way)[0], (Role::Error, "✗ 1 failed".to_owned()));
+    }
+
+    #[test]
     fn a_way_is_ok_only_where_it_answered_and_no_fault_is_claimed() {
         let shown = |answers: u64, rtt: Option<f64>, claimed: Option<(f64, Severity)>| {
             let mut flow = testing::flows(1).remove(0);
-            (flow.class, flow.pkts, flow.rtt, flow.retransmissions) = (Class::Relay, [3, answers], rtt, None);
+            (flow.class, flow.payload, flow.rtt, flow.retransmissions) = (Class::Relay, [300, answers], rtt, None);
             let finding = claimed.map(|(confidence, severity)| FindingRecord {
                 kind: Kind::TcpBlocked,
                 confidence,
