@@ -229,11 +229,14 @@ pub fn under_filter(dash: &Dash, prompt: &Prompt, columns: u16) -> Vec<Vec<Part>
     let error = Filter::parse(&text).err().filter(|error| words.is_empty() || error.span.start < begun);
     let Some(error) = error else {
         let keys = "Enter keeps, Esc leaves, Tab completes, Up recalls".to_owned();
-        let hint = if words.is_empty() { keys } else { words.join(" ") };
-        return beneath(Role::Muted, &hint, columns);
+        // of a value what stands before it has been typed
+        let valued = prompt.word().contains(':');
+        let short = |word: &String| word.rsplit([':', ',']).next().filter(|_| valued).unwrap_or(word).to_owned();
+        let hint = if words.is_empty() { keys } else { words.iter().map(short).collect::<Vec<_>>().join(" ") };
+        return beneath(Role::Muted, &hint, columns, BENEATH);
     };
     if prompt.after().is_empty() && text.ends_with([':', ',', '<', '>', '=']) && error.span.end >= text.len() {
-        return beneath(Role::Muted, &error.hint, columns);
+        return beneath(Role::Muted, &error.hint, columns, BENEATH);
     }
     let role = dash.message.as_ref().map_or(Role::Warning, |(role, _)| *role);
     // a long line is scrolled
@@ -249,20 +252,19 @@ pub fn under_filter(dash: &Dash, prompt: &Prompt, columns: u16) -> Vec<Vec<Part>
     let message = told(error.message);
     let line = at_carets(&message, at, wrong, columns).unwrap_or(message);
     let mut lines = vec![vec![part(role, line)]];
-    lines.extend(beneath(role, &told(error.hint), columns));
-    lines.truncate(BENEATH);
+    lines.extend(beneath(role, &told(error.hint), columns, BENEATH - 1));
     lines
 }
 
-/// A text in lines that stand beneath a filter.
-fn beneath(role: Role, text: &str, columns: u16) -> Vec<Vec<Part>> {
-    let mut lines = wrapped(role, text, columns.saturating_sub(1));
-    if let Some((_, last)) =
-        lines.get_mut(BENEATH - 1..).filter(|rest| rest.len() > 1).and_then(|rest| rest.first_mut()?.last_mut())
-    {
-        last.push_str(" …");
+/// A text in lines that stand beneath a filter, so many at most.
+fn beneath(role: Role, text: &str, columns: u16, most: usize) -> Vec<Vec<Part>> {
+    // a sign at the end of what is cut has room too
+    let mut lines = wrapped(role, text, columns.saturating_sub(3));
+    let cut = lines.len() > most;
+    lines.truncate(most);
+    if let Some(last) = lines.last_mut().filter(|_| cut) {
+        last.push(part(role, " …"));
     }
-    lines.truncate(BENEATH);
     for line in &mut lines {
         line.insert(0, part(role, " "));
     }
