@@ -63,7 +63,7 @@ impl Pen<'_> {
 
     /// Shows that a line goes on beyond the edge.
     fn cut(&mut self, area: Rect) {
-        let sign = if self.theme.ascii { '.' } else { '…' };
+        let sign = if self.theme.ascii { plain('…') } else { '…' };
         if let Some(cell) = area.right().checked_sub(1).and_then(|x| self.buffer.cell_mut((x, area.y))) {
             cell.set_char(sign);
         }
@@ -130,7 +130,9 @@ fn plain(c: char) -> char {
         '←' => '<',
         '–' | '—' | '─' => '-',
         '│' => '|',
-        '·' | '…' => '.',
+        '·' => '.',
+        // no stop that a whole sentence or name might end or begin with
+        '…' => '~',
         '▸' => '>',
         '×' => 'x',
         '↑' => '^',
