@@ -6,7 +6,7 @@ use crate::event::{FlowRecord, Rfc3339};
 use crate::evidence::ladder::Step;
 use crate::text::icmp;
 use crate::text::safe::{safe, safe_name};
-use crate::text::units::{BitRate, Bytes, Count, Percent, RoundTrip, Span};
+use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, RoundTrip, Span};
 use crate::time::{SECOND, Timestamp};
 
 use crate::event::word::words;
@@ -124,10 +124,13 @@ fn summary(record: &FlowRecord<'_>) -> Vec<Line> {
     lines.add("began", Rfc3339(counts.start));
     lines.add("last", Rfc3339(counts.end));
     lines.add("took", span(counts.age));
-    let rate =
-        |bytes: u64| if counts.age > 0.0 { BitRate(bytes as f64 * 8.0 / counts.age).to_string() } else { "–".into() };
+    // what took no time has no rate
+    let rate = |bytes: u64| {
+        (counts.age > 0.0).then(|| format!(", {}", BitRate(bytes as f64 * 8.0 / counts.age))).unwrap_or_default()
+    };
     let way = |payload: u64, bytes: u64, pkts: u64| {
-        format!("{} payload, {} on the wire, {} frames, {}", Bytes(payload), Bytes(bytes), Count(pkts), rate(payload))
+        let frames = Counted(pkts, "frame");
+        format!("{} payload, {} on the wire, {frames}{}", Bytes(payload), Bytes(bytes), rate(payload))
     };
     lines.add("up", way(counts.payload_toserver, counts.bytes_toserver, counts.pkts_toserver));
     lines.add("down", way(counts.payload_toclient, counts.bytes_toclient, counts.pkts_toclient));
