@@ -14,9 +14,11 @@ use ratatui::layout::Rect;
 use super::pen::{Part, Pen, part, rows, split_top, width, wrapped};
 use crate::dash::command::{Command, Scope};
 use crate::dash::complete;
+use crate::dash::history::METHODS;
 use crate::dash::prompt::Prompt;
 use crate::dash::state::{Dash, Hit, Mode};
-use crate::dash::theme::Role;
+use crate::dash::theme::{Role, Theme};
+use crate::event::Class;
 use crate::filter::Filter;
 
 /// Draws what lies over the view.
@@ -80,15 +82,9 @@ fn help(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
         lines.push(Vec::new());
     }
     lines.push(vec![part(Role::Strong, "SIGNS")]);
-    let pick = |fine, ascii| dash.theme.pick(fine, ascii);
-    let signs = format!(
-        "{} does not work  {} works badly  {} works  ? a hint  {} not seen",
-        pick("✗", "X"),
-        pick("⚠", "!"),
-        pick("✓", "+"),
-        pick("–", "-")
-    );
-    lines.push(vec![part(Role::Text, signs)]);
+    for text in signs(dash.theme) {
+        lines.extend(wrapped(Role::Text, &text, columns));
+    }
     lines.push(Vec::new());
     lines.push(vec![part(Role::Strong, "MOUSE")]);
     for text in [
@@ -99,6 +95,29 @@ fn help(dash: &Dash, columns: u16) -> Vec<Vec<Part>> {
         lines.extend(wrapped(Role::Text, text, columns));
     }
     lines
+}
+
+/// What signs stand for.
+fn signs(theme: Theme) -> [String; 4] {
+    let pick = |fine, ascii| theme.pick(fine, ascii);
+    let class = |class: Class| format!("{} {}", theme.class(class), class.name());
+    [
+        format!(
+            "{} does not work  {} works badly  {} works  ? a hint  {} not seen  {} only told",
+            pick("✗", "X"),
+            pick("⚠", "!"),
+            pick("✓", "+"),
+            pick("–", "-"),
+            pick("·", ".")
+        ),
+        format!("{} sent, but it is not seen here whether it arrives", pick("↑", "^")),
+        METHODS.map(class).join("  "),
+        format!(
+            "* marked  {} group, open  {} folded  HELD, LATE, CUT OFF: by a content filter",
+            pick("▾", "v"),
+            pick("▸", ">")
+        ),
+    ]
 }
 
 /// A box in the middle, with as many lines as there is room for.
