@@ -94,7 +94,7 @@ commands! {
     Zoom "zoom" Flows ["z"] "whole screen" "Detail over the whole screen, or beside the list",
     Marked "marked" Flows ["M"] "marked" "Show marked flows alone, or all",
     Copy "copy" Anywhere ["y"] "copy" "Copy what is selected: a flow, an address, an advice",
-    Carve "carve" Anywhere ["w"] "carve" "Write the packets of what is selected to a capture file",
+    Carve "carve" Anywhere ["w"] "carve" "Write packets of a flow, finding or session to a file",
     Report "report" Anywhere ["r"] "report" "Write the report",
     Role "role" Anywhere ["R"] "role" "Say what the host is: a recorder, a client, or what its packets tell",
     Explain "explain" Anywhere ["e"] "explain" "Explain the rule behind the finding",

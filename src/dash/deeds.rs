@@ -143,7 +143,8 @@ impl Dash {
     pub(super) fn carve(&mut self) -> Option<Effect> {
         let chosen = copy::chosen(self);
         if chosen.is_none() {
-            self.message = Some((Role::Muted, "select a flow or a finding whose packets are wanted".to_owned()));
+            self.message =
+                Some((Role::Muted, "select a flow, a finding or a session whose packets are wanted".to_owned()));
         }
         chosen.map(|(flows, name)| Effect::Carve(flows, name))
     }

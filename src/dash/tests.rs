@@ -546,3 +546,45 @@ fn leaving_a_live_capture_is_asked_for() {
     assert_eq!(press(&mut dash, "q"), [Effect::Quit]);
     assert_eq!(dash.snapshot.findings[0].severity, Severity::Error);
 }
+
+/// Live, what needs a whole file is not offered; who asks all the same is told why not.
+#[test]
+fn live_offers_nothing_that_it_cannot_do() {
+    let mut dash = screen(busy(100), 200, 60);
+    dash.replay = false;
+    for keys in ["1", "2", "3", "4", "5", "6", "7", "?"] {
+        press(&mut dash, keys);
+        let picture = picture(&mut dash);
+        assert!(
+            ["w carve", "r report", "R role", "Write the report"].iter().all(|t| !picture.contains(t)),
+            "{picture}"
+        );
+    }
+    press(&mut dash, "esc");
+    assert_eq!(press(&mut dash, "r"), [Effect::Report]);
+}
+
+/// A row shows its flows: those that say its name, those that DNS named, and what a finding of it cites.
+#[test]
+fn a_row_of_the_allow_list_shows_what_never_said_its_name() {
+    let mut snapshot = busy(100);
+    let cited = snapshot.findings[0].clone();
+    let mut flows = (*snapshot.flows).clone();
+    flows[50].name = Some("Silent.example".into());
+    snapshot.flows = flows.into();
+    let rows = &mut snapshot.site.allow_list;
+    rows.truncate(3);
+    for row in rows.iter_mut() {
+        (row.names, row.finding_ids) = (vec!["nobody.example".to_owned()], Vec::new());
+    }
+    rows[0].finding_ids = vec![cited.id.clone()];
+    rows[1].names = vec!["silent.example".to_owned()];
+    let mut dash = screen(snapshot, 100, 30);
+    press(&mut dash, "5 enter");
+    assert_eq!((dash.view, dash.listing.passed), (View::Flows, cited.flow_ids.len()));
+    press(&mut dash, "esc j enter");
+    assert_eq!(dash.selected_flow().map(|flow| flow.id), Some(dash.snapshot.flows[50].id));
+    press(&mut dash, "esc j enter");
+    assert_eq!((dash.view, dash.filter_text.as_str()), (View::AllowList, ""));
+    assert!(picture(&mut dash).contains("no flow of it is in this capture"));
+}

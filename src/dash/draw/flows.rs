@@ -101,10 +101,13 @@ pub fn table(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let columns = layout(dash, &shown_rows, &cells, usize::from(area.width).saturating_sub(3));
     titles_line(pen, titles, dash, &columns);
     if lines.is_empty() {
-        let text = if dash.wish.filter.is_some() {
+        let text = if dash.wish.cleared.is_some() {
+            match dash.wish.filter {
+                Some(_) => "nothing that passes the filter came since the list was cleared; \\ shows all",
+                None => "nothing came since the list was cleared; \\ shows all",
+            }
+        } else if dash.wish.filter.is_some() {
             "no flow passes the filter; \\ clears it"
-        } else if dash.wish.cleared.is_some() {
-            "nothing came since the list was cleared; \\ shows all"
         } else {
             "no flow is shown; t shows those that are over"
         };

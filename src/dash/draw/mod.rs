@@ -392,13 +392,21 @@ fn wanted(dash: &Dash) -> Vec<Command> {
         View::Hosts => vec![C::Open, C::Role, C::Copy, C::Filter, C::Report, C::Back],
         View::Capture => vec![C::Findings, C::Flows, C::Report, C::Copy, C::Back],
     };
-    wanted.splice(3..3, play);
+    if matches!(dash.snapshot.phase, Phase::Failed(_)) {
+        return Vec::new();
+    }
+    if dash.lines() == 0 && dash.view != View::Capture {
+        // there is nothing that could be selected
+        let of_none = [C::Open, C::Carve, C::Copy, C::ScrollDown, C::Role, C::Mark, C::Sort, C::Group, C::Columns];
+        wanted.retain(|c| !of_none.contains(c));
+    }
+    let third = wanted.len().min(3);
+    wanted.splice(third..third, play);
     if dash.snapshot.findings.is_empty() {
         let none = [C::Explain, C::NextPane];
         wanted.retain(|c| !none.contains(c) || (*c == C::NextPane && dash.pane.is_some()));
         wanted.retain(|c| *c != C::Next || !dash.seeks_faults());
         if dash.view == View::Findings {
-            wanted.retain(|c| !matches!(c, C::Open | C::Carve));
             wanted.insert(0, C::Flows);
         }
     }
