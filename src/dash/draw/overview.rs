@@ -18,7 +18,7 @@ use std::collections::HashSet;
 use ratatui::layout::Rect;
 
 use super::pen::{Part, Pen, labelled, part, rows, split_left, split_top, width, wrapped};
-use super::{flows, no_fault, said, time_of_day};
+use super::{columns, flows, no_fault, said, time_of_day};
 use crate::dash::history::METHODS;
 use crate::dash::snapshot::Phase;
 use crate::dash::state::{Dash, Hit, View};
@@ -153,14 +153,15 @@ fn methods(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
         let rate = part(Role::Text, format!("{:>6}  {:>9}  ", Count(way.flows), BitRate(last).to_string()));
         let bars = part(Role::Accent, dash.theme.bars(&threes));
         let mut line = vec![name, rate, bars, part(Role::Text, "  ")];
-        line.extend(health(dash, way));
+        let room = usize::from(place.width).saturating_sub(columns(&line));
+        line.extend(health(dash, way, room));
         pen.line(place, &line);
     }
     (METHODS.len() as u16 + 1).min(area.height)
 }
 
-/// How a way fares: what is wrong with it first.
-fn health(dash: &Dash, way: &Way) -> Vec<Part> {
+/// How a way fares: what is wrong with it first, then what was measured, as far as there are columns for it.
+fn health(dash: &Dash, way: &Way, room: usize) -> Vec<Part> {
     if way.held > 0 {
         let sign = dash.theme.sign(Severity::Error, true);
         return vec![part(Role::Error, format!("{sign} {} held, late or cut", Count(way.held)))];
@@ -186,6 +187,10 @@ fn health(dash: &Dash, way: &Way) -> Vec<Part> {
     }
     for (_, text) in parts.iter_mut().skip(1) {
         text.insert(0, ' ');
+    }
+    // half a number would be another one
+    while parts.len() > 1 && columns(&parts) > room {
+        parts.pop();
     }
     parts
 }
@@ -305,7 +310,7 @@ mod tests {
         snapshot.settle();
         let way = snapshot.ways.iter().find(|way| way.flows > 0).cloned().unwrap();
         let dash = testing::screen(snapshot, 80, 24);
-        assert_eq!(health(&dash, &way)[0], (Role::Error, "✗ 1 failed".to_owned()));
+        assert_eq!(health(&dash, &way, 10), [(Role::Error, "✗ 1 failed".to_owned())]);
     }
 
     #[test]
@@ -324,7 +329,7 @@ mod tests {
             let mut snapshot = Snapshot { flows: Arc::new(vec![flow]), findings, ..Snapshot::default() };
             snapshot.settle();
             let dash = testing::screen(snapshot, 80, 24);
-            let parts = dash.snapshot.ways.iter().filter(|way| way.flows > 0).flat_map(|way| health(&dash, way));
+            let parts = dash.snapshot.ways.iter().filter(|way| way.flows > 0).flat_map(|way| health(&dash, way, 30));
             parts.map(|(_, text)| text).collect::<String>()
         };
         assert_eq!(shown(2, None, None), "ok");
