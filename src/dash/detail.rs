@@ -125,8 +125,9 @@ fn summary(record: &FlowRecord<'_>) -> Vec<Line> {
     lines.add("last", Rfc3339(counts.end));
     lines.add("took", span(counts.age));
     // what took no time has no rate
-    let rate = |bytes: u64| {
-        (counts.age > 0.0).then(|| format!(", {}", BitRate(bytes as f64 * 8.0 / counts.age))).unwrap_or_default()
+    let rate = |bytes: u64| match counts.age > 0.0 {
+        true => format!(", {}", BitRate(bytes as f64 * 8.0 / counts.age)),
+        false => String::new(),
     };
     let way = |payload: u64, bytes: u64, pkts: u64| {
         let frames = Counted(pkts, "frame");
