@@ -16,22 +16,18 @@ use super::publish::{Publisher, source_name};
 use super::screen::{self, Happening, Teller, World};
 use super::settings::{Chosen, Settings};
 use super::{config, knowledge, rules};
-use crate::classify::catalog::WIDTH;
 use crate::cli::{JudgeArgs, ScreenArgs};
 use crate::dash::snapshot::Snapshot;
 use crate::dash::state::Dash;
 use crate::dash::theme::{Depth, Palette, Role, Theme};
 use crate::dash::update::{Action, Effect};
 use crate::diagnose;
-use crate::diagnose::rules::{Rule, RuleId, Rules};
+use crate::diagnose::rules::Rules;
 use crate::engine::naming::KnowledgeBase;
 use crate::event::{FindingRecord, Severity};
 use crate::exit::{Exit, Outcome};
 use crate::monitor;
 use crate::present::color::Color;
-
-/// How a line of an explanation begins that stands beneath the text of its label.
-const BENEATH: &str = "              ";
 
 /// What the dashboard is opened with.
 pub(super) struct Opening<'a> {
@@ -142,8 +138,7 @@ impl Replay<'_, '_> {
 pub(super) fn at_hand(effect: Effect, rules: &Rules, dash: &Dash, teller: &Teller) {
     match effect {
         Effect::Explain(rule) => {
-            let text = diagnose::explain::explain(&rule, rules).unwrap_or_default();
-            let lines = RuleId::parse(&rule).map(|id| unbroken(&text, rules.rule(id))).unwrap_or_default();
+            let lines = diagnose::explain::lines(&rule, rules).unwrap_or_default();
             let _ = teller.send(Happening::Action(Action::Show(rule, lines)));
         }
         Effect::Keep => {
@@ -153,33 +148,6 @@ pub(super) fn at_hand(effect: Effect, rules: &Rules, dash: &Dash, teller: &Telle
         }
         _ => {}
     }
-}
-
-/// The lines of what explains a rule before they were broken for a page, so that they can be laid out for a box: a line
-/// beneath a text goes on with the one above where that had no room for its first word.
-fn unbroken(text: &str, rule: &Rule) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    let mut used = 0;
-    for line in text.lines() {
-        let said = line.trim_start();
-        let first = said.split(' ').next().unwrap_or_default().chars().count();
-        let goes_on = line.starts_with(BENEATH) && used + 1 + first > WIDTH && !begins(rule, said);
-        used = line.chars().count();
-        match lines.last_mut().filter(|_| goes_on) {
-            Some(last) => last.extend([" ", said]),
-            None => lines.push(line.to_owned()),
-        }
-    }
-    lines
-}
-
-/// Whether a line beneath others is the next of a rule's guards, thresholds or ways to speak.
-fn begins(rule: &Rule, said: &str) -> bool {
-    let text = &rule.text;
-    let ways = text.modes.keys().map(|mode| mode.text()).chain(text.manners.keys().map(|manner| manner.text()));
-    text.guards.iter().any(|guard| guard.starts_with(said))
-        || rule.settings.iter().any(|setting| said.starts_with(&format!("{} = ", setting.name)))
-        || ways.into_iter().any(|way| said.starts_with(&format!("{way}: ")))
 }
 
 /// Shows captures on the dashboard until it is left.
@@ -230,24 +198,5 @@ fn note_shown(shown: &Snapshot, fail_on: Option<Severity>, exit: &mut Outcome) {
     }
     if shown.poor {
         exit.note(Exit::Poor);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_explanation_is_given_back_its_long_lines() {
-        let rules = Rules::embedded().unwrap();
-        for id in RuleId::ALL {
-            let rule = rules.rule(*id);
-            let lines = unbroken(&diagnose::explain::explain(id.text(), &rules).unwrap(), rule);
-            let texts = rule.text.guards.iter().chain([&rule.text.meaning]).cloned();
-            let thresholds = rule.settings.iter().map(|s| format!("{} = {}: {}", s.name, s.value, s.reason));
-            for text in texts.chain(thresholds) {
-                assert!(lines.iter().any(|line| line.get(BENEATH.len()..) == Some(&*text)), "{text}: {lines:#?}");
-            }
-        }
     }
 }

@@ -1,7 +1,5 @@
 //! The text of `relayscope explain` for a class, a catalogue entry, or a host name.
 
-use std::fmt::Write;
-
 use super::catalog::{ports, wrap};
 use super::catalogue::{Catalogue, HostEntry};
 use super::host::tidy;
@@ -19,52 +17,52 @@ pub fn explain(topic: &str, catalogue: &Catalogue, rules: &Rules) -> Option<Stri
         return Some(entry_text(host));
     }
     if let Some(i) = catalogue.inconsistencies.iter().find(|i| i.id.eq_ignore_ascii_case(topic)) {
-        let mut out = format!("{}\n", i.id);
-        field(&mut out, "what", &i.what);
-        field(&mut out, "decision", &i.decision);
-        field(&mut out, "sources", &i.sources.join(", "));
-        return Some(out);
+        let mut out = Fields::of(&i.id);
+        out.field("what", &i.what);
+        out.field("decision", &i.decision);
+        out.field("sources", &i.sources.join(", "));
+        return Some(out.text());
     }
     tidy(topic).filter(|name| name.contains('.')).map(|name| name_text(name, catalogue, rules))
 }
 
 fn class_text(class: Class, catalogue: &Catalogue, rules: &Rules) -> Option<String> {
     let text = rules.text(class)?;
-    let mut out = format!("{}\n", class.name());
-    field(&mut out, "what", &text.what);
-    list(&mut out, "evidence", &text.evidence);
-    list(&mut out, "guards", &text.guards);
-    field(&mut out, "advice", &text.advice);
+    let mut out = Fields::of(class.name());
+    out.field("what", &text.what);
+    out.list("evidence", &text.evidence);
+    out.list("guards", &text.guards);
+    out.field("advice", &text.advice);
     let hosts: Vec<String> = catalogue
         .hosts
         .iter()
         .filter(|h| h.listed && h.class == class)
         .map(|h| format!("{} ({})", h.pattern, ports(&h.ports)))
         .collect();
-    list(&mut out, "hosts", &hosts);
+    out.list("hosts", &hosts);
     if !text.sources.is_empty() {
-        field(&mut out, "sources", &text.sources.join(", "));
+        out.field("sources", &text.sources.join(", "));
     }
-    Some(out)
+    Some(out.text())
 }
 
 fn entry_text(host: &HostEntry) -> String {
-    let mut out = format!("{}\n", host.id);
-    field(&mut out, "pattern", &host.pattern);
-    field(&mut out, "ports", &ports(&host.ports));
-    field(&mut out, "purpose", &host.purpose);
-    field(&mut out, "class", host.class.name());
+    let mut out = Fields::of(&host.id);
+    out.field("pattern", &host.pattern);
+    out.field("ports", &ports(&host.ports));
+    out.field("purpose", &host.purpose);
+    out.field("class", host.class.name());
     if host.listed {
-        field(&mut out, "ows", host.ows.text());
-        field(&mut out, "contera", host.contera.text());
+        out.field("ows", host.ows.text());
+        out.field("contera", host.contera.text());
     }
     if let Some(note) = &host.note {
-        field(&mut out, "note", note);
+        out.field("note", note);
     }
     if !host.sources.is_empty() {
-        field(&mut out, "sources", &host.sources.join(", "));
+        out.field("sources", &host.sources.join(", "));
     }
-    out
+    out.text()
 }
 
 /// How a flow that carries this name would be classed, and why.
@@ -73,22 +71,22 @@ fn name_text(name: &str, catalogue: &Catalogue, rules: &Rules) -> String {
     let entry = told.entry(catalogue);
     let port = entry.and_then(|e| e.ports.first()).copied();
     let at = port.map_or(told, |p| told.at(p.proto, p.first, catalogue));
-    let mut out = format!("{name}\n");
+    let mut out = Fields::of(name);
     let subs: Vec<&str> = at.subs.names().collect();
-    field(&mut out, "class", &[at.class.name()].into_iter().chain(subs).collect::<Vec<_>>().join(" "));
+    out.field("class", &[at.class.name()].into_iter().chain(subs).collect::<Vec<_>>().join(" "));
     if let Some(region) = told.region(name) {
-        field(&mut out, "region", &region);
+        out.field("region", &region);
     }
     if let Some(bucket) = told.bucket(name) {
-        field(&mut out, "bucket", &bucket);
+        out.field("bucket", &bucket);
     }
     let flags: Vec<&str> = at.flags.names().collect();
     if !flags.is_empty() {
-        field(&mut out, "flags", &flags.join(", "));
+        out.field("flags", &flags.join(", "));
     }
     if at.class != Class::Unknown {
         let confidence = rules.confidence.carried.min(at.cap);
-        field(&mut out, "confidence", &format!("{confidence:.2} where a flow carries the name"));
+        out.field("confidence", &format!("{confidence:.2} where a flow carries the name"));
     }
     let why = match entry {
         Some(entry) => format!("covered by entry `{}`, pattern {}", entry.id, entry.pattern),
@@ -96,31 +94,69 @@ fn name_text(name: &str, catalogue: &Catalogue, rules: &Rules) -> String {
         None if at.resolver => "a public resolver that speaks encrypted DNS".to_owned(),
         None => "no entry of the catalogue covers it".to_owned(),
     };
-    field(&mut out, "why", &why);
+    out.field("why", &why);
     if at.flags.has(Flag::TypoHost) {
-        field(&mut out, "advice", "A misprint of the vendor's list: allow activateapi.gp4f.com instead.");
+        out.field("advice", "A misprint of the vendor's list: allow activateapi.gp4f.com instead.");
     }
-    if let Some(entry) = entry {
-        let _ = writeln!(out);
-        out.push_str(&entry_text(entry));
+    match entry {
+        Some(entry) => format!("{}\n{}", out.text(), entry_text(entry)),
+        None => out.text(),
     }
-    out
 }
 
-/// A label and its text, wrapped beneath itself; beneath the label where that is too long to stand beside it.
-pub(crate) fn field(out: &mut String, label: &str, text: &str) {
-    let mut block = String::new();
-    wrap(&mut block, "              ", text);
-    let _ = match label.len() < 12 {
-        true => write!(out, "  {label:<12}{}", block.trim_start()),
-        false => write!(out, "  {label}\n{block}"),
-    };
+/// What is said of a topic: texts with labels.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    title: String,
+    rows: Vec<(String, String)>,
 }
 
-/// A label and its texts, one beneath the other.
-pub(crate) fn list(out: &mut String, label: &str, items: &[String]) {
-    for (i, item) in items.iter().enumerate() {
-        field(out, if i == 0 { label } else { "" }, item);
+/// Columns before a text that stands beside or beneath its label.
+const BESIDE: usize = 14;
+
+impl Fields {
+    pub(crate) fn of(title: &str) -> Self {
+        Fields { title: title.to_owned(), rows: Vec::new() }
+    }
+
+    /// A label and its text.
+    pub(crate) fn field(&mut self, label: &str, text: &str) {
+        self.rows.push((label.to_owned(), text.to_owned()));
+    }
+
+    /// A label and its texts, one beneath the other.
+    pub(crate) fn list(&mut self, label: &str, items: &[String]) {
+        for (i, item) in items.iter().enumerate() {
+            self.field(if i == 0 { label } else { "" }, item);
+        }
+    }
+
+    /// All of it, each text broken beneath itself.
+    pub(crate) fn text(&self) -> String {
+        let mut out = format!("{}\n", self.title);
+        for (label, text) in &self.rows {
+            let mut block = String::new();
+            wrap(&mut block, &" ".repeat(BESIDE), text);
+            out.push_str(&beside(label, &block));
+        }
+        out
+    }
+
+    /// All of it in lines, no text broken.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let rows = self.rows.iter().flat_map(|(label, text)| {
+            let row = beside(label, &format!("{:BESIDE$}{text}", ""));
+            row.lines().map(str::to_owned).collect::<Vec<_>>()
+        });
+        std::iter::once(self.title.clone()).chain(rows).collect()
+    }
+}
+
+/// A block of text with its label before its first line; above it where that is too long.
+fn beside(label: &str, block: &str) -> String {
+    match label.len() < BESIDE - 2 {
+        true => format!("  {label:<12}{}", block.trim_start()),
+        false => format!("  {label}\n{block}"),
     }
 }
 

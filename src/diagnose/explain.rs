@@ -3,25 +3,34 @@
 use std::collections::HashMap;
 
 use super::rules::{Place, Rule, RuleId, Rules, fill};
-use crate::classify::explain::{field, list};
+use crate::classify::explain::Fields;
 use crate::event::{Kind, Mode};
 
 /// What is known of `topic`, a rule or a kind of finding, ASCII case ignored. `None`: it is no such thing.
 pub fn explain(topic: &str, rules: &Rules) -> Option<String> {
+    told_of(topic, rules).map(|fields| fields.text())
+}
+
+/// The same in lines that are not broken, for whoever has a width of their own.
+pub fn lines(topic: &str, rules: &Rules) -> Option<Vec<String>> {
+    told_of(topic, rules).map(|fields| fields.lines())
+}
+
+fn told_of(topic: &str, rules: &Rules) -> Option<Fields> {
     if let Some(id) = RuleId::parse(topic) {
         return Some(rule_text(rules.rule(id)));
     }
     Kind::parse(topic).map(|kind| kind_text(kind, rules))
 }
 
-fn kind_text(kind: Kind, rules: &Rules) -> String {
-    let mut out = format!("{}\n", kind.text());
+fn kind_text(kind: Kind, rules: &Rules) -> Fields {
+    let mut out = Fields::of(kind.text());
     for rule in rules.iter().filter(|rule| rule.speaks_as(kind)) {
         let text = &rule.text;
-        field(&mut out, text.id.text(), &format!("{}{}. {}", modes(rule), text.severity.text(), text.meaning));
-        field(&mut out, "", &format!("Advice: {}", open(&text.advice)));
+        out.field(text.id.text(), &format!("{}{}. {}", modes(rule), text.severity.text(), text.meaning));
+        out.field("", &format!("Advice: {}", open(&text.advice)));
     }
-    field(&mut out, "more", "`relayscope explain RULE` has a rule's thresholds, guards and sources");
+    out.field("more", "`relayscope explain RULE` has a rule's thresholds, guards and sources");
     out
 }
 
@@ -33,35 +42,35 @@ fn modes(rule: &Rule) -> String {
     if names.is_empty() { String::new() } else { format!("{}: ", names.join(", ")) }
 }
 
-fn rule_text(rule: &Rule) -> String {
+fn rule_text(rule: &Rule) -> Fields {
     let text = &rule.text;
-    let mut out = format!("{}\n", text.id.text());
+    let mut out = Fields::of(text.id.text());
     let kinds: Vec<_> = [text.kind].iter().chain(&text.also).map(|kind| kind.text()).collect();
-    field(&mut out, "kind", &format!("{}{}", modes(rule), kinds.join(", ")));
-    field(&mut out, "severity", text.severity.text());
-    field(&mut out, "meaning", &text.meaning);
-    field(&mut out, "says", &open(&text.title));
-    field(&mut out, "advice", &open(&text.advice));
+    out.field("kind", &format!("{}{}", modes(rule), kinds.join(", ")));
+    out.field("severity", text.severity.text());
+    out.field("meaning", &text.meaning);
+    out.field("says", &open(&text.title));
+    out.field("advice", &open(&text.advice));
     let mut modes: Vec<_> = text.modes.iter().collect();
     modes.sort_by_key(|(mode, _)| **mode);
     for (mode, said) in modes {
-        field(&mut out, "", &format!("{}: {}. {}", mode.text(), open(&said.title), open(&said.advice)));
+        out.field("", &format!("{}: {}. {}", mode.text(), open(&said.title), open(&said.advice)));
     }
     let mut manners: Vec<_> = text.manners.iter().collect();
     manners.sort_by_key(|(manner, _)| **manner);
     for (manner, said) in manners {
-        field(&mut out, "", &format!("{}: {}. {}", manner.text(), open(&said.title), open(&said.advice)));
+        out.field("", &format!("{}: {}. {}", manner.text(), open(&said.title), open(&said.advice)));
     }
     let thresholds: Vec<_> = rule.settings.iter().map(|s| format!("{} = {}: {}", s.name, s.value, s.reason)).collect();
-    list(&mut out, "thresholds", &thresholds);
-    list(&mut out, "guards", &text.guards);
-    field(&mut out, "disproved", &format!("if {}", open(&text.disproved_if)));
-    field(&mut out, "sources", &text.sources.join("; "));
+    out.list("thresholds", &thresholds);
+    out.list("guards", &text.guards);
+    out.field("disproved", &format!("if {}", open(&text.disproved_if)));
+    out.field("sources", &text.sources.join("; "));
     // the second is a threshold where there is any; the first is the base confidence
     if let Some(one) = rule.settings.get(1).or(rule.settings.first()) {
         let (family, name, value) = (rule.family, &one.name, one.value);
         let set = format!("in the file of --catalogue: [diagnosis.{family}] {name} = {{ value = {value} }}");
-        field(&mut out, "set again", &set);
+        out.field("set again", &set);
     }
     out
 }
@@ -83,6 +92,9 @@ mod tests {
         for topic in topics {
             let text = explain(topic, &rules).unwrap();
             assert!(text.lines().all(|l| l.chars().count() <= crate::classify::catalog::WIDTH), "{text}");
+            // the same words, however they are laid out
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(words(&lines(topic, &rules).unwrap().join("\n")), words(&text));
         }
         assert_eq!(explain("CF-13", &rules), None);
         assert_eq!(explain("relay", &rules), None);
