@@ -283,7 +283,7 @@ impl Front {
 }
 
 /// Whether a frame is more, or something else, than one whole packet of one flow; `read`: it is a packet.
-#[inline]
+#[inline(never)]
 fn is_odd(packet: &Packet, read: bool, frame: &Frame<'_>) -> bool {
     let icmp = matches!(packet.proto, proto::ICMP | proto::ICMP6);
     !read || packet.fragment.is_some() || icmp || may_carry(packet) || may_hold_several(frame.link.0)

@@ -237,13 +237,20 @@ impl Half {
         None
     }
 
-    /// How long the acknowledgement at hand took. Where acknowledgements are thinned on the way, or put off, it may be for
-    /// a segment that was sent long after the timed one.
+    /// How long the acknowledgement at hand took.
     #[inline(always)]
     const fn waited(&self, ack: u32, now: Micros) -> u32 {
-        let (all, newest) = (now.wrapping_sub(self.timed_at), now.wrapping_sub(self.nxt_at));
+        let all = now.wrapping_sub(self.timed_at);
+        if ack == self.timed || ack != self.nxt { all } else { self.newest(now, all) }
+    }
+
+    /// The same where more was sent behind the timed segment. Where acknowledgements are thinned on the way, or put off, it
+    /// may be for what was sent long after.
+    #[cold]
+    const fn newest(&self, now: Micros, all: u32) -> u32 {
+        let newest = now.wrapping_sub(self.nxt_at);
         let since_timed = all.wrapping_sub(newest);
-        if ack == self.nxt && newest < since_timed && since_timed <= all { newest } else { all }
+        if newest < since_timed && since_timed <= all { newest } else { all }
     }
 
     /// Keeps the acknowledgement that this side sent.
