@@ -33,6 +33,19 @@ fn a_response_to_another_question_answers_none() {
     assert_eq!(exchanges, [(json!("A"), Value::Null), (json!("PTR"), json!("NOERROR"))]);
 }
 
+/// A name is said again by two bytes: what is kept of a message must not be a multiple of it that a sender chooses.
+#[test]
+fn a_name_that_is_said_a_thousand_times_takes_no_room_a_thousand_times() {
+    let name = [&[63][..], &[1; 63], &[63], &[1; 63], &[63], &[1; 63], &[61], &[1; 61], &[0]].concat();
+    let header = [0, 7, 0x81, 0x80, 0, 1, 0x0f, 0xa0, 0, 0, 0, 0];
+    let alias = [0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, 2, 0xc0, 12];
+    let answer = [&header[..], &name, &[0, 5, 0, 1], &alias.repeat(4_000)].concat();
+    let flow = only(&[answered(53, &answer)], 1_000_000);
+    let told = flow["dns"][0]["answers"].as_array().unwrap();
+    let bytes: usize = told.iter().map(|text| text.as_str().unwrap().len()).sum();
+    assert!(!told.is_empty() && bytes <= 4 * answer.len() + 1024, "{bytes} of {}", answer.len());
+}
+
 #[test]
 fn the_kinds_of_dns_are_told_apart() {
     let netbios = b"\x12\x34\x01\x10\0\x01\0\0\0\0\0\0\x20CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0\0\x21\0\x01";
