@@ -258,17 +258,21 @@ fn opens_dashboard(args: &AnalyzeArgs) -> bool {
     args.bare && plain && args.judge.fail_on.is_none() && !args.no_diagnose && dash::is_watched()
 }
 
+fn show(args: &AnalyzeArgs, named: Option<Settings>) -> Result<Exit> {
+    dash::replay(&dash::Opening {
+        paths: args.inputs().cloned().collect(),
+        judge: &args.judge,
+        screen: &ScreenArgs::default(),
+        settings: &Settings::or_found(named)?,
+        color: args.common.color(),
+        speed: None,
+        filter: args.filter.as_ref().map(ToString::to_string),
+    })
+}
+
 fn analyze(args: &AnalyzeArgs, named: Option<Settings>) -> Result<Exit> {
     if opens_dashboard(args) {
-        return dash::replay(&dash::Opening {
-            paths: args.inputs().cloned().collect(),
-            judge: &args.judge,
-            screen: &ScreenArgs::default(),
-            settings: &Settings::or_found(named)?,
-            color: args.common.color(),
-            speed: None,
-            filter: args.filter.as_ref().map(ToString::to_string),
-        });
+        return show(args, named);
     }
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;

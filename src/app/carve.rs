@@ -21,12 +21,7 @@ use crate::source::{CHUNK_BYTES, Source};
 pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
-    let inputs = args.files.iter().chain(&args.judge.site).chain(&args.judge.catalogue);
-    keep_inputs(Some(&args.output), inputs)?;
-    find_folder(Some(&args.output))?;
-    if !can_be_read_again(&args.files) {
-        return Err(anyhow!("a capture to carve from is read more than once: give files, no pipe"));
-    }
+    can_be_done(args)?;
     let stop = stop_flag()?;
     let beheld = Beheld::new(args.common.quiet);
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
@@ -80,6 +75,18 @@ pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
     }
     Ok(exit.exit())
 }
+
+/// Says what cannot be done before anything is read.
+fn can_be_done(args: &CarveArgs) -> Result<()> {
+    let inputs = args.files.iter().chain(&args.judge.site).chain(&args.judge.catalogue);
+    keep_inputs(Some(&args.output), inputs)?;
+    find_folder(Some(&args.output))?;
+    if !can_be_read_again(&args.files) {
+        return Err(anyhow!("a capture to carve from is read more than once: give files, no pipe"));
+    }
+    Ok(())
+}
+
 /// The finding that is called so: by its id, or the beginning of one.
 fn find<'f>(findings: &'f [FindingRecord], id: &str) -> Result<&'f FindingRecord> {
     let mut matching = findings.iter().filter(|finding| !id.is_empty() && finding.id.starts_with(id));
