@@ -75,7 +75,7 @@ pub fn take(look: &Look<'_>) -> Snapshot {
     }
     for (at, name) in unnamed.into_iter().zip(look.analysis.told_names(&wanted)) {
         if let (Some(light), Some(name)) = (flows.get_mut(at), name) {
-            light.name = Some(texts.keep(name));
+            light.call(texts.keep(name));
         }
     }
     let Diagnosis { sessions, site, poor, .. } = look.diagnosis;

@@ -570,7 +570,7 @@ fn a_row_of_the_allow_list_shows_what_never_said_its_name() {
     let mut snapshot = busy(100);
     let cited = snapshot.findings[0].clone();
     let mut flows = (*snapshot.flows).clone();
-    flows[50].name = Some("Silent.example".into());
+    flows[50].call("Silent.example".into());
     snapshot.flows = flows.into();
     let rows = &mut snapshot.site.allow_list;
     rows.truncate(3);

@@ -12,15 +12,12 @@ use super::snapshot::{Phase, Snapshot};
 use super::state::{Dash, DetailPane, Entered, Mode, View};
 use super::theme::Role;
 use super::{complete, draw};
-use crate::engine::light::Light;
 use crate::event::AllowRow;
-use crate::filter::{Asked, Filter};
+use crate::filter::Filter;
 use crate::time::Timestamp;
 
 /// How many names of a row of the allow-list its flows are looked for by.
 const ROW_NAMES: usize = 8;
-/// How many flows of such a row are looked for that say no name themselves.
-const ROW_FLOWS: usize = 1000;
 
 /// What happens to the screen.
 #[derive(Clone, Debug)]
@@ -351,7 +348,7 @@ impl Dash {
             }
             View::AllowList => {
                 let Some(row) = self.snapshot.site.allow_list.get(self.cursor()) else { return };
-                let (from, filter) = (format!("ALLOW-LIST > {}", row.pattern), self.flows_of(row));
+                let (from, filter) = (format!("ALLOW-LIST > {}", row.pattern), Self::flows_of(row));
                 self.enter_any(from, &filter);
             }
             View::Hosts => {
@@ -362,20 +359,13 @@ impl Dash {
         }
     }
 
-    /// What passes the flows of a row of the allow-list: those that say its names, those whose server is called so
-    /// because DNS said it, and those that its findings cite. What is blocked never said a name.
-    fn flows_of(&self, row: &AllowRow) -> String {
+    /// What passes the flows of a row of the allow-list: those that are known by its names, and those that its findings
+    /// cite.
+    fn flows_of(row: &AllowRow) -> String {
         let names = if row.names.is_empty() { std::slice::from_ref(&row.pattern) } else { row.names.as_slice() };
         let names = || names.iter().filter(|name| !name.is_empty()).take(ROW_NAMES);
-        let is_called = |flow: &&Light| {
-            let name = flow.name.as_deref().filter(|_| !flow.asks_dns());
-            name.is_some_and(|called| names().any(|name| name.eq_ignore_ascii_case(called)))
-        };
-        let said = |flow: &&Light| flow.host_names().any(|said| names().any(|name| name.eq_ignore_ascii_case(said)));
-        let called = self.snapshot.flows.iter().filter(is_called).filter(|flow| !said(flow));
         let tests = [
             ("host:", names().map(|name| format!("\"{}\"", name.replace('"', ""))).collect::<Vec<_>>()),
-            ("id:", called.map(|flow| flow.id.to_string()).take(ROW_FLOWS).collect()),
             ("finding:", row.finding_ids.clone()),
         ];
         let tests = tests.iter().filter(|(_, values)| !values.is_empty());

@@ -199,6 +199,12 @@ impl Light {
         self
     }
 
+    /// DNS told its client that the responder is called so.
+    pub fn call(&mut self, name: Arc<str>) {
+        self.rare.get_or_insert_default().told.push(Arc::clone(&name));
+        self.name = Some(name);
+    }
+
     /// Its ends, each with its port where the protocol has ports.
     fn told_ports(&self) -> [(IpAddr, Option<u16>); 2] {
         let ports = proto::has_ports(self.proto);
