@@ -6,7 +6,7 @@
 //!
 //! What kind of address one is stays: bits on the way to a range of special use (RFC 6890) are not changed, so private
 //! addresses stay private, and public ones public. Addresses that say nothing of anybody (loopback, groups, broadcast,
-//! the unspecified one) stay as they are.
+//! what is reserved) stay as they are.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

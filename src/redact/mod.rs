@@ -29,7 +29,7 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
-use data_encoding::HEXLOWER;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest, Sha256};
 
 use crate::classify::catalogue::Catalogue;
@@ -152,13 +152,23 @@ impl Redactor {
 
     /// A sentence with all that it names replaced.
     pub fn text(&self, text: &str) -> String {
+        self.words(text, Self::word)
+    }
+
+    /// What a program says of itself: as a sentence, and addresses are replaced where they are joined to other words,
+    /// hardware addresses without separators too (`Phone_0004f2abcdef`, `PBX 10.0.0.10_2`).
+    fn agent(&self, text: &str) -> String {
+        self.words(text, Self::joined)
+    }
+
+    fn words(&self, text: &str, tell: impl Fn(&Self, &mut String, &str)) -> String {
         let text = self.literals.replaced(text);
         let mut out = String::with_capacity(text.len());
         let mut rest = text.as_str();
         while !rest.is_empty() {
             let word = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
             let (head, tail) = rest.split_at(word);
-            self.word(&mut out, head);
+            tell(self, &mut out, head);
             let between = tail.find(is_of_word).unwrap_or(tail.len());
             let (head, tail) = tail.split_at(between);
             out.push_str(head);
@@ -169,24 +179,46 @@ impl Redactor {
 
     /// A word of a sentence: an address, with or without a port, a hardware address, a name; else it stays.
     fn word(&self, out: &mut String, word: &str) {
-        let bare = word.trim_end_matches(['.', ':', '-']);
-        let bare = bare.trim_start_matches(['.', '-']);
-        let Some((before, after)) = word.split_once(bare).filter(|_| !bare.is_empty()) else {
-            return out.push_str(word);
-        };
+        let (before, bare, after) = bare(word);
         out.push_str(before);
-        let is_ip = bare.parse::<IpAddr>().is_ok() && (bare.contains('.') || bare.contains(':'));
-        if is_ip || bare.parse::<SocketAddr>().is_ok() {
-            out.push_str(&self.host(bare));
-        } else if let Some(mac) = as_mac(bare) {
-            let told = self.mac(mac).map(|byte| format!("{byte:02x}"));
-            out.push_str(&told.join(":"));
-        } else if name::is_name(bare.split(':').next().unwrap_or(bare)) {
-            out.push_str(&self.host(bare));
-        } else {
-            out.push_str(bare);
+        match self.pseudonym(bare) {
+            Some(told) => out.push_str(&told),
+            None => out.push_str(bare),
         }
         out.push_str(after);
+    }
+
+    /// The same, and of a word that stays, the addresses within it.
+    fn joined(&self, out: &mut String, word: &str) {
+        if self.pseudonym(bare(word).1).is_some() {
+            return self.word(out, word);
+        }
+        let of_address = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':');
+        for part in word.split_inclusive(|c| !of_address(c)) {
+            let end = part.find(|c| !of_address(c)).unwrap_or(part.len());
+            let (run, joint) = part.split_at(end);
+            match as_bare_mac(run) {
+                Some(mac) => out.push_str(&self.hardware(mac)),
+                None => self.word(out, run),
+            }
+            out.push_str(joint);
+        }
+    }
+
+    /// What stands for an address, with or without a port, for a hardware address or a name; nothing for other words.
+    fn pseudonym(&self, word: &str) -> Option<String> {
+        let is_ip = word.parse::<IpAddr>().is_ok() && word.contains(['.', ':']);
+        if is_ip || word.parse::<SocketAddr>().is_ok() {
+            return Some(self.host(word));
+        }
+        if let Some(mac) = as_mac(word) {
+            return Some(self.hardware(mac));
+        }
+        name::is_name(word.split(':').next().unwrap_or(word)).then(|| self.host(word))
+    }
+
+    fn hardware(&self, mac: [u8; 6]) -> String {
+        self.mac(mac).map(|byte| format!("{byte:02x}")).join(":")
     }
 
     /// A short pseudonym for what can only be known as a whole.
@@ -214,6 +246,19 @@ fn part(key: &[u8; KEY], purpose: &[u8]) -> [u8; KEY] {
 
 const fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_')
+}
+
+/// A word without the marks around it, between what stands before it and behind it.
+fn bare(word: &str) -> (&str, &str, &str) {
+    let rest = word.trim_start_matches(['.', '-']);
+    let bare = rest.trim_end_matches(['.', ':', '-']);
+    let (before, after) = (word.len().saturating_sub(rest.len()), bare.len());
+    (word.get(..before).unwrap_or_default(), bare, rest.get(after..).unwrap_or_default())
+}
+
+/// Twelve hexadecimal digits.
+fn as_bare_mac(text: &str) -> Option<[u8; 6]> {
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 /// Six pairs of hexadecimal digits, with colons or hyphens.

@@ -193,7 +193,7 @@ impl Redactor {
         }
         if let Some(quic) = &mut flow.quic {
             quic.sni.iter_mut().for_each(|name| self.cow(name, |name| self.host(name)));
-            quic.user_agent.iter_mut().for_each(|text| self.cow(text, |text| self.text(text)));
+            quic.user_agent.iter_mut().for_each(|text| self.cow(text, |text| self.agent(text)));
         }
         for dns in &mut flow.dns {
             dns.qname.iter_mut().for_each(|name| self.cow(name, |name| self.host(name)));
@@ -209,7 +209,7 @@ impl Redactor {
             if self.what.names {
                 stun.username = None;
             }
-            stun.software.iter_mut().for_each(|text| self.cow(text, |text| self.text(text)));
+            stun.software.iter_mut().for_each(|text| self.cow(text, |text| self.agent(text)));
         }
     }
 
@@ -232,7 +232,7 @@ impl Redactor {
             self.cow(uri, |uri| if connect { self.host(uri) } else { self.uri(uri) });
         }
         for text in [&mut http.user_agent, &mut http.content_type].into_iter().flatten() {
-            self.cow(text, |text| self.text(text));
+            self.cow(text, |text| self.agent(text));
         }
         for (text, words) in [
             (&mut http.method, &METHODS[..]),
@@ -256,7 +256,7 @@ impl Redactor {
     fn message(&self, message: &mut MessageRecord<'_>) {
         message.method.iter_mut().for_each(|method| self.cow(method, |text| self.listed(text, &METHODS)));
         message.uri.iter_mut().for_each(|uri| self.cow(uri, |uri| self.uri(uri)));
-        message.user_agent.iter_mut().for_each(|text| self.cow(text, |text| self.text(text)));
+        message.user_agent.iter_mut().for_each(|text| self.cow(text, |text| self.agent(text)));
     }
 
     /// The address of a request: its host, and no more, where names are replaced.

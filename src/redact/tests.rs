@@ -37,6 +37,23 @@ fn sentences_lose_what_they_name_and_keep_the_rest() {
 }
 
 #[test]
+fn addresses_joined_to_a_makers_words_are_found() {
+    let r = redactor();
+    let told = r.agent("PBX 10.0.0.10_2 PolyVVX_410-UA/4.1.4_0004f2abcdef SIP-000E08D1C0DE fw28.80.0.95:5060.");
+    for original in ["10.0.0.10", "0004f2abcdef", "000E08D1C0DE", "28.80.0.95"] {
+        assert!(!told.contains(original), "{original} in {told}");
+    }
+    let [ip, mac] = [r.host("10.0.0.10"), r.hardware([0x00, 0x0e, 0x08, 0xd1, 0xc0, 0xde])];
+    assert!(told.starts_with(&format!("PBX {ip}_2 PolyVVX_410-UA/4.1.4_02:")) && told.contains(&mac), "{told}");
+    for kept in ["Mozilla/5.0 (Windows NT 6.1; en-US; rv:1.9.1) Gecko/20091221", "libcurl/7.88.1 (x86_64-pc-linux-gnu)"]
+    {
+        assert_eq!(r.agent(kept), kept);
+    }
+    // in our own sentences twelve digits are a pseudonym as it is
+    assert_eq!(r.text("owner-d4b72a7b65e7"), "owner-d4b72a7b65e7");
+}
+
+#[test]
 fn what_is_not_asked_for_stays() {
     let what = What { ips: false, names: true, macs: false };
     let r = Redactor::new(what, [9; KEY], &Catalogue::embedded().unwrap());
