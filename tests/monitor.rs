@@ -500,6 +500,33 @@ fn what_goes_for_want_of_room_is_the_same_in_every_run() {
     assert!(gone > 1_000 && told(u64::MAX).1 == first, "{gone}");
 }
 
+/// Lists that grow in flows which are never silent are told early, before flows that are not even old.
+#[test]
+fn hosts_that_ask_from_one_port_do_not_put_out_all_others() {
+    let knowledge = Knowledge::new();
+    let options = Options { max_memory: Some(ceiling::LEAST), ..knowledge.options() };
+    let mut tape = Tape::new(knowledge.monitor_with(options));
+    const ASKED: u64 = 50_000;
+    for n in 0..ASKED {
+        let (client, name) = (format!("10.9.0.{}", n % 100), format!("{n:060}.{0:060}.{0:060}.example", 0));
+        tape.frame(n * 10, udp(5_000, 53).payload(dns(n as u16, &name, None)).ipv4(&client, "10.0.0.1"));
+        let answer = dns(n as u16, &name, Some([198, 51, 100, 7]));
+        tape.frame(n * 10 + 1, udp(53, 5_000).payload(answer).ipv4("10.0.0.1", &client));
+        let port = 10_000 + (n / 20) as u16;
+        if n % 20 == 0 {
+            tape.frame(n * 10 + 2, udp(port, 6_000).payload([1; 8]).ipv4("10.9.1.1", "203.0.113.9"));
+        }
+    }
+    tape.monitor.finish(&mut tape.sink).unwrap();
+    let told = records(&tape.sink.finish().unwrap());
+    let flows = || told.iter().filter(|r| r["event_type"] == "flow" && r["flow"]["interim"] != true);
+    let lists = flows().filter(|r| r["src_port"] == 5_000 && r["dns_omitted"].is_null());
+    let answered = lists.flat_map(|r| r["dns"].as_array().unwrap()).filter(|dns| dns["rcode"] == "NOERROR");
+    assert_eq!(answered.count() as u64, ASKED);
+    let evicted = |port: u64| flows().filter(|r| r["dest_port"] == port && r["flow"]["evicted"] == true).count();
+    assert!(evicted(53) > 0 && evicted(6_000) == 0, "{} {}", evicted(53), evicted(6_000));
+}
+
 /// Counts what is told.
 #[derive(Default)]
 struct Count {

@@ -53,7 +53,7 @@ pub struct Wanted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowAt {
     first_frame: u64,
-    shard: u32,
+    pub(super) shard: u32,
     number: u32,
 }
 

@@ -4,12 +4,15 @@
 //! that it may have grown too much. Then the flows that were silent for longest go, those of the system last, until
 //! there is room again. All is by packets alone: the same packets are let go at the same frames.
 
+use std::collections::HashSet;
+
 use super::analysis::{Analysis, FlowAt, FlowView};
 use super::compact::Keep;
 use super::naming::Naming;
 use super::parts::Kind;
 use super::shard::Shard;
 use super::{Engine, learnt};
+use crate::decode::proto;
 use crate::flow::key::SHARDS;
 use crate::flow::{Flow, NONE};
 use crate::source::Shed;
@@ -29,6 +32,11 @@ const ROOMY: usize = 8;
 const STRAINED: usize = 10;
 /// How often flows are let go at once at the most; each time halves what is held or better.
 const ROUNDS: usize = 16;
+/// The least share of all flows that goes at once: for a few it is not worth to go through all.
+const SHARE: f64 = 1.0 / 16.0;
+/// A flow of DNS with so many exchanges takes as much as twenty others. Where a host asks from one port it is never
+/// silent for long, and would stay while all others go.
+const LONG: usize = 64;
 /// What an address that DNS told takes at the least, in bytes: it is kept, and put in order as often as all is named.
 const ANSWER: usize = 96;
 /// How long, in nanoseconds, all answers of DNS are kept where there is no room.
@@ -108,13 +116,17 @@ impl Engine {
         let mut held = self.held();
         let full = held > part(most, FULL);
         let roomy = part(most, if self.shed == Shed::Nothing { ROOMY } else { STRAINED });
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             if !full || held <= roomy || self.analysis.is_empty() {
                 break;
             }
             let over = held.saturating_sub(roomy);
-            let share = over as f64 / held as f64;
-            self.let_go(share, ceiling.most, naming, &mut tell)?;
+            let share = (over as f64 / held as f64).max(SHARE);
+            let pick = |analysis: &Analysis, naming: &Naming<'_>| {
+                let long = if round == 0 { long_lists(analysis) } else { Vec::new() };
+                if long.is_empty() { first_to_go(analysis, naming, share) } else { long }
+            };
+            self.let_go(pick, ceiling.most, naming, &mut tell)?;
             held = self.held();
         }
         // where nothing helps, it is at least not counted at every frame
@@ -122,17 +134,17 @@ impl Engine {
         Ok(full)
     }
 
-    /// Lets go of a share of all flows.
+    /// Lets go of the flows that are picked.
     fn let_go<E>(
         &mut self,
-        share: f64,
+        pick: impl FnOnce(&Analysis, &Naming<'_>) -> Vec<FlowAt>,
         most: usize,
         naming: &mut Naming<'_>,
         tell: &mut impl FnMut(&FlowView<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let analysis = self.look();
         naming.renew(analysis);
-        let going = first_to_go(analysis, naming, share);
+        let going = pick(analysis, naming);
         let latest = analysis.totals.last;
         for at in &going {
             if let Some(view) = analysis.view(*at, naming) {
@@ -149,6 +161,22 @@ impl Engine {
         self.compact(&Keep { flow: &|flow| !flow.given_up(), answers, names: answers, room });
         Ok(())
     }
+}
+
+/// Flows of DNS with long lists that asked for no watched name. What they told of names stays, and with the next message
+/// they begin anew.
+fn long_lists(analysis: &Analysis) -> Vec<FlowAt> {
+    let exchanges = |shard: &Shard, flow: &Flow| {
+        let dns = shard.learner.dns.get(shard.learner.parts.get(flow.learnt, Kind::Dns));
+        dns.and_then(|dns| dns.record()).map_or(0, |record| record.list.len())
+    };
+    let mut long = analysis.places_of(|shard, flow| flow.proto() == proto::UDP && exchanges(shard, flow) >= LONG);
+    let watched: HashSet<(u32, u32)> = (0u32..)
+        .zip(&analysis.shards)
+        .flat_map(|(at, shard)| shard.learner.asked.iter().map(move |asked| (at, asked.flow)))
+        .collect();
+    long.retain(|at| !watched.contains(&(at.shard, at.number())));
+    long
 }
 
 /// A share of all flows, those that are missed least, in the order of their first frames. Little is put down of each
