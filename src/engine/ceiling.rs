@@ -8,13 +8,14 @@ use std::collections::HashSet;
 
 use super::analysis::{Analysis, FlowAt, FlowView};
 use super::compact::Keep;
+use super::held::{of_dns, of_http};
 use super::naming::Naming;
 use super::parts::Kind;
 use super::shard::Shard;
 use super::{Engine, learnt};
 use crate::decode::proto;
+use crate::flow::Flow;
 use crate::flow::key::SHARDS;
-use crate::flow::{Flow, NONE};
 use crate::source::Shed;
 use crate::time::SECOND;
 
@@ -34,9 +35,9 @@ const STRAINED: usize = 10;
 const ROUNDS: usize = 16;
 /// The least share of all flows that goes at once: for a few it is not worth to go through all.
 const SHARE: f64 = 1.0 / 16.0;
-/// A flow of DNS with so many exchanges takes as much as twenty others. Where a host asks from one port it is never
-/// silent for long, and would stay while all others go.
-const LONG: usize = 64;
+/// A flow whose lists take more than the ceiling divided by this goes before others: who asks from one port, or polls on
+/// one connection, is never silent for long, and all others would go for its lists.
+const LONG: usize = 8192;
 /// What an address that DNS told takes at the least, in bytes: it is kept, and put in order as often as all is named.
 const ANSWER: usize = 96;
 /// How long, in nanoseconds, all answers of DNS are kept where there is no room.
@@ -123,7 +124,7 @@ impl Engine {
             let over = held.saturating_sub(roomy);
             let share = (over as f64 / held as f64).max(SHARE);
             let pick = |analysis: &Analysis, naming: &Naming<'_>| {
-                let long = if round == 0 { long_lists(analysis) } else { Vec::new() };
+                let long = if round == 0 { long_lists(analysis, naming, ceiling.most / LONG) } else { Vec::new() };
                 if long.is_empty() { first_to_go(analysis, naming, share) } else { long }
             };
             self.let_go(pick, ceiling.most, naming, &mut tell)?;
@@ -163,14 +164,17 @@ impl Engine {
     }
 }
 
-/// Flows of DNS with long lists that asked for no watched name. What they told of names stays, and with the next message
-/// they begin anew.
-fn long_lists(analysis: &Analysis) -> Vec<FlowAt> {
-    let exchanges = |shard: &Shard, flow: &Flow| {
-        let dns = shard.learner.dns.get(shard.learner.parts.get(flow.learnt, Kind::Dns));
-        dns.and_then(|dns| dns.record()).map_or(0, |record| record.list.len())
+/// Flows whose lists take more than so many bytes, but those that are of the system or asked for a watched name. What they
+/// told of names stays, and with the next message they begin anew.
+fn long_lists(analysis: &Analysis, naming: &Naming<'_>, most: usize) -> Vec<FlowAt> {
+    let is_long = |shard: &Shard, flow: &Flow| {
+        let Shard { learner, .. } = shard;
+        let dns = learner.dns.get(learner.parts.get(flow.learnt, Kind::Dns)).filter(|_| flow.proto() == proto::UDP);
+        let waits = |http: &learnt::Http| http.record.as_ref().is_some_and(|record| record.waiting > 0);
+        let http = learner.http_of(flow).filter(|http| !waits(http));
+        dns.is_some_and(|dns| of_dns(dns) > most) || http.is_some_and(|http| of_http(http) > most)
     };
-    let mut long = analysis.places_of(|shard, flow| flow.proto() == proto::UDP && exchanges(shard, flow) >= LONG);
+    let mut long = analysis.places_of(|shard, flow| is_long(shard, flow) && !is_of_system(naming, shard, flow));
     let watched: HashSet<(u32, u32)> = (0u32..)
         .zip(&analysis.shards)
         .flat_map(|(at, shard)| shard.learner.asked.iter().map(move |asked| (at, asked.flow)))
@@ -205,11 +209,13 @@ fn first_to_go(analysis: &Analysis, naming: &Naming<'_>, share: f64) -> Vec<Flow
 /// The more, the later a flow is to go: what was told goes first, what is of the system last, and what was silent for
 /// longest before others.
 fn rank(naming: &Naming<'_>, shard: &Shard, flow: &Flow) -> u64 {
-    let http = shard.learner.parts.get(flow.learnt, Kind::Http);
-    let message = |http: &learnt::Http| http.message_http != 0;
-    let of_system =
-        naming.is_to_vendor(shard, flow) || http != NONE && shard.learner.http.get(http).is_some_and(message);
+    let of_system = is_of_system(naming, shard, flow);
     u64::from(!flow.told()) << 63 | u64::from(of_system) << 62 | flow.last.0.min((1 << 62) - 1)
+}
+
+fn is_of_system(naming: &Naming<'_>, shard: &Shard, flow: &Flow) -> bool {
+    let message = |http: &learnt::Http| http.message_http != 0;
+    naming.is_to_vendor(shard, flow) || shard.learner.http_of(flow).is_some_and(message)
 }
 
 #[cfg(test)]

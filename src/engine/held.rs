@@ -87,7 +87,7 @@ fn of_certificate(known: &CertificateDetail) -> usize {
     texts.iter().sum::<usize>().saturating_add(names).saturating_add(own)
 }
 
-fn of_http(http: &Http) -> usize {
+pub(super) fn of_http(http: &Http) -> usize {
     let turns = if http.turns.spilled() { list::<[u64; 12]>(http.turns.capacity()) } else { 0 };
     let told = |e: &HttpExchange| {
         texts([&e.method, &e.host, &e.uri, &e.user_agent, &e.content_type, &e.transfer_encoding, &e.upgrade])
@@ -98,7 +98,7 @@ fn of_http(http: &Http) -> usize {
     [turns, exchanges, own].iter().sum()
 }
 
-fn of_dns(dns: &Dns) -> usize {
+pub(super) fn of_dns(dns: &Dns) -> usize {
     let (Some(pending), Some(record)) = (dns.boxed(), dns.record()) else { return 0 };
     let told = |e: &DnsExchange| list::<u8>(e.answers.memory());
     let exchanges: usize = record.list.iter().map(told).sum();

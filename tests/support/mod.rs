@@ -11,6 +11,7 @@ pub mod knowledge;
 pub mod lab;
 #[cfg(target_os = "linux")]
 pub mod live;
+pub mod tape;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
