@@ -452,7 +452,8 @@ pub struct Stats {
     pub queue_drops: u64,
     /// Flows that are no longer held: told and forgotten, or let go of early.
     pub evicted_flows: u64,
-    /// Bytes that flows, streams and names hold.
+    /// Bytes that the tables of flows, streams and names hold. What `--max-memory` goes by is more: the lists and texts
+    /// of single flows, and what the last judgement holds.
     pub memory_bytes: u64,
     /// Packets that were counted and not inspected, for want of time.
     pub shed_packets: u64,
