@@ -215,7 +215,8 @@ fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
         }
         None => Err(anyhow!(
             "nothing is called '{}': try a rule (CF-1, D-6), a kind of finding (dns-blocked), a class (relay, p2p, s3), \
-             a catalogue entry (see `relayscope catalog`) or a host name",
+             a word of a flow's record (midstream, S0, history), a catalogue entry (see `relayscope catalog`) or a host \
+             name",
             args.subject.escape_debug()
         )),
     }

@@ -117,6 +117,7 @@ Examples:
   relayscope explain CF-1
   relayscope explain content-filter-stall
   relayscope explain relay
+  relayscope explain midstream
   relayscope explain rec1.us-west.u5fgb.com";
 
 /// Tells why the video of a cloud-managed surveillance system does not arrive, on a mirror port or from captures. It
@@ -449,8 +450,9 @@ pub struct CatalogArgs {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A rule (CF-1), a kind of finding (dns-blocked), a class or a host name
-    #[arg(value_name = "RULE|KIND|CLASS|HOST", value_parser = Listed(parse_subject, subjects), hide_possible_values = true)]
+    /// A rule (CF-1), a kind of finding (dns-blocked) or its mode, a class, a word of a flow's record (midstream, S0,
+    /// history) or a host name
+    #[arg(value_name = "RULE|KIND|CLASS|WORD|HOST", value_parser = Listed(parse_subject, subjects), hide_possible_values = true)]
     pub subject: String,
     /// Add this catalogue to the built-in one; entries of one id replace each other
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -1,4 +1,6 @@
-//! The text of `relayscope explain` for a class, a catalogue entry, or a host name.
+//! The text of `relayscope explain` for a class, a catalogue entry, a word of a flow's record, or a host name.
+
+use std::collections::BTreeMap;
 
 use super::catalog::{ports, wrap};
 use super::catalogue::{Catalogue, HostEntry};
@@ -7,8 +9,13 @@ use super::rules::Rules;
 use super::words::Flag;
 use crate::event::Class;
 
-/// What is known of `topic`: a class, an entry's id, an inconsistency's id, or a host name. `None`: nothing, it is
-/// no such thing.
+/// What the words in a flow's record mean, by where they stand.
+const WORDS: &str = include_str!("words.toml");
+/// The place whose words are letters, and told all at once.
+const LETTERS: &str = "history";
+
+/// What is known of `topic`: a class, an entry's id, an inconsistency's id, a word of a flow's record, or a host name.
+/// `None`: nothing, it is no such thing.
 pub fn explain(topic: &str, catalogue: &Catalogue, rules: &Rules) -> Option<String> {
     if let Some(class) = Class::parse(topic) {
         return class_text(class, catalogue, rules);
@@ -22,6 +29,9 @@ pub fn explain(topic: &str, catalogue: &Catalogue, rules: &Rules) -> Option<Stri
         out.field("decision", &i.decision);
         out.field("sources", &i.sources.join(", "));
         return Some(out.text());
+    }
+    if let Some(told) = word_text(topic) {
+        return Some(told);
     }
     tidy(topic).filter(|name| name.contains('.')).map(|name| name_text(name, catalogue, rules))
 }
@@ -44,6 +54,28 @@ fn class_text(class: Class, catalogue: &Catalogue, rules: &Rules) -> Option<Stri
         out.field("sources", &text.sources.join(", "));
     }
     Some(out.text())
+}
+
+/// Texts of words by the words, by where these stand.
+fn words() -> BTreeMap<String, BTreeMap<String, String>> {
+    toml::from_str(WORDS).unwrap_or_default()
+}
+
+/// What a sub-class, a flag or a state of a connection means, or all letters of its history.
+fn word_text(topic: &str) -> Option<String> {
+    let words = words();
+    let mut out = Fields::of(topic);
+    let mut known = false;
+    for (place, texts) in &words {
+        let whole = place.eq_ignore_ascii_case(topic);
+        for (word, text) in
+            texts.iter().filter(|(word, _)| whole || place != LETTERS && word.eq_ignore_ascii_case(topic))
+        {
+            out.field(if whole { word } else { place }, text);
+            known = true;
+        }
+    }
+    known.then(|| out.text())
 }
 
 fn entry_text(host: &HostEntry) -> String {
@@ -163,6 +195,7 @@ fn beside(label: &str, block: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classify::words::Sub;
 
     #[test]
     fn everything_has_a_text_of_short_lines() {
@@ -174,6 +207,13 @@ mod tests {
             let text = explain(&topic, &c, &r).unwrap();
             assert!(text.lines().all(|l| l.chars().count() <= super::super::catalog::WIDTH), "{text}");
         }
+        let words = Sub::ALL.iter().map(|sub| sub.name()).chain(Flag::ALL.iter().map(|flag| flag.name()));
+        for word in words.chain(["S0", "otH", "history"]) {
+            let text = explain(word, &c, &r).unwrap_or_else(|| panic!("{word}"));
+            assert!(text.lines().all(|l| l.chars().count() <= super::super::catalog::WIDTH), "{text}");
+        }
+        // a letter alone is no topic
+        assert_eq!(explain("s", &c, &r), None);
         assert_eq!(explain("nonsense", &c, &r), None);
         assert_eq!(explain("", &c, &r), None);
         let told = explain("a1.us-west.u5fgb.com", &c, &r).unwrap();

@@ -6,7 +6,8 @@ use std::num::NonZeroUsize;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 
-use crate::event::{Class, Kind, RULES, Severity};
+use crate::event::labels::{Flag, Sub};
+use crate::event::{Class, Kind, Mode, RULES, Severity};
 use crate::filter::Filter;
 
 pub(super) fn parse_filter(text: &str) -> Result<Filter, String> {
@@ -75,7 +76,10 @@ pub(super) fn replaced() -> Vec<&'static str> {
 /// What has an explanation, names of hosts and entries of the catalogue left out.
 pub(super) fn subjects() -> Vec<&'static str> {
     let kinds = Kind::ALL.iter().map(|kind| kind.text());
-    RULES.into_iter().chain(kinds).chain(Class::ALL.iter().map(|class| class.name())).collect()
+    let modes = Mode::ALL.iter().map(|mode| mode.text());
+    let words = Sub::ALL.iter().map(|sub| sub.name()).chain(Flag::ALL.iter().map(|flag| flag.name()));
+    let classes = Class::ALL.iter().map(|class| class.name());
+    RULES.into_iter().chain(kinds).chain(modes).chain(classes).chain(words).collect()
 }
 
 pub(super) fn parse_subject(text: &str) -> Result<String, Infallible> {

@@ -1,4 +1,4 @@
-//! The text of `relayscope explain` for a rule, or for a kind of finding.
+//! The text of `relayscope explain` for a rule, a kind of finding, or a mode of one.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,10 @@ use super::rules::{Place, Rule, RuleId, Rules, fill};
 use crate::classify::explain::Fields;
 use crate::event::{Kind, Mode};
 
-/// What is known of `topic`, a rule or a kind of finding, ASCII case ignored. `None`: it is no such thing.
+/// Where there is more of a rule.
+const MORE: &str = "`relayscope explain RULE` has a rule's thresholds, guards and sources";
+
+/// What is known of `topic`, a rule, a kind of finding or a mode of one, ASCII case ignored. `None`: it is no such thing.
 pub fn explain(topic: &str, rules: &Rules) -> Option<String> {
     told_of(topic, rules).map(|fields| fields.text())
 }
@@ -20,7 +23,8 @@ fn told_of(topic: &str, rules: &Rules) -> Option<Fields> {
     if let Some(id) = RuleId::parse(topic) {
         return Some(rule_text(rules.rule(id)));
     }
-    Kind::parse(topic).map(|kind| kind_text(kind, rules))
+    let of_kind = Kind::parse(topic).map(|kind| kind_text(kind, rules));
+    of_kind.or_else(|| Mode::parse(topic).map(|mode| mode_text(mode, rules)))
 }
 
 fn kind_text(kind: Kind, rules: &Rules) -> Fields {
@@ -30,7 +34,20 @@ fn kind_text(kind: Kind, rules: &Rules) -> Fields {
         out.field(text.id.text(), &format!("{}{}. {}", modes(rule), text.severity.text(), text.meaning));
         out.field("", &format!("Advice: {}", open(&text.advice)));
     }
-    out.field("more", "`relayscope explain RULE` has a rule's thresholds, guards and sources");
+    out.field("more", MORE);
+    out
+}
+
+/// What each rule says in a mode.
+fn mode_text(mode: Mode, rules: &Rules) -> Fields {
+    let mut out = Fields::of(mode.text());
+    for Rule { text, .. } in rules.iter() {
+        let own = (text.mode == Some(mode)).then_some((&text.title, &text.advice));
+        if let Some((title, advice)) = text.modes.get(&mode).map(|said| (&said.title, &said.advice)).or(own) {
+            out.field(text.id.text(), &format!("{}: {}. {}", text.kind.text(), open(title), open(advice)));
+        }
+    }
+    out.field("more", MORE);
     out
 }
 
@@ -89,7 +106,7 @@ mod tests {
     fn every_rule_and_kind_has_a_text_of_short_lines() {
         let rules = Rules::embedded().unwrap();
         let topics = RuleId::ALL.iter().map(|id| id.text()).chain(Kind::ALL.iter().map(|kind| kind.text()));
-        for topic in topics {
+        for topic in topics.chain(Mode::ALL.iter().map(|mode| mode.text())) {
             let text = explain(topic, &rules).unwrap();
             assert!(text.lines().all(|l| l.chars().count() <= crate::classify::catalog::WIDTH), "{text}");
             // the same words, however they are laid out
@@ -108,6 +125,7 @@ mod tests {
         let told = explain("CF-1", &Rules::with_user(user).unwrap()).unwrap();
         assert!(told.contains("first_byte_seconds = 15: ") && told.contains("Video from <host>"), "{told}");
         assert!(explain("content-filter-stall", &rules).unwrap().contains("\n  CF-5 "));
+        assert!(explain("hold-release", &rules).unwrap().contains("\n  CF-4 "));
         assert!(explain("allowlist-gap", &rules).unwrap().contains("\n  D-37 "));
     }
 }
