@@ -79,10 +79,21 @@ impl Settings {
         for (command, keys) in &self.keys {
             map.bind(command, keys)?;
         }
-        match hidden(&map) {
+        match self.taken(&map).or_else(|| hidden(&map)) {
             Some(error) => Err(error),
             None => Ok(map),
         }
+    }
+
+    /// What is wrong where two commands are given the same keys: the one that is said later has them.
+    fn taken(&self, map: &KeyMap) -> Option<String> {
+        let said = self.keys.iter().flat_map(|(id, keys)| keys.iter().map(move |keys| (id, keys)));
+        said.filter_map(|(id, keys)| Some((id, keys.parse::<Keys>().ok()?))).find_map(|(id, keys)| {
+            let has = |command: &&Command| map.of(**command).any(|bound| *bound == keys);
+            let has_it = Command::ALL.iter().filter(has).any(|command| command.id() == id);
+            let other = Command::ALL.iter().rfind(|command| has(command)).filter(|_| !has_it)?;
+            Some(format!("{id}: {keys} is given to {} too: bind one of the two to other keys", other.id()))
+        })
     }
 }
 
@@ -197,6 +208,7 @@ mod tests {
             ("[keys]\nfly = [\"x\"]", "relayscope keys"),
             ("[keys]\nsort = [\"alt-x\"]", "no key"),
             ("[keys]\ngroup = [\"g\"]", "group: g is the beginning of g g (top)"),
+            ("[keys]\nsort = [\"z\"]\ngroup = [\"z\"]", "group: z is given to sort too"),
             ("[keys]\nsort = [\"x\", \"s\"]", "sort: x is the beginning of x x (clear)"),
         ] {
             let error = Settings::parse(text).unwrap_err();
