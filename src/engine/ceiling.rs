@@ -1,14 +1,14 @@
 //! A ceiling on what the shards hold, kept whatever arrives.
 //!
 //! What a frame may add is known by its length, so it need only be counted what is held when so many frames have come
-//! that it may have grown too much. Then the flows that were silent for longest go, those of the system last, until
-//! there is room again. All is by packets alone: the same packets are let go at the same frames.
+//! that it may have grown too much. Then flows of DNS with long lists go, and those that were silent for longest, those of
+//! the system last, until there is room again. All is by packets alone: the same packets are let go at the same frames.
 
 use std::collections::HashSet;
 
 use super::analysis::{Analysis, FlowAt, FlowView};
 use super::compact::Keep;
-use super::held::{of_dns, of_http};
+use super::held::of_dns;
 use super::naming::Naming;
 use super::parts::Kind;
 use super::shard::Shard;
@@ -31,13 +31,18 @@ const ROOMY: usize = 8;
 /// The same where more comes than there is time for: few flows go at a time then, which costs more for each, as nothing
 /// else is done meanwhile.
 const STRAINED: usize = 10;
-/// How often flows are let go at once at the most; each time halves what is held or better.
+/// How often flows are let go at once at the most.
 const ROUNDS: usize = 16;
 /// The least share of all flows that goes at once: for a few it is not worth to go through all.
 const SHARE: f64 = 1.0 / 16.0;
-/// A flow whose lists take more than the ceiling divided by this goes before others: who asks from one port, or polls on
-/// one connection, is never silent for long, and all others would go for its lists.
+/// A flow of DNS whose list takes more than the ceiling divided by this goes before others: who asks from one port is
+/// never silent for long, and all others would go for its list. With the next message such a flow begins anew, which a
+/// connection of TCP cannot.
 const LONG: usize = 8192;
+/// The same of one that asked for a name of the system: what came of that is told as long as the flow is there.
+const LONG_OF_SYSTEM: usize = LONG / 4;
+/// An answer comes within this, in nanoseconds, or not at all: question and answer are told together.
+const ANSWERED: u64 = 2 * SECOND;
 /// What an address that DNS told takes at the least, in bytes: it is kept, and put in order as often as all is named.
 const ANSWER: usize = 96;
 /// How long, in nanoseconds, all answers of DNS are kept where there is no room.
@@ -124,7 +129,7 @@ impl Engine {
             let over = held.saturating_sub(roomy);
             let share = (over as f64 / held as f64).max(SHARE);
             let pick = |analysis: &Analysis, naming: &Naming<'_>| {
-                let long = if round == 0 { long_lists(analysis, naming, ceiling.most / LONG) } else { Vec::new() };
+                let long = if round == 0 { long_lists(analysis, ceiling.most) } else { Vec::new() };
                 if long.is_empty() { first_to_go(analysis, naming, share) } else { long }
             };
             self.let_go(pick, ceiling.most, naming, &mut tell)?;
@@ -164,22 +169,24 @@ impl Engine {
     }
 }
 
-/// Flows whose lists take more than so many bytes, but those that are of the system or asked for a watched name. What they
-/// told of names stays, and with the next message they begin anew.
-fn long_lists(analysis: &Analysis, naming: &Naming<'_>, most: usize) -> Vec<FlowAt> {
-    let is_long = |shard: &Shard, flow: &Flow| {
-        let Shard { learner, .. } = shard;
-        let dns = learner.dns.get(learner.parts.get(flow.learnt, Kind::Dns)).filter(|_| flow.proto() == proto::UDP);
-        let waits = |http: &learnt::Http| http.record.as_ref().is_some_and(|record| record.waiting > 0);
-        let http = learner.http_of(flow).filter(|http| !waits(http));
-        dns.is_some_and(|dns| of_dns(dns) > most) || http.is_some_and(|http| of_http(http) > most)
+/// Flows of DNS with long lists, and no question that may be answered yet. What they told of names stays.
+fn long_lists(analysis: &Analysis, most: usize) -> Vec<FlowAt> {
+    let since = analysis.totals.last.before(ANSWERED);
+    let taken = |shard: &Shard, flow: &Flow| {
+        let dns = shard.learner.dns.get(shard.learner.parts.get(flow.learnt, Kind::Dns));
+        dns.filter(|dns| flow.proto() == proto::UDP && !dns.asked_since(since)).map_or(0, of_dns)
     };
-    let mut long = analysis.places_of(|shard, flow| is_long(shard, flow) && !is_of_system(naming, shard, flow));
+    let mut long = analysis.places_of(|shard, flow| taken(shard, flow) > most / LONG);
     let watched: HashSet<(u32, u32)> = (0u32..)
         .zip(&analysis.shards)
         .flat_map(|(at, shard)| shard.learner.asked.iter().map(move |asked| (at, asked.flow)))
         .collect();
-    long.retain(|at| !watched.contains(&(at.shard, at.number())));
+    let of_flow = |at: &FlowAt| {
+        let shard = analysis.shard_of(*at)?;
+        Some(taken(shard, shard.table.flow(at.number())?))
+    };
+    let is_very_long = |at: &FlowAt| of_flow(at).is_some_and(|bytes| bytes > most / LONG_OF_SYSTEM);
+    long.retain(|at| !watched.contains(&(at.shard, at.number())) || is_very_long(at));
     long
 }
 
@@ -209,13 +216,9 @@ fn first_to_go(analysis: &Analysis, naming: &Naming<'_>, share: f64) -> Vec<Flow
 /// The more, the later a flow is to go: what was told goes first, what is of the system last, and what was silent for
 /// longest before others.
 fn rank(naming: &Naming<'_>, shard: &Shard, flow: &Flow) -> u64 {
-    let of_system = is_of_system(naming, shard, flow);
-    u64::from(!flow.told()) << 63 | u64::from(of_system) << 62 | flow.last.0.min((1 << 62) - 1)
-}
-
-fn is_of_system(naming: &Naming<'_>, shard: &Shard, flow: &Flow) -> bool {
     let message = |http: &learnt::Http| http.message_http != 0;
-    naming.is_to_vendor(shard, flow) || shard.learner.http_of(flow).is_some_and(message)
+    let of_system = naming.is_to_vendor(shard, flow) || shard.learner.http_of(flow).is_some_and(message);
+    u64::from(!flow.told()) << 63 | u64::from(of_system) << 62 | flow.last.0.min((1 << 62) - 1)
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ fn of_certificate(known: &CertificateDetail) -> usize {
     texts.iter().sum::<usize>().saturating_add(names).saturating_add(own)
 }
 
-pub(super) fn of_http(http: &Http) -> usize {
+fn of_http(http: &Http) -> usize {
     let turns = if http.turns.spilled() { list::<[u64; 12]>(http.turns.capacity()) } else { 0 };
     let told = |e: &HttpExchange| {
         texts([&e.method, &e.host, &e.uri, &e.user_agent, &e.content_type, &e.transfer_encoding, &e.upgrade])

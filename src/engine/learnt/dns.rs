@@ -87,6 +87,12 @@ impl Dns {
         Some(query)
     }
 
+    /// Whether a query that was sent since then waits.
+    pub fn asked_since(&self, since: Timestamp) -> bool {
+        let one = self.one.pending().filter(|_| self.all.is_none());
+        self.all.iter().flat_map(|all| &all.pending).chain(&one).any(|query| query.ts >= since)
+    }
+
     /// Room for whatever comes.
     fn all(&mut self) -> &mut Exchanges {
         let one = self.one;
