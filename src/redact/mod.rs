@@ -20,6 +20,7 @@
 
 pub mod address;
 mod content;
+mod embedded;
 mod frame;
 pub mod literals;
 pub mod name;
@@ -29,11 +30,12 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::classify::catalogue::Catalogue;
 use address::Addresses;
+use embedded::Embedded;
 use literals::{Full, Literals};
 use name::Names;
 
@@ -193,32 +195,42 @@ impl Redactor {
         if self.pseudonym(bare(word).1).is_some() {
             return self.word(out, word);
         }
-        let of_address = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':');
-        for part in word.split_inclusive(|c| !of_address(c)) {
-            let end = part.find(|c| !of_address(c)).unwrap_or(part.len());
-            let (run, joint) = part.split_at(end);
-            match as_bare_mac(run) {
-                Some(mac) => out.push_str(&self.hardware(mac)),
-                None => self.word(out, run),
+        let mut rest = word;
+        let mut before = None;
+        while let Some(first) = rest.chars().next() {
+            let found = embedded::address(before, rest).filter(|found| self.takes(found));
+            let length = found.as_ref().map_or(first.len_utf8(), |found| found.length());
+            let (taken, left) = rest.split_at_checked(length).unwrap_or((rest, ""));
+            match found {
+                Some(Embedded::Ip(_, ip)) => out.push_str(&self.ip(ip.into()).to_string()),
+                Some(Embedded::Mac(_, mac)) => out.push_str(&HEXLOWER.encode(&self.mac(mac))),
+                None => out.push_str(taken),
             }
-            out.push_str(joint);
+            (before, rest) = (taken.chars().next_back(), left);
         }
     }
 
-    /// What stands for an address, with or without a port, for a hardware address or a name; nothing for other words.
+    /// Whether what was found is to be replaced.
+    const fn takes(&self, found: &Embedded) -> bool {
+        match found {
+            Embedded::Ip(..) => self.what.ips,
+            Embedded::Mac(..) => self.what.macs,
+        }
+    }
+
+    /// What stands for an address, with or without a port, for a hardware address or a name; nothing for other words,
+    /// and for what is not to be replaced.
     fn pseudonym(&self, word: &str) -> Option<String> {
         let is_ip = word.parse::<IpAddr>().is_ok() && word.contains(['.', ':']);
         if is_ip || word.parse::<SocketAddr>().is_ok() {
-            return Some(self.host(word));
+            return self.what.ips.then(|| self.host(word));
         }
         if let Some(mac) = as_mac(word) {
-            return Some(self.hardware(mac));
+            let told = || self.mac(mac).map(|byte| format!("{byte:02x}")).join(":");
+            return self.what.macs.then(told);
         }
-        name::is_name(word.split(':').next().unwrap_or(word)).then(|| self.host(word))
-    }
-
-    fn hardware(&self, mac: [u8; 6]) -> String {
-        self.mac(mac).map(|byte| format!("{byte:02x}")).join(":")
+        let is_name = self.what.names && name::is_name(word.split(':').next().unwrap_or(word));
+        is_name.then(|| self.host(word))
     }
 
     /// A short pseudonym for what can only be known as a whole.
@@ -254,11 +266,6 @@ fn bare(word: &str) -> (&str, &str, &str) {
     let bare = rest.trim_end_matches(['.', ':', '-']);
     let (before, after) = (word.len().saturating_sub(rest.len()), bare.len());
     (word.get(..before).unwrap_or_default(), bare, rest.get(after..).unwrap_or_default())
-}
-
-/// Twelve hexadecimal digits.
-fn as_bare_mac(text: &str) -> Option<[u8; 6]> {
-    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 /// Six pairs of hexadecimal digits, with colons or hyphens.

@@ -231,9 +231,8 @@ impl Redactor {
         if let Some(uri) = &mut http.uri {
             self.cow(uri, |uri| if connect { self.host(uri) } else { self.uri(uri) });
         }
-        for text in [&mut http.user_agent, &mut http.content_type].into_iter().flatten() {
-            self.cow(text, |text| self.agent(text));
-        }
+        http.user_agent.iter_mut().for_each(|text| self.cow(text, |text| self.agent(text)));
+        http.content_type.iter_mut().for_each(|text| self.cow(text, |text| self.text(text)));
         for (text, words) in [
             (&mut http.method, &METHODS[..]),
             (&mut http.transfer_encoding, &CODINGS[..]),
