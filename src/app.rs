@@ -205,8 +205,10 @@ const fn product_id(product: Product) -> ProductId {
 fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
     let mut base = knowledge(args.catalogue.as_ref(), None, None)?;
     let rules = rules(&mut base, args.catalogue.as_ref())?;
-    let text = diagnose::explain::explain(&args.subject, &rules);
-    match text.or_else(|| explain::explain(&args.subject, &base.catalogue, &base.rules)) {
+    let found = diagnose::explain::explain(&args.subject, &rules);
+    let known = explain::explain(&args.subject, &base.catalogue, &base.rules);
+    let text = found.into_iter().chain(known).collect::<Vec<_>>().join("\n");
+    match Some(text).filter(|text| !text.is_empty()) {
         Some(text) => {
             let mut out = io::stdout().lock();
             out.write_all(text.as_bytes())?;

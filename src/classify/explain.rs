@@ -17,6 +17,15 @@ const LETTERS: &str = "history";
 /// What is known of `topic`: a class, an entry's id, an inconsistency's id, a word of a flow's record, or a host name.
 /// `None`: nothing, it is no such thing.
 pub fn explain(topic: &str, catalogue: &Catalogue, rules: &Rules) -> Option<String> {
+    let told = known(topic, catalogue, rules);
+    // a word may be called as an entry is
+    match (told, word_text(topic)) {
+        (Some(told), Some(word)) => Some(format!("{told}\n{word}")),
+        (told, word) => told.or(word),
+    }
+}
+
+fn known(topic: &str, catalogue: &Catalogue, rules: &Rules) -> Option<String> {
     if let Some(class) = Class::parse(topic) {
         return class_text(class, catalogue, rules);
     }
@@ -29,9 +38,6 @@ pub fn explain(topic: &str, catalogue: &Catalogue, rules: &Rules) -> Option<Stri
         out.field("decision", &i.decision);
         out.field("sources", &i.sources.join(", "));
         return Some(out.text());
-    }
-    if let Some(told) = word_text(topic) {
-        return Some(told);
     }
     tidy(topic).filter(|name| name.contains('.')).map(|name| name_text(name, catalogue, rules))
 }
@@ -210,6 +216,9 @@ mod tests {
         let words = Sub::ALL.iter().map(|sub| sub.name()).chain(Flag::ALL.iter().map(|flag| flag.name()));
         for word in words.chain(["S0", "otH", "history"]) {
             let text = explain(word, &c, &r).unwrap_or_else(|| panic!("{word}"));
+            assert!(
+                ["\n  subclass ", "\n  flag ", "\n  conn_state ", "\n  case "].iter().any(|place| text.contains(place))
+            );
             assert!(text.lines().all(|l| l.chars().count() <= super::super::catalog::WIDTH), "{text}");
         }
         // a letter alone is no topic

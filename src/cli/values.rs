@@ -79,7 +79,10 @@ pub(super) fn subjects() -> Vec<&'static str> {
     let modes = Mode::ALL.iter().map(|mode| mode.text());
     let words = Sub::ALL.iter().map(|sub| sub.name()).chain(Flag::ALL.iter().map(|flag| flag.name()));
     let classes = Class::ALL.iter().map(|class| class.name());
-    RULES.into_iter().chain(kinds).chain(modes).chain(classes).chain(words).collect()
+    let mut all: Vec<_> = RULES.into_iter().chain(kinds).chain(modes).chain(classes).chain(words).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 pub(super) fn parse_subject(text: &str) -> Result<String, Infallible> {
