@@ -213,7 +213,7 @@ pub struct AnalyzeArgs {
     /// What it is judged by
     #[command(flatten)]
     pub judge: JudgeArgs,
-    /// Keep flows, streams and names below this (16M or more): long lists and what is silent are told early
+    /// Keep flows, streams and names below this (16M or more): long lists of lookups and what is silent are told early
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_memory: Option<usize>,
     /// Only name flows: look for no faults

@@ -70,7 +70,7 @@ pub struct LiveArgs {
     /// Once the interfaces are open, run as this user; as who called sudo, if not given
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
-    /// Keep flows, streams and names below this (16M or more): long lists and what is silent are told early
+    /// Keep flows, streams and names below this (16M or more): long lists of lookups and what is silent are told early
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
     pub max_memory: usize,
     /// Write NDJSON, though there is a terminal

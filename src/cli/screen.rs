@@ -35,7 +35,7 @@ pub struct ReplayArgs {
     /// Write one JSON object a line
     #[arg(long)]
     pub no_tui: bool,
-    /// Keep flows, streams and names below this (16M or more): long lists and what is silent are told early
+    /// Keep flows, streams and names below this (16M or more): long lists of lookups and what is silent are told early
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_memory: Option<usize>,
     /// Tell only of flows that pass this filter
