@@ -207,21 +207,19 @@ fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
     let rules = rules(&mut base, args.catalogue.as_ref())?;
     let found = diagnose::explain::explain(&args.subject, &rules);
     let known = explain::explain(&args.subject, &base.catalogue, &base.rules);
-    let text = found.into_iter().chain(known).collect::<Vec<_>>().join("\n");
-    match Some(text).filter(|text| !text.is_empty()) {
-        Some(text) => {
-            let mut out = io::stdout().lock();
-            out.write_all(text.as_bytes())?;
-            out.flush()?;
-            Ok(Exit::Fine)
-        }
-        None => Err(anyhow!(
+    let told: Vec<String> = found.into_iter().chain(known).collect();
+    if told.is_empty() {
+        return Err(anyhow!(
             "nothing is called '{}': try a rule (CF-1, D-6), a kind of finding (dns-blocked), a class (relay, p2p, s3), \
              a word of a flow's record (midstream, S0, history), a catalogue entry (see `relayscope catalog`) or a host \
              name",
             args.subject.escape_debug()
-        )),
+        ));
     }
+    let mut out = io::stdout().lock();
+    out.write_all(told.join("\n").as_bytes())?;
+    out.flush()?;
+    Ok(Exit::Fine)
 }
 
 fn print_keys(named: Option<Settings>) -> Result<()> {

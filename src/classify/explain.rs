@@ -202,6 +202,7 @@ fn beside(label: &str, block: &str) -> String {
 mod tests {
     use super::*;
     use crate::classify::words::Sub;
+    use crate::flow::history::{Side, conn_state};
 
     #[test]
     fn everything_has_a_text_of_short_lines() {
@@ -220,6 +221,19 @@ mod tests {
                 ["\n  subclass ", "\n  flag ", "\n  conn_state ", "\n  case "].iter().any(|place| text.contains(place))
             );
             assert!(text.lines().all(|l| l.chars().count() <= super::super::catalog::WIDTH), "{text}");
+        }
+        let sides = [
+            Side::Inactive,
+            Side::SynSent,
+            Side::SynAckSent,
+            Side::Partial,
+            Side::Established,
+            Side::Closed,
+            Side::Reset,
+        ];
+        for (one, other) in sides.into_iter().flat_map(|one| sides.map(|other| (one, other))) {
+            let state = conn_state(one, other, true);
+            assert!(explain(state, &c, &r).is_some_and(|text| text.contains("\n  conn_state ")), "{state}");
         }
         // a letter alone is no topic
         assert_eq!(explain("s", &c, &r), None);

@@ -1,5 +1,6 @@
 //! Values of options: how they are read, and which of them a shell may propose.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::num::NonZeroUsize;
@@ -80,8 +81,8 @@ pub(super) fn subjects() -> Vec<&'static str> {
     let words = Sub::ALL.iter().map(|sub| sub.name()).chain(Flag::ALL.iter().map(|flag| flag.name()));
     let classes = Class::ALL.iter().map(|class| class.name());
     let mut all: Vec<_> = RULES.into_iter().chain(kinds).chain(modes).chain(classes).chain(words).collect();
-    all.sort_unstable();
-    all.dedup();
+    let mut before = HashSet::new();
+    all.retain(|subject| before.insert(*subject));
     all
 }
 

@@ -405,7 +405,7 @@ impl<'a> Monitor<'a> {
         self.shed != Shed::Everything && self.ceiling.as_mut().is_some_and(|ceiling| !ceiling.takes(captured))
     }
 
-    /// Makes room below the ceiling: flows that were silent for longest are told, and let go of.
+    /// Makes room below the ceiling: flows that are missed least are told, and let go of.
     #[cold]
     fn make_room<S: Sink>(&mut self, captured: usize, sink: &mut S) -> Result<(), S::Error> {
         let Some(ceiling) = &mut self.ceiling else { return Ok(()) };

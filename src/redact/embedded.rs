@@ -31,10 +31,13 @@ pub(super) fn address(before: Option<char>, rest: &str) -> Option<Embedded> {
     mac().or_else(ip)
 }
 
+/// How long four numbers with dots are at the most. No more is looked at, however long a word of digits and dots is.
+const QUAD: usize = 15;
+
 /// Four numbers with dots.
 fn quad(rest: &str) -> Option<Embedded> {
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-    let text = rest.get(..end)?.trim_end_matches('.');
+    let digits = rest.bytes().take(QUAD + 1).take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+    let text = rest.get(..digits)?.trim_end_matches('.');
     Some(Embedded::Ip(text.len(), text.parse().ok()?))
 }
 
