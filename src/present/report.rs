@@ -365,7 +365,7 @@ impl Adding {
         let Adding { builder, briefs, .. } = self;
         let flow = view.flow;
         let [up, down] = flow.oriented(view.payload());
-        let top = builder.wants_top(up.saturating_add(down));
+        let top = builder.wants_top(up.saturating_add(down), flow.first);
         if let Some(brief) = briefs.of(view).filter(|_| !top) {
             builder.flow(brief.class, up, down, flow.first, flow.last, brief.confidence, None, None);
             return self.note_reasons(brief.class, brief.subclass);

@@ -235,10 +235,11 @@ impl SummaryBuilder {
         *self.unknown_reasons.entry(reason).or_default() += flows;
     }
 
-    /// Whether a flow of so many payload bytes, both ways, may be one of the largest, and [`Self::top`] is worth
-    /// calling.
-    pub fn wants_top(&self, bytes: u64) -> bool {
-        self.top.len() < TOP_MAX || self.top.last().is_some_and(|least| bytes >= least.bytes())
+    /// Whether a flow of so many payload bytes, both ways, that began then may be one of the largest, and [`Self::top`]
+    /// is worth calling.
+    pub fn wants_top(&self, bytes: u64, start: Timestamp) -> bool {
+        let may_beat = |least: &TopFlow| bytes > least.bytes() || bytes == least.bytes() && start <= least.start;
+        self.top.len() < TOP_MAX || self.top.last().is_some_and(may_beat)
     }
 
     /// Offers a flow for the list of the largest. `name` is what the responder was called, where that is not in the
@@ -272,7 +273,7 @@ impl SummaryBuilder {
         if record.class == Class::Unknown {
             record.subclass.iter().for_each(|reason| self.unknown(reason, 1));
         }
-        if self.wants_top(up.saturating_add(down)) {
+        if self.wants_top(up.saturating_add(down), counts.start) {
             self.top(record, None);
         }
     }
