@@ -153,8 +153,8 @@ pub struct FrameRef {
 /// A buffer of capture bytes and the index of the frames in it.
 #[derive(Clone, Debug, Default)]
 pub struct Chunk {
-    /// Capture bytes, file headers and all. Behind the last frame lies whatever an earlier fill left there: the
-    /// buffer is used again as it is.
+    /// Capture bytes, file headers and all. Before the first frame and behind the last one lies whatever an earlier
+    /// fill left there: the buffer is used again as it is.
     pub buf: Vec<u8>,
     /// The frames, in file order. Every one lies within `buf`.
     pub frames: Vec<FrameRef>,

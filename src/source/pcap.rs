@@ -122,23 +122,29 @@ impl Header {
         Ok(Header { order, lengths, record_header, tick, link, snaplen: order.u32([s0, s1, s2, s3]) })
     }
 
-    /// Indexes the whole records of `bytes`, which begins with a record.
-    pub(super) fn walk(&self, bytes: &[u8], frames: &mut Vec<FrameRef>) -> Walked {
+    /// Indexes the whole records of `bytes`, the first of which begins at `from`.
+    pub(super) fn walk(&self, bytes: &[u8], from: usize, frames: &mut Vec<FrameRef>) -> Walked {
         let plain = self.record_header == 16 && self.lengths == Lengths::AsWritten;
         match (self.order, plain) {
-            (Order::Little, true) => self.walk_as::<false, true>(bytes, frames),
-            (Order::Big, true) => self.walk_as::<true, true>(bytes, frames),
-            (Order::Little, false) => self.walk_as::<false, false>(bytes, frames),
-            (Order::Big, false) => self.walk_as::<true, false>(bytes, frames),
+            (Order::Little, true) => self.walk_as::<false, true>(bytes, from, frames),
+            (Order::Big, true) => self.walk_as::<true, true>(bytes, from, frames),
+            (Order::Little, false) => self.walk_as::<false, false>(bytes, from, frames),
+            (Order::Big, false) => self.walk_as::<true, false>(bytes, from, frames),
         }
     }
 
     // Made four times, so that the loop over the usual kind tests nothing that cannot differ from frame to frame.
     #[inline(always)]
-    fn walk_as<const BIG: bool, const PLAIN: bool>(&self, bytes: &[u8], frames: &mut Vec<FrameRef>) -> Walked {
+    fn walk_as<const BIG: bool, const PLAIN: bool>(
+        &self,
+        bytes: &[u8],
+        from: usize,
+        frames: &mut Vec<FrameRef>,
+    ) -> Walked {
         let (tick, link, limit) = (self.tick, self.link, max_frame(self.link));
         let word = |b: [u8; 4]| if BIG { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) };
-        let mut rest = bytes;
+        let records = bytes.get(from..).unwrap_or_default();
+        let mut rest = records;
         let stop = loop {
             let Some((head, after)) = rest.split_first_chunk::<16>() else { break Stop::NeedHeader };
             let &[s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, l0, l1, l2, l3] = head;
@@ -166,7 +172,7 @@ impl Header {
             });
             rest = next;
         };
-        Walked { used: bytes.len().wrapping_sub(rest.len()), stop }
+        Walked { used: records.len().wrapping_sub(rest.len()), stop }
     }
 
     fn sort_lengths(&self, first: u32, second: u32) -> (u32, u32) {
