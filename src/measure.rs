@@ -187,9 +187,9 @@ impl Sink for One {
 fn each_work(task: &Task<'_>, mut take: impl FnMut(&Work, usize, &[u8])) {
     let (mut front, mut one) = (Front::new(task.config.secret), One::new());
     each_chunk(task, |chunk| {
-        for (n, at) in (0u32..).zip(&chunk.frames) {
+        for at in &chunk.frames {
             let Some(frame) = chunk.frame(at) else { continue };
-            front.frame(&frame, n, &mut one);
+            front.frame(&frame, at.start, &mut one);
             if let Some(shard) = one.shard.take() {
                 let datagram = matches!(one.work, Work::Packet(_, _, Place::Datagram(_)));
                 take(&one.work, shard, if datagram { &one.datagram } else { frame.bytes });

@@ -232,9 +232,9 @@ impl Reader<'_> {
             self.ended = true;
             return false;
         }
-        for (n, at) in (0u32..).zip(&chunk.frames) {
+        for at in &chunk.frames {
             if let Some(frame) = chunk.frame(at) {
-                self.front.frame(&frame, n, &mut filling);
+                self.front.frame(&frame, at.start, &mut filling);
             }
         }
         let flows = std::mem::take(&mut self.front.flows);
@@ -365,8 +365,7 @@ impl<'a> Shared<'a> {
         {
             let mut shard = lock(&self.shards[at]);
             for batch in &waiting {
-                let frame_at = |n: u32| batch.chunk.frames.get(n as usize).and_then(|f| batch.chunk.frame(f));
-                run_work(&mut shard, &batch.work[at], &batch.datagrams, frame_at);
+                run_work(&mut shard, &batch.work[at], &batch.chunk.buf, &batch.datagrams);
             }
         }
         let mut state = lock(&self.state);

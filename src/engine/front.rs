@@ -27,17 +27,30 @@ pub enum Work {
 impl Work {
     /// What stands in a place that waits for work.
     pub fn nothing() -> Work {
-        Work::Packet(Packet::default(), Keyed::NOTHING, Place::Frame(0))
+        Work::Packet(Packet::default(), Keyed::NOTHING, Place::Frame { start: 0, caplen: 0 })
     }
 }
 
 /// Where the bytes of a packet are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The frame with that number in the chunk at hand.
-    Frame(u32),
+    /// So many bytes of the buffer at hand, from there on: a frame.
+    #[allow(missing_docs)]
+    Frame { start: u32, caplen: u32 },
     /// The datagram with that number among those put together while the chunk was decoded.
     Datagram(u32),
+}
+
+impl Place {
+    /// The bytes: of `buf` if they are a frame's, or one of these datagrams.
+    #[inline(always)]
+    pub fn bytes<'a>(self, buf: &'a [u8], datagrams: &'a [Vec<u8>]) -> &'a [u8] {
+        let bytes = match self {
+            Place::Frame { start, caplen } => buf.get(start as usize..(start as usize).wrapping_add(caplen as usize)),
+            Place::Datagram(n) => datagrams.get(n as usize).map(Vec::as_slice),
+        };
+        bytes.unwrap_or_default()
+    }
 }
 
 /// What was seen of the capture as a whole.
@@ -159,9 +172,9 @@ impl Front {
         Front { secret, ..Front::default() }
     }
 
-    /// Takes the next frame, number `index` of its chunk.
+    /// Takes the next frame, which begins at `start` of the buffer at hand.
     #[inline(always)]
-    pub fn frame(&mut self, frame: &Frame<'_>, index: u32, sink: &mut impl Sink) {
+    pub fn frame(&mut self, frame: &Frame<'_>, start: u32, sink: &mut impl Sink) {
         self.totals.count(frame.ts, frame.len, frame.bytes.len());
         let Some(work) = sink.slot() else { return };
         if !matches!(work, Work::Packet(..)) {
@@ -172,9 +185,9 @@ impl Front {
         let read = decode_by_way(frame.link.0, frame.bytes, packet);
         if read != Ok(Way::Straight) && is_odd(packet, read.is_ok(), frame) {
             let packet = *packet;
-            return self.odd(packet, read.map(drop), frame, index, sink);
+            return self.odd(packet, read.map(drop), frame, start, sink);
         }
-        (*keyed, *place) = (Keyed::of(packet, self.secret), Place::Frame(index));
+        (*keyed, *place) = (Keyed::of(packet, self.secret), place_of(frame, start));
         self.flows.note(keyed.hash);
         let shard = shard_of(packet.src, packet.dst);
         sink.take(shard);
@@ -196,7 +209,7 @@ impl Front {
 
     /// The packets of a frame that holds several, but for the first.
     #[cold]
-    fn further(&mut self, frame: &Frame<'_>, index: u32, sink: &mut impl Sink) {
+    fn further(&mut self, frame: &Frame<'_>, start: u32, sink: &mut impl Sink) {
         let begun = Packet { ts: frame.ts, frame: self.totals.frames, frames: 1, ..Packet::default() };
         decode_further(frame.link.0, frame.bytes, &begun, &mut |packet, read| match read {
             // what is no packet is no frame of its own either
@@ -204,7 +217,7 @@ impl Front {
             Ok(()) if packet.fragment.is_some() => self.fragment(&packet, frame.bytes, sink),
             Ok(()) => {
                 let keyed = Keyed::of(&packet, self.secret);
-                sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, Place::Frame(index)));
+                sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, place_of(frame, start)));
             }
         });
     }
@@ -216,7 +229,7 @@ impl Front {
         packet: Packet,
         read: Result<(), Undecoded>,
         frame: &Frame<'_>,
-        index: u32,
+        start: u32,
         sink: &mut impl Sink,
     ) {
         let bytes = frame.bytes;
@@ -227,7 +240,7 @@ impl Front {
                 self.claim(&packet, arp::carried_claim(bytes, &packet));
                 let keyed = Keyed::of(&packet, self.secret);
                 self.flows.note(keyed.hash);
-                sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, Place::Frame(index)));
+                sink.work(shard_of(packet.src, packet.dst), Work::Packet(packet, keyed, place_of(frame, start)));
             }
             Err(reason) => {
                 self.claim(&packet, arp::claim(frame.link.0, bytes).filter(|_| reason == Undecoded::NotIp));
@@ -235,7 +248,7 @@ impl Front {
             }
         }
         if may_hold_several(frame.link.0) {
-            self.further(frame, index, sink);
+            self.further(frame, start, sink);
         }
     }
 
@@ -280,6 +293,12 @@ impl Front {
             sink.work(shard_of(quoted.src, quoted.dst), Work::Quote(Quote { quoted, icmp }));
         }
     }
+}
+
+/// Where a frame is that begins at `start` of the buffer at hand.
+#[inline(always)]
+const fn place_of(frame: &Frame<'_>, start: u32) -> Place {
+    Place::Frame { start, caplen: frame.bytes.len() as u32 }
 }
 
 /// Whether a frame is more, or something else, than one whole packet of one flow; `read`: it is a packet.

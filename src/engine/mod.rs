@@ -141,17 +141,15 @@ impl Engine {
         if self.shed == Shed::Everything {
             return self.count(&chunk.frames.get(numbers).into_iter().flatten().collect());
         }
-        let frame_at = |n: u32| chunk.frames.get(n as usize).and_then(|at| chunk.frame(at));
-        let first = u32::try_from(numbers.start).unwrap_or(u32::MAX);
-        for (n, at) in (first..).zip(chunk.frames.get(numbers).unwrap_or_default()) {
+        for at in chunk.frames.get(numbers).unwrap_or_default() {
             if let Some(frame) = chunk.frame(at) {
-                self.front.frame(&frame, n, &mut self.group);
+                self.front.frame(&frame, at.start, &mut self.group);
             }
             if self.group.used >= GROUP {
-                self.flush(frame_at);
+                self.flush(&chunk.buf);
             }
         }
-        self.flush(frame_at);
+        self.flush(&chunk.buf);
     }
 
     /// Counts frames of which nothing else is known.
@@ -172,10 +170,11 @@ impl Engine {
             return self.count(&[at].iter().collect());
         }
         self.front.frame(&frame, 0, &mut self.group);
-        self.flush(|_| Some(frame));
+        self.flush(frame.bytes);
     }
 
-    fn flush<'a>(&mut self, frame_at: impl Fn(u32) -> Option<Frame<'a>>) {
+    /// Works off what was decoded of the frames in `buf`.
+    fn flush(&mut self, buf: &[u8]) {
         let Group { work, used, datagrams } = &mut self.group;
         let ready = work.get(..*used).unwrap_or_default();
         if self.analysis.len() > NEAR {
@@ -185,7 +184,7 @@ impl Engine {
         }
         for (shard, work) in ready {
             if let Some(shard) = self.analysis.shards.get_mut(*shard) {
-                do_work(shard, work, datagrams, &frame_at);
+                do_work(shard, work, buf, datagrams);
             }
         }
         *used = 0;
@@ -201,7 +200,7 @@ impl Engine {
     /// The capture has ended: what was learnt, put together. Nothing is to come after that.
     pub fn end(&mut self) -> &Analysis {
         self.front.finish(&mut self.group);
-        self.flush(|_| None);
+        self.flush(&[]);
         self.analysis.end(self.front.totals.clone());
         &self.analysis
     }
@@ -270,20 +269,15 @@ pub fn shards(config: &Config) -> Vec<Shard> {
     (0..SHARDS).map(|_| Shard::new(config)).collect()
 }
 
-/// Works off a list of one shard's work, in order. `frame_at` gives the frames of the chunk that it came from,
-/// `datagrams` are those put together while the chunk was decoded.
-pub fn run_work<'a>(
-    shard: &mut Shard,
-    work: &[Work],
-    datagrams: &[Vec<u8>],
-    frame_at: impl Fn(u32) -> Option<Frame<'a>>,
-) {
+/// Works off a list of one shard's work, in order. `buf` is that of the chunk that it came from, `datagrams` are those
+/// put together while the chunk was decoded.
+pub fn run_work(shard: &mut Shard, work: &[Work], buf: &[u8], datagrams: &[Vec<u8>]) {
     for group in work.chunks(GROUP) {
         if shard.table.len() > NEAR / SHARDS {
             std::hint::black_box(group.iter().fold(0, |touched, work| touched ^ touch(shard, work)));
         }
         for work in group {
-            do_work(shard, work, datagrams, &frame_at);
+            do_work(shard, work, buf, datagrams);
         }
     }
 }
@@ -298,15 +292,9 @@ fn touch(shard: &Shard, work: &Work) -> u64 {
 }
 
 #[inline(always)]
-fn do_work<'a>(shard: &mut Shard, work: &Work, datagrams: &[Vec<u8>], frame_at: &impl Fn(u32) -> Option<Frame<'a>>) {
+fn do_work(shard: &mut Shard, work: &Work, buf: &[u8], datagrams: &[Vec<u8>]) {
     match work {
-        Work::Packet(packet, keyed, place) => {
-            let bytes = match place {
-                Place::Frame(n) => frame_at(*n).map_or(&[][..], |f| f.bytes),
-                Place::Datagram(n) => datagrams.get(*n as usize).map_or(&[][..], Vec::as_slice),
-            };
-            shard.packet(packet, keyed, bytes);
-        }
+        Work::Packet(packet, keyed, place) => shard.packet(packet, keyed, place.bytes(buf, datagrams)),
         Work::Quote(quote) => shard.quote(quote),
     }
 }

@@ -255,7 +255,8 @@ mod tests {
             options in prop::sample::select(OPTIONS.to_vec()),
             following in any::<u32>().prop_flat_map(|_| prop::collection::vec(follows(7), 0..4)),
         ) {
-            let first = syn(ts, if seq & 1 == 0 { 7 } else { seq }, window);
+            let (payload_start, options_len) = (options.len() as u32, options.len() as u8);
+            let first = Packet { payload_start, options_len, ..syn(ts, if seq & 1 == 0 { 7 } else { seq }, window) };
             let (mut whole, mut small) = (Tcp::default(), Connections::default());
             whole.segment(false, &first, options);
             let mut number = small.open(&first, options);

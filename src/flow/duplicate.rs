@@ -49,20 +49,24 @@ impl Duplicates {
     pub fn is_copy(&mut self, packet: &Packet, payload: &[u8]) -> bool {
         let entry = signature(packet, payload);
         let Some(row) = self.rows.get_mut((entry >> 32) as usize % ROWS) else { return false };
-        let before = *row;
-        let [latest, other] = before;
-        // one that is copied again takes no other's place
-        let kept = if latest.0 >> 16 == entry >> 16 { other } else { latest };
-        *row = [(entry, packet.ts), kept];
-        let alike = before.iter().fold(false, |any, (seen, _)| any | (seen >> 16 == entry >> 16));
-        alike && copies(&before, entry, packet, payload)
+        let [latest, other] = row;
+        // below are the bits of the way
+        if (latest.0 ^ entry).min(other.0 ^ entry) >> 16 == 0 {
+            return is_alike(row, entry, packet, payload);
+        }
+        *row = [(entry, packet.ts), *latest];
+        false
     }
 }
 
-/// Whether one of these, which may be alike, is a copy.
+/// Whether a packet that is like one of a row is a copy; remembers it there.
 #[cold]
-fn copies(row: &[Seen; WAYS], entry: u64, packet: &Packet, payload: &[u8]) -> bool {
-    row.iter().any(|(seen, at)| {
+fn is_alike(row: &mut [Seen; WAYS], entry: u64, packet: &Packet, payload: &[u8]) -> bool {
+    let before = *row;
+    let [latest, other] = before;
+    // one that is copied again takes no other's place
+    *row = [(entry, packet.ts), if latest.0 >> 16 == entry >> 16 { other } else { latest }];
+    before.iter().any(|(seen, at)| {
         let apart = packet.ts.0.abs_diff(at.0);
         let repeated =
             || is_unrepeatable(packet) || apart <= AT_ONCE && is_nameless(packet) && payload.len() >= TELLING;

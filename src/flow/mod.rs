@@ -189,7 +189,7 @@ impl Table {
         };
         let mut tracked = Tracked { number, second, duplicate, besides: &self.besides, flow, tcp };
         if !duplicate {
-            tracked.take(packet, packet.options(bytes), &self.config.rates);
+            tracked.take(packet, bytes, &self.config.rates);
         }
         Some(tracked)
     }
@@ -454,12 +454,12 @@ impl Tracked<'_> {
         if self.second { b } else { a }
     }
 
-    /// Takes a packet that is no copy into account; `options` are its TCP options.
+    /// Takes a packet that is no copy into account; it was decoded from `bytes`.
     #[inline(always)]
-    fn take(&mut self, packet: &Packet, options: &[u8], rates: &rates::Thresholds) {
+    fn take(&mut self, packet: &Packet, bytes: &[u8], rates: &rates::Thresholds) {
         let Tracked { second, flow, tcp, besides, .. } = self;
         let Some(tcp) = tcp else { return };
-        let new = tcp.segment(*second, packet, options);
+        let new = tcp.segment(*second, packet, bytes);
         if tcp.log.troubles().is_some() {
             flow.flags |= flag::TROUBLED;
         }

@@ -65,15 +65,15 @@ impl Tcp {
         course.saturating_add(self.rtt.held()).saturating_add(self.log.held())
     }
 
-    /// Takes a segment of side 1 (`second`) or 0, whose TCP options are `options`. True: it sends nothing again.
+    /// Takes a segment of side 1 (`second`) or 0, decoded from `bytes`. True: it sends nothing again.
     #[inline]
-    pub fn segment(&mut self, second: bool, packet: &Packet, options: &[u8]) -> bool {
+    pub fn segment(&mut self, second: bool, packet: &Packet, bytes: &[u8]) -> bool {
         let [first, other] = &mut self.half;
         let (from, to) = if second { (other, first) } else { (first, other) };
         if is_plain(packet) && !matches!(from.side, Side::Inactive | Side::SynSent) {
             self.log.note(second, plain_letter(packet));
         } else {
-            turn(from, to, &mut self.log, second, packet, options);
+            turn(from, to, &mut self.log, second, packet, packet.options(bytes));
         }
         let mut new = true;
         if packet.seq_len() > 0 || !from.has(known::NXT) {

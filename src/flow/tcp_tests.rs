@@ -17,7 +17,9 @@ impl Wire {
     }
     fn send_at(&mut self, ts: u64, second: bool, tcp_flags: u8, seq: u32, ack: u32, payload_len: u32) -> &mut Self {
         let packet = Packet { ts: Timestamp(ts), tcp_flags, seq, ack, payload_len, window: 1000, ..Packet::default() };
-        self.0.segment(second, &packet, if tcp_flags & SYN != 0 { &MSS } else { &[] });
+        let options: &[u8] = if tcp_flags & SYN != 0 { &MSS } else { &[] };
+        let (payload_start, options_len) = (options.len() as u32, options.len() as u8);
+        self.0.segment(second, &Packet { payload_start, options_len, ..packet }, options);
         self
     }
     fn trouble(&self) -> Trouble {
