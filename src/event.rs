@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use smallvec::SmallVec;
 
-use crate::short::Short;
+use crate::short::{Short, with_address};
 use crate::time::Timestamp;
 
 pub use evidence::{Evidence, Said, What};
@@ -40,12 +40,9 @@ pub const LIST_MAX: usize = 4096;
 fn is_false(b: &bool) -> bool {
     !*b
 }
-/// An address as it is always told, with no detour where it is of IPv4: each flow has two.
+/// An address as it is always told, with no detour: each flow has two.
 fn address<S: Serializer>(address: &IpAddr, serializer: S) -> Result<S::Ok, S::Error> {
-    match address {
-        IpAddr::V4(v4) => serializer.serialize_str(&Short::address(v4.octets())),
-        IpAddr::V6(_) => address.serialize(serializer),
-    }
+    with_address(*address, |text| serializer.serialize_str(text))
 }
 fn is_blank(text: &str) -> bool {
     text.is_empty()

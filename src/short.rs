@@ -2,6 +2,7 @@
 //! it says.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Deref;
 
 use serde::ser::{Serialize, Serializer};
@@ -110,6 +111,56 @@ impl Short {
     }
 }
 
+/// Gives `then` an address as it is spelled.
+#[inline]
+pub fn with_address<R>(address: IpAddr, then: impl FnOnce(&str) -> R) -> R {
+    match address {
+        IpAddr::V4(v4) => then(&Short::address(v4.octets())),
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none() => then(address_v6(v6, &mut [0; 39])),
+        IpAddr::V6(v6) => then(&v6.to_string()),
+    }
+}
+
+/// The text of an IPv6 address that is none of IPv4 in another dress (RFC 5952 §4), put into `room`.
+fn address_v6(address: Ipv6Addr, room: &mut [u8; 39]) -> &str {
+    let groups = address.segments();
+    let (from, to) = zeros(&groups);
+    let mut len = 0;
+    let mut put = |byte: u8| {
+        if let Some(slot) = room.get_mut(len) {
+            *slot = byte;
+            len += 1;
+        }
+    };
+    for (at, group) in groups.into_iter().enumerate() {
+        if (from..to).contains(&at) {
+            if at == from || at == 7 {
+                put(b':');
+            }
+            continue;
+        }
+        if at > 0 {
+            put(b':');
+        }
+        let digits = (4 - group.leading_zeros() / 4).max(1);
+        (0..digits).rev().for_each(|digit| put(b"0123456789abcdef"[usize::from(group >> (4 * digit) & 0xf)]));
+    }
+    room.get(..len).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+}
+
+/// Where the longest run of groups that are zero begins and ends, the first of several; one alone is no run.
+fn zeros(groups: &[u16; 8]) -> (usize, usize) {
+    let (mut longest, mut begin) = ((0, 0), 0);
+    for (at, group) in groups.iter().enumerate() {
+        if *group != 0 {
+            begin = at + 1;
+        } else if at + 1 - begin > (longest.1 - longest.0).max(1) {
+            longest = (begin, at + 1);
+        }
+    }
+    longest
+}
+
 impl Deref for Short {
     type Target = str;
 
@@ -176,7 +227,21 @@ schema_of!(Short is String);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn an_address_is_spelled_as_the_library_does(
+            groups in prop::array::uniform8(prop_oneof![2 => Just(0u16), 1 => any::<u16>(), 1 => 0u16..0x200]),
+        ) {
+            let address = IpAddr::from(groups);
+            prop_assert!(with_address(address, |text| text == address.to_string()));
+            let v4 = IpAddr::from([groups[0] as u8, groups[1] as u8, groups[2] as u8, groups[3] as u8]);
+            prop_assert!(with_address(v4, |text| text == v4.to_string()));
+        }
+    }
 
     #[test]
     fn a_text_ends_where_its_room_does() {

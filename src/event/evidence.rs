@@ -6,6 +6,8 @@ use std::net::IpAddr;
 
 use serde::ser::{Serialize, Serializer};
 
+use crate::short::with_address;
+
 /// UDP's number as a protocol over IP.
 const UDP: u8 = 17;
 
@@ -76,19 +78,23 @@ impl<'a> What<'a> {
 
 impl fmt::Display for What<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut of = |words: &str, name: &str| f.write_str(words).and_then(|()| f.write_str(name));
+        let mut say = |parts: &[&str]| parts.iter().try_for_each(|part| f.write_str(part));
         match *self {
-            What::Sni(name) => of("TLS SNI ", name),
-            What::QuicSni(name) => of("QUIC SNI ", name),
-            What::HttpHost(name) => of("HTTP Host ", name),
+            What::Sni(name) => say(&["TLS SNI ", name]),
+            What::QuicSni(name) => say(&["QUIC SNI ", name]),
+            What::HttpHost(name) => say(&["HTTP Host ", name]),
             What::Authority(name, port) => write!(f, "asked of a proxy: {name}:{port}"),
-            What::Certificate(name) => of("server certificate for ", name),
-            What::Answer { name, server, later: false } => write!(f, "DNS told this client that {name} is {server}"),
-            What::Answer { name, server, later: true } => {
-                write!(f, "DNS told this client later that {name} is {server}")
+            What::Certificate(name) => say(&["server certificate for ", name]),
+            What::Answer { name, server, later } => {
+                let later = if later { " later" } else { "" };
+                with_address(server, |ip| say(&["DNS told this client", later, " that ", name, " is ", ip]))
             }
-            What::OtherAnswer { name, server } => write!(f, "DNS told another client that {name} is {server}"),
-            What::Neighbour { name, server } => write!(f, "another flow to {server} carried {name}"),
+            What::OtherAnswer { name, server } => {
+                with_address(server, |ip| say(&["DNS told another client that ", name, " is ", ip]))
+            }
+            What::Neighbour { name, server } => {
+                with_address(server, |ip| say(&["another flow to ", ip, " carried ", name]))
+            }
             What::Proof(text) | What::Note(text) => f.write_str(text),
             What::Port { proto, port, role } => {
                 let proto = if proto == UDP { "UDP" } else { "TCP" };

@@ -12,6 +12,7 @@ use md5::{Digest, Md5};
 use sha2::Sha256;
 
 use super::tls::{ClientHello, is_grease};
+use crate::short::Short;
 
 /// What carries a ClientHello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,8 +155,8 @@ fn push_digest(out: &mut String, list: &[u16], tail: &[u16]) {
         hash.update(b"_");
         update_joined(&mut hash, tail);
     }
-    for byte in hash.finalize().iter().take(6) {
-        let _ = write!(out, "{byte:02x}");
+    if let Some(digest) = hash.finalize().first_chunk::<6>() {
+        data_encoding::HEXLOWER.encode_append(digest, out);
     }
 }
 
@@ -198,7 +199,10 @@ pub fn ja3_string(hello: &ClientHello<'_>) -> String {
 fn push_list(out: &mut String, numbers: impl Iterator<Item = u16>) {
     let mut separator = ',';
     for number in numbers.filter(|&n| !is_grease(n)) {
-        let _ = write!(out, "{separator}{number}");
+        let mut digits = Short::default();
+        digits.push_number(number);
+        out.push(separator);
+        out.push_str(&digits);
         separator = '-';
     }
     if separator == ',' {

@@ -347,7 +347,7 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, string: &[u8]) -> fmt::Result {
 
 /// Writes lower-case hex digits.
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    data_encoding::HEXLOWER.encode_write(bytes, f)
 }
 
 #[cfg(test)]
