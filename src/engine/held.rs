@@ -79,6 +79,7 @@ fn of_tls(tls: &Tls) -> usize {
     [small, words, own, certificate].iter().sum()
 }
 
+/// Of a certificate that several flows have, each counts all: which of them keeps it last is not known.
 fn of_certificate(known: &CertificateDetail) -> usize {
     let leaf = &known.leaf;
     let texts = [&leaf.subject, &leaf.issuer, &leaf.serial, &leaf.fingerprint].map(|t| text(t));

@@ -33,7 +33,7 @@ use crate::flow::Flow;
 use crate::flow::key::digest;
 use crate::flow::slab::Slab;
 use crate::inspect::ja::Memo;
-use crate::inspect::{Direction, Fact, haproxy, tls};
+use crate::inspect::{Direction, Fact, haproxy, tls, x509};
 
 /// The longest header or target that is kept, in bytes.
 const MAX_TEXT: usize = 64 << 10;
@@ -142,6 +142,7 @@ pub struct Learner {
     /// How many certificates of hosts that are not watched were looked at.
     sampled: u16,
     memo: Memo,
+    leaves: x509::Memo,
     scratch: String,
     /// The texts of the answers at hand.
     told: Texts,
@@ -174,6 +175,7 @@ impl Learner {
             records: config.records,
             sampled: 0,
             memo: Memo::default(),
+            leaves: x509::Memo::default(),
             scratch: String::new(),
             told: Texts::default(),
         }

@@ -235,8 +235,8 @@ pub struct TlsDetail {
 /// A server's certificate.
 #[derive(Clone, Debug)]
 pub struct CertificateDetail {
-    /// What it says.
-    pub leaf: Certificate,
+    /// What it says; one with others of the same server.
+    pub leaf: Arc<Certificate>,
     /// How many came, itself and those that vouch for it.
     pub chain: usize,
 }

@@ -5,6 +5,10 @@
 //!
 //! Limits: [`MAX_NAMES`] alternative names. Refused: what that crate does not take for a certificate.
 
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use sha1::{Digest, Sha1};
 use x509_parser::asn1_rs::{Any, Tag};
 use x509_parser::objects::{oid_registry, oid2abbrev};
@@ -48,6 +52,34 @@ impl Certificate {
             self_issued: is_same(certificate.subject(), certificate.issuer()),
             fingerprint: hex(&Sha1::digest(der), &data_encoding::HEXLOWER),
         })
+    }
+}
+
+/// How many certificates a [`Memo`] keeps before it begins anew.
+const MOST: usize = 64;
+/// The longest certificate that is kept, in bytes: most take less than half of it.
+const MOST_BYTES: usize = 4096;
+
+/// Certificates as they were read before: a server shows the same one on every connection, and to read it is dear.
+#[derive(Clone, Debug, Default)]
+pub struct Memo {
+    read: HashMap<Box<[u8]>, Option<Arc<Certificate>>, RandomState>,
+}
+
+impl Memo {
+    /// Reads a certificate, as [`Certificate::parse`] does.
+    pub fn certificate(&mut self, der: &[u8]) -> Option<Arc<Certificate>> {
+        if let Some(known) = self.read.get(der) {
+            return known.clone();
+        }
+        let read = Certificate::parse(der).map(Arc::new);
+        if der.len() <= MOST_BYTES {
+            if self.read.len() >= MOST {
+                self.read.clear();
+            }
+            self.read.insert(der.into(), read.clone());
+        }
+        read
     }
 }
 
@@ -176,6 +208,20 @@ mod tests {
         assert_eq!(host(&certificate).as_deref(), Some("h.a"));
         let unknown = der::certificate_of(&[(99, 0x13, b"x")]);
         assert_eq!(Certificate::parse(&unknown).unwrap().subject, "2.5.4.99=x");
+    }
+
+    #[test]
+    fn what_was_read_before_is_what_it_says_and_is_kept_once() {
+        let named = |n: usize| der::certificate(&format!("host-{n}"), "A Test CA", &[]);
+        let (mut memo, numbers) = (Memo::default(), || (0..MOST + 9).chain([0, 3, MOST + 8]));
+        for n in numbers() {
+            assert_eq!(memo.certificate(&named(n)).as_deref(), Certificate::parse(&named(n)).as_ref());
+            assert!(memo.read.len() <= MOST);
+        }
+        let (one, other) = (memo.certificate(&named(3)).unwrap(), memo.certificate(&named(3)).unwrap());
+        assert!(Arc::ptr_eq(&one, &other));
+        let known = memo.read.len();
+        assert!(memo.certificate(&[0x30; MOST_BYTES + 1]).is_none() && memo.read.len() == known);
     }
 
     proptest! {

@@ -42,7 +42,7 @@ impl Learner {
         // an association's certificate is made for the moment (RFC 8827 §6.5), and names nobody
         let host = if named || dtls { None } else { x509::host(der) };
         let host = host.map(|host| NameAt { name: self.strings.keep(&host), frame });
-        let leaf = if whole { x509::Certificate::parse(der) } else { None };
+        let leaf = if whole { self.leaves.certificate(der) } else { None };
         let sampled = sample && leaf.is_some();
         self.sampled = self.sampled.saturating_add(u16::from(sampled));
         let Some(tls) = self.tls_for(cx.flow).filter(|_| host.is_some() || leaf.is_some()) else { return };
