@@ -201,7 +201,10 @@ fn is_plain(bytes: &[u8]) -> bool {
 
 #[cold]
 fn escaped(out: &mut Vec<u8>, text: &str) {
-    for c in text.chars() {
+    let mut plain = 0;
+    for (at, c) in text.char_indices().filter(|(_, c)| matches!(c, '"' | '\\') || is_unsafe(*c)) {
+        out.extend_from_slice(&text.as_bytes()[plain..at]);
+        plain = at + c.len_utf8();
         match c {
             '"' => out.extend_from_slice(b"\\\""),
             '\\' => out.extend_from_slice(b"\\\\"),
@@ -210,16 +213,16 @@ fn escaped(out: &mut Vec<u8>, text: &str) {
             '\t' => out.extend_from_slice(b"\\t"),
             '\x08' => out.extend_from_slice(b"\\b"),
             '\x0c' => out.extend_from_slice(b"\\f"),
-            _ if is_unsafe(c) => {
+            _ => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     let [high, low] = unit.to_be_bytes().map(|byte| [byte >> 4, byte & 0xf]);
                     out.extend_from_slice(b"\\u");
                     out.extend([high, low].as_flattened().iter().map(|digit| b"0123456789abcdef"[usize::from(*digit)]));
                 }
             }
-            _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
+    out.extend_from_slice(&text.as_bytes()[plain..]);
 }
 
 /// Numbers of many widths are written alike.
