@@ -223,16 +223,16 @@ pub struct FlowRecord<'a> {
     pub evidence: SmallVec<[Evidence<'a>; 2]>,
     /// The explicit proxy that it went through.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub via_proxy: Option<ViaProxy<'a>>,
+    pub via_proxy: Option<Box<ViaProxy<'a>>>,
     /// The connection that a load balancer said it passes on here (the PROXY protocol).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub proxied: Option<Proxied>,
+    pub proxied: Option<Box<Proxied>>,
     /// TLS and DTLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsRecord<'a>>,
     /// QUIC.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub quic: Option<QuicRecord<'a>>,
+    pub quic: Option<Box<QuicRecord<'a>>>,
     /// DNS exchanges.
     #[serde(skip_serializing_if = "SmallVec::is_empty")]
     pub dns: SmallVec<[DnsRecord<'a>; 1]>,
@@ -247,22 +247,22 @@ pub struct FlowRecord<'a> {
     pub http_omitted: u64,
     /// RTSP.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rtsp: Option<MessageRecord<'a>>,
+    pub rtsp: Option<Box<MessageRecord<'a>>>,
     /// SIP.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sip: Option<MessageRecord<'a>>,
+    pub sip: Option<Box<MessageRecord<'a>>>,
     /// STUN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stun: Option<StunRecord<'a>>,
     /// NTP.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ntp: Option<NtpRecord<'a>>,
+    pub ntp: Option<Box<NtpRecord<'a>>>,
     /// SCTP, over IP or UDP.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sctp: Option<SctpRecord>,
+    pub sctp: Option<Box<SctpRecord>>,
     /// RTP and RTCP, encrypted or not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rtp: Option<RtpRecord>,
+    pub rtp: Option<Box<RtpRecord>>,
     /// TCP health.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp: Option<TcpRecord>,

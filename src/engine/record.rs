@@ -34,8 +34,7 @@ impl<'a> FlowView<'a> {
         let identity = self.identity();
         let community_id = identity.community_id();
         let Identity { flow_id, src_ip, src_port, dest_ip, dest_port, proto, .. } = identity;
-        let http = self.http();
-        let dns = self.dns();
+        let (http, dns, tcp) = (self.http(), self.dns(), self.connection());
         FlowRecord {
             schema_version: SCHEMA_VERSION,
             event_type: "flow",
@@ -49,28 +48,28 @@ impl<'a> FlowView<'a> {
             vlan: self.shard.table.vlan(self.flow).into_iter().filter(|id| *id != 0).collect(),
             tunnel: self.shard.table.tunnels(self.flow).names().collect(),
             app_proto: self.app_proto(verdict.subclass),
-            flow: self.flow_counts(),
+            flow: self.flow_counts(tcp.as_deref()),
             class: verdict.class,
             subclass: few(verdict.subclass.names()),
             flags: few(verdict.flags.names()),
             region: verdict.region.clone(),
             confidence: verdict.confidence_f64(),
             evidence: few(verdict.evidence.iter().map(evidence)),
-            via_proxy: verdict.via_proxy.map(|asked| self.via_proxy(asked.host.name, asked.port)),
-            proxied: self.proxied(),
+            via_proxy: verdict.via_proxy.map(|asked| Box::new(self.via_proxy(asked.host.name, asked.port))),
+            proxied: self.proxied().map(Box::new),
             tls: self.tls().map(|t| self.tls_record(t)),
-            quic: self.quic().map(|q| self.quic_record(q)),
+            quic: self.quic().map(|q| Box::new(self.quic_record(q))),
             dns: dns.map(|d| self.dns_records(d)).unwrap_or_default(),
             dns_omitted: dns.and_then(Dns::record).map_or(0, |kept| kept.omitted),
             http: http.map(http_records).unwrap_or_default(),
             http_omitted: http.and_then(|h| h.record.as_ref()).map_or(0, |kept| kept.omitted),
-            rtsp: self.message_record(Protocol::Rtsp),
-            sip: self.message_record(Protocol::Sip),
+            rtsp: self.message_record(Protocol::Rtsp).map(Box::new),
+            sip: self.message_record(Protocol::Sip).map(Box::new),
             stun: self.stun().map(|s| self.stun_record(s)),
-            ntp: self.ntp().map(ntp_record),
-            sctp: self.sctp_record(),
-            rtp: self.rtp_record(),
-            tcp: self.connection().map(|t| self.tcp_record(&t)),
+            ntp: self.ntp().map(|ntp| Box::new(ntp_record(ntp))),
+            sctp: self.sctp_record().map(Box::new),
+            rtp: self.rtp_record().map(Box::new),
+            tcp: tcp.as_deref().map(|t| self.tcp_record(t)),
         }
     }
 
@@ -163,13 +162,12 @@ impl<'a> FlowView<'a> {
         Some(spoken.detail.as_deref().map(told).unwrap_or_default())
     }
 
-    fn flow_counts(&self) -> FlowCounts {
+    fn flow_counts(&self, tcp: Option<&Tcp>) -> FlowCounts {
         let (flow, counts) = (self.flow, self.counted());
         let [pkts_toserver, pkts_toclient] = flow.oriented(counts.pkts);
         let [bytes_toserver, bytes_toclient] = flow.oriented(counts.bytes);
         let [payload_toserver, payload_toclient] = flow.oriented(counts.payload);
         let any_payload = payload_toserver != 0 || payload_toclient != 0;
-        let tcp = self.connection();
         FlowCounts {
             start: flow.first,
             end: flow.last,
@@ -185,11 +183,11 @@ impl<'a> FlowView<'a> {
             one_sided: is_one_sided(counts.pkts, self.tcp),
             interim: false,
             evicted: false,
-            conn_state: match &tcp {
+            conn_state: match tcp {
                 Some(tcp) => Some(tcp.conn_state(flow.flipped(), any_payload)),
                 None => (flow.proto() == proto::TCP).then_some("OTH"),
             },
-            history: tcp.as_ref().map(|t| t.log.letters(flow.flipped(), flow.flipped())).unwrap_or_default(),
+            history: tcp.map(|t| t.log.letters(flow.flipped(), flow.flipped())).unwrap_or_default(),
         }
     }
 

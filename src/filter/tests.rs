@@ -116,8 +116,11 @@ fn other_flows() {
     }
     assert!(!passes("host:0.0.0.0/0", &unknown), "a network of the other family");
     let mut quic = sample::unknown();
-    quic.quic =
-        Some(QuicRecord { version: Some("v2".into()), sni: Some("rec1.u5fgb.com".into()), ..QuicRecord::default() });
+    quic.quic = Some(Box::new(QuicRecord {
+        version: Some("v2".into()),
+        sni: Some("rec1.u5fgb.com".into()),
+        ..QuicRecord::default()
+    }));
     for text in ["quic.sni:u5fgb.com", "sni:*.u5fgb.com", "quic.version:v1,v2 proto:quic", "host:u5fgb.com", "rec1"] {
         assert!(passes(text, &quic), "{text}");
     }

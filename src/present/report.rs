@@ -233,8 +233,12 @@ impl Report<'_> {
                 // not
                 verdicts.clear();
                 records.clear();
-                verdicts.extend(views.iter().map(|view| view.verdict(&view.facts())));
-                records.extend(views.iter().zip(&verdicts).map(|(view, verdict)| view.record(verdict)));
+                for view in &views {
+                    verdicts.push(view.verdict(&view.facts()));
+                }
+                for (view, verdict) in views.iter().zip(&verdicts) {
+                    records.push(view.record(verdict));
+                }
                 records.iter_mut().for_each(|record| telling.record(record));
                 records.iter().try_for_each(|record| lines.add(record))?;
             }

@@ -121,8 +121,8 @@ fn what_protocols_have_no_word_for_is_hidden() {
     flow.http = vec![known.clone(), http("ACME", "chunked, acme", "acme/1")];
     flow.tls.as_mut().unwrap().alpn = std::borrow::Cow::Owned(["h2", "stun.turn", "acme-7"].into_iter().collect());
     let message = |method: &str| MessageRecord { method: Some(method.to_owned().into()), ..MessageRecord::default() };
-    (flow.rtsp, flow.sip) = (Some(message("DESCRIBE")), Some(message("ACME")));
-    flow.ntp = Some(NtpRecord { kiss: Some("ACME".into()), ..NtpRecord::default() });
+    (flow.rtsp, flow.sip) = (Some(Box::new(message("DESCRIBE"))), Some(Box::new(message("ACME"))));
+    flow.ntp = Some(Box::new(NtpRecord { kiss: Some("ACME".into()), ..NtpRecord::default() }));
     r.flow(&mut flow);
     let told = serde_json::to_string(&flow).unwrap();
     assert!(!told.to_ascii_lowercase().contains("acme"), "{told}");
