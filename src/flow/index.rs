@@ -193,13 +193,11 @@ impl Table {
 
     #[cold]
     fn grow(&mut self) {
-        let mut before = std::mem::take(&mut self.slots);
-        let filed = close_up(&mut before);
-        before.truncate(filed);
+        let before = std::mem::take(&mut self.slots);
         loop {
             self.homes = more(self.homes);
             self.slots = vec![0; Self::slots(self.homes)];
-            if before.iter().all(|entry| self.put(*entry)) {
+            if before.iter().filter(|entry| **entry != 0).all(|entry| self.put(*entry)) {
                 return;
             }
         }
@@ -235,20 +233,6 @@ impl Table {
         self.used = self.used.saturating_sub(1);
         true
     }
-}
-
-/// Moves what is filed to the front, in its order, and gives how much that is. Which slots are free cannot be foreseen,
-/// so that is not asked: each is moved, and the next one over it if it was free.
-fn close_up(slots: &mut [u64]) -> usize {
-    let mut filed = 0usize;
-    for at in 0..slots.len() {
-        let slot = slots.get(at).copied().unwrap_or(0);
-        if let Some(to) = slots.get_mut(filed) {
-            *to = slot;
-        }
-        filed = filed.wrapping_add(usize::from(slot != 0));
-    }
-    filed
 }
 
 #[cfg(test)]
