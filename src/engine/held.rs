@@ -9,6 +9,7 @@ use super::learnt::{
     Quic, Spoken, SpokenDetail, Stun, StunDetail, Tls, TlsDetail,
 };
 use crate::flow::course::Burst;
+use crate::inspect::x509::{Certificate, Memo};
 
 /// What an allocator adds to a piece of memory, in bytes.
 const PIECE: usize = 16;
@@ -16,14 +17,15 @@ const PIECE: usize = 16;
 impl Learner {
     /// Bytes of memory that lists and texts of single flows hold.
     pub(super) fn held(&self) -> usize {
-        let tls = self.tls.iter().map(|(_, tls)| of_tls(tls));
+        let tls = self.tls.iter().map(|(_, tls)| of_tls(tls, &self.leaves));
         let http = self.http.iter().map(|(_, http)| of_http(http));
         let dns = self.dns.iter().map(|(_, dns)| of_dns(dns));
         let stun = self.stun.iter().map(|(_, stun)| of_stun(stun));
         let quic = self.quic.iter().map(|(_, quic)| of_quic(quic));
         let media = self.media.iter().map(|(_, media)| boxed::<MediaDetail>(media.detail.is_some()));
         let messages = self.messages.iter().map(|(_, spoken)| of_message(spoken));
-        tls.chain(http).chain(dns).chain(stun).chain(quic).chain(media).chain(messages).sum()
+        let leaves = self.leaves.kept().map(|(der, leaf)| list::<u8>(der).saturating_add(of_leaf(leaf)));
+        tls.chain(http).chain(dns).chain(stun).chain(quic).chain(media).chain(messages).chain(leaves).sum()
     }
 }
 
@@ -69,22 +71,28 @@ fn list<T>(capacity: usize) -> usize {
     if capacity == 0 { 0 } else { capacity.saturating_mul(size_of::<T>()).saturating_add(PIECE) }
 }
 
-fn of_tls(tls: &Tls) -> usize {
+fn of_tls(tls: &Tls, leaves: &Memo) -> usize {
     let small = boxed::<[u64; 4]>(tls.alert.is_some()).saturating_add(boxed::<[u64; 6]>(tls.flight.is_some()));
     let Some(detail) = &tls.detail else { return small };
     let prints = detail.ja4.iter().chain(&detail.ja3).map(|print| &**print);
     let words: usize = prints.map(text).sum();
     let own = boxed::<TlsDetail>(true).saturating_add(list::<u8>(detail.alpn.memory()));
-    let certificate = detail.certificate.as_deref().map_or(0, of_certificate);
+    let certificate = detail.certificate.as_deref().map_or(0, |known| of_certificate(known, leaves));
     [small, words, own, certificate].iter().sum()
 }
 
-/// Of a certificate that several flows have, each counts all: which of them keeps it last is not known.
-fn of_certificate(known: &CertificateDetail) -> usize {
-    let leaf = &known.leaf;
+/// What is known again is counted there, once for all flows that have it. Of what is not any more each flow counts all:
+/// which of them keeps it last is not known.
+fn of_certificate(known: &CertificateDetail, leaves: &Memo) -> usize {
+    let leaf = if leaves.keeps(&known.leaf) { 0 } else { of_leaf(&known.leaf) };
+    boxed::<CertificateDetail>(true).saturating_add(leaf)
+}
+
+fn of_leaf(leaf: &Certificate) -> usize {
     let texts = [&leaf.subject, &leaf.issuer, &leaf.serial, &leaf.fingerprint].map(|t| text(t));
-    let names: usize = leaf.names.iter().map(|name| text(name)).sum();
-    let own = boxed::<CertificateDetail>(true).saturating_add(list::<String>(leaf.names.capacity()));
+    let names: usize = leaf.names.iter().chain(&leaf.host).map(|name| text(name)).sum();
+    // beside it how many have it
+    let own = boxed::<(usize, usize, Certificate)>(true).saturating_add(list::<String>(leaf.names.capacity()));
     texts.iter().sum::<usize>().saturating_add(names).saturating_add(own)
 }
 

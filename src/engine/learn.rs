@@ -142,7 +142,7 @@ pub struct Learner {
     /// How many certificates of hosts that are not watched were looked at.
     sampled: u16,
     memo: Memo,
-    leaves: x509::Memo,
+    pub(super) leaves: x509::Memo,
     scratch: String,
     /// The texts of the answers at hand.
     told: Texts,

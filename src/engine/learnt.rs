@@ -235,7 +235,7 @@ pub struct TlsDetail {
 /// A server's certificate.
 #[derive(Clone, Debug)]
 pub struct CertificateDetail {
-    /// What it says; one with others of the same server.
+    /// What it says; kept once for all flows of a shard to which the same one came, where it was known again.
     pub leaf: Arc<Certificate>,
     /// How many came, itself and those that vouch for it.
     pub chain: usize,

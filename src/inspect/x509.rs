@@ -36,12 +36,15 @@ pub struct Certificate {
     pub self_issued: bool,
     /// SHA-1 of the whole, in lower case hex with colons.
     pub fingerprint: String,
+    /// The host that it is for: its first alternative name (RFC 9525 §6.3), else its subject's common name.
+    pub host: Option<String>,
 }
 
 impl Certificate {
     /// Reads a certificate. `None`: it is not one.
     pub fn parse(der: &[u8]) -> Option<Certificate> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let common = || text(certificate.subject().iter_common_name().next()?.attr_value());
         Some(Certificate {
             subject: spelled(certificate.subject()),
             issuer: spelled(certificate.issuer()),
@@ -51,22 +54,34 @@ impl Certificate {
             names: names(&certificate).take(MAX_NAMES).collect(),
             self_issued: is_same(certificate.subject(), certificate.issuer()),
             fingerprint: hex(&Sha1::digest(der), &data_encoding::HEXLOWER),
+            host: names(&certificate).next().or_else(common),
         })
     }
 }
 
 /// How many certificates a [`Memo`] keeps before it begins anew.
-const MOST: usize = 64;
+const MOST: usize = 16;
 /// The longest certificate that is kept, in bytes: most take less than half of it.
 const MOST_BYTES: usize = 4096;
 
-/// Certificates as they were read before: a server shows the same one on every connection, and to read it is dear.
+/// Certificates as they were read before, known again by all their bytes: a server shows the same one on every
+/// connection, and to read it is dear.
 #[derive(Clone, Debug, Default)]
 pub struct Memo {
     read: HashMap<Box<[u8]>, Option<Arc<Certificate>>, RandomState>,
 }
 
 impl Memo {
+    /// The certificates that it keeps, each with how many bytes it was read from.
+    pub fn kept(&self) -> impl Iterator<Item = (usize, &Certificate)> {
+        self.read.iter().filter_map(|(der, read)| Some((der.len(), read.as_deref()?)))
+    }
+
+    /// Whether it keeps that very one.
+    pub fn keeps(&self, certificate: &Arc<Certificate>) -> bool {
+        self.read.values().flatten().any(|kept| Arc::ptr_eq(kept, certificate))
+    }
+
     /// Reads a certificate, as [`Certificate::parse`] does.
     pub fn certificate(&mut self, der: &[u8]) -> Option<Arc<Certificate>> {
         if let Some(known) = self.read.get(der) {
@@ -81,13 +96,6 @@ impl Memo {
         }
         read
     }
-}
-
-/// The host that a certificate is for: its first alternative name (RFC 9525 §6.3), else its subject's common name.
-pub fn host(der: &[u8]) -> Option<String> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let common = || text(certificate.subject().iter_common_name().next()?.attr_value());
-    names(&certificate).next().or_else(common)
 }
 
 /// A name as `C=…, O=…, CN=…`; what is no text in it, in hex.
@@ -181,11 +189,11 @@ mod tests {
         assert_eq!((&*certificate.issuer, certificate.self_issued), ("O=Issuers, CN=A Test CA", false));
         assert_eq!((certificate.not_before, certificate.not_after), (1_704_164_645, 2_556_144_000));
         assert_eq!(certificate.names, ["a.relay.example", "*.relay.example", "192.0.2.7"]);
-        assert_eq!((host(&bytes).as_deref(), &*certificate.serial), (Some("a.relay.example"), "00:AB"));
+        assert_eq!((certificate.host.as_deref(), &*certificate.serial), (Some("a.relay.example"), "00:AB"));
         assert_eq!(certificate.fingerprint.len(), 59);
         let bytes_of_own = der::certificate("box", "box", &[]);
         let own = Certificate::parse(&bytes_of_own).unwrap();
-        assert_eq!((host(&bytes_of_own).as_deref(), own.self_issued, own.names.len()), (Some("box"), true, 0));
+        assert_eq!((own.host.as_deref(), own.self_issued, own.names.len()), (Some("box"), true, 0));
         assert!((0..bytes.len()).all(|n| Certificate::parse(&bytes[..n]).is_none()));
     }
 
@@ -193,7 +201,8 @@ mod tests {
     fn names_in_every_kind_of_string_are_told() {
         let told = |tag: u8, text: &[u8]| {
             let certificate = der::certificate_of(&[(10, tag, text), (3, 0x13, b"h.example")]);
-            (Certificate::parse(&certificate).unwrap().subject, host(&certificate).unwrap())
+            let Certificate { subject, host, .. } = Certificate::parse(&certificate).unwrap();
+            (subject, host.unwrap())
         };
         for (tag, bytes, spelled) in [
             (0x0c, "Bücher".as_bytes(), "Bücher"),
@@ -205,7 +214,7 @@ mod tests {
             assert_eq!(told(tag, bytes), (format!("O={spelled}, CN=h.example"), "h.example".to_owned()), "{tag:x}");
         }
         let certificate = der::certificate_of(&[(3, 0x1e, b"\0h\0.\0a")]);
-        assert_eq!(host(&certificate).as_deref(), Some("h.a"));
+        assert_eq!(Certificate::parse(&certificate).unwrap().host.as_deref(), Some("h.a"));
         let unknown = der::certificate_of(&[(99, 0x13, b"x")]);
         assert_eq!(Certificate::parse(&unknown).unwrap().subject, "2.5.4.99=x");
     }
@@ -219,7 +228,7 @@ mod tests {
             assert!(memo.read.len() <= MOST);
         }
         let (one, other) = (memo.certificate(&named(3)).unwrap(), memo.certificate(&named(3)).unwrap());
-        assert!(Arc::ptr_eq(&one, &other));
+        assert!(Arc::ptr_eq(&one, &other) && memo.keeps(&one) && !memo.keeps(&Arc::new((*one).clone())));
         let known = memo.read.len();
         assert!(memo.certificate(&[0x30; MOST_BYTES + 1]).is_none() && memo.read.len() == known);
     }

@@ -8,7 +8,7 @@ use super::{Context, Learner, NameAt, direction};
 use crate::engine::learnt::tls as mark;
 use crate::engine::learnt::{CertificateDetail, TlsDetail};
 use crate::inspect::ja::{Memo, Prints, Transport};
-use crate::inspect::{Direction, tls, x509};
+use crate::inspect::{Direction, tls};
 
 /// How many fingerprints one flow keeps of each kind.
 const MAX_FINGERPRINTS: usize = 8;
@@ -40,9 +40,10 @@ impl Learner {
         }
         let Some(der) = chain.next() else { return };
         // an association's certificate is made for the moment (RFC 8827 §6.5), and names nobody
-        let host = if named || dtls { None } else { x509::host(der) };
-        let host = host.map(|host| NameAt { name: self.strings.keep(&host), frame });
-        let leaf = if whole { self.leaves.certificate(der) } else { None };
+        let read = self.leaves.certificate(der);
+        let host = read.as_ref().filter(|_| !named && !dtls).and_then(|read| read.host.as_deref());
+        let host = host.map(|host| NameAt { name: self.strings.keep(host), frame });
+        let leaf = read.filter(|_| whole);
         let sampled = sample && leaf.is_some();
         self.sampled = self.sampled.saturating_add(u16::from(sampled));
         let Some(tls) = self.tls_for(cx.flow).filter(|_| host.is_some() || leaf.is_some()) else { return };
