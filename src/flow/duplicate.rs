@@ -50,7 +50,7 @@ impl Duplicates {
         let entry = signature(packet, payload);
         let Some(row) = self.rows.get_mut((entry >> 32) as usize % ROWS) else { return false };
         let [latest, other] = row;
-        // below are the bits of the way
+        // alike in all but the lowest bits, which are those of the way, is one of them if the lesser difference is
         if (latest.0 ^ entry).min(other.0 ^ entry) >> 16 == 0 {
             return is_alike(row, entry, packet, payload);
         }
