@@ -24,7 +24,7 @@ impl Learner {
         let quic = self.quic.iter().map(|(_, quic)| of_quic(quic));
         let media = self.media.iter().map(|(_, media)| boxed::<MediaDetail>(media.detail.is_some()));
         let messages = self.messages.iter().map(|(_, spoken)| of_message(spoken));
-        let leaves = self.leaves.kept().map(|(der, leaf)| list::<u8>(der).saturating_add(of_leaf(leaf)));
+        let leaves = self.leaves.kept().map(|(der, leaf)| list::<u8>(der).saturating_add(leaf.map_or(0, of_leaf)));
         tls.chain(http).chain(dns).chain(stun).chain(quic).chain(media).chain(messages).chain(leaves).sum()
     }
 }

@@ -72,9 +72,9 @@ pub struct Memo {
 }
 
 impl Memo {
-    /// The certificates that it keeps, each with how many bytes it was read from.
-    pub fn kept(&self) -> impl Iterator<Item = (usize, &Certificate)> {
-        self.read.iter().filter_map(|(der, read)| Some((der.len(), read.as_deref()?)))
+    /// What it keeps: how many bytes each was read from, and the certificate, where they are one.
+    pub fn kept(&self) -> impl Iterator<Item = (usize, Option<&Certificate>)> {
+        self.read.iter().map(|(der, read)| (der.len(), read.as_deref()))
     }
 
     /// Whether it keeps that very one.
