@@ -33,7 +33,9 @@ use crate::classify::catalogue::ProductId;
 use crate::classify::explain;
 use crate::classify::site::Site;
 use crate::classify::watch::Watch;
-use crate::cli::{self, AnalyzeArgs, BenchArgs, Cli, Command, ConfigArgs, ExplainArgs, Product, ScreenArgs};
+use crate::cli::{
+    self, AnalyzeArgs, BenchArgs, Cli, Command, CommonArgs, ConfigArgs, ExplainArgs, Product, ScreenArgs,
+};
 use crate::decode::link_name;
 use crate::diagnose;
 use crate::diagnose::rules::Rules;
@@ -47,7 +49,7 @@ use crate::measure::{self, Task};
 use crate::pipeline;
 use crate::platform;
 use crate::present::Format;
-use crate::present::color::Color;
+use crate::present::color::Look;
 use crate::present::report::{self, Report, Telling};
 use crate::redact::{self, Redactor};
 use crate::source::{self, CHUNK_BYTES, Class, Facts, Problem, Source, SourceError, progress};
@@ -85,8 +87,9 @@ fn perform(command: &Command, config: Option<&Path>) -> Result<Exit> {
     let named = config.map(Settings::of_file).transpose()?;
     match command {
         Command::Analyze(args) => analyze(args, named),
-        Command::Legs(args) => legs::legs(args),
+        Command::Legs(args) => legs::legs(args, named),
         Command::Replay(args) => replay::replay(args, named),
+        Command::Live(args) if args.list_interfaces => doctor::interfaces(),
         Command::Live(args) => live::live(args, named),
         Command::Interfaces => doctor::interfaces(),
         Command::Doctor(args) => doctor::doctor(args),
@@ -102,14 +105,19 @@ fn perform(command: &Command, config: Option<&Path>) -> Result<Exit> {
     }
 }
 
-/// A line on the terminal that says how far work has come, unless that is not wanted.
+/// How people are told something: as asked for, else as set.
+fn look(common: &CommonArgs, settings: &Settings) -> Result<Look> {
+    Ok(Look { color: common.color(), zone: settings.zone(common.tz)? })
+}
+
+/// What says how far work has come, unless that is not wanted.
 struct Beheld {
-    printer: Option<Mutex<progress::Printer>>,
+    printer: Mutex<progress::Printer>,
 }
 
 impl Beheld {
-    fn new(quiet: bool) -> Beheld {
-        Beheld { printer: (!quiet).then(|| Mutex::new(progress::Printer::new())) }
+    fn new(common: &CommonArgs) -> Beheld {
+        Beheld { printer: Mutex::new(progress::Printer::new(common.progress())) }
     }
 
     fn progress(&self, progress: &source::Progress) {
@@ -122,9 +130,7 @@ impl Beheld {
     }
 
     fn with(&self, act: impl FnOnce(&mut progress::Printer)) {
-        if let Some(printer) = &self.printer {
-            act(&mut printer.lock().unwrap_or_else(PoisonError::into_inner));
-        }
+        act(&mut self.printer.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Has work done that is shown here, until `stop` is set.
@@ -259,22 +265,26 @@ fn opens_dashboard(args: &AnalyzeArgs) -> bool {
     args.bare && plain && args.judge.fail_on.is_none() && !args.no_diagnose && dash::is_watched()
 }
 
-fn show(args: &AnalyzeArgs, named: Option<Settings>) -> Result<Exit> {
+fn show(args: &AnalyzeArgs, settings: &Settings) -> Result<Exit> {
     dash::replay(&dash::Opening {
         paths: args.inputs().cloned().collect(),
         judge: &args.judge,
         screen: &ScreenArgs::default(),
-        settings: &Settings::or_found(named)?,
-        color: args.common.color(),
+        settings,
+        look: look(&args.common, settings)?,
         speed: None,
         filter: args.filter.as_ref().map(ToString::to_string),
     })
 }
 
 fn analyze(args: &AnalyzeArgs, named: Option<Settings>) -> Result<Exit> {
+    // programs are told all in UTC, whatever people have set
+    let for_people = args.format() == Format::Summary || args.pack.is_some();
+    let settings = if for_people { Settings::or_found(named)? } else { Settings::default() };
     if opens_dashboard(args) {
-        return show(args, named);
+        return show(args, &settings);
     }
+    let look = look(&args.common, &settings)?;
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();
@@ -283,7 +293,7 @@ fn analyze(args: &AnalyzeArgs, named: Option<Settings>) -> Result<Exit> {
         args.format() != Format::Summary || args.filter.is_some() || args.pack.is_some() || args.redact.is_some();
     let config = config(&base, whole);
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
-    let beheld = Beheld::new(args.common.quiet);
+    let beheld = Beheld::new(&args.common);
     let stop = stop_flag()?;
     let source = Source::open(&paths, CHUNK_BYTES).until(&stop);
     let mut progress = |progress: &source::Progress| beheld.progress(progress);
@@ -312,7 +322,8 @@ fn analyze(args: &AnalyzeArgs, named: Option<Settings>) -> Result<Exit> {
         let report = read.report(warnings, args.filter.as_ref(), !args.no_diagnose);
         let redactor = redactor(args, &report, &base)?;
         let told = beheld.attend(&stop, |attention| {
-            hand_over(args, &Work { read, config: &config, report, redactor: redactor.as_ref(), attention }, output)
+            let redactor = redactor.as_ref();
+            hand_over(args, &Work { read, config: &config, report, redactor, look, attention }, output)
         })?;
         if args.judge.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
             exit.note(Exit::Finding);
@@ -355,23 +366,25 @@ struct Work<'a> {
     config: &'a engine::Config,
     report: Report<'a>,
     redactor: Option<&'a Redactor>,
+    look: Look,
     attention: Attention<'a>,
 }
 
 /// Writes the pack, if one is wanted, and the report; says what that tells of faults.
 fn hand_over(args: &AnalyzeArgs, work: &Work<'_>, output: Option<Output>) -> Result<report::Told> {
-    let Work { read, config, report, redactor, attention } = work;
+    let Work { read, config, report, redactor, look, attention } = work;
+    let zone = look.zone;
     if let Some(path) = &args.pack {
         let pack =
-            Pack { read: *read, config, report: report.clone(), redactor: *redactor, payload: args.keep_payload };
-        deliver(Some(path), Color::Never, |out, _| pack.write(out, *attention))?;
+            Pack { read: *read, config, report: report.clone(), redactor: *redactor, zone, payload: args.keep_payload };
+        deliver(Some(path), Look::default(), |out, _| pack.write(out, *attention))?;
     }
-    let (to, color, report) = (args.output.as_deref(), args.common.color(), report.clone());
+    let (to, report) = (args.output.as_deref(), report.clone());
     match args.page() {
-        Some(markup) => deliver(to, color, |out, _| read.page(out, report, *redactor, markup, *attention)),
+        Some(markup) => deliver(to, *look, |out, _| read.page(out, report, *redactor, (markup, zone), *attention)),
         None => {
             let telling = Telling { redactor: *redactor, mask: false };
-            let output = output.map_or_else(|| Output::open(to, color), Ok)?;
+            let output = output.map_or_else(|| Output::open(to, *look), Ok)?;
             output.finish(|out, style| report::write_with(out, args.format(), report, style, telling))
         }
     }

@@ -19,14 +19,16 @@ use crate::present::Format;
 use crate::present::color::Color;
 use crate::present::page::Markup;
 use crate::redact::What;
+use crate::source::progress::Form;
 
 use live::{DOCTOR_EXAMPLES, LIVE_EXAMPLES};
 pub use live::{DoctorArgs, LiveArgs, RingSpan};
 pub use manual::{completions, man};
 use screen::{CONFIG_EXAMPLES, REPLAY_EXAMPLES};
 pub use screen::{ConfigArgs, ReplayArgs, ScreenArgs, Speed};
+pub use values::Clock;
 use values::{
-    Listed, parse_filter, parse_runs, parse_severity, parse_size, parse_snaplen, parse_subject, parse_threads,
+    Listed, clocks, parse_filter, parse_runs, parse_severity, parse_size, parse_snaplen, parse_subject, parse_threads,
     replaced, severities, subjects,
 };
 
@@ -234,6 +236,9 @@ pub struct AnalyzeArgs {
     /// Look up no names: always so, no packet is ever sent
     #[arg(short = 'n')]
     no_lookup: bool,
+    /// Let wrong checksums pass: always so, as many cards make them after a packet was captured
+    #[arg(short = 'C')]
+    no_checksums: bool,
     /// How much to say
     #[command(flatten)]
     pub common: CommonArgs,
@@ -404,6 +409,13 @@ pub struct CommonArgs {
     /// When to colour
     #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
     color: When,
+    /// By which clock people are told times: utc, local, or how far from UTC (+01:00); records are always in UTC
+    #[arg(long, value_name = "CLOCK", value_parser = Listed(Clock::parse, clocks), hide_possible_values = true, allow_hyphen_values = true)]
+    pub tz: Option<Clock>,
+    /// How to show on stderr how far reading has come: a line on a terminal (auto), an object a line for other programs
+    /// (json), or not at all (never)
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    progress: Shown,
     /// Read settings from here
     #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
@@ -424,6 +436,22 @@ impl CommonArgs {
             When::Never => Color::Never,
         }
     }
+
+    /// In what form progress is shown, if at all.
+    pub const fn progress(&self) -> Option<Form> {
+        match self.progress {
+            Shown::Json => Some(Form::Json),
+            Shown::Auto if !self.quiet => Some(Form::Line),
+            Shown::Auto | Shown::Never => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Shown {
+    Auto,
+    Json,
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -3,6 +3,8 @@
 #[path = "cli/findings.rs"]
 mod findings;
 mod support;
+#[path = "cli/telling.rs"]
+mod telling;
 
 use std::fs;
 use std::io::{Read, Write};

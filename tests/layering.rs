@@ -114,7 +114,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("measure", &["present", "diagnose", "pipeline", "engine", "source", "event", "flow"]),
     ("dash", &["present", "evidence", "diagnose", "engine", "filter", "text", "event", "classify", "time"]),
     ("exit", &[]),
-    ("cli", &["redact", "engine::ceiling", "present", "filter", "event", "time"]),
+    ("cli", &["redact", "engine::ceiling", "present", "filter", "source::progress", "event", "time"]),
     (
         "app",
         &[

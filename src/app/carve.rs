@@ -15,6 +15,7 @@ use crate::exit::{Exit, Outcome};
 use crate::handover::carve::Treatment;
 use crate::handover::{Read, can_be_read_again};
 use crate::pipeline;
+use crate::present::color::Look;
 use crate::present::report::Told;
 use crate::source::{CHUNK_BYTES, Source};
 
@@ -23,7 +24,7 @@ pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     can_be_done(args)?;
     let stop = stop_flag()?;
-    let beheld = Beheld::new(args.common.quiet);
+    let beheld = Beheld::new(&args.common);
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
     let reading = Aloud::new(&args.common, &args.judge, &base).begin();
     let source = Source::open(&args.files, CHUNK_BYTES);
@@ -53,7 +54,7 @@ pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
             let finding = find(findings, id)?;
             let chosen = read.choose(&config, &[finding], attention).pop();
             let chosen = chosen.ok_or_else(|| anyhow!("nothing was chosen"))?;
-            return deliver(Some(&args.output), args.common.color(), |out, _| {
+            return deliver(Some(&args.output), Look::default(), |out, _| {
                 read.carve_finding(out, finding, chosen, treatment, attention)
             });
         }
@@ -61,7 +62,7 @@ pub(super) fn carve(args: &CarveArgs) -> Result<Exit> {
         if flows.is_empty() {
             return Err(anyhow!("no flow passes the filter: there is nothing to carve"));
         }
-        deliver(Some(&args.output), args.common.color(), |out, _| read.carve_flows(out, &flows, treatment, attention))
+        deliver(Some(&args.output), Look::default(), |out, _| read.carve_flows(out, &flows, treatment, attention))
     })?;
     if !args.common.quiet {
         say(&format!("{}: {} of {} frames", args.output.display(), carved.frames, outcome.facts.frames));

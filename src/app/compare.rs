@@ -21,6 +21,7 @@ use crate::event::Severity;
 use crate::exit::{Exit, Outcome};
 use crate::handover::judge;
 use crate::pipeline;
+use crate::present::color::Look;
 use crate::present::compared;
 use crate::source::{CHUNK_BYTES, Source, progress};
 
@@ -40,7 +41,7 @@ pub(super) fn compare_captures(args: &CompareArgs) -> Result<Exit> {
     let (Some(before), Some(after)) = (read(&args.before), read(&args.after)) else { return Ok(exit.exit()) };
     let comparison = compare(&before, &after);
     let files = [&args.before, &args.after].map(|path| path.display().to_string());
-    deliver(args.output.as_deref(), args.common.color(), |out, style| {
+    deliver(args.output.as_deref(), Look::of(args.common.color()), |out, style| {
         if args.json {
             serde_json::to_writer_pretty(&mut *out, &comparison).map_err(io::Error::from)?;
             out.write_all(b"\n")?;
@@ -70,14 +71,11 @@ fn read(
     exit: &mut Outcome,
 ) -> Option<Diagnosis> {
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
-    let mut printer = (!args.common.quiet).then(progress::Printer::new);
+    let mut printer = progress::Printer::new(args.common.progress());
     let reading = aloud.begin();
     let source = Source::open(std::slice::from_ref(path), CHUNK_BYTES).until(stop);
-    let mut outcome = pipeline::run(source, &config(base, false), threads, stop, &mut |progress| {
-        if let Some(printer) = &mut printer {
-            printer.update(progress);
-        }
-    });
+    let mut outcome =
+        pipeline::run(source, &config(base, false), threads, stop, &mut |progress| printer.update(progress));
     drop(printer);
     reading.end(std::slice::from_ref(path), &outcome.analysis.stats());
     let problems = std::mem::take(&mut outcome.problems);

@@ -27,7 +27,7 @@ use crate::engine::naming::KnowledgeBase;
 use crate::event::{FindingRecord, Severity};
 use crate::exit::{Exit, Outcome};
 use crate::monitor;
-use crate::present::color::Color;
+use crate::present::color::Look;
 
 /// What the dashboard is opened with.
 pub(super) struct Opening<'a> {
@@ -39,8 +39,8 @@ pub(super) struct Opening<'a> {
     pub screen: &'a ScreenArgs,
     /// What the user has set.
     pub settings: &'a Settings,
-    /// When to colour.
-    pub color: Color,
+    /// How times are told, and when to colour.
+    pub look: Look,
     /// How fast to play; `None` reads all at once.
     pub speed: Option<f64>,
     /// The filter to begin with.
@@ -57,7 +57,7 @@ pub(super) fn is_watched() -> bool {
 pub(super) fn screen(
     args: &ScreenArgs,
     settings: &Settings,
-    color: Color,
+    look: Look,
     snapshot: Arc<Snapshot>,
     replay: bool,
 ) -> Dash {
@@ -66,8 +66,9 @@ pub(super) fn screen(
     let named = |name: &Option<String>| name.as_deref().and_then(Palette::parse);
     let palette = named(&args.theme).or_else(|| chosen.palette()).or_else(|| named(&settings.theme));
     let ascii = args.ascii || settings.ascii.unwrap_or(!shows_more_than_ascii(env));
-    let theme = Theme { palette: palette.unwrap_or_default(), depth: Depth::of(color, env), ascii };
+    let theme = Theme { palette: palette.unwrap_or_default(), depth: Depth::of(look.color, env), ascii };
     let mut dash = Dash::new(snapshot, theme, replay);
+    dash.zone = look.zone;
     dash.filters = chosen.filters();
     // what cannot be bound was told when the settings were read
     dash.keys = settings.key_map().unwrap_or_default();
@@ -108,7 +109,7 @@ impl World for Replay<'_, '_> {
         match effect {
             Effect::Play(play) => _ = self.orders.send(Order::Play(play)),
             Effect::Carve(flows, what) => self.errands.carve(self.scope, &flows, &what, begun),
-            Effect::Report => self.errands.report(self.scope, begun),
+            Effect::Report => self.errands.report(self.scope, begun, dash.zone),
             Effect::Role(ip) => self.turn_role(ip, dash, teller),
             effect => at_hand(effect, self.rules, dash, teller),
         }
@@ -165,7 +166,7 @@ pub(super) fn replay(opening: &Opening<'_>) -> Result<Exit> {
         let base = Arc::new(base.clone());
         let publisher = Publisher::new(source_name(&opening.paths), teller.clone());
         let first = Arc::clone(publisher.shown());
-        let mut dash = screen(opening.screen, opening.settings, opening.color, first, true);
+        let mut dash = screen(opening.screen, opening.settings, opening.look, first, true);
         if let Some(filter) = &opening.filter {
             dash.set_filter(filter);
         }

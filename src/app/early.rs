@@ -12,6 +12,7 @@ use crate::engine::naming::KnowledgeBase;
 use crate::filter::Known;
 use crate::pipeline::{self, Outcome};
 use crate::present::Format;
+use crate::present::color::Look;
 use crate::present::ndjson::Ndjson;
 use crate::source::{Progress, Source};
 use crate::text::units::Counted;
@@ -28,7 +29,7 @@ pub(super) fn run(
     progress: &mut (dyn FnMut(&Progress) + Send),
 ) -> Result<(Outcome, Option<Output>)> {
     let mut output = match args.format() {
-        Format::Ndjson => Some(Output::open(args.output.as_deref(), args.common.color())?),
+        Format::Ndjson => Some(Output::open(args.output.as_deref(), Look::of(args.common.color()))?),
         _ => None,
     };
     let filter = args.filter.as_ref();

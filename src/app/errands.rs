@@ -21,9 +21,10 @@ use crate::event::Rfc3339;
 use crate::handover::carve::Treatment;
 use crate::handover::{Attention, Read, can_be_read_again};
 use crate::pipeline;
-use crate::present::color::Color;
+use crate::present::color::Look;
 use crate::present::page::Markup;
 use crate::source::{CHUNK_BYTES, Progress, Source};
+use crate::text::zone::Zone;
 use crate::time::Timestamp;
 
 /// The longest name that is made of what is written.
@@ -33,7 +34,8 @@ const STEP: u64 = 10;
 
 /// What is to be written.
 enum Errand {
-    Report,
+    /// The report, with times by this clock.
+    Report(Zone),
     /// The packets of these flows.
     Carve(HashSet<u64>),
 }
@@ -41,7 +43,7 @@ enum Errand {
 impl Display for Errand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Errand::Report => "the report",
+            Errand::Report(_) => "the report",
             Errand::Carve(_) => "the packets",
         })
     }
@@ -71,8 +73,8 @@ impl<'a> Errands<'a> {
     }
 
     /// Writes the report, and says where it is.
-    pub(super) fn report<'s>(&self, scope: &'s std::thread::Scope<'s, 'a>, begun: Timestamp) {
-        self.send(scope, Errand::Report, name(begun, "relayscope-report", "html"));
+    pub(super) fn report<'s>(&self, scope: &'s std::thread::Scope<'s, 'a>, begun: Timestamp, zone: Zone) {
+        self.send(scope, Errand::Report(zone), name(begun, "relayscope-report", "html"));
     }
 
     /// Writes the packets of flows to a capture file, and says where it is.
@@ -119,10 +121,10 @@ impl<'a> Errands<'a> {
         let naming = outcome.name(base);
         let read = Read { paths, outcome: &outcome, naming: &naming, base, rules };
         let attention = Attention { stop: &self.stop, progress: &progress, say: &say };
-        deliver(Some(output), Color::Never, |out, _| {
+        deliver(Some(output), Look::default(), |out, _| {
             match errand {
-                Errand::Report => {
-                    _ = read.page(out, read.report(warnings, None, true), None, Markup::Html, attention)?
+                Errand::Report(zone) => {
+                    _ = read.page(out, read.report(warnings, None, true), None, (Markup::Html, *zone), attention)?
                 }
                 Errand::Carve(flows) => _ = read.carve_flows(out, flows, Treatment::default(), attention)?,
             }

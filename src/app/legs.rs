@@ -9,9 +9,10 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, anyhow};
 
 use super::aloud::{Aloud, in_short};
+use super::settings::Settings;
 use super::{
-    Manner, config, default_threads, deliver, find_folder, interrupted, keep_inputs, knowledge, note_problems, rules,
-    say, stop_flag,
+    Manner, config, default_threads, deliver, find_folder, interrupted, keep_inputs, knowledge, look, note_problems,
+    rules, say, stop_flag,
 };
 use crate::cli::LegsArgs;
 use crate::diagnose::capture;
@@ -26,7 +27,8 @@ use crate::platform;
 use crate::present;
 use crate::source::{CHUNK_BYTES, Problem, Source, progress};
 
-pub(super) fn legs(args: &LegsArgs) -> Result<Exit> {
+pub(super) fn legs(args: &LegsArgs, named: Option<Settings>) -> Result<Exit> {
+    let look = look(&args.common, &Settings::or_found(named)?)?;
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     let inputs = args.lan.iter().chain(&args.wan).chain(&args.judge.site).chain(&args.judge.catalogue);
@@ -48,7 +50,7 @@ pub(super) fn legs(args: &LegsArgs) -> Result<Exit> {
         exit.note(Exit::Poor);
     }
     let files = [&args.lan, &args.wan].map(|paths| in_short(paths));
-    deliver(args.output.as_deref(), args.common.color(), |out, style| {
+    deliver(args.output.as_deref(), look, |out, style| {
         present::legs::write(out, args.format(), &comparison, &files, style)
     })?;
     let worst = comparison.findings.iter().filter(|f| f.is_claim()).map(|f| f.severity).max();
@@ -87,14 +89,10 @@ fn read(
 ) -> Option<(Leg, CaptureQuality)> {
     let config = engine::Config { traces: true, ..config(base, true) };
     let threads = args.judge.threads.map_or_else(default_threads, usize::from);
-    let mut printer = (!args.common.quiet).then(progress::Printer::new);
+    let mut printer = progress::Printer::new(args.common.progress());
     let reading = aloud.begin();
     let source = Source::open(paths, CHUNK_BYTES).until(stop);
-    let mut outcome = pipeline::run(source, &config, threads, stop, &mut |progress| {
-        if let Some(printer) = &mut printer {
-            printer.update(progress);
-        }
-    });
+    let mut outcome = pipeline::run(source, &config, threads, stop, &mut |progress| printer.update(progress));
     drop(printer);
     reading.end(paths, &outcome.analysis.stats());
     let problems = std::mem::take(&mut outcome.problems);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use super::settings as user;
-use super::{OUTPUT_BUFFER, config, dash, early, find_folder, knowledge, rules, say};
+use super::{OUTPUT_BUFFER, config, dash, early, find_folder, knowledge, look, rules, say};
 use crate::capture::device::{Device, OpenError, Pcap, Settings, Trouble, name_of};
 use crate::capture::feed::{COUNTED, Event, Feed};
 use crate::capture::port::{Port, Remark};
@@ -66,6 +66,7 @@ pub(super) fn live(args: &LiveArgs, named: Option<user::Settings>) -> Result<Exi
     let signals = Signals::new()?;
     // what is to be read is read while that is allowed
     let settings = user::Settings::or_found(named)?;
+    let shown = look(&args.common, &settings)?;
     platform::keep_to_one_core();
     confine(args, &devices)?;
     let devices = devices.into_iter().map(|device| Box::new(device) as Box<dyn Device>).collect();
@@ -82,7 +83,7 @@ pub(super) fn live(args: &LiveArgs, named: Option<user::Settings>) -> Result<Exi
     let whole = args.write.is_some() || args.count.is_some();
     if !args.no_tui && dash::is_watched() {
         let feed = Feed::start(devices, whole)?;
-        return watched::watch(args, &settings, &rules, |front| run(args, feed, monitor, front, signals));
+        return watched::watch(args, &settings, shown, &rules, |front| run(args, feed, monitor, front, signals));
     }
     let out = Ndjson::new(BufWriter::with_capacity(OUTPUT_BUFFER, io::stdout().lock()));
     run(args, Feed::start(devices, whole)?, monitor, Noting::new(out), signals)

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::OUTPUT_BUFFER;
-use crate::present::color::{Color, Style};
+use crate::present::color::{Look, Style};
 
 /// Writes a report to where it is wanted: standard output, or a file that appears whole or not at all.
 pub(super) fn deliver<T>(
     output: Option<&Path>,
-    color: Color,
+    look: Look,
     write: impl FnOnce(&mut dyn Write, Style) -> io::Result<T>,
 ) -> Result<T> {
-    Output::open(output, color)?.finish(write)
+    Output::open(output, look)?.finish(write)
 }
 
 /// Where a report goes.
@@ -37,15 +37,15 @@ impl Drop for Partial {
 
 impl Output {
     /// Opens it; the file is not there yet.
-    pub(super) fn open(output: Option<&Path>, color: Color) -> Result<Output> {
+    pub(super) fn open(output: Option<&Path>, look: Look) -> Result<Output> {
         let Some(path) = output.filter(|p| *p != Path::new("-")) else {
             let out = io::stdout();
             let columns = terminal_size::terminal_size_of(&out).map_or(usize::MAX, |(width, _)| usize::from(width.0));
-            let style = color.style(out.is_terminal(), |name| std::env::var_os(name)).in_columns(columns);
+            let style = look.style(out.is_terminal(), |name| std::env::var_os(name)).in_columns(columns);
             let writer = Box::new(BufWriter::with_capacity(OUTPUT_BUFFER, out.lock()));
             return Ok(Output { writer, style, file: None });
         };
-        let style = color.style(false, |name| std::env::var_os(name));
+        let style = look.style(false, |name| std::env::var_os(name));
         let mut written = path.to_owned();
         let mut partial = None;
         if !fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {

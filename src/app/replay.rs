@@ -9,7 +9,9 @@ use anyhow::{Context, Result};
 
 use super::aloud::Aloud;
 use super::settings as user;
-use super::{Manner, OUTPUT_BUFFER, config, dash, early, interrupted, knowledge, note_problems, rules, say, stop_flag};
+use super::{
+    Manner, OUTPUT_BUFFER, config, dash, early, interrupted, knowledge, look, note_problems, rules, say, stop_flag,
+};
 use crate::cli::{ReplayArgs, Speed};
 use crate::exit::{Exit, Outcome};
 use crate::monitor::{Losses, Monitor, Options, Settings};
@@ -23,12 +25,13 @@ const NAP: Duration = Duration::from_millis(50);
 
 pub(super) fn replay(args: &ReplayArgs, named: Option<user::Settings>) -> Result<Exit> {
     if !args.no_tui && dash::is_watched() {
+        let settings = user::Settings::or_found(named)?;
         return dash::replay(&dash::Opening {
             paths: args.inputs().cloned().collect(),
             judge: &args.judge,
             screen: &args.screen,
-            settings: &user::Settings::or_found(named)?,
-            color: args.common.color(),
+            settings: &settings,
+            look: look(&args.common, &settings)?,
             speed: match args.speed {
                 Speed::Max => None,
                 Speed::Times(times) => Some(times),
@@ -82,7 +85,7 @@ fn play(
     sink: &mut Ndjson<impl io::Write>,
     stop: &AtomicBool,
 ) -> Result<()> {
-    let mut printer = (!args.common.quiet).then(progress::Printer::new);
+    let mut printer = progress::Printer::new(args.common.progress());
     let mut pace = match args.speed {
         Speed::Max => None,
         Speed::Times(times) => Some(Pace::new(times)),
@@ -94,9 +97,7 @@ fn play(
             None => monitor.chunk(&chunk, sink)?,
             Some(pace) => pace.chunk(&chunk, monitor, sink, stop)?,
         }
-        if let Some(printer) = &mut printer {
-            printer.update(&source.progress());
-        }
+        printer.update(&source.progress());
     }
     Ok(())
 }

@@ -8,14 +8,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::read_text;
+use crate::cli::Clock;
 use crate::dash::command::{Command, KeyMap};
 use crate::dash::key::Keys;
 use crate::dash::prompt::History;
 use crate::dash::state::Dash;
 use crate::dash::theme::Palette;
+use crate::text::zone::Zone;
 
 /// What stands at the head of the template.
 const HEAD: &str = "\
@@ -31,6 +34,9 @@ const HEAD: &str = "\
 # Take the mouse. Without, the terminal selects text as it always does; with it, Shift does that.
 #mouse = true
 
+# By which clock people are told times, on the dashboard and in reports: utc, local, or how far from UTC (+01:00).
+#tz = \"utc\"
+
 # Keys of the dashboard. What is set here replaces all keys of the command. Keys are written as j, G, ctrl-u, shift-left,
 # space, enter, esc, tab, pageup …; \"g g\" is one after the other.
 [keys]
@@ -43,6 +49,7 @@ pub(super) struct Settings {
     pub(super) theme: Option<String>,
     pub(super) ascii: Option<bool>,
     pub(super) mouse: Option<bool>,
+    tz: Option<String>,
     keys: BTreeMap<String, Vec<String>>,
 }
 
@@ -67,7 +74,29 @@ impl Settings {
             return Err(format!("theme = \"{theme}\": there are muted, high-contrast, cb and mono"));
         }
         settings.key_map()?;
+        if let Some(tz) = &settings.tz {
+            Clock::parse(tz).map_err(|may| format!("tz = \"{tz}\": there are {may}"))?;
+        }
         Ok(settings)
+    }
+
+    /// By which clock people are told times: as asked for on the command line, else as set here, else UTC.
+    ///
+    /// # Errors
+    /// This machine's is asked for, and cannot be told.
+    pub(super) fn zone(&self, asked: Option<Clock>) -> Result<Zone> {
+        let set = || self.tz.as_deref().and_then(|tz| Clock::parse(tz).ok());
+        Ok(match asked.or_else(set).unwrap_or(Clock::Utc) {
+            Clock::Utc => Zone::Utc,
+            Clock::Ahead(seconds) => Zone::Ahead(seconds),
+            Clock::Local => {
+                let zone = TimeZone::try_system().map_err(|error| {
+                    anyhow!("--tz local: this machine's time zone cannot be told ({error}); give it as +01:00")
+                })?;
+                // as long as the program: it is read once, before rights are given up
+                Zone::Place(Box::leak(Box::new(zone)))
+            }
+        })
     }
 
     /// Which keys do what.

@@ -32,8 +32,11 @@ Examples:
 #[derive(Debug, Args)]
 pub struct LiveArgs {
     /// Capture on this interface: its name, or its number in `relayscope interfaces`; several are merged
-    #[arg(short, long, value_name = "IFACE", required = true, value_hint = ValueHint::Other)]
+    #[arg(short, long, value_name = "IFACE", required_unless_present = "list_interfaces", value_hint = ValueHint::Other)]
     pub interface: Vec<String>,
+    /// List the interfaces, as `relayscope interfaces` does
+    #[arg(short = 'D', long)]
+    pub list_interfaces: bool,
     /// Capture only what passes this filter, written as for tcpdump
     #[arg(short = 'f', long, value_name = "BPF")]
     pub capture_filter: Option<String>,

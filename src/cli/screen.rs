@@ -41,6 +41,12 @@ pub struct ReplayArgs {
     /// Tell only of flows that pass this filter
     #[arg(short = 'Y', long, value_name = "FILTER", value_parser = parse_filter)]
     pub filter: Option<Filter>,
+    /// Look up no names: always so, no packet is ever sent
+    #[arg(short = 'n')]
+    no_lookup: bool,
+    /// Let wrong checksums pass: always so, as many cards make them after a packet was captured
+    #[arg(short = 'C')]
+    no_checksums: bool,
     /// How the dashboard looks
     #[command(flatten)]
     pub screen: ScreenArgs,

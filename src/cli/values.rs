@@ -43,6 +43,54 @@ pub(super) fn parse_size(text: &str) -> Result<usize, String> {
     if bytes >= LEAST as f64 && bytes <= usize::MAX as f64 { Ok(bytes as usize) } else { Err(least) }
 }
 
+/// By which clock people are told times, as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Universal time.
+    Utc,
+    /// This machine's.
+    Local,
+    /// So many seconds ahead of UTC.
+    Ahead(i32),
+}
+
+impl Clock {
+    /// Reads `utc`, `local`, or how far it is from UTC: `+01:00`, `-8`.
+    ///
+    /// # Errors
+    /// What may stand there.
+    pub fn parse(text: &str) -> Result<Clock, &'static str> {
+        let named = match &*text.to_ascii_lowercase() {
+            "utc" | "z" => Some(Clock::Utc),
+            "local" => Some(Clock::Local),
+            _ => None,
+        };
+        named.or_else(|| ahead(text).map(Clock::Ahead)).ok_or("utc, local, or how far from UTC: +01:00, -08:00")
+    }
+}
+
+/// Seconds ahead of UTC, of `+01:00`, `-0330` or `+1`.
+fn ahead(text: &str) -> Option<i32> {
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let digits = rest.replacen(':', "", 1);
+    let (hours, minutes) = match digits.len() {
+        1 | 2 => (&*digits, "0"),
+        4 => digits.split_at_checked(2)?,
+        _ => return None,
+    };
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<i32>().ok())?;
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    (hours <= 18 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+pub(super) fn clocks() -> Vec<&'static str> {
+    vec!["utc", "local"]
+}
+
 /// Reads a value by a function, and has another list some that a shell may propose.
 #[derive(Clone, Copy)]
 pub(super) struct Listed<T: 'static, E: 'static>(

@@ -16,6 +16,7 @@ use crate::engine::light::Light;
 use crate::event::FindingRecord;
 use crate::event::word::words;
 use crate::filter::Filter;
+use crate::text::zone::Zone;
 use crate::time::Timestamp;
 
 words! {
@@ -148,6 +149,8 @@ pub struct Dash {
     pub keys: KeyMap,
     /// How it looks.
     pub theme: Theme,
+    /// By which clock times are told.
+    pub zone: Zone,
     /// What is masked.
     pub mask: Mask,
     /// What is asked of the list of flows.

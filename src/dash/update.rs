@@ -344,7 +344,7 @@ impl Dash {
             View::Sessions => {
                 let Some(session) = self.snapshot.sessions.get(self.cursor()) else { return };
                 let flows = session.steps.iter().flat_map(|s| &s.flow_ids).map(ToString::to_string).collect();
-                self.filter_flows(format!("SESSIONS > {}", draw::time_of_day(session.start)), flows, "id:");
+                self.filter_flows(format!("SESSIONS > {}", self.zone.time_of_day(session.start)), flows, "id:");
             }
             View::AllowList => {
                 let Some(row) = self.snapshot.site.allow_list.get(self.cursor()) else { return };

@@ -17,6 +17,7 @@ use crate::present::page::Markup;
 use crate::present::report::{self, Report, Telling};
 use crate::present::{Format, csv};
 use crate::redact::Redactor;
+use crate::text::zone::Zone;
 
 /// How many findings are carved.
 const CARVED_MAX: usize = 12;
@@ -32,6 +33,8 @@ pub struct Pack<'a> {
     pub report: Report<'a>,
     /// Replaces addresses and names.
     pub redactor: Option<&'a Redactor>,
+    /// By which clock times are told.
+    pub zone: Zone,
     /// Frames keep their content.
     pub payload: bool,
 }
@@ -100,7 +103,7 @@ impl Pack<'_> {
 
     fn pages(&self, archive: &mut Archive<'_>, mut names: Vec<String>, attention: Attention<'_>) -> io::Result<()> {
         let texts = Texts::embedded().map_err(io::Error::other)?;
-        let told = self.read.told(self.report.clone(), &texts, self.redactor, attention);
+        let told = self.read.told(self.report.clone(), &texts, self.redactor, self.zone, attention);
         names.extend(["records.ndjson", "flows.csv", "changes.csv", "manifest.json"].map(str::to_owned));
         for (name, what, markup) in
             [("report.html", "the report", Markup::Html), ("report.md", "the report, for a ticket", Markup::Markdown)]

@@ -13,6 +13,7 @@ use crate::present::report::{self, Report};
 use crate::present::summary::Summary;
 use crate::redact::Redactor;
 use crate::source::{CHUNK_BYTES, Problem, Source};
+use crate::text::zone::Zone;
 
 /// What a page is made of.
 #[derive(Debug)]
@@ -23,10 +24,13 @@ pub struct Told {
     pub changes: Vec<Change>,
     /// What the leading flows of findings show, by their identities.
     pub scenes: HashMap<u64, Scene>,
+    /// By which clock.
+    pub zone: Zone,
 }
 
 impl Read<'_> {
-    /// Writes the report, and says what it tells of faults. With a redactor there are pseudonyms in it.
+    /// Writes the report, by the clock of a zone, and says what it tells of faults. With a redactor there are pseudonyms
+    /// in it.
     ///
     /// # Errors
     /// What writing gives.
@@ -35,11 +39,11 @@ impl Read<'_> {
         out: &mut dyn Write,
         report: Report<'_>,
         redactor: Option<&Redactor>,
-        markup: Markup,
+        (markup, zone): (Markup, Zone),
         attention: Attention<'_>,
     ) -> io::Result<report::Told> {
         let texts = Texts::embedded().map_err(io::Error::other)?;
-        let told = self.told(report, &texts, redactor, attention);
+        let told = self.told(report, &texts, redactor, zone, attention);
         self.write_page(out, &told, &texts, redactor, &[], markup)?;
         Ok(report::Told::of(told.summary.diagnosis.as_ref()))
     }
@@ -50,6 +54,7 @@ impl Read<'_> {
         report: Report<'_>,
         texts: &Texts,
         redactor: Option<&Redactor>,
+        zone: Zone,
         attention: Attention<'_>,
     ) -> Told {
         let mut summary = report.summary();
@@ -58,7 +63,7 @@ impl Read<'_> {
         redactor.iter().for_each(|redactor| summary.redact(redactor));
         let asked = |diagnosis| requested(diagnosis, &self.base.catalogue, texts);
         let changes = summary.diagnosis.as_ref().map(asked).unwrap_or_default();
-        Told { summary, changes, scenes }
+        Told { summary, changes, scenes, zone }
     }
 
     /// Writes a page; `attachments` are the files that lie beside it.
@@ -78,6 +83,7 @@ impl Read<'_> {
             texts,
             catalogue: &self.base.catalogue,
             scenes: &told.scenes,
+            zone: told.zone,
             redacted: &redacted,
             attachments,
         };

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use crate::text::zone::Zone;
+
 /// When to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
@@ -26,7 +28,28 @@ impl Color {
             Color::Auto if env("NO_COLOR").is_some_and(|v| !v.is_empty()) => false,
             Color::Auto => set("CLICOLOR_FORCE") || (terminal && env("TERM").is_none_or(|t| t != "dumb")),
         };
-        Style { coloured, narrow: false }
+        Style { coloured, ..Style::plain() }
+    }
+}
+
+/// How people are told something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// When to colour.
+    pub color: Color,
+    /// By which clock times are told.
+    pub zone: Zone,
+}
+
+impl Look {
+    /// With times in UTC.
+    pub const fn of(color: Color) -> Look {
+        Look { color, zone: Zone::Utc }
+    }
+
+    /// The style for an output, as [`Color::style`] has it.
+    pub fn style(self, terminal: bool, env: impl Fn(&str) -> Option<OsString>) -> Style {
+        Style { zone: self.zone, ..self.color.style(terminal, env) }
     }
 }
 
@@ -40,17 +63,19 @@ const NARROW: usize = 80;
 pub struct Style {
     coloured: bool,
     narrow: bool,
+    /// By which clock times are told.
+    pub zone: Zone,
 }
 
 impl Style {
     /// Without any escape sequence.
     pub const fn plain() -> Self {
-        Style { coloured: false, narrow: false }
+        Style { coloured: false, narrow: false, zone: Zone::Utc }
     }
 
     /// With them.
     pub const fn coloured() -> Self {
-        Style { coloured: true, narrow: false }
+        Style { coloured: true, ..Style::plain() }
     }
 
     /// Whether escape sequences are written.

@@ -11,7 +11,7 @@ use super::{is_vendor, site};
 use crate::classify::words::Sub;
 use crate::decode::Undecoded;
 use crate::diagnose::Diagnosis;
-use crate::event::{Class, Rfc3339, Word};
+use crate::event::{Class, Word};
 use crate::text::safe::{safe, safe_name};
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span, glyph};
 
@@ -137,14 +137,15 @@ fn facts(page: &mut Page, summary: &Summary) {
         page.labelled("Capture", &format!("{}{more}", left_ellipsis(&safe(first).to_string(), room)));
     }
     if let (Some(first), Some(last)) = (quality.first, quality.last) {
-        let (begin, mut end) = (clock(first), clock(last));
+        let zone = page.style.zone;
+        let (begin, mut end) = (zone.clock(first), zone.clock(last));
         // The day is said once.
         if let Some(time) =
             end.split_at_checked(11).filter(|(day, _)| begin.starts_with(day)).map(|(_, t)| t.to_owned())
         {
             end = time;
         }
-        let text = format!("{begin} to {end} UTC ({})", Span(last.since(first)));
+        let text = format!("{begin} to {end} {} ({})", zone.name(last), Span(last.since(first)));
         page.labelled("Time", &text);
     }
     let mut read = format!("{}, {}", Counted(quality.frames, "frame"), Bytes(quality.bytes));
@@ -177,7 +178,7 @@ fn facts(page: &mut Page, summary: &Summary) {
 
 /// What the capture says of the site, and how it was viewed.
 fn about_site(page: &mut Page, diagnosis: &Diagnosis) {
-    for (label, text) in site::facts(&diagnosis.site) {
+    for (label, text) in site::facts(&diagnosis.site, page.style.zone) {
         page.labelled(label, &text);
     }
     let views = site::views(diagnosis, page.style);
@@ -185,11 +186,6 @@ fn about_site(page: &mut Page, diagnosis: &Diagnosis) {
         page.heading("VIEWS");
         page.lines.extend(views);
     }
-}
-
-/// Date and time to the second.
-pub(crate) fn clock(at: crate::time::Timestamp) -> String {
-    Rfc3339(at).to_string().chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
 }
 
 fn classes(page: &mut Page, summary: &Summary) {

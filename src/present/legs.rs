@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 
 use super::Format;
 use super::color::Style;
-use super::human::{Page, clock, left_ellipsis, wrap};
+use super::human::{Page, left_ellipsis, wrap};
 use super::ndjson::{Ndjson, write_json};
 use super::{is_vendor, verdict};
 use crate::event::{ClockRecord, FlowRef, JoinedFlow, LegRecord, Passage, Passed, SCHEMA_VERSION};
 use crate::legs::Comparison;
 use crate::text::safe::{safe, safe_name};
 use crate::text::units::{Bytes, Count, Counted, Span, glyph};
+use crate::text::zone::Zone;
 
 /// How many flows are shown to people.
 const ROWS: usize = 24;
@@ -63,13 +64,14 @@ fn human(out: &mut impl Write, comparison: &Comparison, files: &[String; 2], sty
         page.warning(&safe(warning).to_string());
     }
     let [lan, wan] = files;
-    page.labelled("Inner", &capture(lan, &summary.lan));
-    page.labelled("Outer", &capture(wan, &summary.wan));
+    page.labelled("Inner", &capture(lan, &summary.lan, style.zone));
+    page.labelled("Outer", &capture(wan, &summary.wan, style.zone));
     if let Some(known) = &summary.clock {
         page.labelled("Clocks", &clocks(known));
     }
     if let (Some(start), Some(end)) = (summary.start, summary.end) {
-        page.labelled("Common", &format!("{} for {}, by the inner clock", clock(start), Span(end.since(start))));
+        let begin = format!("{} {}", style.zone.clock(start), style.zone.name(start));
+        page.labelled("Common", &format!("{begin} for {}, by the inner clock", Span(end.since(start))));
     }
     let counts = [
         (summary.joined, "in both"),
@@ -100,10 +102,10 @@ fn without_fault(flows: &[JoinedFlow], style: Style) -> String {
     }
 }
 
-fn capture(files: &str, leg: &LegRecord) -> String {
+fn capture(files: &str, leg: &LegRecord, zone: Zone) -> String {
     let mut text = format!("{}: {}, {}", safe(files), Counted(leg.frames, "frame"), Counted(leg.flows, "flow"));
     if let Some(first) = leg.first {
-        let _ = write!(text, ", from {} UTC", clock(first));
+        let _ = write!(text, ", from {} {}", zone.clock(first), zone.name(first));
     }
     if leg.missed_bytes > 0 {
         let _ = write!(text, "; {} acknowledged but not captured", Bytes(leg.missed_bytes));

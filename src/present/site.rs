@@ -3,9 +3,10 @@
 use super::color::Style;
 use super::human::push_wrapped;
 use crate::diagnose::Diagnosis;
-use crate::event::{AllowState, Rfc3339, SessionRecord, SessionStep, SiteRecord, StepOutcome, UplinkBy};
+use crate::event::{AllowState, SessionRecord, SessionStep, SiteRecord, StepOutcome, UplinkBy};
 use crate::text::safe::safe;
 use crate::text::units::{BitRate, Bytes, Count, Counted, Span};
+use crate::text::zone::Zone;
 use crate::time::Timestamp;
 
 /// How many attempts are shown.
@@ -48,7 +49,7 @@ fn view(lines: &mut Vec<String>, session: &SessionRecord, style: Style) {
     let rate = session.bit_rate.map(|rate| format!(", {}", BitRate(rate))).unwrap_or_default();
     let row = session.table.as_ref().map(|row| format!(" (nearest: {})", row.what())).unwrap_or_default();
     let span = Span(session.end.since(session.start));
-    let text = format!("{} {span}  {who}: {}{rate}{row}", time(session.start), ways.join("  "));
+    let text = format!("{} {span}  {who}: {}{rate}{row}", style.zone.time_of_day(session.start), ways.join("  "));
     let (sign, paint): (_, fn(Style, &str) -> String) = match session.path {
         // what goes up says nothing of what arrives
         Some(_) if session.unseen => ('·', |_, text| text.to_owned()),
@@ -83,14 +84,10 @@ pub(super) fn is_sent(session: &SessionRecord, step: &SessionStep) -> bool {
 }
 
 /// The time of day, to the second.
-fn time(at: Timestamp) -> String {
-    Rfc3339(at).to_string().chars().skip(11).take(8).collect()
-}
-
 /// Labels and texts about the site.
-pub(super) fn facts(site: &SiteRecord) -> Vec<(&'static str, String)> {
+pub(super) fn facts(site: &SiteRecord, zone: Zone) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
-    recorders(site, &mut facts);
+    recorders(site, zone, &mut facts);
     if site.tells() {
         allow_list(site, &mut facts);
     }
@@ -103,9 +100,9 @@ pub(super) fn facts(site: &SiteRecord) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn recorders(site: &SiteRecord, facts: &mut Vec<(&'static str, String)>) {
+fn recorders(site: &SiteRecord, zone: Zone, facts: &mut Vec<(&'static str, String)>) {
     for recorder in site.recorders.iter().take(RECORDERS_MAX) {
-        let at = |moment: Option<Timestamp>| moment.map_or_else(|| "not seen".to_owned(), time);
+        let at = |moment: Option<Timestamp>| moment.map_or_else(|| "not seen".to_owned(), |at| zone.time_of_day(at));
         let mut text = format!(
             "{}: active {}, registered {}, response {}",
             recorder.ip,
@@ -222,8 +219,8 @@ mod tests {
     #[test]
     fn a_site_in_a_few_lines() {
         let lines: Vec<_> =
-            facts(&sample::site()).into_iter().map(|(label, text)| format!("{label}: {text}")).collect();
+            facts(&sample::site(), Zone::Utc).into_iter().map(|(label, text)| format!("{label}: {text}")).collect();
         insta::assert_snapshot!(lines.join("\n"));
-        assert!(facts(&SiteRecord::default()).is_empty());
+        assert!(facts(&SiteRecord::default(), Zone::Utc).is_empty());
     }
 }

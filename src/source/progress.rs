@@ -1,14 +1,17 @@
-//! How far reading has come, and a line on the terminal that says so.
+//! How far reading has come, and what says so: a line on the terminal, or lines for another program.
 
 use std::io::{IsTerminal, Stderr, Write};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 /// How far reading has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Progress {
     /// Bytes read of all inputs; of compressed ones the compressed bytes.
     pub bytes_read: u64,
     /// Their size, where all are files.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_total: Option<u64>,
     /// Inputs done with.
     pub files_done: usize,
@@ -27,28 +30,39 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Shows progress on a terminal: from the second second on, at most five times a second, and gone at the end.
+/// In what form progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A line on a terminal, for people: from the second second on, at most five times a second, and gone at the end.
+    Line,
+    /// An object a line, for programs: the first at once, at most five a second, the last where reading ends.
+    Json,
+}
+
+/// Shows progress.
 pub struct Printer<W: Write = Stderr> {
     out: Option<W>,
+    form: Form,
     start: Instant,
     last: Option<Instant>,
+    /// What was not shown yet, of a form of which nothing may be missing at the end.
+    unsaid: Option<Progress>,
 }
 
 impl Printer {
-    /// A printer on standard error, which stays silent if that is no terminal.
-    pub fn new() -> Self {
-        let out = Some(std::io::stderr()).filter(|stderr| stderr.is_terminal());
-        Printer { out, start: now(), last: None }
-    }
-}
-
-impl Default for Printer {
-    fn default() -> Self {
-        Printer::new()
+    /// A printer on standard error, in a form if it is wanted in one; a line stays away where that is no terminal.
+    pub fn new(form: Option<Form>) -> Self {
+        let stderr = std::io::stderr();
+        let shows = form == Some(Form::Json) || form.is_some() && stderr.is_terminal();
+        Printer::on(shows.then_some(stderr), form.unwrap_or(Form::Line))
     }
 }
 
 impl<W: Write> Printer<W> {
+    fn on(out: Option<W>, form: Form) -> Self {
+        Printer { out, form, start: now(), last: None, unsaid: None }
+    }
+
     /// Shows `progress`, if it is time to.
     pub fn update(&mut self, progress: &Progress) {
         if self.out.is_some() {
@@ -59,20 +73,31 @@ impl<W: Write> Printer<W> {
     fn update_at(&mut self, progress: &Progress, now: Instant) {
         let ran = now.saturating_duration_since(self.start);
         let too_soon = self.last.is_some_and(|last| now.saturating_duration_since(last) < INTERVAL);
-        if ran < PATIENCE || too_soon {
-            return;
-        }
-        self.last = Some(now);
-        if let Some(out) = &mut self.out {
-            // A terminal that is gone is no reason to stop the work.
-            let _ = write!(out, "\r\x1b[K{}", line(progress, ran.as_secs_f64())).and_then(|()| out.flush());
+        let shows = !too_soon && (ran >= PATIENCE || self.form == Form::Json);
+        self.unsaid = (!shows).then_some(*progress);
+        if shows {
+            self.last = Some(now);
+            self.show(progress, ran);
         }
     }
 
-    /// Clears the line; what is shown next begins anew.
+    fn show(&mut self, progress: &Progress, ran: Duration) {
+        let Some(out) = &mut self.out else { return };
+        // A terminal that is gone is no reason to stop the work.
+        let _ = match self.form {
+            Form::Line => write!(out, "\r\x1b[K{}", line(progress, ran.as_secs_f64())),
+            Form::Json => writeln!(out, "{}", object(progress, ran)),
+        }
+        .and_then(|()| out.flush());
+    }
+
+    /// Reading rests: the line is cleared, or the last object written. What is shown next begins anew.
     pub fn clear(&mut self) {
-        if let (Some(out), true) = (&mut self.out, self.last.take().is_some()) {
-            let _ = write!(out, "\r\x1b[K").and_then(|()| out.flush());
+        let (shown, unsaid) = (self.last.take().is_some(), self.unsaid.take());
+        match (self.form, &mut self.out, unsaid) {
+            (Form::Line, Some(out), _) if shown => _ = write!(out, "\r\x1b[K").and_then(|()| out.flush()),
+            (Form::Json, Some(_), Some(progress)) => self.show(&progress, now().saturating_duration_since(self.start)),
+            _ => {}
         }
         self.start = now();
     }
@@ -82,6 +107,19 @@ impl<W: Write> Drop for Printer<W> {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+/// Progress as another program reads it, with the seconds that it took so far.
+fn object(progress: &Progress, ran: Duration) -> String {
+    #[derive(Serialize)]
+    struct Object<'a> {
+        event_type: &'static str,
+        #[serde(flatten)]
+        progress: &'a Progress,
+        elapsed: f64,
+    }
+    let elapsed = ran.as_millis() as f64 / 1e3;
+    serde_json::to_string(&Object { event_type: "progress", progress, elapsed }).unwrap_or_default()
 }
 
 fn line(progress: &Progress, seconds: f64) -> String {
@@ -123,7 +161,27 @@ mod tests {
     use super::*;
 
     fn printer() -> Printer<Vec<u8>> {
-        Printer { out: Some(Vec::new()), start: now(), last: None }
+        Printer::on(Some(Vec::new()), Form::Line)
+    }
+
+    #[test]
+    fn a_program_is_told_of_the_beginning_and_of_the_end() {
+        let mut printer = Printer::on(Some(Vec::new()), Form::Json);
+        let at = |bytes_read| Progress { bytes_read, bytes_total: Some(990), files_done: 0, files_total: 1 };
+        for ms in 0..1_000 {
+            printer.update_at(&at(ms), printer.start + Duration::from_millis(ms));
+        }
+        printer.clear();
+        printer.clear();
+        let shown = String::from_utf8(printer.out.clone().unwrap()).unwrap();
+        let lines: Vec<serde_json::Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let read: Vec<u64> = lines.iter().map(|line| line["bytes_read"].as_u64().unwrap()).collect();
+        assert_eq!(read, [0, 200, 400, 600, 800, 999]);
+        assert_eq!(
+            lines[1],
+            serde_json::json!({"event_type": "progress", "bytes_read": 200, "bytes_total": 990,
+            "files_done": 0, "files_total": 1, "elapsed": 0.2})
+        );
     }
 
     #[test]

@@ -4,3 +4,4 @@ pub mod icmp;
 pub mod mask;
 pub mod safe;
 pub mod units;
+pub mod zone;

@@ -24,6 +24,7 @@ use crate::diagnose::rules::Rules;
 use crate::event::{CaptureQuality, FindingRecord, FlowRecord, SessionRecord, Stats};
 use crate::exit::Exit;
 use crate::monitor::{Monitor, Sink};
+use crate::present::color::Look;
 use crate::present::human::left_ellipsis;
 use crate::present::ndjson::Ndjson;
 
@@ -144,6 +145,7 @@ fn later(what: &str, file: Option<&str>) -> String {
 pub(super) fn watch(
     args: &LiveArgs,
     settings: &Settings,
+    look: Look,
     rules: &Rules,
     run: impl FnOnce(Watched) -> Result<Exit> + Send,
 ) -> Result<Exit> {
@@ -159,7 +161,7 @@ pub(super) fn watch(
         noting: Noting::new(Ndjson::new(io::sink())),
     };
     let first = Snapshot { phase: Phase::Live(0), ..(**front.publisher.shown()).clone() };
-    let mut dash = screen(&args.screen, settings, args.common.color(), Arc::new(first), false);
+    let mut dash = screen(&args.screen, settings, look, Arc::new(first), false);
     dash.kept = args.write.is_some() && args.ring.is_none();
     if let Some(filter) = &args.filter {
         dash.set_filter(&filter.to_string());

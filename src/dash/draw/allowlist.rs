@@ -13,7 +13,7 @@ use super::{place_of, shown, width};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::Role;
 use crate::event::{AllowRow, AllowState};
-use crate::present::human::{clock, left_ellipsis};
+use crate::present::human::left_ellipsis;
 use crate::text::safe::safe;
 use crate::text::units::Count;
 
@@ -80,7 +80,7 @@ fn about(pen: &mut Pen<'_>, area: Rect, dash: &Dash, row: &AllowRow) {
         lines.extend(labelled("seen", 10, Role::Text, &names.join(" "), body.width));
     }
     let frame = row.frame.map(|frame| format!("frame {}", Count(frame)));
-    let at: Vec<String> = row.last.map(clock).into_iter().chain(frame).collect();
+    let at: Vec<String> = row.last.map(|last| dash.zone.clock(last)).into_iter().chain(frame).collect();
     if !at.is_empty() {
         lines.extend(labelled("last", 10, Role::Text, &at.join(", "), body.width));
     }

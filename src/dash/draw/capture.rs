@@ -16,7 +16,7 @@ use ratatui::layout::Rect;
 use super::pen::{Part, Pen, labelled, wrapped};
 use crate::dash::state::Dash;
 use crate::dash::theme::Role;
-use crate::event::{Rfc3339, Severity, Stats};
+use crate::event::{Severity, Stats};
 use crate::text::safe::safe;
 use crate::text::units::{Bytes, Count, Counted, Percent, Span};
 
@@ -56,7 +56,8 @@ fn facts(dash: &Dash) -> Vec<(&'static str, String)> {
     let mut facts = vec![("source", safe(&dash.mask.prose(&dash.snapshot.source)).to_string())];
     let mut add = |label, text| facts.push((label, text));
     if let (Some(first), Some(last)) = (quality.first, quality.last) {
-        add("time", format!("{} to {} ({})", Rfc3339(first), Rfc3339(last), Span(last.since(first))));
+        let zone = dash.zone;
+        add("time", format!("{} to {} ({})", zone.exact(first), zone.exact(last), Span(last.since(first))));
     }
     add("read", format!("{}, {}", Counted(quality.frames, "frame"), Bytes(quality.bytes)));
     if let Some(rate) = dash.snapshot.frame_rate {

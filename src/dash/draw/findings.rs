@@ -16,7 +16,7 @@ use super::pen::{Part, Pen, labelled, split_top, wrapped};
 use super::{halves, no_fault, place_of, said, shown, stacked};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::Role;
-use crate::event::{FindingRecord, Rfc3339};
+use crate::event::FindingRecord;
 use crate::present::page::arrives;
 use crate::text::safe::safe;
 use crate::text::units::{Count, Counted, RoundTrip, Span};
@@ -103,7 +103,7 @@ fn text(dash: &Dash, finding: &FindingRecord, columns: u16) -> Vec<Vec<Part>> {
     let seen = format!(
         "{}, first at {}, last {} later",
         Counted(finding.count, "time"),
-        Rfc3339(finding.first),
+        dash.zone.exact(finding.first),
         Span(finding.last.since(finding.first))
     );
     add("seen", Role::Text, &seen);

@@ -20,7 +20,6 @@ use crate::dash::listing::{Column, Grouping, Row, ends, rate, retrans};
 use crate::dash::state::{Dash, Hit, View};
 use crate::dash::theme::{Role, of_severity};
 use crate::engine::light::Light;
-use crate::event::Rfc3339;
 use crate::filter::Asked;
 use crate::present::human::left_ellipsis;
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, RoundTrip, Span};
@@ -308,7 +307,7 @@ fn cell(dash: &Dash, flow: &Light, at: usize, column: Column) -> Part {
         Column::Retrans => text(retrans(flow).map_or("–".to_owned(), |share| Percent(share).to_string())),
         Column::State => state(dash, flow),
         Column::Age => text(Span(flow.last.since(flow.first)).to_string()),
-        Column::Start => text(Rfc3339(flow.first).to_string().chars().skip(11).take(8).collect()),
+        Column::Start => text(dash.zone.time_of_day(flow.first)),
         Column::Region => {
             text(flow.region.as_deref().map(|r| crate::text::safe::safe_name(r).to_string()).unwrap_or_default())
         }

@@ -28,12 +28,11 @@ use super::command::Command;
 use super::snapshot::Phase;
 use super::state::{Dash, Drawn, Hit, Mode, Split, View};
 use super::theme::{Role, of_severity};
-use crate::event::{FindingRecord, Rfc3339, Severity};
+use crate::event::{FindingRecord, Severity};
 use crate::present::human::left_ellipsis;
 use crate::present::{POOR, undecided};
 use crate::text::safe::safe;
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span};
-use crate::time::Timestamp;
 use pen::{Part, Pen, fit, part, rows, split_left, split_top, width, wrapped};
 
 /// The least columns and lines that a screen needs.
@@ -84,7 +83,7 @@ fn title(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     let mut right = vec![part(role, &state)];
     if snapshot.quality.frames > 0 {
         let rate: f64 = total_rate(dash);
-        right.push(part(Role::Muted, format!("  {}", time_of_day(snapshot.now))));
+        right.push(part(Role::Muted, format!("  {}", dash.zone.time_of_day(snapshot.now))));
         right.push(part(Role::Text, format!("  {}", BitRate(rate))));
         right.push(part(Role::Muted, format!("  {}", Counted(snapshot.quality.frames, "frame"))));
         right.push(worth(dash));
@@ -150,11 +149,6 @@ fn standing(dash: &Dash) -> (Role, String) {
         Phase::Ended => (Role::Muted, "read to its end".to_owned()),
         Phase::Failed(_) => (Role::Error, "failed".to_owned()),
     }
-}
-
-/// The time of day, UTC: `11:07:32`.
-pub(super) fn time_of_day(at: Timestamp) -> String {
-    Rfc3339(at).to_string().chars().skip(11).take(8).collect()
 }
 
 fn tabs(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {

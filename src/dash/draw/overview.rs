@@ -18,7 +18,7 @@ use std::collections::HashSet;
 use ratatui::layout::Rect;
 
 use super::pen::{Part, Pen, labelled, part, rows, split_left, split_top, width, wrapped};
-use super::{columns, flows, no_fault, said, time_of_day};
+use super::{columns, flows, no_fault, said};
 use crate::dash::history::METHODS;
 use crate::dash::snapshot::Phase;
 use crate::dash::state::{Dash, Hit, View};
@@ -256,7 +256,7 @@ fn site(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
         lines.extend(labelled("sent out", 12, Role::Text, &format!("{}{uplink} at most", BitRate(used)), columns));
     }
     if let Some(session) = dash.snapshot.sessions.last() {
-        let when = time_of_day(session.start);
+        let when = dash.zone.time_of_day(session.start);
         let story = format!("{when} {}", safe(&dash.mask.prose(&session.story)));
         lines.extend(labelled("last view", 12, Role::Text, &story, columns));
     }

@@ -13,7 +13,7 @@
 use ratatui::layout::Rect;
 
 use super::pen::{Part, Pen, labelled, part, split_top, wrapped};
-use super::{place_of, shown, time_of_day};
+use super::{place_of, shown};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::Role;
 use crate::event::{SessionRecord, StepOutcome};
@@ -58,8 +58,11 @@ fn line(dash: &Dash, session: &SessionRecord) -> Vec<Part> {
     let (sign, role) = sign_of(dash, session, outcome, true);
     let end = |ip: Option<std::net::IpAddr>, unseen: &str| ip.map_or(unseen.to_owned(), |ip| dash.mask.ip(ip));
     let who = format!("{} to {}", end(session.recorder, "a recorder"), end(session.client, "a viewer elsewhere"));
-    let when =
-        format!(" {}  {:>8}  {who}  ", time_of_day(session.start), Span(session.end.since(session.start)).to_string());
+    let when = format!(
+        " {}  {:>8}  {who}  ",
+        dash.zone.time_of_day(session.start),
+        Span(session.end.since(session.start)).to_string()
+    );
     let mut parts = vec![part(role, sign), part(Role::Text, when)];
     for step in &session.steps {
         let (sign, role) = sign_of(dash, session, step.outcome, session.path == Some(step.method));
@@ -90,8 +93,10 @@ fn story(pen: &mut Pen<'_>, area: Rect, dash: &Dash, session: &SessionRecord) {
     for step in &session.steps {
         let carried = session.path == Some(step.method);
         let (sign, role) = sign_of(dash, session, step.outcome, carried);
-        let when =
-            step.start.zip(step.end).map(|(a, b)| format!("{}  {:>8}  ", time_of_day(a), Span(b.since(a)).to_string()));
+        let when = step
+            .start
+            .zip(step.end)
+            .map(|(a, b)| format!("{}  {:>8}  ", dash.zone.time_of_day(a), Span(b.since(a)).to_string()));
         let flows = step.flow_ids.len() as u64 + step.flow_ids_omitted;
         let flows = if flows > 0 { format!(" ({})", Counted(flows, "flow")) } else { String::new() };
         let word = match step.outcome {

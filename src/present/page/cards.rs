@@ -1,12 +1,13 @@
 //! A finding with all that shows it.
 
 use super::chart::{Chart, chart};
-use super::{Markup, Matter, Words, moment, time_of_day};
+use super::{Markup, Matter, Words};
 use crate::decode::tcp_flag;
 use crate::event::{FindingRecord, Kind, Mode, Severity};
 use crate::evidence::ladder::{Rung, Step};
 use crate::evidence::{Scene, Wanted};
 use crate::text::units::{Bytes, Count, Counted, Span};
+use crate::text::zone::Zone;
 use crate::time::Timestamp;
 
 /// How many lines of evidence are told.
@@ -85,8 +86,8 @@ impl Card {
                 finding.kind.text()
             ),
             advice: markup.tell(&finding.advice),
-            facts: facts(finding, markup),
-            evidence: evidence(finding, markup),
+            facts: facts(finding, markup, matter.zone),
+            evidence: evidence(finding, markup, matter.zone),
             evidence_omitted: finding.evidence_omitted + finding.evidence.len().saturating_sub(EVIDENCE_MAX) as u64,
             chart: scene.and_then(|scene| chart(scene, hold)),
             ladder: scene.map(|scene| ladder(finding, scene, markup)).filter(|ladder| !ladder.steps.is_empty()),
@@ -116,10 +117,17 @@ fn end(ip: Option<std::net::IpAddr>, port: Option<u16>) -> Option<String> {
     })
 }
 
-fn facts(finding: &FindingRecord, markup: Markup) -> Vec<(&'static str, String)> {
+fn facts(finding: &FindingRecord, markup: Markup, zone: Zone) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     let span = Span(finding.last.since(finding.first));
-    facts.push(("When", format!("{} to {} UTC ({span})", moment(finding.first), time_of_day(finding.last))));
+    let (begin, last, name) = (zone.moment(finding.first), zone.moment_of_day(finding.last), zone.name(finding.first));
+    facts.push(("When", format!("{begin} to {last} {name} ({span})")));
+    if zone != Zone::Utc {
+        facts.push((
+            "In UTC",
+            format!("{} to {}", Zone::Utc.moment(finding.first), Zone::Utc.moment_of_day(finding.last)),
+        ));
+    }
     let from = end(finding.src_ip, finding.src_port);
     let to = end(finding.dest_ip, finding.dest_port);
     if let (Some(from), Some(to)) = (from, to) {
@@ -153,9 +161,9 @@ pub fn arrives(ttl: u8) -> String {
     }
 }
 
-fn evidence(finding: &FindingRecord, markup: Markup) -> Vec<Line> {
+fn evidence(finding: &FindingRecord, markup: Markup, zone: Zone) -> Vec<Line> {
     let line = |line: &crate::event::FindingEvidence| Line {
-        time: line.time.map(time_of_day).unwrap_or_default(),
+        time: line.time.map(|at| zone.moment_of_day(at)).unwrap_or_default(),
         frame: line.frame.map(|frame| frame.to_string()).unwrap_or_default(),
         text: markup.tell(&line.text),
     };

@@ -18,12 +18,12 @@ use crate::changes::firewall::{Wanted, snippet};
 use crate::changes::{Change, Texts, TextsError, lacking};
 use crate::classify::catalogue::{Catalogue, ProductId};
 use crate::diagnose::rules::digest;
-use crate::event::{AllowState, FindingRecord, Kind, Manner, Mode, Rfc3339, SessionRecord, Severity, StepOutcome};
+use crate::event::{AllowState, FindingRecord, Kind, Manner, Mode, SessionRecord, Severity, StepOutcome};
 use crate::evidence::Scene;
 use crate::present::summary::Summary;
 use crate::present::verdict::{POOR, headline, is_fault, without_fault};
 use crate::text::units::{Count, Counted};
-use crate::time::Timestamp;
+use crate::text::zone::Zone;
 use cards::Card;
 pub use cards::{arrives, words};
 use site::{Labelled, Row, View};
@@ -50,6 +50,8 @@ pub struct Matter<'a> {
     pub catalogue: &'a Catalogue,
     /// What the flows that findings lead with show, by identity. Empty where the capture could not be read again.
     pub scenes: &'a HashMap<u64, Scene>,
+    /// By which clock times are told.
+    pub zone: Zone,
     /// What was replaced by pseudonyms, in words; empty for nothing.
     pub redacted: &'a str,
     /// Files beside the page, by name.
@@ -105,6 +107,8 @@ struct Page {
     methods: Vec<Method>,
     score: String,
     rows: Vec<Row>,
+    /// What the clock is called by which times are told.
+    zone: String,
     cards: Vec<Card>,
     cards_omitted: usize,
     undrawn: bool,
@@ -231,7 +235,8 @@ impl Page {
         let lacks = lacking(diagnosis, matter.catalogue, matter.texts);
         let findings = &diagnosis.findings;
         let cards = findings.iter().take(CARDS_MAX).map(|f| Card::new(f, matter, &words, markup)).collect();
-        let (views, views_omitted) = site::views(&diagnosis.sessions, markup);
+        let zone = matter.zone;
+        let (views, views_omitted) = site::views(&diagnosis.sessions, markup, zone);
         let undrawn = matter.scenes.is_empty() && findings.iter().any(|finding| !finding.flow_ids.is_empty());
         Ok(Page {
             title: title(summary, markup),
@@ -243,17 +248,18 @@ impl Page {
             rules: matter.texts.rules.iter().map(|rule| cited(&rule.text, &rule.sources, markup)).collect(),
             methods: methods(matter.texts, product, markup),
             score: site::score(&diagnosis.site),
-            rows: site::rows(&diagnosis.site, markup),
+            rows: site::rows(&diagnosis.site, markup, zone),
+            zone: zone.name(summary.quality.last.unwrap_or_default()),
             cards,
             cards_omitted: findings.len().saturating_sub(CARDS_MAX),
             undrawn,
             views,
             views_omitted,
-            site: site::recorders(&diagnosis.site, markup),
+            site: site::recorders(&diagnosis.site, markup, zone),
             bandwidth: site::bandwidth(&diagnosis.site),
             data: site::data(&diagnosis.site, markup),
             classes: site::classes(&summary.classes, markup),
-            capture: site::capture(summary, markup),
+            capture: site::capture(summary, markup, zone),
             warnings: markup.all(&summary.quality.warnings),
             attachments: markup.all(matter.attachments),
             privacy: privacy(&words, matter.redacted, markup),
@@ -385,16 +391,6 @@ fn methods(texts: &Texts, product: Option<ProductId>, markup: Markup) -> Vec<Met
         note: markup.tell(&method.note),
     });
     told.collect()
-}
-
-/// A moment, to the millisecond.
-fn moment(at: Timestamp) -> String {
-    Rfc3339(at).to_string().chars().take(23).map(|c| if c == 'T' { ' ' } else { c }).collect()
-}
-
-/// A moment of the day, to the millisecond.
-fn time_of_day(at: Timestamp) -> String {
-    moment(at).chars().skip(11).collect()
 }
 
 #[cfg(test)]

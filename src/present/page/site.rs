@@ -1,11 +1,12 @@
 //! The site on a page: the scorecard, attempts to view, the recorders, the line, and the capture itself.
 
-use super::{Markup, moment};
+use super::Markup;
 use crate::event::{AllowState, SessionRecord, SessionStep, SiteRecord, StepOutcome, UplinkBy};
 use crate::present::site::is_sent;
 use crate::present::spoken;
 use crate::present::summary::{ClassTotals, Summary};
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span};
+use crate::text::zone::Zone;
 use crate::time::Timestamp;
 
 /// How many attempts to view are told.
@@ -41,7 +42,7 @@ const fn look(state: AllowState) -> (&'static str, &'static str) {
 }
 
 /// The rows, what is blocked first.
-pub(super) fn rows(site: &SiteRecord, markup: Markup) -> Vec<Row> {
+pub(super) fn rows(site: &SiteRecord, markup: Markup, zone: Zone) -> Vec<Row> {
     let mut rows: Vec<_> = site.allow_list.iter().collect();
     rows.sort_by_key(|row| match row.state {
         AllowState::Blocked => 0,
@@ -52,7 +53,7 @@ pub(super) fn rows(site: &SiteRecord, markup: Markup) -> Vec<Row> {
     });
     let row = |row: &&crate::event::AllowRow| {
         let (look, sign) = look(row.state);
-        let last = row.last.map(|last| format!("last {}", moment(last))).unwrap_or_default();
+        let last = row.last.map(|last| format!("last {}", zone.moment(last))).unwrap_or_default();
         let frame = row.frame.map(|frame| format!("frame {frame}")).unwrap_or_default();
         let parts = [row.how.clone(), row.names.join(", "), last, frame];
         let told: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -103,14 +104,14 @@ pub(super) struct StepShown {
 }
 
 /// The attempts, those that failed first, and how many are left out.
-pub(super) fn views(sessions: &[SessionRecord], markup: Markup) -> (Vec<View>, usize) {
+pub(super) fn views(sessions: &[SessionRecord], markup: Markup, zone: Zone) -> (Vec<View>, usize) {
     let mut shown: Vec<&SessionRecord> = sessions.iter().collect();
     shown.sort_by_key(|session| (session.path.is_some(), session.start));
     let omitted = shown.len().saturating_sub(VIEWS_MAX);
-    (shown.into_iter().take(VIEWS_MAX).map(|session| view(session, markup)).collect(), omitted)
+    (shown.into_iter().take(VIEWS_MAX).map(|session| view(session, markup, zone)).collect(), omitted)
 }
 
-fn view(session: &SessionRecord, markup: Markup) -> View {
+fn view(session: &SessionRecord, markup: Markup, zone: Zone) -> View {
     let end = |ip: Option<std::net::IpAddr>| ip.map_or_else(|| "not seen".to_owned(), |ip| ip.to_string());
     let failed = session.steps.iter().any(|step| step.outcome == StepOutcome::Failed);
     let (look, sign) = match session.path {
@@ -120,12 +121,13 @@ fn view(session: &SessionRecord, markup: Markup) -> View {
         None => ("hint", "?"),
     };
     let rate = session.bit_rate.map(|rate| BitRate(rate).to_string()).unwrap_or_default();
+    let begin = format!("{} {}", zone.moment(session.start), zone.name(session.start));
     let row = session.table.as_ref().map(|row| format!(" (nearest: {})", row.what())).unwrap_or_default();
     View {
         look,
         sign,
         who: format!("recorder {}, viewer {}", end(session.recorder), end(session.client)),
-        when: format!("{} UTC, {}", moment(session.start), Span(session.end.since(session.start))),
+        when: format!("{begin}, {}", Span(session.end.since(session.start))),
         rate: format!("{rate}{row}"),
         story: markup.tell(&session.story),
         steps: session.steps.iter().map(|step| step_shown(session, step, markup)).collect(),
@@ -150,8 +152,8 @@ fn step_shown(session: &SessionRecord, step: &SessionStep, markup: Markup) -> St
 }
 
 /// The recorders, as the vendor's support page would tell of them.
-pub(super) fn recorders(site: &SiteRecord, markup: Markup) -> Vec<Labelled> {
-    let at = |at: Option<Timestamp>| at.map_or_else(|| "not seen".to_owned(), moment);
+pub(super) fn recorders(site: &SiteRecord, markup: Markup, zone: Zone) -> Vec<Labelled> {
+    let at = |at: Option<Timestamp>| at.map_or_else(|| "not seen".to_owned(), |at| zone.moment(at));
     let told = site.recorders.iter().take(RECORDERS_MAX).map(|recorder| {
         let by = if recorder.given { "given" } else { "inferred" };
         let text = format!(
@@ -230,12 +232,13 @@ pub(super) fn classes(classes: &[ClassTotals], markup: Markup) -> Vec<[String; 5
 }
 
 /// What the capture is.
-pub(super) fn capture(summary: &Summary, markup: Markup) -> Vec<Labelled> {
+pub(super) fn capture(summary: &Summary, markup: Markup, zone: Zone) -> Vec<Labelled> {
     let quality = &summary.quality;
     let mut told = vec![("Files", markup.tell(&summary.files.join(", ")))];
     if let (Some(first), Some(last)) = (quality.first, quality.last) {
         let span = Span(last.since(first));
-        told.push(("Time", format!("{} to {} UTC ({span}), by the capture's clock", moment(first), moment(last))));
+        let (begin, end, zone) = (zone.moment(first), zone.moment(last), zone.name(last));
+        told.push(("Time", format!("{begin} to {end} {zone} ({span}), by the capture's clock")));
     }
     told.push(("Read", format!("{}, {}", Counted(quality.frames, "frame"), Bytes(quality.bytes))));
     told.push(("Link", markup.tell(&quality.link_types.join(", "))));

@@ -15,6 +15,7 @@ fn page(summary: &Summary, markup: Markup) -> String {
         texts: &texts,
         catalogue: &catalogue,
         scenes: &HashMap::new(),
+        zone: Zone::Utc,
         redacted: "",
         attachments: &[],
     };
