@@ -99,7 +99,7 @@ fn perform(command: &Command, config: Option<&Path>) -> Result<Exit> {
         Command::Explain(args) => print_explanation(args),
         Command::Bench(args) => bench(args),
         Command::Keys => told(print_keys(named)),
-        Command::Config(args) => told(print_config(args, config)),
+        Command::Config(args) => told(print_config(args, config, named)),
         Command::Completions { shell } => told(cli::completions(*shell, &mut io::stdout().lock()).map_err(Into::into)),
         Command::Man => told(cli::man(&mut io::stdout().lock()).map_err(Into::into)),
     }
@@ -235,27 +235,11 @@ fn print_keys(named: Option<Settings>) -> Result<()> {
     out.flush().map_err(Into::into)
 }
 
-/// Prints the settings that hold without a file, as one; or where the file is looked for. What was named has been read.
-fn print_config(args: &ConfigArgs, named: Option<&Path>) -> Result<()> {
+/// Prints the settings that hold without a file, as one; or how those stand that there are.
+fn print_config(args: &ConfigArgs, path: Option<&Path>, named: Option<Settings>) -> Result<()> {
+    let text = if args.print_template { settings::template() } else { settings::standing(path, named)? };
     let mut out = io::stdout().lock();
-    if args.print_template {
-        out.write_all(settings::template().as_bytes())?;
-        return out.flush().map_err(Into::into);
-    }
-    if let Some(path) = named {
-        writeln!(out, "{}: read, and sound", path.display())?;
-        return out.flush().map_err(Into::into);
-    }
-    Settings::or_found(None)?;
-    match settings::path() {
-        Some(path) if path.is_file() => writeln!(out, "{}: read, and sound", path.display())?,
-        Some(path) => writeln!(
-            out,
-            "{}: not there; relayscope config --print-template prints what may stand in it",
-            path.display()
-        )?,
-        None => writeln!(out, "there is no home to look for settings in: give --config")?,
-    }
+    out.write_all(text.as_bytes())?;
     out.flush().map_err(Into::into)
 }
 

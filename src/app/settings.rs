@@ -80,6 +80,18 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Commands that lost all their keys to others, with those who have the first of them now.
+    fn keyless(&self) -> Vec<String> {
+        let map = self.key_map().unwrap_or_default();
+        let lost = Command::ALL.iter().filter(|c| map.of(**c).next().is_none() && !self.keys.contains_key(c.id()));
+        let told = lost.filter_map(|command| {
+            let own: Keys = command.default_keys().first()?.parse().ok()?;
+            let other = Command::ALL.iter().find(|other| map.of(**other).any(|keys| *keys == own))?;
+            Some(format!("{}: has no key any more, as {own} is given to {}", command.id(), other.id()))
+        });
+        told.collect()
+    }
+
     /// By which clock people are told times: as asked for on the command line, else as set here, else UTC.
     ///
     /// # Errors
@@ -134,6 +146,25 @@ fn hidden(map: &KeyMap) -> Option<String> {
         let (other, longer) = bound().find(|(_, longer)| is_longer(longer))?;
         Some(format!("{command}: {keys} is the beginning of {longer} ({other}): bind one of the two to other keys"))
     })
+}
+
+/// How the settings stand: where they are, and what in them one may not have meant; those of `named` were read from
+/// `path`.
+///
+/// # Errors
+/// What is wrong with those that are found.
+pub(super) fn standing(path: Option<&Path>, named: Option<Settings>) -> Result<String> {
+    let (is_named, looked_for) = (named.is_some(), path.map(Path::to_owned).or_else(self::path));
+    let settings = Settings::or_found(named)?;
+    let mut text = match looked_for {
+        None => "there is no home to look for settings in: give --config\n".to_owned(),
+        Some(path) if is_named || path.is_file() => format!("{}: read, and sound\n", path.display()),
+        Some(path) => {
+            format!("{}: not there; relayscope config --print-template prints what may stand in it\n", path.display())
+        }
+    };
+    settings.keyless().iter().for_each(|remark| text.extend([remark, "\n"]));
+    Ok(text)
 }
 
 /// Where the settings are looked for.
@@ -224,8 +255,9 @@ mod tests {
         let settings = Settings::parse(&said).unwrap();
         assert_eq!(settings.key_map().unwrap().table(), KeyMap::default().table());
         assert_eq!(settings.keys.len(), Command::ALL.len());
-        let Settings { theme, ascii, mouse, .. } = settings;
+        let Settings { theme, ascii, mouse, tz, .. } = settings;
         assert_eq!((theme.as_deref(), ascii, mouse), (Some("muted"), Some(false), Some(true)));
+        assert_eq!(tz.as_deref(), Some("utc"));
         assert!(Settings::parse(&template()).unwrap().keys.is_empty());
     }
 
@@ -244,6 +276,17 @@ mod tests {
             assert!(error.contains(said), "{error}");
         }
         assert!(Settings::parse("[keys]\ngroup = [\"g\"]\ntop = [\"home\"]").is_ok());
+        assert!(Settings::parse("tz = \"local\"").is_ok());
+        assert!(Settings::parse("tz = \"Mars\"").unwrap_err().contains("utc, local"));
+    }
+
+    #[test]
+    fn a_command_without_keys_is_told_of() {
+        let keyless = |text: &str| Settings::parse(text).unwrap().keyless();
+        assert!(keyless("").is_empty());
+        assert_eq!(keyless("[keys]\ngroup = [\"s\"]"), ["sort: has no key any more, as s is given to group"]);
+        // who takes them away knows
+        assert!(keyless("[keys]\ngroup = [\"s\"]\nsort = []").is_empty());
     }
 
     #[test]

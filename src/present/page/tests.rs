@@ -6,6 +6,11 @@ use crate::present::summary::Filtered;
 
 /// The page of a summary.
 fn page(summary: &Summary, markup: Markup) -> String {
+    page_in(Zone::Utc, summary, markup)
+}
+
+/// The same, with times by the clock of a zone.
+fn page_in(zone: Zone, summary: &Summary, markup: Markup) -> String {
     let (catalogue, texts) = (Catalogue::embedded().unwrap(), Texts::embedded().unwrap());
     let none = Diagnosis::default();
     let changes = requested(summary.diagnosis.as_ref().unwrap_or(&none), &catalogue, &texts);
@@ -15,7 +20,7 @@ fn page(summary: &Summary, markup: Markup) -> String {
         texts: &texts,
         catalogue: &catalogue,
         scenes: &HashMap::new(),
-        zone: Zone::Utc,
+        zone,
         redacted: "",
         attachments: &[],
     };
@@ -34,6 +39,16 @@ fn judged() -> Summary {
         ..Diagnosis::default()
     });
     summary
+}
+
+#[test]
+fn a_time_of_elsewhere_is_told_in_utc_too() {
+    let (summary, finding) = (judged(), &sample::findings()[0]);
+    let (there, utc) = (Zone::Ahead(-7200).moment(finding.first), Zone::Utc.moment(finding.first));
+    let text = page_in(Zone::Ahead(-7200), &summary, Markup::Markdown);
+    assert!(text.contains(&format!("When: {there} to ")) && text.contains("UTC-02:00"), "{text}");
+    assert!(text.contains(&format!("In UTC: {utc} to ")) && text.contains("| Time (UTC-02:00) |"), "{text}");
+    assert!(!page(&summary, Markup::Markdown).contains("In UTC"));
 }
 
 #[test]
