@@ -62,6 +62,7 @@ What a line of --ndjson holds: docs/schema.json, a JSON Schema.
 
 Filters:
   WORD                   anywhere in names, addresses, class, region
+  tcp udp sctp icmp      as proto:tcp
   class: (or method:) subclass: region: state: flag: proto: tunnel: vlan: id:
   community: ja4: quic.version:
   host:10.0.0.0/8 dst:   an address, a network or a name; src: no name
@@ -323,7 +324,7 @@ pub struct CarveArgs {
     /// Write the frames here
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// The finding, by its id or the beginning of it
+    /// The finding, by its id or the beginning of it, or by its rule or kind where it alone has that
     #[arg(long, value_name = "ID")]
     pub finding: Option<String>,
     /// The flows that pass this filter
@@ -553,6 +554,14 @@ impl Cli {
             None => Ok((Command::Analyze(Box::new(AnalyzeArgs { bare: true, ..cli.analyze })), config)),
         }
     }
+}
+
+/// Of what has an explanation, what comes nearest to a word that has none.
+pub fn near_subject(word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    let likeness = |subject: &str| strsim::jaro_winkler(&word, &subject.to_lowercase());
+    let nearest = subjects().into_iter().map(|subject| (likeness(subject), subject)).max_by(|a, b| a.0.total_cmp(&b.0));
+    nearest.filter(|(likeness, _)| *likeness >= LIKENESS).map(|(_, subject)| subject)
 }
 
 /// Whether the first file was meant as a command; and which command comes nearest.

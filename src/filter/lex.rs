@@ -107,6 +107,7 @@ impl<'a> Lexer<'a> {
         // An IPv6 address holds colons and is no pair.
         let split = if Net::parse(run).is_some() { None } else { find_op(run) };
         let Some((length, op, op_length)) = split else {
+            self.no_stray_operator(run)?;
             self.at += run.len();
             self.end_of_word()?;
             return Ok(match run.to_ascii_lowercase().as_str() {
@@ -120,6 +121,18 @@ impl<'a> Lexer<'a> {
         self.at += length + op_length;
         let values = self.values()?;
         Ok(Kind::Pair { key: &run[..length], key_span, op, values })
+    }
+
+    /// Refuses what other languages join words by, which would be looked for in texts and found in none.
+    fn no_stray_operator(&self, run: &str) -> Result<(), Error> {
+        let Some((at, stray)) = run.char_indices().find(|(_, c)| matches!(c, '|' | '&' | ',')) else { return Ok(()) };
+        let span = Span { start: self.at + at, end: self.at + at + 1 };
+        let hint = match stray {
+            '|' => "write `or`, or ||, or a list: class:relay,s3",
+            '&' => "write `and`, or &&, or a blank",
+            _ => "a list stands behind a key: class:relay,s3",
+        };
+        Err(Error::new(span, format!("{stray} joins no words here (as part of one it stands in quotes)"), hint))
     }
 
     fn values(&mut self) -> Result<Vec<Value>, Error> {

@@ -117,11 +117,17 @@ fn one_or(mut parts: Vec<Expr>, make: fn(Vec<Expr>) -> Expr) -> Expr {
     }
 }
 
-/// A whole address or network stands for the host; other words are looked for in texts.
+/// Protocols beneath all others, which as a bare word mean just that, as in filters of other tools.
+const TRANSPORTS: [&str; 5] = ["tcp", "udp", "sctp", "icmp", "icmp6"];
+
+/// A whole address or network stands for the host, a transport for itself; other words are looked for in texts.
 fn word(pattern: Pattern) -> Term {
     match &pattern {
         Pattern::Glob(text) => match Net::parse(text) {
             Some(net) => Term::Host(End::Either, vec![HostPattern::Net(net)]),
+            None if TRANSPORTS.iter().any(|name| text.eq_ignore_ascii_case(name)) => {
+                Term::Text(TextKey::Proto, vec![pattern])
+            }
             None => Term::Word(pattern),
         },
         _ => Term::Word(pattern),

@@ -259,6 +259,27 @@ fn words_that_nothing_can_be_are_refused() {
     assert_eq!(Filter::parse("role:viewer").unwrap().to_string(), "role:client");
 }
 
+#[test]
+fn a_transport_is_a_word() {
+    for (text, meant) in [("tcp", "proto:tcp"), ("UDP port:53", "proto:UDP port:53"), ("\"tcp\"", "\"tcp\"")] {
+        assert_eq!(Filter::parse(text).unwrap().to_string(), Filter::parse(meant).unwrap().to_string(), "{text}");
+    }
+    assert!(passes("udp", &sample::dns()) && !passes("tcp", &sample::dns()));
+}
+
+#[test]
+fn what_joins_words_elsewhere_is_refused() {
+    for (text, said) in [
+        ("relay|s3", "relay|s3\n       ^\n  write `or`"),
+        ("relay & s3", "relay & s3\n        ^\n  write `and`"),
+        ("relay, s3", "relay, s3\n       ^\n  a list stands behind a key"),
+    ] {
+        let told = Filter::parse(text).unwrap_err().render(text);
+        assert!(told.contains(said), "{told}");
+    }
+    assert!(Filter::parse("\"a=1&b=2\" class:relay,s3 relay || s3 && p2p re:/a|b/").is_ok());
+}
+
 /// Text that looks like an expression often enough to get deep into the parser.
 fn expression_like() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
