@@ -142,6 +142,12 @@ pub fn undecided(findings: &[FindingRecord], sessions: &[SessionRecord]) -> Opti
     }
     let hint = |finding: &&FindingRecord| !finding.is_claim() && finding.severity > Severity::Info;
     match findings.iter().filter(hint).count() {
+        // a box behind this place may hold all that went by here
+        0 if !sessions.is_empty() && sessions.iter().all(|session| session.unseen) => Some(
+            "No fault was found on this side: the video goes out, and whether it arrives, only a capture at the viewer's \
+             end can show."
+                .to_owned(),
+        ),
         0 => None,
         1 => Some("No fault is proved by this capture; there is 1 hint of one.".to_owned()),
         n => Some(format!("No fault is proved by this capture; there are {} hints of some.", Count(n as u64))),
@@ -260,6 +266,20 @@ mod tests {
         let text = told(vec![sample::session(), blank]);
         assert!(text.starts_with("· No fault is proved, yet no video was seen in 1 of 2 attempts to view"), "{text}");
         assert!(text.contains("(relay: the answer is 504)"), "{text}");
+    }
+
+    #[test]
+    fn what_goes_out_has_not_arrived() {
+        let told = |unseen: &[bool]| {
+            let session = |unseen: &bool| SessionRecord { unseen: *unseen, ..sample::session() };
+            let mut summary = sample::summary();
+            let sessions = unseen.iter().map(session).collect();
+            summary.diagnosis = Some(Diagnosis { sessions, ..Diagnosis::default() });
+            verdict(&summary, Style::plain()).join(" ")
+        };
+        let text = told(&[true, true]);
+        assert!(text.starts_with("· No fault was found on this side: the video goes out, and whether"), "{text}");
+        assert!(told(&[true, false]).starts_with("✓ No fault was found"), "one was seen to arrive");
     }
 
     #[test]
