@@ -215,11 +215,13 @@ fn print_explanation(args: &ExplainArgs) -> Result<Exit> {
     let known = explain::explain(&args.subject, &base.catalogue, &base.rules);
     let told: Vec<String> = found.into_iter().chain(known).collect();
     if told.is_empty() {
+        let meant = cli::near_subject(&args.subject).map(|near| format!("did you mean {near}? Or "));
         return Err(anyhow!(
-            "nothing is called '{}': try a rule (CF-1, D-6), a kind of finding (dns-blocked), a class (relay, p2p, s3), \
+            "nothing is called '{}': {}try a rule (CF-1, D-6), a kind of finding (dns-blocked), a class (relay, p2p, s3), \
              a word of a flow's record (midstream, S0, history), a catalogue entry (see `relayscope catalog`) or a host \
              name",
-            args.subject.escape_debug()
+            args.subject.escape_debug(),
+            meant.unwrap_or_default()
         ));
     }
     let mut out = io::stdout().lock();
@@ -312,7 +314,7 @@ fn analyze(args: &AnalyzeArgs, named: Option<Settings>) -> Result<Exit> {
         if args.judge.fail_on.is_some_and(|least| told.worst.is_some_and(|worst| worst >= least)) {
             exit.note(Exit::Finding);
         }
-        if told.poor {
+        if told.poor || outcome.facts.frames == 0 {
             exit.note(Exit::Poor);
         }
     }

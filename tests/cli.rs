@@ -201,6 +201,10 @@ fn a_capture_without_frames_says_so() {
     let ran = run(dir.path(), &["bare.pcap"]);
     assert_eq!((ran.code, &*ran.err), (0, ""));
     assert!(ran.out.contains("The capture is empty"), "{}", ran.out);
+    // whoever has faults count must not take a mirror port that shows nothing for one without any
+    for command in [&["analyze"][..], &["replay", "--no-tui"]] {
+        assert_eq!(run(dir.path(), &[command, &["--fail-on", "error", "bare.pcap"]].concat()).code, 5, "{command:?}");
+    }
 }
 
 #[test]

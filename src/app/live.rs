@@ -387,7 +387,7 @@ impl<F: Front> Live<'_, '_, F> {
         if self.args.judge.fail_on.is_some_and(|least| self.monitor.worst().is_some_and(|worst| worst >= least)) {
             self.exit.note(Exit::Finding);
         }
-        if self.monitor.is_poor() {
+        if self.monitor.is_poor() || self.frames == 0 {
             self.exit.note(Exit::Poor);
         }
         Ok(())

@@ -67,7 +67,7 @@ pub(super) fn replay(args: &ReplayArgs, named: Option<user::Settings>) -> Result
         if args.judge.fail_on.is_some_and(|least| monitor.worst().is_some_and(|worst| worst >= least)) {
             exit.note(Exit::Finding);
         }
-        if monitor.is_poor() {
+        if monitor.is_poor() || facts.frames == 0 {
             exit.note(Exit::Poor);
         }
     }
