@@ -26,7 +26,8 @@ settings!(
     Legs: f64 {
         cf_9, cf_10, held_bytes, held_seconds, waited_share, passed_share, margin_seconds, released_share, drops,
         drop_bytes, wall_seconds, busy_share, closed_share, missed_share, seen_share, far_share, far_seconds,
-        refusal_seconds, near_seconds, opened_seconds, same_share, same_bytes, moments, clock_seconds, messages,
+        refusal_seconds, near_seconds, opened_seconds, same_share, same_bytes, moments, clock_seconds, apart_seconds,
+        messages,
         late_share, with_seconds, pause_seconds, tail_bytes, shrinks_share,
     }
 );

@@ -112,12 +112,17 @@ pub fn estimate(lan: &Leg, wan: &Leg, settings: &Settings) -> Option<Clock> {
     let mut votes = of_packets(lan, wan, |kind| !kind.is_strong());
     votes.extend(of_names(lan, wan));
     let clock = settle(&votes, loosely, None)?;
-    // a flow or two to one name are on both sides of any two captures
-    let plenty = clock.agreeing as f64 >= settings.moments;
-    (plenty || clock.ahead.abs() <= settings.clock_seconds).then_some(clock)
+    clock.is_told_by_names(settings).then_some(clock)
 }
 
 impl Clock {
+    /// Whether names can tell this clock: a flow or two to one name are on both sides of any two captures, and many are
+    /// in any two of one product, be they of two days.
+    fn is_told_by_names(&self, settings: &Settings) -> bool {
+        let apart = self.ahead.abs();
+        apart <= settings.clock_seconds || self.agreeing as f64 >= settings.moments && apart <= settings.apart_seconds
+    }
+
     /// Whether something may be proved by it. What begins in the same order of names does so every time, so that names
     /// alone show clocks only that are right by themselves.
     pub fn is_sound(&self, settings: &Settings) -> bool {
@@ -272,6 +277,17 @@ mod tests {
         assert_eq!((clock.moments, clock.agreeing), (5, 3));
         assert!((clock.ahead + 3599.95).abs() < 0.06, "{clock:?}");
         assert_eq!(settle(&[], 1.0, Some(LEAST)), None);
+    }
+
+    #[test]
+    fn captures_of_two_days_have_names_in_common_and_nothing_else() {
+        let rules = crate::diagnose::rules::Rules::embedded().unwrap();
+        let told = |ahead, agreeing| {
+            let clock = Clock { ahead, uncertainty: 2.0, moments: agreeing, agreeing, by_packets: false };
+            clock.is_told_by_names(&rules.settings.legs)
+        };
+        assert!(told(1.0, 1) && !told(60.0, 1) && told(60.0, 3));
+        assert!(told(-14.0 * 3600.0, 8) && !told(-374_400.0, 8));
     }
 
     #[test]
