@@ -90,15 +90,44 @@ fn can_be_done(args: &CarveArgs) -> Result<()> {
 
 /// The finding that is called so: by its id, or the beginning of one.
 fn find<'f>(findings: &'f [FindingRecord], id: &str) -> Result<&'f FindingRecord> {
-    let mut matching = findings.iter().filter(|finding| !id.is_empty() && finding.id.starts_with(id));
-    match (matching.next(), matching.next()) {
+    // where there is one of its rule or kind, that names it as well
+    let is_called = |f: &&FindingRecord| [&*f.rule, f.kind.text()].iter().any(|name| name.eq_ignore_ascii_case(id));
+    let begins = |finding: &&FindingRecord| !id.is_empty() && finding.id.starts_with(id);
+    let mut matching: Vec<&FindingRecord> = findings.iter().filter(begins).collect();
+    if matching.is_empty() {
+        matching.extend(findings.iter().filter(is_called));
+    }
+    let said = id.escape_debug();
+    match (matching.first(), matching.get(1)) {
         (Some(finding), None) => Ok(finding),
-        (Some(_), Some(_)) => Err(anyhow!("several findings begin with '{}': give more of the id", id.escape_debug())),
+        (Some(one), Some(other)) => {
+            Err(anyhow!("'{said}' may be several findings ({}, {} …): give the id", one.id, other.id))
+        }
         (None, _) if findings.is_empty() => Err(anyhow!("this capture has no findings")),
         (None, _) => {
             let known: Vec<String> =
                 findings.iter().take(20).map(|f| format!("{} ({}, {})", f.id, f.rule, f.kind.text())).collect();
-            Err(anyhow!("there is no finding '{}'; there are {}", id.escape_debug(), known.join(", ")))
+            Err(anyhow!("there is no finding '{said}'; there are {}", known.join(", ")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::sample;
+
+    #[test]
+    fn a_finding_is_known_by_its_id_or_by_what_it_alone_is() {
+        let findings = sample::findings();
+        let found = |id: &str| find(&findings, id).map(|finding| finding.id.clone()).map_err(|error| error.to_string());
+        let one = &findings[0];
+        assert_eq!(found(&one.id), Ok(one.id.clone()));
+        assert_eq!(found(&one.rule.to_lowercase()), Ok(one.id.clone()));
+        let alone =
+            findings.iter().find(|f| findings.iter().filter(|other| other.kind == f.kind).count() == 1).unwrap();
+        assert_eq!(found(alone.kind.text()), Ok(alone.id.clone()));
+        assert!(found("D-99").unwrap_err().contains(&one.id) && found("").is_err());
+        assert!(found("content-filter-stall").unwrap_err().contains("give the id"));
     }
 }

@@ -26,7 +26,7 @@ pub fn explain(topic: &str, catalogue: &Catalogue, rules: &Rules) -> Option<Stri
 }
 
 fn known(topic: &str, catalogue: &Catalogue, rules: &Rules) -> Option<String> {
-    if let Some(class) = Class::parse(topic) {
+    if let Some(class) = Class::parse(&topic.to_ascii_lowercase()) {
         return class_text(class, catalogue, rules);
     }
     if let Some(host) = catalogue.host(topic) {
@@ -215,11 +215,10 @@ mod tests {
             assert!(text.lines().all(|l| l.chars().count() <= super::super::catalog::WIDTH), "{text}");
         }
         let words = Sub::ALL.iter().map(|sub| sub.name()).chain(Flag::ALL.iter().map(|flag| flag.name()));
-        for word in words.chain(["S0", "otH", "history"]) {
+        for word in words.chain(["S0", "otH", "history", "held", "Reset"]) {
             let text = explain(word, &c, &r).unwrap_or_else(|| panic!("{word}"));
-            assert!(
-                ["\n  subclass ", "\n  flag ", "\n  conn_state ", "\n  case "].iter().any(|place| text.contains(place))
-            );
+            let places = ["\n  subclass ", "\n  flag ", "\n  conn_state ", "\n  state ", "\n  case "];
+            assert!(places.iter().any(|place| text.contains(place)), "{text}");
             assert!(text.lines().all(|l| l.chars().count() <= super::super::catalog::WIDTH), "{text}");
         }
         let sides = [
@@ -235,6 +234,7 @@ mod tests {
             let state = conn_state(one, other, true);
             assert!(explain(state, &c, &r).is_some_and(|text| text.contains("\n  conn_state ")), "{state}");
         }
+        assert_eq!(explain("LSF", &c, &r), explain("lsf", &c, &r));
         // a letter alone is no topic
         assert_eq!(explain("s", &c, &r), None);
         assert_eq!(explain("nonsense", &c, &r), None);

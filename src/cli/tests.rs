@@ -125,6 +125,13 @@ fn usage_errors() {
 }
 
 #[test]
+fn what_was_meant_is_known_by_its_likeness() {
+    assert_eq!(near_subject("dns-blocke"), Some("dns-blocked"));
+    assert_eq!(near_subject("Midstraem"), Some("midstream"));
+    assert_eq!(near_subject("nothing-of-ours"), None);
+}
+
+#[test]
 fn help_completions_and_manual() {
     let help = Cli::command().render_long_help().to_string();
     assert!(help.contains("Examples:") && help.contains("explain"));
