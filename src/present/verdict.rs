@@ -94,6 +94,13 @@ pub(super) fn tell(lines: &mut Vec<String>, findings: &[&FindingRecord], all: &s
     }
 }
 
+/// What findings tell in a few lines, claims before hints; `all` says how all are told.
+pub fn in_short(findings: &[FindingRecord], all: &str, style: Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    tell(&mut lines, &findings.iter().collect::<Vec<_>>(), all, style);
+    lines
+}
+
 /// Whether a finding claims that something is wrong.
 pub(super) fn is_fault(finding: &FindingRecord) -> bool {
     finding.is_claim() && finding.severity > Severity::Info

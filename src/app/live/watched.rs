@@ -1,6 +1,7 @@
 //! The dashboard on a live capture: snapshots instead of lines.
 
-use std::io;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -26,6 +27,7 @@ use crate::exit::Exit;
 use crate::monitor::{Monitor, Sink};
 use crate::present::color::Look;
 use crate::present::human::left_ellipsis;
+use crate::present::in_short;
 use crate::present::ndjson::Ndjson;
 
 /// Shows what comes on a dashboard.
@@ -186,10 +188,17 @@ pub(super) fn watch(
         left.store(true, Ordering::Relaxed);
         let ran = capture.join().unwrap_or(Ok(Exit::Fine));
         // what the capture came to is said when the screen is gone: it had no time to be read there
+        let mut last = Arc::clone(dash.held.as_ref().unwrap_or(&dash.snapshot));
         for happening in happenings.try_iter() {
-            if let Happening::Action(Action::Say(Role::Info, text)) = happening {
-                say(&text);
+            match happening {
+                Happening::Action(Action::Say(Role::Info, text)) => say(&text),
+                Happening::Action(Action::Publish(snapshot)) => last = snapshot,
+                _ => {}
             }
+        }
+        if !args.common.quiet {
+            // nobody may have stood by when they were on the screen
+            let _ = farewell(&mut io::stderr().lock(), &dash, &last, look, args.write.as_deref());
         }
         let stopped = shown?;
         let exit = ran?;
@@ -197,9 +206,49 @@ pub(super) fn watch(
     })
 }
 
+/// What was found until the screen was left, and what tells more of it.
+fn farewell(out: &mut impl Write, dash: &Dash, last: &Snapshot, look: Look, file: Option<&Path>) -> io::Result<()> {
+    if last.findings.is_empty() {
+        return Ok(());
+    }
+    let all = file.map(|file| format!("relayscope {}", file.display()));
+    let style = look.style(io::stderr().is_terminal(), |name| std::env::var_os(name)).in_columns(0);
+    for line in in_short(&last.findings, all.as_deref().unwrap_or("--no-tui"), style) {
+        writeln!(out, "{}", dash.mask.prose(&line))?;
+    }
+    match file.filter(|_| dash.kept) {
+        Some(file) => {
+            writeln!(out, "relayscope: a report of it: relayscope analyze --html -o report.html {}", file.display())
+        }
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dash::theme::Theme;
+    use crate::present::color::Color;
+    use crate::present::sample;
+
+    #[test]
+    fn what_was_found_is_said_when_the_screen_is_gone() {
+        let told = |findings, file: Option<&str>, kept| {
+            let last = Snapshot { findings, ..Snapshot::default() };
+            let mut dash = Dash::new(Arc::new(last.clone()), Theme::default(), false);
+            dash.kept = kept;
+            let mut out = Vec::new();
+            farewell(&mut out, &dash, &last, Look::of(Color::Never), file.map(Path::new)).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(told(Vec::new(), Some("lv.pcapng"), true), "");
+        let findings = sample::findings();
+        let text = told(findings.clone(), Some("lv.pcapng"), true);
+        assert!(text.contains(&findings[0].title[..20]) && text.contains(&*findings[0].rule), "{text}");
+        assert!(text.ends_with("relayscope analyze --html -o report.html lv.pcapng\n"), "{text}");
+        assert!(text.lines().all(|line| line.starts_with("relayscope: ") || line.chars().count() <= 80), "{text}");
+        assert!(!told(findings, None, false).contains("--html"));
+    }
 
     #[test]
     fn why_there_is_none_fits_into_eighty_columns() {
