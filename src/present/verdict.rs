@@ -151,8 +151,7 @@ pub fn undecided(findings: &[FindingRecord], sessions: &[SessionRecord]) -> Opti
     match findings.iter().filter(hint).count() {
         // a box behind this place may hold all that went by here
         0 if !sessions.is_empty() && sessions.iter().all(|session| session.unseen) => Some(
-            "No fault was found on this side: the video goes out, and whether it arrives, only a capture at the viewer's \
-             end can show."
+            "No fault was found on this side: the video goes out. Whether it arrives can only be seen at the viewer's end."
                 .to_owned(),
         ),
         0 => None,
@@ -285,7 +284,7 @@ mod tests {
             verdict(&summary, Style::plain()).join(" ")
         };
         let text = told(&[true, true]);
-        assert!(text.starts_with("· No fault was found on this side: the video goes out, and whether"), "{text}");
+        assert!(text.starts_with("· No fault was found on this side: the video goes out. Whether"), "{text}");
         assert!(told(&[true, false]).starts_with("✓ No fault was found"), "one was seen to arrive");
     }
 
