@@ -206,12 +206,20 @@ fn unanswered<'a>(scene: &Scene<'a>, lookup: &Lookup<'a>, deaf: &HashSet<IpAddr>
     let times: u64 = all.iter().map(|dns| u64::from(dns.times)).sum();
     let in_need = last.since(lead.first.ts) >= nanos(names.again_seconds);
     let hears = !scene.is_one_sided() && !scene.is_leaky() && !deaf.contains(&lookup.client);
-    if (times as f64) < names.unanswered_queries || !in_need || !hears {
+    if (times as f64) < names.unanswered_queries || !in_need || !hears || goes_there(scene, lookup, lead) {
         return None;
     }
     let confidence = names.d_1;
     let (rule, mode, spelt) = (RuleId::D1, Mode::Unanswered, Spelt::Out);
     Some(Failure { lead, last, all, mode, answer: None, rule, confidence, spelt })
+}
+
+/// Whether the client goes on to call a server by that name: it was told where that is, and the answers went past the
+/// mirror.
+fn goes_there(scene: &Scene<'_>, lookup: &Lookup<'_>, lead: &DnsCase) -> bool {
+    let itself = |case: &&Case| case.carried && case.via_proxy.is_none() && case.established;
+    let mut later = scene.of_client(lookup.client).filter(|case| case.first() >= lead.first.ts).filter(itself);
+    later.any(|case| case.host.as_deref() == Some(lookup.name))
 }
 
 /// Of whom the capture may not show what comes back to them.

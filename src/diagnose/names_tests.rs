@@ -78,6 +78,14 @@ fn nobody_answers() {
     // it was answered in the end
     let late = |n| told(dns(n, RECORDER, API, 11.0, Some((0.01, OK))), "203.0.113.20");
     assert!(said(vec![], [dead.clone(), vec![late(9)]].concat()).is_empty());
+    // who calls a server by that name has found it
+    let mut there = tcp(8, RECORDER, "203.0.113.20", Class::Api, API, 7.0, 60.0);
+    there.carried = true;
+    assert!(said(vec![there.clone()], dead.clone()).is_empty());
+    for (carried, first) in [(false, 7.0), (true, 0.5)] {
+        let other = Case { carried, ..tcp(8, RECORDER, "203.0.113.20", Class::Api, API, first, 60.0) };
+        assert_eq!(said(vec![other], dead.clone()).len(), 1, "by an address that it knew, or before");
+    }
     // a mirror of one direction
     let mut half = tcp(7, RECORDER, RELAY, Class::Relay, RELAY_NAME, 2.0, 60.0);
     half.one_sided = true;
