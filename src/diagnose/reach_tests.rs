@@ -197,6 +197,17 @@ fn one_port_or_one_name() {
 }
 
 #[test]
+fn a_port_that_was_open_too() {
+    // that 80 was open when 443 was says nothing of why 443 is closed; that it still is does
+    let rules = |again: f64| {
+        let both = vec![relay(8, 0.2, 0.8), on_80(relay(9, again, again + 0.5)), unanswered(relay(1, 5.0, 12.0), 4)];
+        found(both, vec![], detect).iter().map(|found| found.rule).collect::<Vec<_>>()
+    };
+    assert!(!rules(0.3).contains(&"D-34"), "{:?}", rules(0.3));
+    assert!(rules(6.0).contains(&"D-34"), "{:?}", rules(6.0));
+}
+
+#[test]
 fn storage_alone() {
     let name = "oe-prod-media.s3.us-west-2.amazonaws.com";
     let mut s3 = unanswered(tcp(1, RECORDER, "203.0.113.30", Class::S3, name, 5.0, 12.0), 4);

@@ -253,9 +253,13 @@ impl<'a> Blocked<'a> {
         self.attempts.all.first().copied().unwrap_or(self.lead)
     }
 
-    /// A connection of the same client to the same name on another port, which the vendor lists as well.
+    /// A connection of the same client to the same name on another port, which the vendor lists as well. Where this port
+    /// has worked too, the other one must do so while this one does not.
     pub fn other_port(&self) -> Option<&'a Case> {
-        self.attempts.past.beside(self.attempts.host, self.attempts.port)
+        let Attempts { host, port, worked, past, .. } = &self.attempts;
+        let since = self.attempts.first();
+        let still = |case: &&Case| !worked || past.made(host, case.port()).is_some_and(|made| made >= since);
+        past.beside(host, *port).filter(still)
     }
 
     /// Who has spoken, and in which frame.
