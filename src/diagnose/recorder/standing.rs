@@ -181,7 +181,9 @@ fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     // it must be seen to speak to others at both ends of that time, and be seen both ways
     let speaks = |case: &Case| case.established && !case.one_sided && case.first() >= since;
     let late = own().any(|case| speaks(case) && case.last.since(since) >= watch);
-    if last.since(since) < watch || !late {
+    // a time of which the capture holds next to nothing, as where it was halted, shows nothing
+    let halted = blank(scene, since, last) > last.since(since) / 2;
+    if last.since(since) < watch || !late || halted {
         return None;
     }
     let established = || own().filter(|case| case.established);
@@ -198,6 +200,18 @@ fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     let draft = Draft::new(scene.rules, RuleId::D30, since, last).lead(&case.identity).say(Place::Client, recorder);
     let draft = if known == Known::Hardly { doubted(draft) } else { draft };
     Some(draft.evidence(text, Some(case.first_frame), Some(case.first())).build())
+}
+
+/// The longest time between two moments in which nobody had a flow.
+fn blank(scene: &Scene<'_>, from: Timestamp, to: Timestamp) -> u64 {
+    let mut spans: Vec<_> = scene.cases.flows.iter().map(|case| (case.first(), case.last)).collect();
+    spans.sort_unstable();
+    let (mut longest, mut until) = (0, from);
+    for (first, last) in spans.into_iter().chain([(to, to)]) {
+        longest = longest.max(first.min(to).since(until));
+        until = until.max(last);
+    }
+    longest
 }
 
 /// Whether a flow is one to the relay, or may be: one that began before the capture has no name.

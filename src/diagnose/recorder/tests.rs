@@ -126,6 +126,8 @@ fn a_recorder_without_a_connection_to_the_relay_is_told() {
     let found = told(vec![api(1, 0.0, 300.0), serves.clone(), api(2, 400.0, 700.0)]);
     assert_eq!(found, [(Kind::RecorderUnregistered, "D-30", 0.75, at(0.0))]);
     assert_eq!(told(vec![api(1, 0.0, 300.0), serves, api(2, 300.0, 500.0)]), []);
+    // the capture was halted for most of that time
+    assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 1000.0, 1200.0)]), []);
     // it has one; it may have one that is older than the capture; it had one until just now
     assert_eq!(told(vec![api(1, 0.0, 300.0), api(2, 400.0, 700.0), works(RECORDER, 700.0)]), []);
     let mut nameless = tcp(3, RECORDER, OUTSIDE, Class::Unknown, "", 0.0, 700.0);
