@@ -8,7 +8,7 @@ use crate::classify::settings::settings;
 settings!(
     /// A box on the way holds video back.
     Stall: f64 {
-        cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_12, first_byte_seconds, give_up_seconds, ticket_bytes, request_bytes,
+        cf_1, cf_2, cf_3, cf_4, cf_5, cf_6, cf_12, first_byte_seconds, gone_seconds, give_up_seconds, ticket_bytes, request_bytes,
         answered_bytes, passed_share, body_bytes, body_seconds, sibling_answer_seconds, sibling_within_seconds, sibling,
         attempts, attempts_within_seconds, repeated, plays_later, alone, heartbeat, trickle_segments, trickle_bytes,
         trickle_gap_seconds_min, trickle_gap_seconds_max, trickle_variation, trickle_growth, trickle_bps, baseline_bps,

@@ -200,8 +200,15 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
     // who has a picture from peer to peer does not try the relay again and again for it
     let has_picture = sees_video(scene, case, asked.ts, until)
         || (tries as f64) < settings.attempts && hears_media(scene, case, asked.ts, until);
-    let unsure = alone || is_unsure(scene, case) || has_picture;
+    let unsure = alone || is_unsure(scene, case) || has_picture || is_gone(scene, case);
     Some(if unsure { draft.at_most(HINT) } else { draft }.build())
+}
+
+/// Whether who waits has shown no sign of life any more while others did: what was switched off, or has left the mirror,
+/// waits for nothing.
+fn is_gone(scene: &Scene<'_>, case: &Case) -> bool {
+    let alive = scene.of_client(case.orig.0).map(|own| own.last).max().unwrap_or(case.last);
+    scene.cases.last.since(alive) >= nanos(scene.rules.settings.stall.gone_seconds)
 }
 
 /// How often a client has asked in a wait. In HTTP/2 each request has its answer, and the next one is made on the same
