@@ -253,13 +253,13 @@ impl<'a> Blocked<'a> {
         self.attempts.all.first().copied().unwrap_or(self.lead)
     }
 
-    /// A connection of the same client to the same name on another port, which the vendor lists as well. Where this port
-    /// has worked too, the other one must do so while this one does not.
+    /// A connection of the same client to the same name on another port, which the vendor lists as well, and which works
+    /// while this one does not: that it did before says nothing.
     pub fn other_port(&self) -> Option<&'a Case> {
-        let Attempts { host, port, worked, past, .. } = &self.attempts;
+        let Attempts { host, port, past, .. } = &self.attempts;
         let since = self.attempts.first();
-        let still = |case: &&Case| !worked || past.made(host, case.port()).is_some_and(|made| made >= since);
-        past.beside(host, *port).filter(still)
+        let made = |port| past.made(host, port).is_some_and(|made| made >= since);
+        past.beside(host, *port).filter(|case| case.last >= since || made(case.port()))
     }
 
     /// Who has spoken, and in which frame.
