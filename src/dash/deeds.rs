@@ -8,6 +8,11 @@ use super::state::{Dash, View};
 use super::theme::Role;
 use super::update::Effect;
 
+/// Says that something was written, and to which file.
+pub fn written(what: &str, name: &str) -> String {
+    format!("{what}: written to {name}")
+}
+
 impl Dash {
     pub(super) fn sort_by(&mut self, step: isize) {
         let at = self.wish.by.unwrap_or(Column::Weight) as usize;
@@ -147,6 +152,16 @@ impl Dash {
                 Some((Role::Muted, "select a flow, a finding or a session whose packets are wanted".to_owned()));
         }
         chosen.map(|(flows, name)| Effect::Carve(flows, name))
+    }
+
+    /// Says where something was written; the mask neither hides the file's name nor what is in it.
+    pub(super) fn wrote(&mut self, what: &str, name: &str) {
+        self.mask.wrote(name);
+        let mut text = written(what, name);
+        if self.mask.on {
+            text.push_str("; it is not masked");
+        }
+        self.message = Some((Role::Ok, text));
     }
 
     pub(super) fn explain(&mut self) -> Option<Effect> {

@@ -40,6 +40,8 @@ pub enum Action {
     Publish(Arc<Snapshot>),
     /// Something is to be said.
     Say(Role, String),
+    /// Something was written to a file: what, and the file's name.
+    Wrote(String, String),
     /// A text is to be shown: its title, its lines.
     Show(String, Vec<String>),
 }
@@ -121,6 +123,7 @@ impl Dash {
             Action::Publish(snapshot) if self.paused => self.held = Some(snapshot),
             Action::Publish(snapshot) => self.show(snapshot),
             Action::Say(role, text) => self.message = Some((role, text)),
+            Action::Wrote(what, name) => self.wrote(&what, &name),
             Action::Show(title, lines) => self.mode = Mode::Text { title, lines, scroll: 0 },
         }
         None
