@@ -21,7 +21,7 @@ use crate::dash::state::{Dash, Hit, View};
 use crate::dash::theme::{Role, of_severity};
 use crate::engine::light::Light;
 use crate::filter::Asked;
-use crate::present::human::left_ellipsis;
+use crate::present::human::{ONE_SIDED, left_ellipsis};
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, RoundTrip, Span};
 
 /// How many sets of columns there are.
@@ -327,10 +327,37 @@ fn state(dash: &Dash, flow: &Light) -> Part {
     }
     let [there, back] = flow.pkts;
     let word = match flow.conn_state {
+        _ if flow.one_sided => ONE_SIDED,
         Some(state) => state_in_words(state),
         None if back == 0 && there > 0 => "no answer",
         None => "ok",
     };
     let role = if matches!(word, "no answer" | "refused" | "reset") { Role::Warning } else { Role::Text };
     (role, format!("  {word}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dash::snapshot::Snapshot;
+    use crate::dash::testing::{flows, picture, press, screen};
+
+    /// The list of these flows on a screen of 80 columns.
+    fn listed(flows: Vec<Light>) -> Dash {
+        let mut snapshot = Snapshot { flows: Arc::new(flows), ..Snapshot::default() };
+        snapshot.settle();
+        let mut dash = screen(snapshot, 80, 24);
+        press(&mut dash, "2");
+        dash
+    }
+
+    #[test]
+    fn of_a_flow_seen_from_one_side_no_answer_is_missed() {
+        let mut flow = flows(1).remove(0);
+        (flow.conn_state, flow.pkts, flow.one_sided) = (Some("S0"), [9, 0], true);
+        let told = picture(&mut listed(vec![flow]));
+        assert!(told.contains(" 1-sided") && !told.contains("no answer"), "{told}");
+    }
 }
