@@ -22,6 +22,7 @@ use crate::dash::theme::{Role, of_severity};
 use crate::engine::light::Light;
 use crate::filter::Asked;
 use crate::present::human::{ONE_SIDED, left_ellipsis};
+use crate::text::icmp;
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, RoundTrip, Span};
 
 /// How many sets of columns there are.
@@ -329,6 +330,8 @@ fn state(dash: &Dash, flow: &Light) -> Part {
     let word = match flow.conn_state {
         _ if flow.one_sided => ONE_SIDED,
         Some(state) => state_in_words(state),
+        // an error is told, and nothing comes of it
+        None if flow.proto_name.ends_with("ICMP") && !icmp::asks(flow.proto_name != "ICMP", flow.orig.1) => "",
         None if back == 0 && there > 0 => "no answer",
         None => "ok",
     };
@@ -359,5 +362,18 @@ mod tests {
         (flow.conn_state, flow.pkts, flow.one_sided) = (Some("S0"), [9, 0], true);
         let told = picture(&mut listed(vec![flow]));
         assert!(told.contains(" 1-sided") && !told.contains("no answer"), "{told}");
+    }
+
+    #[test]
+    fn an_error_of_icmp_waits_for_no_answer_and_an_echo_does() {
+        let ends = [50, 1].map(|n| std::net::IpAddr::from([192, 168, 1, n]));
+        let told = |kind, code| {
+            let mut flow = Light::bare(7, 1, (ends[0], kind), (ends[1], code));
+            flow.pkts = [1, 0];
+            picture(&mut listed(vec![flow]))
+        };
+        let error = told(3, 3);
+        assert!(error.contains("port unreachable") && !error.contains("no answer"), "{error}");
+        assert!(told(8, 0).contains("no answer"));
     }
 }
