@@ -1,7 +1,19 @@
-//! What keys and typed lines come to, and what is said of them.
+//! What keys and typed lines come to, and what is said.
 
-use super::testing::{busy, picture, press, screen};
+use super::testing::{at, busy, picture, press, screen};
 use super::update::Action;
+
+#[test]
+fn a_capture_cut_short_is_not_called_sound_nor_good_news() {
+    let mut snapshot = busy(10);
+    (snapshot.findings, snapshot.sessions) = (Vec::new(), Vec::new());
+    (snapshot.quality.kernel_drops, snapshot.quality.first, snapshot.quality.last) = (None, Some(at(0)), Some(at(1)));
+    snapshot.settle();
+    let mut dash = screen(snapshot, 80, 24);
+    let told = picture(&mut dash);
+    assert!(told.contains("· No fault was found, but this capture is only 1.0 s long"), "{told}");
+    assert!(told.lines().next().unwrap().ends_with("⚠ 1 warning"), "{told}");
+}
 
 #[test]
 fn a_file_that_was_written_is_told_by_its_own_name_and_that_it_is_not_masked() {
