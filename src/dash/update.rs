@@ -511,7 +511,12 @@ impl Dash {
         let settled = complete::settled(prompt);
         match Filter::parse(&text) {
             Ok(_) => self.set_filter(&settled),
-            Err(error) => self.message = Some((Role::Warning, format!("{}: {}", error.message, error.hint))),
+            Err(error) => {
+                if let Some(kept) = complete::without_half_word(&text, &self.filter_text) {
+                    self.set_filter(kept);
+                }
+                self.message = Some((Role::Warning, format!("{}: {}", error.message, error.hint)));
+            }
         }
     }
 

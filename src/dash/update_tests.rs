@@ -1,6 +1,6 @@
 //! What keys and typed lines come to, and what is said.
 
-use super::testing::{at, busy, picture, press, screen};
+use super::testing::{at, busy, picture, press, screen, write};
 use super::update::Action;
 
 #[test]
@@ -13,6 +13,21 @@ fn a_capture_cut_short_is_not_called_sound_nor_good_news() {
     let told = picture(&mut dash);
     assert!(told.contains("· No fault was found, but this capture is only 1.0 s long"), "{told}");
     assert!(told.lines().next().unwrap().ends_with("⚠ 1 warning"), "{told}");
+}
+
+#[test]
+fn while_a_filter_is_wrong_the_last_one_that_was_right_holds() {
+    let mut dash = screen(busy(1000), 100, 30);
+    press(&mut dash, "2 /");
+    write(&mut dash, "mthod");
+    assert_eq!(dash.listing.passed, 0);
+    write(&mut dash, ":x");
+    assert!(dash.message.is_some() && dash.listing.passed == 1000);
+    press(&mut dash, "ctrl-u");
+    write(&mut dash, "class:relay");
+    let relays = dash.listing.passed;
+    write(&mut dash, "x");
+    assert!(dash.message.is_some() && dash.listing.passed == relays && relays < 1000);
 }
 
 #[test]
