@@ -541,14 +541,8 @@ impl Dash {
 
     /// Does what was typed into the palette: a command by name, or `seek` with a moment.
     fn say_command(&mut self, text: &str, at: usize) -> Option<Effect> {
-        if let Some(moment) = text.trim().strip_prefix("seek ") {
-            return match complete::moment(moment.trim()) {
-                Some(since) => self.seek(self.snapshot.transport.as_ref()?.start.after(since)),
-                None => {
-                    self.message = Some((Role::Error, "write seek HH:MM:SS, MM:SS or seconds".to_owned()));
-                    None
-                }
-            };
+        if let Some(moment) = text.trim().strip_prefix("seek").filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
+            return self.seek_to(moment.trim());
         }
         let found = complete::commands(text, |command| self.holds(command));
         match found.get(at.min(found.len().saturating_sub(1))) {
