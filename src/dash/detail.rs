@@ -117,7 +117,10 @@ fn summary(record: &FlowRecord<'_>) -> Vec<Line> {
     lines.add("from", end(record.src_ip, port(record.src_port)));
     lines.add("to", end(record.dest_ip, port(record.dest_port)));
     lines.some("name", crate::present::name_of(record).map(safe_name));
-    lines.some("by proxy", record.via_proxy.as_ref().map(|p| safe(&p.authority).to_string()));
+    if let Some(proxy) = &record.via_proxy {
+        let asked = safe(&proxy.authority);
+        lines.add("by proxy", format!("{}, which was asked for {asked}", end(proxy.ip, Some(proxy.port))));
+    }
     let spoken = says.as_deref().or(record.app_proto).unwrap_or_default();
     lines.add("protocol", format!("{} {spoken}", record.proto).trim_end());
     let counts = &record.flow;
@@ -279,6 +282,7 @@ fn stun(record: &FlowRecord<'_>) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::ViaProxy;
     use crate::present::sample;
 
     #[test]
@@ -288,6 +292,15 @@ mod tests {
         assert!(has(&detail.summary, "from") && has(&detail.summary, "up") && has(&detail.web, "sni"));
         assert!(has(&detail.tcp, "sent again") && !detail.evidence.is_empty());
         assert!(has(&Detail::of(&sample::dns()).web, "dns"));
+    }
+
+    #[test]
+    fn a_proxy_is_told_by_its_address() {
+        let authority = "a1b2.us-west.u5fgb.com:443".into();
+        let proxy = ViaProxy { ip: [192, 168, 1, 1].into(), port: 3128, authority };
+        let told = summary(&FlowRecord { via_proxy: Some(Box::new(proxy)), ..sample::relay() });
+        let line = told.iter().find(|(label, _)| *label == "by proxy").unwrap();
+        assert_eq!(line.1, "192.168.1.1:3128, which was asked for a1b2.us-west.u5fgb.com:443");
     }
 
     #[test]

@@ -277,7 +277,10 @@ fn peer(dash: &Dash, flow: &Light) -> String {
             // what does not fit is cut at the beginning, and no address may be
             format!("{} @ {}", dash.mask.name(name), dash.mask.end(ip, port))
         }
-        (Some(name), Some(port)) if !name.contains(':') => format!("{}:{port}", dash.mask.name(name)),
+        // by a proxy: the server's name, and the port that the proxy was asked for
+        (Some(name), Some(port)) if !name.contains(':') => {
+            format!("{}:{}", dash.mask.name(name), flow.port_by_proxy().unwrap_or(port))
+        }
         (Some(name), _) => dash.mask.prose(&crate::text::safe::safe_name(name).to_string()).into_owned(),
         (None, port) => dash.mask.end(ip, port),
     }
@@ -362,6 +365,17 @@ mod tests {
         (flow.conn_state, flow.pkts, flow.one_sided) = (Some("S0"), [9, 0], true);
         let told = picture(&mut listed(vec![flow]));
         assert!(told.contains(" 1-sided") && !told.contains("no answer"), "{told}");
+    }
+
+    #[test]
+    fn by_a_proxy_the_port_is_the_servers() {
+        let mut texts = crate::engine::light::Texts::default();
+        let ends = [50, 1].map(|n| std::net::IpAddr::from([192, 168, 1, n]));
+        let flow = || Light::bare(7, 6, (ends[0], 40_000), (ends[1], 3128));
+        let named = flow().named("a1b2.us-west.u5fgb.com", &mut texts);
+        let proxied = named.clone().proxied("a1b2.us-west.u5fgb.com:443", &mut texts);
+        assert!(picture(&mut listed(vec![proxied])).contains(" a1b2.us-west.u5fgb.com:443 "));
+        assert!(picture(&mut listed(vec![named])).contains(" a1b2.us-west.u5fgb.com:3128 "));
     }
 
     #[test]
