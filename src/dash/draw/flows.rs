@@ -26,7 +26,7 @@ use crate::text::icmp;
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, RoundTrip, Span};
 
 /// How many sets of columns there are.
-pub const SETS: usize = 3;
+pub const SETS: usize = 4;
 
 /// The columns of a set, each with how long it is kept when there is no room: the least goes first.
 const fn set(columns: usize) -> &'static [(Column, u8)] {
@@ -44,7 +44,9 @@ const fn set(columns: usize) -> &'static [(Column, u8)] {
             (Age, 4),
             (Region, 1),
         ],
-        1 => {
+        // which way it goes, where there is no room for all of the first
+        1 => &[(Class, 9), (From, 6), (Peer, 10), (Up, 8), (Down, 8), (Frames, 4), (State, 7)],
+        2 => {
             &[(Class, 9), (From, 7), (Peer, 10), (Proto, 5), (Start, 6), (Age, 4), (Frames, 3), (State, 8), (Region, 2)]
         }
         _ => {
@@ -181,8 +183,16 @@ fn layout(dash: &Dash, lines: &[Row], cells: &[Vec<Part>], room: usize) -> Vec<L
         })
         .collect();
     let used = |kept: &[(Laid, u8)]| kept.iter().map(|(laid, _)| laid.width + 2).sum::<usize>();
+    let [up, down] = carried(dash, lines);
     while used(&kept) > room && kept.len() > 1 {
-        let Some(least) = kept.iter().enumerate().min_by_key(|(_, (_, rank))| *rank).map(|(at, _)| at) else { break };
+        // of up and down the one stays that carried more
+        let worth = |(laid, rank): &(Laid, u8)| match laid.column {
+            Column::Up => (*rank, up),
+            Column::Down => (*rank, down),
+            _ => (*rank, 0),
+        };
+        let least = kept.iter().enumerate().min_by_key(|(_, column)| worth(column)).map(|(at, _)| at);
+        let Some(least) = least else { break };
         kept.remove(least);
     }
     let spare = room.saturating_sub(used(&kept));
@@ -193,17 +203,29 @@ fn layout(dash: &Dash, lines: &[Row], cells: &[Vec<Part>], room: usize) -> Vec<L
     laid
 }
 
-/// The least columns of the peer: so many that every address that is shown is shown whole.
-fn peer_least(dash: &Dash, lines: &[Row]) -> usize {
-    let flows = lines.iter().filter_map(|row| match row {
+/// The flows of these lines.
+fn flows_of<'d>(dash: &'d Dash, lines: &'d [Row]) -> impl Iterator<Item = &'d Light> {
+    lines.iter().filter_map(|row| match row {
         Row::Flow(at) => dash.snapshot.flows.get(*at as usize),
         Row::Group(_) => None,
-    });
+    })
+}
+
+/// What the flows of these lines carried, up and down.
+fn carried(dash: &Dash, lines: &[Row]) -> [u64; 2] {
+    flows_of(dash, lines).fold([0u64; 2], |[up, down], flow| {
+        let [more_up, more_down] = flow.payload;
+        [up.saturating_add(more_up), down.saturating_add(more_down)]
+    })
+}
+
+/// The least columns of the peer: so many that every address that is shown is shown whole.
+fn peer_least(dash: &Dash, lines: &[Row]) -> usize {
     let whole = |flow: &Light| {
         let ([_, (ip, port)], _) = ends(flow);
         if flow.name.is_none() || flow.asks_dns() { width(&dash.mask.end(ip, port)) + 1 } else { 0 }
     };
-    flows.map(whole).max().unwrap_or(0).max(26)
+    flows_of(dash, lines).map(whole).max().unwrap_or(0).max(26)
 }
 
 fn titles_line(pen: &mut Pen<'_>, area: Rect, dash: &Dash, columns: &[Laid]) {
@@ -376,6 +398,21 @@ mod tests {
         let proxied = named.clone().proxied("a1b2.us-west.u5fgb.com:443", &mut texts);
         assert!(picture(&mut listed(vec![proxied])).contains(" a1b2.us-west.u5fgb.com:443 "));
         assert!(picture(&mut listed(vec![named])).contains(" a1b2.us-west.u5fgb.com:3128 "));
+    }
+
+    #[test]
+    fn what_went_up_is_seen_on_few_columns() {
+        let mut flow = flows(1).remove(0);
+        let titles = |dash: &mut Dash| picture(dash).lines().nth(4).unwrap().to_owned();
+        for (payload, wide, narrow) in [([9_000, 10], " UP ", " DOWN "), ([10, 9_000], " DOWN ", " UP ")] {
+            flow.payload = payload;
+            let mut dash = listed(vec![flow.clone()]);
+            let told = titles(&mut dash);
+            assert!(told.contains(wide) && !told.contains(narrow), "{told}");
+            press(&mut dash, "c");
+            let told = titles(&mut dash);
+            assert!(told.contains(wide) && told.contains(narrow), "{told}");
+        }
     }
 
     #[test]
