@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::command::{Command, Scope};
 use super::copy;
 use super::listing::{Column, Row};
 use super::state::{Dash, View};
@@ -152,6 +153,22 @@ impl Dash {
                 Some((Role::Muted, "select a flow, a finding or a session whose packets are wanted".to_owned()));
         }
         chosen.map(|(flows, name)| Effect::Carve(flows, name))
+    }
+
+    /// Says where a command is of use that is of none here.
+    pub(super) fn say_where(&mut self, command: Command) {
+        let first = |command| self.keys.of(command).next().map(|keys| format!("{keys} "));
+        let place = match command.scope() {
+            Scope::Anywhere => return,
+            Scope::Flows => {
+                let way = first(Command::Flows).map(|keys| format!(": {keys}goes there")).unwrap_or_default();
+                format!("the list of flows{way}")
+            }
+            Scope::Replay => "a capture that was recorded".to_owned(),
+            Scope::Live => "a live capture".to_owned(),
+        };
+        let text = format!("{}({}) works in {place}", first(command).unwrap_or_default(), command.hint());
+        self.message = Some((Role::Muted, text));
     }
 
     /// Says where something was written; the mask neither hides the file's name nor what is in it.

@@ -46,7 +46,7 @@ impl Dash {
     /// Goes to the moment that was typed: so long after the start or, where that is beyond the end, when the clock
     /// showed that within the capture.
     pub(super) fn seek_to(&mut self, text: &str) -> Option<Effect> {
-        let Some(transport) = &self.snapshot.transport else {
+        let Some(transport) = self.snapshot.transport.as_ref().filter(|_| self.replay) else {
             return self.refuse(Role::Muted, "only in a capture that was recorded is there a moment to go to");
         };
         let Some(since) = complete::moment(text) else {

@@ -162,7 +162,11 @@ impl Dash {
         match self.keys.pressed(&self.pressed, |command| self.holds(command)) {
             Pressed::More => None,
             Pressed::Nothing => {
+                let begun = self.keys.begun(&self.pressed);
                 self.pressed.clear();
+                if let Some(command) = begun {
+                    self.say_where(command);
+                }
                 None
             }
             Pressed::Command(command) => {
@@ -548,7 +552,10 @@ impl Dash {
         match found.get(at.min(found.len().saturating_sub(1))) {
             Some(command) => self.perform(*command),
             None => {
-                self.message = Some((Role::Error, "no command is called so".to_owned()));
+                match complete::commands(text, |_| true).first() {
+                    Some(command) => self.say_where(*command),
+                    None => self.message = Some((Role::Error, "no command is called so".to_owned())),
+                }
                 None
             }
         }

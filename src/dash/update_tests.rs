@@ -31,6 +31,33 @@ fn while_a_filter_is_wrong_the_last_one_that_was_right_holds() {
 }
 
 #[test]
+fn a_key_that_does_nothing_here_says_where_it_does_something() {
+    let mut dash = screen(busy(100), 80, 24);
+    let mut said = |view: &str, key: &str, replay: bool| {
+        dash.replay = replay;
+        press(&mut dash, view);
+        press(&mut dash, key);
+        dash.message.take().map(|(_, text)| text)
+    };
+    for view in ["1", "3", "6"] {
+        for key in ["b", "c", "x", "m", "s", "<"] {
+            let text = said(view, key, true).unwrap();
+            assert!(text.starts_with(key) && text.ends_with(") works in the list of flows: 2 goes there"), "{text}");
+        }
+    }
+    assert_eq!(said("2", "]", false).unwrap(), "] (next finding) works in a capture that was recorded");
+    assert_eq!((said("2", "c", true), said("1", "Q", true)), (None, None));
+    for typed in ["seek 10", "columns"] {
+        dash.replay = false;
+        press(&mut dash, "1 :");
+        write(&mut dash, typed);
+        assert_eq!(press(&mut dash, "enter"), []);
+        let text = dash.message.take().unwrap().1;
+        assert!(text.contains("recorded") || text == "c (columns) works in the list of flows: 2 goes there", "{text}");
+    }
+}
+
+#[test]
 fn a_file_that_was_written_is_told_by_its_own_name_and_that_it_is_not_masked() {
     let mut dash = screen(busy(10), 80, 24);
     let name = "20250615-relayscope-report.html";
