@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::event::{FlowRecord, Rfc3339};
 use crate::evidence::ladder::Step;
+use crate::present::human::ONE_SIDED;
 use crate::text::icmp;
 use crate::text::safe::{safe, safe_name};
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, RoundTrip, Span};
@@ -139,7 +140,8 @@ fn summary(record: &FlowRecord<'_>) -> Vec<Line> {
     lines.add("up", way(counts.payload_toserver, counts.bytes_toserver, counts.pkts_toserver));
     lines.add("down", way(counts.payload_toclient, counts.bytes_toclient, counts.pkts_toclient));
     lines.count("copies", counts.duplicates);
-    lines.some("state", counts.conn_state.map(|state| format!("{state} ({})", state_in_words(state))));
+    let words = |state| if counts.one_sided { ONE_SIDED } else { state_in_words(state) };
+    lines.some("state", counts.conn_state.map(|state| format!("{state} ({})", words(state))));
     let notes = [("began before the capture", counts.midstream), ("one direction only", counts.one_sided)];
     for (note, _) in notes.iter().filter(|(_, holds)| *holds) {
         lines.add("note", note);
@@ -301,6 +303,13 @@ mod tests {
         let told = summary(&FlowRecord { via_proxy: Some(Box::new(proxy)), ..sample::relay() });
         let line = told.iter().find(|(label, _)| *label == "by proxy").unwrap();
         assert_eq!(line.1, "192.168.1.1:3128, which was asked for a1b2.us-west.u5fgb.com:443");
+    }
+
+    #[test]
+    fn of_a_flow_seen_from_one_side_no_answer_is_missed() {
+        let mut record = sample::relay();
+        (record.flow.conn_state, record.flow.one_sided) = (Some("S0"), true);
+        assert!(summary(&record).contains(&("state", "S0 (1-sided)".to_owned())));
     }
 
     #[test]
