@@ -248,7 +248,11 @@ fn print_config(args: &ConfigArgs, path: Option<&Path>, named: Option<Settings>)
 /// Whether captures that were given without a command are to be shown on the dashboard.
 fn opens_dashboard(args: &AnalyzeArgs) -> bool {
     let plain = args.format() == Format::Summary && args.output.is_none();
-    args.bare && plain && args.judge.fail_on.is_none() && !args.no_diagnose && dash::is_watched()
+    args.bare
+        && plain
+        && args.judge.fail_on.is_none()
+        && !args.no_diagnose
+        && dash::opens(&args.inputs().cloned().collect::<Vec<_>>())
 }
 
 fn show(args: &AnalyzeArgs, settings: &Settings) -> Result<Exit> {

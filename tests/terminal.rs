@@ -238,10 +238,21 @@ fn what_was_wrong_is_in_the_exit_code() {
         terminal.press("q");
         assert_eq!(terminal.end().code(), Some(code), "{args:?}");
     }
-    let mut terminal = Terminal::open("xterm-256color", &["replay", "/etc/passwd"]);
-    terminal.wait_to_see("failed");
-    terminal.press("q");
-    assert_eq!(terminal.end().code(), Some(3));
+}
+
+/// Where no capture can be read the screen is not taken: a line says why.
+#[test]
+fn what_cannot_be_read_is_told_in_a_line() {
+    for (args, why) in [
+        (&["replay", "/etc/passwd"][..], "/etc/passwd: not a capture file"),
+        (&["replay", "gone.pcap"], "gone.pcap: no such file"),
+        (&["gone.pcap"], "gone.pcap: no such file"),
+    ] {
+        let mut terminal = Terminal::open("xterm-256color", args);
+        terminal.wait_to_see(why);
+        assert_eq!(terminal.end().code(), Some(3), "{args:?}");
+        assert!(!terminal.screen().contains("quit"), "{}", terminal.screen());
+    }
 }
 
 #[test]

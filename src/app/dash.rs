@@ -26,8 +26,10 @@ use crate::diagnose::rules::Rules;
 use crate::engine::naming::KnowledgeBase;
 use crate::event::{FindingRecord, Severity};
 use crate::exit::{Exit, Outcome};
+use crate::handover::can_be_read_again;
 use crate::monitor;
 use crate::present::color::Look;
+use crate::source::{CHUNK_BYTES, Chunk, Fill, Problem, Source};
 
 /// What the dashboard is opened with.
 pub(super) struct Opening<'a> {
@@ -51,6 +53,28 @@ pub(super) struct Opening<'a> {
 pub(super) fn is_watched() -> bool {
     let smart = std::env::var_os("TERM").is_some_and(|term| !term.is_empty());
     smart && io::stdout().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Whether a dashboard is opened on these captures: somebody looks, and there is something to be seen.
+pub(super) fn opens(paths: &[PathBuf]) -> bool {
+    is_watched() && !is_unreadable(paths)
+}
+
+/// Whether no frame can be had of these files, and something is wrong with them: there is nothing to open a dashboard
+/// for then. What can be read only once is not asked.
+fn is_unreadable(paths: &[PathBuf]) -> bool {
+    // what is not there is no pipe either, unless it is what comes in
+    let is_missing = |path: &PathBuf| path.as_os_str() != "-" && !path.exists();
+    if !paths.iter().all(|path| can_be_read_again(std::slice::from_ref(path)) || is_missing(path)) {
+        return false;
+    }
+    let (mut source, mut chunk) = (Source::open(paths, CHUNK_BYTES), Chunk::default());
+    while source.fill(&mut chunk) == Fill::More {
+        if !chunk.frames.is_empty() {
+            return false;
+        }
+    }
+    source.take_problems().any(|problem| matches!(problem, Problem::Error(_)))
 }
 
 /// A screen that shows `snapshot`, as arguments, settings, what was chosen before and the environment have it.
@@ -199,5 +223,22 @@ fn note_shown(shown: &Snapshot, fail_on: Option<Severity>, exit: &mut Outcome) {
     }
     if shown.poor {
         exit.note(Exit::Poor);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_dashboard_is_opened_for_what_has_frames_alone() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let unreadable = |names: &[&str]| is_unreadable(&names.iter().map(|name| here.join(name)).collect::<Vec<_>>());
+        assert!(unreadable(&["no-such.pcap"]) && unreadable(&["Cargo.toml"]));
+        assert!(unreadable(&["no-such.pcap", "Cargo.toml"]));
+        assert!(!unreadable(&["captures/first-view.pcapng"]));
+        assert!(!unreadable(&["no-such.pcap", "captures/first-view.pcapng"]), "one of them can be read");
     }
 }

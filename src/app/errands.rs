@@ -14,6 +14,7 @@ use super::default_threads;
 use super::output::deliver;
 use super::player::Given;
 use super::screen::{self, Happening, Teller};
+use crate::dash::deeds::written;
 use crate::dash::theme::Role;
 use crate::dash::update::Action;
 use crate::engine::naming::KnowledgeBase;
@@ -92,13 +93,13 @@ impl<'a> Errands<'a> {
         screen::say(&self.teller, Role::Muted, format!("writing {errand} …"));
         self.under_way.fetch_add(1, Ordering::SeqCst);
         let run = move || {
-            let (role, text) = match errands.run(&errand, &output) {
-                Ok(()) => (Role::Ok, format!("{errand}: written to {}", output.display())),
-                Err(error) => (Role::Error, format!("{errand} could not be written: {error:#}")),
+            let said = match errands.run(&errand, &output) {
+                Ok(()) => Action::Wrote(errand.to_string(), output.display().to_string()),
+                Err(error) => Action::Say(Role::Error, format!("{errand} could not be written: {error:#}")),
             };
             // whoever waits is woken by what is said last
             errands.under_way.fetch_sub(1, Ordering::SeqCst);
-            screen::say(&errands.teller, role, text);
+            _ = errands.teller.send(Happening::Action(said));
         };
         if std::thread::Builder::new().name("errand".to_owned()).spawn_scoped(scope, run).is_err() {
             self.under_way.fetch_sub(1, Ordering::SeqCst);
@@ -149,7 +150,8 @@ impl<'a> Errands<'a> {
         let waited = self.under_way.load(Ordering::SeqCst) > 0 && !give_up;
         while self.under_way.load(Ordering::SeqCst) > 0 {
             match happenings.recv() {
-                Ok(Happening::Action(Action::Say(Role::Ok | Role::Error, text))) if waited => super::say(&text),
+                Ok(Happening::Action(Action::Say(Role::Error, text))) if waited => super::say(&text),
+                Ok(Happening::Action(Action::Wrote(what, name))) if waited => super::say(&written(&what, &name)),
                 Ok(Happening::Stop) | Err(_) => self.stop.store(true, Ordering::Relaxed),
                 Ok(_) => {}
             }

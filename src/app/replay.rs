@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 const NAP: Duration = Duration::from_millis(50);
 
 pub(super) fn replay(args: &ReplayArgs, named: Option<user::Settings>) -> Result<Exit> {
-    if !args.no_tui && dash::is_watched() {
+    if !args.no_tui && dash::opens(&args.inputs().cloned().collect::<Vec<_>>()) {
         let settings = user::Settings::or_found(named)?;
         return dash::replay(&dash::Opening {
             paths: args.inputs().cloned().collect(),

@@ -170,6 +170,11 @@ impl KeyMap {
         if here().any(|(_, bound)| bound.0.starts_with(keys)) { Pressed::More } else { Pressed::Nothing }
     }
 
+    /// The first command that keys pressed one after the other begin, wherever it is of use.
+    pub fn begun(&self, keys: &[Key]) -> Option<Command> {
+        self.bound.iter().find(|(_, bound)| bound.0.starts_with(keys)).map(|(command, _)| *command)
+    }
+
     /// The keys of a command, the first to be shown.
     pub fn of(&self, command: Command) -> impl Iterator<Item = &Keys> {
         self.bound.iter().filter(move |(c, _)| *c == command).map(|(_, keys)| keys)

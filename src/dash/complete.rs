@@ -46,6 +46,19 @@ pub fn settled(prompt: &Prompt) -> String {
     format!("{kept}{}", prompt.after())
 }
 
+/// What of a line that is no filter is to be filtered by, where `filter` took the beginning of its last word for a text
+/// that flows hold, and the word turns out to be a test that is wrong: the words before it.
+pub fn without_half_word<'t>(text: &'t str, filter: &str) -> Option<&'t str> {
+    let last = |line| Prompt::new(line).word().to_owned();
+    let word = last(text);
+    let key = word.split([':', '<', '>', '=']).next().filter(|key| !key.is_empty() && key.len() < word.len())?;
+    if last(filter) != key {
+        return None;
+    }
+    let mut before = text.match_indices(' ').map(|(at, _)| at).rev().chain([0]).filter_map(|end| text.get(..end));
+    before.find(|text| Filter::parse(text).is_ok())
+}
+
 /// Completes the word before the cursor as far as all candidates agree.
 pub fn filter(prompt: &mut Prompt) {
     let found = candidates(prompt.word());
@@ -122,6 +135,20 @@ mod tests {
             [("relay cla", "relay "), ("class:re", ""), ("class:relay", "class:relay"), ("bucket", "bucket")]
         {
             assert_eq!(settled(&Prompt::new(typed)), settled_on, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_half_word_of_a_wrong_test_is_not_filtered_by() {
+        for (typed, filter, kept) in [
+            ("mthod:x", "mthod", Some("")),
+            ("relay mthod:", "relay mthod", Some("relay")),
+            ("relay or (mthod:x", "relay mthod", Some("relay")),
+            ("class:relayx", "class:relay", None),
+            ("relay rat>", "relay ", None),
+            ("relay or", "relay", None),
+        ] {
+            assert_eq!(without_half_word(typed, filter), kept, "{typed}");
         }
     }
 

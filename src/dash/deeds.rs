@@ -2,11 +2,17 @@
 
 use std::net::IpAddr;
 
+use super::command::{Command, Scope};
 use super::copy;
 use super::listing::{Column, Row};
 use super::state::{Dash, View};
 use super::theme::Role;
 use super::update::Effect;
+
+/// Says that something was written, and to which file.
+pub fn written(what: &str, name: &str) -> String {
+    format!("{what}: written to {name}")
+}
 
 impl Dash {
     pub(super) fn sort_by(&mut self, step: isize) {
@@ -147,6 +153,32 @@ impl Dash {
                 Some((Role::Muted, "select a flow, a finding or a session whose packets are wanted".to_owned()));
         }
         chosen.map(|(flows, name)| Effect::Carve(flows, name))
+    }
+
+    /// Says where a command is of use that is of none here.
+    pub(super) fn say_where(&mut self, command: Command) {
+        let first = |command| self.keys.of(command).next().map(|keys| format!("{keys} "));
+        let place = match command.scope() {
+            Scope::Anywhere => return,
+            Scope::Flows => {
+                let way = first(Command::Flows).map(|keys| format!(": {keys}goes there")).unwrap_or_default();
+                format!("the list of flows{way}")
+            }
+            Scope::Replay => "a capture that was recorded".to_owned(),
+            Scope::Live => "a live capture".to_owned(),
+        };
+        let text = format!("{}({}) works in {place}", first(command).unwrap_or_default(), command.hint());
+        self.message = Some((Role::Muted, text));
+    }
+
+    /// Says where something was written; the mask neither hides the file's name nor what is in it.
+    pub(super) fn wrote(&mut self, what: &str, name: &str) {
+        self.mask.wrote(name);
+        let mut text = written(what, name);
+        if self.mask.on {
+            text.push_str("; it is not masked");
+        }
+        self.message = Some((Role::Ok, text));
     }
 
     pub(super) fn explain(&mut self) -> Option<Effect> {

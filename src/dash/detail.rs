@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::event::{FlowRecord, Rfc3339};
 use crate::evidence::ladder::Step;
+use crate::present::human::ONE_SIDED;
 use crate::text::icmp;
 use crate::text::safe::{safe, safe_name};
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, RoundTrip, Span};
@@ -117,7 +118,10 @@ fn summary(record: &FlowRecord<'_>) -> Vec<Line> {
     lines.add("from", end(record.src_ip, port(record.src_port)));
     lines.add("to", end(record.dest_ip, port(record.dest_port)));
     lines.some("name", crate::present::name_of(record).map(safe_name));
-    lines.some("by proxy", record.via_proxy.as_ref().map(|p| safe(&p.authority).to_string()));
+    if let Some(proxy) = &record.via_proxy {
+        let asked = safe(&proxy.authority);
+        lines.add("by proxy", format!("{}, which was asked for {asked}", end(proxy.ip, Some(proxy.port))));
+    }
     let spoken = says.as_deref().or(record.app_proto).unwrap_or_default();
     lines.add("protocol", format!("{} {spoken}", record.proto).trim_end());
     let counts = &record.flow;
@@ -136,7 +140,8 @@ fn summary(record: &FlowRecord<'_>) -> Vec<Line> {
     lines.add("up", way(counts.payload_toserver, counts.bytes_toserver, counts.pkts_toserver));
     lines.add("down", way(counts.payload_toclient, counts.bytes_toclient, counts.pkts_toclient));
     lines.count("copies", counts.duplicates);
-    lines.some("state", counts.conn_state.map(|state| format!("{state} ({})", state_in_words(state))));
+    let words = |state| if counts.one_sided { ONE_SIDED } else { state_in_words(state) };
+    lines.some("state", counts.conn_state.map(|state| format!("{state} ({})", words(state))));
     let notes = [("began before the capture", counts.midstream), ("one direction only", counts.one_sided)];
     for (note, _) in notes.iter().filter(|(_, holds)| *holds) {
         lines.add("note", note);
@@ -279,6 +284,7 @@ fn stun(record: &FlowRecord<'_>) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::ViaProxy;
     use crate::present::sample;
 
     #[test]
@@ -288,6 +294,22 @@ mod tests {
         assert!(has(&detail.summary, "from") && has(&detail.summary, "up") && has(&detail.web, "sni"));
         assert!(has(&detail.tcp, "sent again") && !detail.evidence.is_empty());
         assert!(has(&Detail::of(&sample::dns()).web, "dns"));
+    }
+
+    #[test]
+    fn a_proxy_is_told_by_its_address() {
+        let authority = "a1b2.us-west.u5fgb.com:443".into();
+        let proxy = ViaProxy { ip: [192, 168, 1, 1].into(), port: 3128, authority };
+        let told = summary(&FlowRecord { via_proxy: Some(Box::new(proxy)), ..sample::relay() });
+        let line = told.iter().find(|(label, _)| *label == "by proxy").unwrap();
+        assert_eq!(line.1, "192.168.1.1:3128, which was asked for a1b2.us-west.u5fgb.com:443");
+    }
+
+    #[test]
+    fn of_a_flow_seen_from_one_side_no_answer_is_missed() {
+        let mut record = sample::relay();
+        (record.flow.conn_state, record.flow.one_sided) = (Some("S0"), true);
+        assert!(summary(&record).contains(&("state", "S0 (1-sided)".to_owned())));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Mask {
     salt: RandomState,
     /// What may be read: domains.
     readable: Vec<String>,
+    /// Files that were written here, which nobody finds by a stand-in.
+    written: Vec<String>,
 }
 
 impl Mask {
@@ -26,6 +28,13 @@ impl Mask {
         self.readable.clear();
         self.readable.extend(patterns.map(|p| p.rsplit('*').next().unwrap_or(p).trim_start_matches('.').to_owned()));
         self.readable.retain(|domain| domain.contains('.'));
+    }
+
+    /// A file of that name was written, and must be found.
+    pub fn wrote(&mut self, name: &str) {
+        if !self.written.iter().any(|known| known == name) {
+            self.written.push(name.to_owned());
+        }
     }
 
     fn stand_in(&self, kind: &str, what: impl Hash) -> String {
@@ -96,7 +105,9 @@ impl Mask {
     fn word(&self, word: &str, to: &mut String) {
         let bare = word.trim_end_matches(['.', ':', '-']);
         let tail = word.get(bare.len()..).unwrap_or_default();
-        if let Ok(ip) = bare.parse::<IpAddr>() {
+        if self.written.iter().any(|name| name == bare) {
+            to.push_str(bare);
+        } else if let Ok(ip) = bare.parse::<IpAddr>() {
             to.push_str(&self.ip(ip));
         } else if let Some((ip, port)) = bare.rsplit_once(':').and_then(|(ip, port)| Some((ip.parse().ok()?, port))) {
             to.push_str(&self.ip(ip));
@@ -146,6 +157,9 @@ mod tests {
         assert_eq!(mask.prose("10.0.0.9"), mask.ip("10.0.0.9".parse().unwrap()));
         assert_ne!(mask.name("a.example.com"), mask.name("b.example.com"));
         assert!(!mask.name("evilu5fgb.com").contains("u5fgb"));
+        mask.wrote("20250615-report.html");
+        assert_eq!(mask.prose("to 20250615-report.html."), "to 20250615-report.html.");
+        assert!(!mask.prose("to 20250615-other.html.").contains("other"));
         mask.on = false;
         assert_eq!(mask.prose(text), text);
     }

@@ -7,7 +7,7 @@
 pub mod command;
 pub mod complete;
 pub mod copy;
-mod deeds;
+pub mod deeds;
 pub mod detail;
 pub mod draw;
 pub mod group;
@@ -31,3 +31,5 @@ pub mod ways;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod update_tests;

@@ -130,7 +130,7 @@ fn the_verdict_comes_first_and_hints_last() {
 #[test]
 fn no_address_is_cut() {
     for (columns, lines) in SIZES {
-        for keys in ["2", "2 c", "2 c c", "2 b b", "1"] {
+        for keys in ["2", "2 c", "2 c c", "2 c c c", "2 b b", "1"] {
             let mut dash = screen(busy(500), columns, lines);
             press(&mut dash, keys);
             let picture = picture(&mut dash);

@@ -40,6 +40,8 @@ pub enum Action {
     Publish(Arc<Snapshot>),
     /// Something is to be said.
     Say(Role, String),
+    /// Something was written to a file: what, and the file's name.
+    Wrote(String, String),
     /// A text is to be shown: its title, its lines.
     Show(String, Vec<String>),
 }
@@ -121,6 +123,7 @@ impl Dash {
             Action::Publish(snapshot) if self.paused => self.held = Some(snapshot),
             Action::Publish(snapshot) => self.show(snapshot),
             Action::Say(role, text) => self.message = Some((role, text)),
+            Action::Wrote(what, name) => self.wrote(&what, &name),
             Action::Show(title, lines) => self.mode = Mode::Text { title, lines, scroll: 0 },
         }
         None
@@ -159,7 +162,11 @@ impl Dash {
         match self.keys.pressed(&self.pressed, |command| self.holds(command)) {
             Pressed::More => None,
             Pressed::Nothing => {
+                let begun = self.keys.begun(&self.pressed);
                 self.pressed.clear();
+                if let Some(command) = begun {
+                    self.say_where(command);
+                }
                 None
             }
             Pressed::Command(command) => {
@@ -508,7 +515,12 @@ impl Dash {
         let settled = complete::settled(prompt);
         match Filter::parse(&text) {
             Ok(_) => self.set_filter(&settled),
-            Err(error) => self.message = Some((Role::Warning, format!("{}: {}", error.message, error.hint))),
+            Err(error) => {
+                if let Some(kept) = complete::without_half_word(&text, &self.filter_text) {
+                    self.set_filter(kept);
+                }
+                self.message = Some((Role::Warning, format!("{}: {}", error.message, error.hint)));
+            }
         }
     }
 
@@ -533,20 +545,17 @@ impl Dash {
 
     /// Does what was typed into the palette: a command by name, or `seek` with a moment.
     fn say_command(&mut self, text: &str, at: usize) -> Option<Effect> {
-        if let Some(moment) = text.trim().strip_prefix("seek ") {
-            return match complete::moment(moment.trim()) {
-                Some(since) => self.seek(self.snapshot.transport.as_ref()?.start.after(since)),
-                None => {
-                    self.message = Some((Role::Error, "write seek HH:MM:SS, MM:SS or seconds".to_owned()));
-                    None
-                }
-            };
+        if let Some(moment) = text.trim().strip_prefix("seek").filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
+            return self.seek_to(moment.trim());
         }
         let found = complete::commands(text, |command| self.holds(command));
         match found.get(at.min(found.len().saturating_sub(1))) {
             Some(command) => self.perform(*command),
             None => {
-                self.message = Some((Role::Error, "no command is called so".to_owned()));
+                match complete::commands(text, |_| true).first() {
+                    Some(command) => self.say_where(*command),
+                    None => self.message = Some((Role::Error, "no command is called so".to_owned())),
+                }
                 None
             }
         }

@@ -199,6 +199,13 @@ impl Light {
         self
     }
 
+    /// The same flow, whose client asked a proxy for `host:port`.
+    #[must_use]
+    pub fn proxied(mut self, authority: &str, texts: &mut Texts) -> Light {
+        self.rare.get_or_insert_default().proxy = Some(texts.keep(authority));
+        self
+    }
+
     /// DNS told its client that the responder is called so.
     pub fn call(&mut self, name: Arc<str>) {
         self.rare.get_or_insert_default().told.push(Arc::clone(&name));
@@ -214,6 +221,12 @@ impl Light {
     /// Whether its name is what it asked DNS for, which is not the server's.
     pub fn asks_dns(&self) -> bool {
         self.rare(|r| r.name().is_some() && r.name() == r.dns.first()).unwrap_or(false)
+    }
+
+    /// The port that a proxy was asked to reach; the responder's own is the proxy's then.
+    pub fn port_by_proxy(&self) -> Option<u16> {
+        let (_, port) = self.rare(|r| r.proxy.as_deref()).flatten()?.rsplit_once(':')?;
+        port.parse().ok()
     }
 
     /// Where STUN over UDP told its originator that it is seen from outside.

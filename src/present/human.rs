@@ -354,10 +354,13 @@ fn without_port(name: &str) -> &str {
     }
 }
 
+/// How a flow stands of which only one direction was captured: whether there was an answer cannot be said.
+pub const ONE_SIDED: &str = "1-sided";
+
 /// How a flow stands, in a word.
 fn state(flow: &TopFlow) -> &'static str {
     if flow.one_sided {
-        return "1-sided";
+        return ONE_SIDED;
     }
     match flow.conn_state {
         None => "",

@@ -18,7 +18,7 @@ mod site;
 pub mod summary;
 mod verdict;
 
-pub use verdict::{POOR, in_order, in_short, undecided};
+pub use verdict::{POOR, in_order, in_short, nothing_proved};
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -7,7 +7,7 @@ use super::human::{push_wrapped, wrap};
 use super::is_vendor;
 use super::summary::Summary;
 use crate::diagnose::Diagnosis;
-use crate::event::{FindingRecord, SessionRecord, SessionStep, Severity, StepOutcome};
+use crate::event::{CaptureQuality, FindingRecord, SessionRecord, SessionStep, Severity, StepOutcome};
 use crate::text::safe::safe;
 use crate::text::units::{Count, Counted, Span};
 use crate::time::SECOND;
@@ -114,15 +114,28 @@ pub(super) fn without_fault(summary: &Summary) -> (bool, String) {
         let text = format!("No finding concerns the flows that pass the filter; without it there {are} {findings}.");
         return (false, text);
     }
-    if !summary.all_classes().iter().any(|c| is_vendor(c.class)) {
+    let vendor = summary.all_classes().iter().any(|c| is_vendor(c.class));
+    let (findings, sessions) =
+        summary.diagnosis.as_ref().map(|known| (&*known.findings, &*known.sessions)).unwrap_or_default();
+    nothing_proved(vendor, &summary.quality, findings, sessions)
+}
+
+/// What can honestly be said of a whole capture where no fault is claimed, and whether it is good news; `vendor`: it
+/// has a flow to the vendor.
+pub fn nothing_proved(
+    vendor: bool,
+    quality: &CaptureQuality,
+    findings: &[FindingRecord],
+    sessions: &[SessionRecord],
+) -> (bool, String) {
+    if !vendor {
         return (
             false,
             "Nothing to judge: no control or video connection of the video system was recognised.".to_owned(),
         );
     }
-    let open = summary.diagnosis.as_ref().and_then(|known| undecided(&known.findings, &known.sessions));
-    let span = summary.quality.first.zip(summary.quality.last).map(|(first, last)| last.since(first));
-    match (open, span.filter(|span| *span < BRIEF)) {
+    let span = quality.first.zip(quality.last).map(|(first, last)| last.since(first));
+    match (undecided(findings, sessions), span.filter(|span| *span < BRIEF)) {
         (Some(text), _) => (false, text),
         (None, Some(span)) => (
             false,
@@ -136,7 +149,7 @@ pub(super) fn without_fault(summary: &Summary) -> (bool, String) {
 }
 
 /// What is left open where no fault is claimed: views of which no video was seen, else hints.
-pub fn undecided(findings: &[FindingRecord], sessions: &[SessionRecord]) -> Option<String> {
+fn undecided(findings: &[FindingRecord], sessions: &[SessionRecord]) -> Option<String> {
     let blank = || sessions.iter().filter(|session| session.path.is_none());
     if blank().next().is_some() {
         let open = |step: &&SessionStep| matches!(step.outcome, StepOutcome::Failed | StepOutcome::Unclear);

@@ -13,6 +13,12 @@ pub fn words(v6: bool, numbers: [u16; 2]) -> Cow<'static, str> {
     known.map_or_else(|| format!("type {kind} code {code}").into(), Cow::Borrowed)
 }
 
+/// Whether a message of that type, of version 6 (`v6`) or 4, waits for an answer: an error, an announcement and a reply
+/// do not.
+pub const fn asks(v6: bool, kind: u16) -> bool {
+    if v6 { matches!(kind, 128 | 130 | 133 | 135) } else { matches!(kind, 8 | 10 | 13 | 15 | 17) }
+}
+
 const fn of_version_4(numbers: [u16; 2]) -> Option<&'static str> {
     Some(match numbers {
         [8, 0] => "echo",
@@ -68,7 +74,14 @@ const fn of_version_6(numbers: [u16; 2]) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use super::{asks, words};
+
+    #[test]
+    fn questions_wait_for_an_answer_and_errors_do_not() {
+        assert!(asks(false, 8) && asks(true, 128) && asks(true, 135));
+        assert!(![3, 4, 5, 11, 12, 0].iter().any(|kind| asks(false, *kind)));
+        assert!(![1, 2, 3, 4, 129, 136].iter().any(|kind| asks(true, *kind)));
+    }
 
     #[test]
     fn messages_have_names_and_others_numbers() {

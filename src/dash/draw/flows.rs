@@ -21,11 +21,12 @@ use crate::dash::state::{Dash, Hit, View};
 use crate::dash::theme::{Role, of_severity};
 use crate::engine::light::Light;
 use crate::filter::Asked;
-use crate::present::human::left_ellipsis;
+use crate::present::human::{ONE_SIDED, left_ellipsis};
+use crate::text::icmp;
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, RoundTrip, Span};
 
 /// How many sets of columns there are.
-pub const SETS: usize = 3;
+pub const SETS: usize = 4;
 
 /// The columns of a set, each with how long it is kept when there is no room: the least goes first.
 const fn set(columns: usize) -> &'static [(Column, u8)] {
@@ -43,7 +44,9 @@ const fn set(columns: usize) -> &'static [(Column, u8)] {
             (Age, 4),
             (Region, 1),
         ],
-        1 => {
+        // which way it goes, where there is no room for all of the first
+        1 => &[(Class, 9), (From, 6), (Peer, 10), (Up, 8), (Down, 8), (Frames, 4), (State, 7)],
+        2 => {
             &[(Class, 9), (From, 7), (Peer, 10), (Proto, 5), (Start, 6), (Age, 4), (Frames, 3), (State, 8), (Region, 2)]
         }
         _ => {
@@ -180,8 +183,16 @@ fn layout(dash: &Dash, lines: &[Row], cells: &[Vec<Part>], room: usize) -> Vec<L
         })
         .collect();
     let used = |kept: &[(Laid, u8)]| kept.iter().map(|(laid, _)| laid.width + 2).sum::<usize>();
+    let [up, down] = carried(dash, lines);
     while used(&kept) > room && kept.len() > 1 {
-        let Some(least) = kept.iter().enumerate().min_by_key(|(_, (_, rank))| *rank).map(|(at, _)| at) else { break };
+        // of up and down the one stays that carried more
+        let worth = |(laid, rank): &(Laid, u8)| match laid.column {
+            Column::Up => (*rank, up),
+            Column::Down => (*rank, down),
+            _ => (*rank, 0),
+        };
+        let least = kept.iter().enumerate().min_by_key(|(_, column)| worth(column)).map(|(at, _)| at);
+        let Some(least) = least else { break };
         kept.remove(least);
     }
     let spare = room.saturating_sub(used(&kept));
@@ -192,17 +203,29 @@ fn layout(dash: &Dash, lines: &[Row], cells: &[Vec<Part>], room: usize) -> Vec<L
     laid
 }
 
-/// The least columns of the peer: so many that every address that is shown is shown whole.
-fn peer_least(dash: &Dash, lines: &[Row]) -> usize {
-    let flows = lines.iter().filter_map(|row| match row {
+/// The flows of these lines.
+fn flows_of<'d>(dash: &'d Dash, lines: &'d [Row]) -> impl Iterator<Item = &'d Light> {
+    lines.iter().filter_map(|row| match row {
         Row::Flow(at) => dash.snapshot.flows.get(*at as usize),
         Row::Group(_) => None,
-    });
+    })
+}
+
+/// What the flows of these lines carried, up and down.
+fn carried(dash: &Dash, lines: &[Row]) -> [u64; 2] {
+    flows_of(dash, lines).fold([0u64; 2], |[up, down], flow| {
+        let [more_up, more_down] = flow.payload;
+        [up.saturating_add(more_up), down.saturating_add(more_down)]
+    })
+}
+
+/// The least columns of the peer: so many that every address that is shown is shown whole.
+fn peer_least(dash: &Dash, lines: &[Row]) -> usize {
     let whole = |flow: &Light| {
         let ([_, (ip, port)], _) = ends(flow);
         if flow.name.is_none() || flow.asks_dns() { width(&dash.mask.end(ip, port)) + 1 } else { 0 }
     };
-    flows.map(whole).max().unwrap_or(0).max(26)
+    flows_of(dash, lines).map(whole).max().unwrap_or(0).max(26)
 }
 
 fn titles_line(pen: &mut Pen<'_>, area: Rect, dash: &Dash, columns: &[Laid]) {
@@ -276,7 +299,10 @@ fn peer(dash: &Dash, flow: &Light) -> String {
             // what does not fit is cut at the beginning, and no address may be
             format!("{} @ {}", dash.mask.name(name), dash.mask.end(ip, port))
         }
-        (Some(name), Some(port)) if !name.contains(':') => format!("{}:{port}", dash.mask.name(name)),
+        // by a proxy: the server's name, and the port that the proxy was asked for
+        (Some(name), Some(port)) if !name.contains(':') => {
+            format!("{}:{}", dash.mask.name(name), flow.port_by_proxy().unwrap_or(port))
+        }
         (Some(name), _) => dash.mask.prose(&crate::text::safe::safe_name(name).to_string()).into_owned(),
         (None, port) => dash.mask.end(ip, port),
     }
@@ -327,10 +353,78 @@ fn state(dash: &Dash, flow: &Light) -> Part {
     }
     let [there, back] = flow.pkts;
     let word = match flow.conn_state {
+        _ if flow.one_sided => ONE_SIDED,
         Some(state) => state_in_words(state),
+        // an error is told, and nothing comes of it
+        None if flow.proto_name.ends_with("ICMP") && !icmp::asks(flow.proto_name != "ICMP", flow.orig.1) => "",
         None if back == 0 && there > 0 => "no answer",
         None => "ok",
     };
     let role = if matches!(word, "no answer" | "refused" | "reset") { Role::Warning } else { Role::Text };
     (role, format!("  {word}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dash::snapshot::Snapshot;
+    use crate::dash::testing::{flows, picture, press, screen};
+
+    /// The list of these flows on a screen of 80 columns.
+    fn listed(flows: Vec<Light>) -> Dash {
+        let mut snapshot = Snapshot { flows: Arc::new(flows), ..Snapshot::default() };
+        snapshot.settle();
+        let mut dash = screen(snapshot, 80, 24);
+        press(&mut dash, "2");
+        dash
+    }
+
+    #[test]
+    fn of_a_flow_seen_from_one_side_no_answer_is_missed() {
+        let mut flow = flows(1).remove(0);
+        (flow.conn_state, flow.pkts, flow.one_sided) = (Some("S0"), [9, 0], true);
+        let told = picture(&mut listed(vec![flow]));
+        assert!(told.contains(" 1-sided") && !told.contains("no answer"), "{told}");
+    }
+
+    #[test]
+    fn by_a_proxy_the_port_is_the_servers() {
+        let mut texts = crate::engine::light::Texts::default();
+        let ends = [50, 1].map(|n| std::net::IpAddr::from([192, 168, 1, n]));
+        let flow = || Light::bare(7, 6, (ends[0], 40_000), (ends[1], 3128));
+        let named = flow().named("a1b2.us-west.u5fgb.com", &mut texts);
+        let proxied = named.clone().proxied("a1b2.us-west.u5fgb.com:443", &mut texts);
+        assert!(picture(&mut listed(vec![proxied])).contains(" a1b2.us-west.u5fgb.com:443 "));
+        assert!(picture(&mut listed(vec![named])).contains(" a1b2.us-west.u5fgb.com:3128 "));
+    }
+
+    #[test]
+    fn what_went_up_is_seen_on_few_columns() {
+        let mut flow = flows(1).remove(0);
+        let titles = |dash: &mut Dash| picture(dash).lines().nth(4).unwrap().to_owned();
+        for (payload, wide, narrow) in [([9_000, 10], " UP ", " DOWN "), ([10, 9_000], " DOWN ", " UP ")] {
+            flow.payload = payload;
+            let mut dash = listed(vec![flow.clone()]);
+            let told = titles(&mut dash);
+            assert!(told.contains(wide) && !told.contains(narrow), "{told}");
+            press(&mut dash, "c");
+            let told = titles(&mut dash);
+            assert!(told.contains(wide) && told.contains(narrow), "{told}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_icmp_waits_for_no_answer_and_an_echo_does() {
+        let ends = [50, 1].map(|n| std::net::IpAddr::from([192, 168, 1, n]));
+        let told = |kind, code| {
+            let mut flow = Light::bare(7, 1, (ends[0], kind), (ends[1], code));
+            flow.pkts = [1, 0];
+            picture(&mut listed(vec![flow]))
+        };
+        let error = told(3, 3);
+        assert!(error.contains("port unreachable") && !error.contains("no answer"), "{error}");
+        assert!(told(8, 0).contains("no answer"));
+    }
 }

@@ -30,7 +30,7 @@ use super::state::{Dash, Drawn, Hit, Mode, Split, View};
 use super::theme::{Role, of_severity};
 use crate::event::{FindingRecord, Severity};
 use crate::present::human::left_ellipsis;
-use crate::present::{POOR, undecided};
+use crate::present::{POOR, nothing_proved};
 use crate::text::safe::safe;
 use crate::text::units::{BitRate, Bytes, Count, Counted, Percent, Span};
 use pen::{Part, Pen, fit, part, rows, split_left, split_top, width, wrapped};
@@ -90,7 +90,9 @@ fn title(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     }
     let wanted = width(&snapshot.source).min(40) + 14;
     while right.len() > 1 && columns(&right) + wanted > usize::from(area.width) {
-        right.pop();
+        // a warning outlasts all that is only told
+        let warns = right.len() > 2 && right.last().is_some_and(|(role, _)| *role == Role::Warning);
+        right.remove(right.len() - if warns { 2 } else { 1 });
     }
     let room = usize::from(area.width).saturating_sub(columns(&right) + 14);
     let source = left_ellipsis(&safe(&dash.mask.prose(&snapshot.source)).to_string(), room);
@@ -108,6 +110,7 @@ fn worth(dash: &Dash) -> Part {
     let warning = |text: String| part(Role::Warning, format!("  {} {text}", dash.theme.sign(Severity::Warning, true)));
     match dropped {
         _ if dash.snapshot.poor => warning("poor capture".to_owned()),
+        0 if !quality.warnings.is_empty() => warning(Counted(quality.warnings.len() as u64, "warning").to_string()),
         0 => part(Role::Muted, format!("  {} sound capture", dash.theme.pick("✓", "+"))),
         lost => warning(format!("{} lost", Count(lost))),
     }
@@ -213,14 +216,15 @@ fn no_fault(dash: &Dash) -> (Role, String) {
             let sign = dash.theme.sign(Severity::Warning, true);
             (Role::Warning, format!("{sign} {POOR} See 7 Capture."))
         }
-        phase if !snapshot.vendor => {
-            let so_far = if *phase == Phase::Ended { "" } else { " so far" };
-            (Role::Muted, format!("· Nothing to judge{so_far}: no control or video connection was seen."))
+        Phase::Ended => {
+            match nothing_proved(snapshot.vendor, &snapshot.quality, &snapshot.findings, &snapshot.sessions) {
+                (true, text) => (Role::Ok, format!("{ok} {text}")),
+                (false, text) => (Role::Text, format!("· {}", safe(&dash.mask.prose(&text)))),
+            }
         }
-        Phase::Ended => match undecided(&snapshot.findings, &snapshot.sessions) {
-            Some(text) => (Role::Text, format!("· {}", safe(&dash.mask.prose(&text)))),
-            None => (Role::Ok, format!("{ok} No fault was found in what this capture shows.")),
-        },
+        _ if !snapshot.vendor => {
+            (Role::Muted, "· Nothing to judge so far: no control or video connection was seen.".to_owned())
+        }
         _ => (Role::Ok, format!("{ok} No fault so far.")),
     }
 }

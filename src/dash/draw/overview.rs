@@ -19,6 +19,7 @@ use ratatui::layout::Rect;
 
 use super::pen::{Part, Pen, labelled, part, rows, split_left, split_top, width, wrapped};
 use super::{columns, flows, no_fault, said};
+use crate::dash::command::Command;
 use crate::dash::history::METHODS;
 use crate::dash::snapshot::Phase;
 use crate::dash::state::{Dash, Hit, View};
@@ -98,7 +99,8 @@ fn verdict(pen: &mut Pen<'_>, area: Rect, dash: &Dash) -> u16 {
     let told: HashSet<usize> = lines.iter().filter_map(|(n, _)| *n).collect();
     let more = findings.len().saturating_sub(told.len());
     if more > 0 && lines.len() <= room {
-        lines.push((None, vec![part(Role::Muted, format!("  and {more} more: 3"))]));
+        let key = dash.keys.of(Command::Findings).next().map(|keys| format!(" ({keys} shows all)")).unwrap_or_default();
+        lines.push((None, vec![part(Role::Muted, format!("  and {more} more{key}"))]));
     }
     for (row, (n, line)) in rows(inner).zip(&lines) {
         pen.line(row, line);

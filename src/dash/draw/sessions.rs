@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  SESSIONS  1 of 2 ───────────────────────────────────────────────
-//!  ✗ 10:00:04  12 s  192.168.1.50 to 10.0.0.7   direct – lsf – p2p ✗ relay ✗
+//!  ✗ 10:00:04  12 s  direct – lsf – p2p ✗ relay ✗  192.168.1.50 to 10.0.0.7
 //!
 //!  THE WAY ──────────────────────────────────────────────────────
 //!  – direct   not tried
@@ -12,8 +12,8 @@
 
 use ratatui::layout::Rect;
 
-use super::pen::{Part, Pen, labelled, part, split_top, wrapped};
-use super::{place_of, shown};
+use super::pen::{Part, Pen, labelled, part, split_top, width, wrapped};
+use super::{columns, place_of, shown};
 use crate::dash::state::{Dash, Hit};
 use crate::dash::theme::Role;
 use crate::event::{SessionRecord, StepOutcome};
@@ -36,7 +36,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     pen.heading(head, &format!("SESSIONS  {}", place_of(dash.cursor(), sessions.len())));
     for (n, place) in shown(body, dash.cursor(), sessions.len()) {
         let Some(session) = sessions.get(n) else { continue };
-        let line = line(dash, session);
+        let line = line(dash, session, place.width.into());
         pen.line(place, &line);
         if n == dash.cursor() {
             pen.select(place);
@@ -48,7 +48,9 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, dash: &Dash) {
     }
 }
 
-fn line(dash: &Dash, session: &SessionRecord) -> Vec<Part> {
+/// An attempt in a line: how it ended and what became of each way, then who took part, as far as there are columns for
+/// it.
+fn line(dash: &Dash, session: &SessionRecord, room: usize) -> Vec<Part> {
     let failed = session.steps.iter().any(|step| step.outcome == StepOutcome::Failed);
     let outcome = match session.path {
         Some(_) => StepOutcome::Worked,
@@ -56,10 +58,8 @@ fn line(dash: &Dash, session: &SessionRecord) -> Vec<Part> {
         None => StepOutcome::Unclear,
     };
     let (sign, role) = sign_of(dash, session, outcome, true);
-    let end = |ip: Option<std::net::IpAddr>, unseen: &str| ip.map_or(unseen.to_owned(), |ip| dash.mask.ip(ip));
-    let who = format!("{} to {}", end(session.recorder, "a recorder"), end(session.client, "a viewer elsewhere"));
     let when = format!(
-        " {}  {:>8}  {who}  ",
+        " {}  {:>8} ",
         dash.zone.time_of_day(session.start),
         Span(session.end.since(session.start)).to_string()
     );
@@ -68,9 +68,14 @@ fn line(dash: &Dash, session: &SessionRecord) -> Vec<Part> {
         let (sign, role) = sign_of(dash, session, step.outcome, session.path == Some(step.method));
         parts.push(part(role, format!(" {} {sign}", step.method.text())));
     }
-    if let Some(rate) = session.bit_rate {
-        parts.push(part(Role::Text, format!("  {}", BitRate(rate))));
-    }
+    let end = |ip: Option<std::net::IpAddr>, unseen: &str| ip.map_or(unseen.to_owned(), |ip| dash.mask.ip(ip));
+    let who = |viewer: &str| format!("  {} to {}", end(session.recorder, "a recorder"), end(session.client, viewer));
+    let rate = session.bit_rate.map(|rate| format!("  {}", BitRate(rate))).unwrap_or_default();
+    // half an address would be another one; the story beneath has what is left out
+    let room = room.saturating_sub(columns(&parts));
+    let more =
+        [format!("{rate}{}", who("a viewer elsewhere")), format!("{rate}{}", who("elsewhere")), who("elsewhere"), rate];
+    parts.extend(more.into_iter().find(|more| width(more) <= room).map(|more| part(Role::Text, more)));
     parts
 }
 
@@ -124,4 +129,34 @@ fn story(pen: &mut Pen<'_>, area: Rect, dash: &Dash, session: &SessionRecord) {
     }
     pen.hit(body, Hit::Detail);
     pen.scrolled(body, &lines, dash.scroll);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dash::testing::{busy, screen};
+    use crate::event::Method;
+    use crate::present::sample;
+
+    #[test]
+    fn every_ways_outcome_is_seen_before_who_took_part() {
+        let dash = screen(busy(10), 80, 24);
+        let mut session = sample::session();
+        (session.recorder, session.client) = (Some("192.168.111.150".parse().unwrap()), None);
+        (session.path, session.bit_rate) = (None, Some(9_990_000.0));
+        let step = session.steps[0].clone();
+        let ways = [Method::Direct, Method::Lsf, Method::P2p, Method::Relay];
+        session.steps = ways
+            .map(|method| crate::event::SessionStep { method, outcome: StepOutcome::Failed, ..step.clone() })
+            .into();
+        let told = |room| line(&dash, &session, room).into_iter().map(|(_, text)| text).collect::<String>();
+        let all = " direct ✗ lsf ✗ p2p ✗ relay ✗";
+        assert!(
+            told(100).ends_with(&format!("{all}  10 Mb/s  192.168.111.150 to a viewer elsewhere")),
+            "{}",
+            told(100)
+        );
+        assert!(told(78).contains(all) && width(&told(78)) <= 78, "{}", told(78));
+        assert!(told(58).contains(all) && !told(58).contains("192."), "{}", told(58));
+    }
 }
