@@ -1,9 +1,10 @@
 //! Holds, and what is none, over wide ranges of rates, timers, sizes and lines: nothing here is of one filter or
 //! camera.
 
+use super::detect;
 use super::tests::{asked, headed, menu, modes, with_pieces};
-use crate::diagnose::testcases::{RELAY, RELAY_NAME, VIEWER, clear, seen, tcp};
-use crate::engine::case::{Case, Direction};
+use crate::diagnose::testcases::{RELAY, RELAY_NAME, VIEWER, at, clear, found_among, seen, tcp};
+use crate::engine::case::{Case, Cases, Direction};
 use crate::engine::learnt::{Flight, Turn, turn};
 use crate::event::{Class, Mode};
 use crate::flow::trouble::Closed;
@@ -488,4 +489,21 @@ fn uploads_that_are_whole_and_get_no_answer_were_swallowed() {
         assert_eq!(claims(walled.collect()), [], "{sent} {waits}");
     }
     wrong.none();
+}
+
+#[test]
+fn who_was_switched_off_waits_for_nothing() {
+    let beside = |until: f64, client: &str| {
+        let one = |n: u64| {
+            super::tests::view(n, 5.0 + n as f64 * 20.0, 24.0 + n as f64 * 20.0, asked(5.0 + n as f64 * 20.0), &[])
+        };
+        let other = tcp(800, client, "203.0.113.20", Class::Api, "restapi.gp4f.com", 1.0, until);
+        let cases =
+            Cases { flows: vec![menu(), one(0), one(1), one(2), other], last: at(until.max(64.0)), ..Cases::default() };
+        let sure = found_among(cases, detect).iter().map(|finding| finding.confidence).fold(0.0, f64::max);
+        sure >= 0.55
+    };
+    assert!(beside(64.0, "192.168.1.77") && beside(90.0, "192.168.1.77"));
+    assert!(!beside(200.0, "192.168.1.77"), "others go on");
+    assert!(beside(200.0, VIEWER), "it goes on itself");
 }
