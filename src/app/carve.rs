@@ -91,7 +91,7 @@ fn can_be_done(args: &CarveArgs) -> Result<()> {
 /// The finding that is called so: by its id, or the beginning of one.
 fn find<'f>(findings: &'f [FindingRecord], id: &str) -> Result<&'f FindingRecord> {
     // where there is one of its rule or kind, that names it as well
-    let is_called = |f: &&FindingRecord| [&*f.rule, f.kind.text()].iter().any(|name| name.eq_ignore_ascii_case(id));
+    let is_called = |f: &&FindingRecord| [f.rule, f.kind.text()].iter().any(|name| name.eq_ignore_ascii_case(id));
     let begins = |finding: &&FindingRecord| !id.is_empty() && finding.id.starts_with(id);
     let mut matching: Vec<&FindingRecord> = findings.iter().filter(begins).collect();
     if matching.is_empty() {

@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(told(Vec::new(), Some("lv.pcapng"), true), "");
         let findings = sample::findings();
         let text = told(findings.clone(), Some("lv.pcapng"), true);
-        assert!(text.contains(&findings[0].title[..20]) && text.contains(&*findings[0].rule), "{text}");
+        assert!(text.contains(&findings[0].title[..20]) && text.contains(findings[0].rule), "{text}");
         assert!(text.ends_with("relayscope analyze --html -o report.html lv.pcapng\n"), "{text}");
         assert!(text.lines().all(|line| line.starts_with("relayscope: ") || line.chars().count() <= 80), "{text}");
         assert!(!told(findings, None, false).contains("--html"));

@@ -36,8 +36,10 @@ pub fn detect(scene: &Scene<'_>) -> Vec<FindingRecord> {
     recorders.extend(scene.cases.recorders());
     recorders.sort_unstable();
     recorders.dedup();
-    let judge =
-        |recorder| unstable(scene, recorder).or_else(|| restless(scene, recorder)).or_else(|| missing(scene, recorder));
+    let halts = halts(scene);
+    let judge = |recorder| {
+        unstable(scene, recorder).or_else(|| restless(scene, recorder)).or_else(|| missing(scene, recorder, &halts))
+    };
     recorders.into_iter().filter_map(judge).collect()
 }
 
@@ -171,7 +173,7 @@ fn doubted(draft: Draft<'_>) -> Draft<'_> {
 }
 
 /// A recorder that is there all the time and has no connection to the relay.
-fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
+fn missing(scene: &Scene<'_>, recorder: IpAddr, halts: &[(Timestamp, Timestamp)]) -> Option<FindingRecord> {
     let watch = nanos(scene.rules.settings.recorder.watch_seconds);
     let own = || scene.of_client(recorder);
     let (first, last) = (own().map(Case::first).min()?, own().map(|case| case.last).max()?);
@@ -182,7 +184,8 @@ fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     let speaks = |case: &Case| case.established && !case.one_sided && case.first() >= since;
     let late = own().any(|case| speaks(case) && case.last.since(since) >= watch);
     // a time of which the capture holds next to nothing, as where it was halted, shows nothing
-    let halted = blank(scene, since, last) > last.since(since) / 2;
+    let within = |(from, to): &(Timestamp, Timestamp)| to.min(&last).since(*from.max(&since));
+    let halted = halts.iter().map(within).max().unwrap_or(0) > last.since(since) / 2;
     if last.since(since) < watch || !late || halted {
         return None;
     }
@@ -202,16 +205,19 @@ fn missing(scene: &Scene<'_>, recorder: IpAddr) -> Option<FindingRecord> {
     Some(draft.evidence(text, Some(case.first_frame), Some(case.first())).build())
 }
 
-/// The longest time between two moments in which nobody had a flow.
-fn blank(scene: &Scene<'_>, from: Timestamp, to: Timestamp) -> u64 {
+/// Long times in which nobody had a flow.
+fn halts(scene: &Scene<'_>) -> Vec<(Timestamp, Timestamp)> {
+    let least = nanos(scene.rules.settings.recorder.watch_seconds) / 2;
     let mut spans: Vec<_> = scene.cases.flows.iter().map(|case| (case.first(), case.last)).collect();
     spans.sort_unstable();
-    let (mut longest, mut until) = (0, from);
-    for (first, last) in spans.into_iter().chain([(to, to)]) {
-        longest = longest.max(first.min(to).since(until));
+    let (mut halts, mut until) = (Vec::new(), scene.cases.first);
+    for (first, last) in spans {
+        if first.since(until) >= least {
+            halts.push((until, first));
+        }
         until = until.max(last);
     }
-    longest
+    halts
 }
 
 /// Whether a flow is one to the relay, or may be: one that began before the capture has no name.

@@ -207,7 +207,7 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
 /// Whether who waits has shown no sign of life any more while others did: what was switched off, or has left the mirror,
 /// waits for nothing.
 fn is_gone(scene: &Scene<'_>, case: &Case) -> bool {
-    let alive = scene.of_client(case.orig.0).map(|own| own.last).max().unwrap_or(case.last);
+    let alive = scene.around(case).map(|own| own.last).max().unwrap_or(case.last);
     scene.cases.last.since(alive) >= nanos(scene.rules.settings.stall.gone_seconds)
 }
 
