@@ -106,7 +106,17 @@ fn perform(command: &Command, config: Option<&Path>) -> Result<Exit> {
 }
 
 /// How people are told something: as asked for, else as set.
-fn look(common: &CommonArgs, settings: &Settings) -> Result<Look> {
+fn look(common: &CommonArgs, named: Option<Settings>) -> Result<Look> {
+    // what is wrong with settings that were not asked for is no reason to tell nothing
+    let settings = Settings::or_found(named).unwrap_or_else(|error| {
+        say(&format!("{error:#}; going on without"));
+        Settings::default()
+    });
+    look_by(common, &settings)
+}
+
+/// The same, by settings that were read.
+fn look_by(common: &CommonArgs, settings: &Settings) -> Result<Look> {
     Ok(Look { color: common.color(), zone: settings.zone(common.tz)? })
 }
 
@@ -261,20 +271,19 @@ fn show(args: &AnalyzeArgs, settings: &Settings) -> Result<Exit> {
         judge: &args.judge,
         screen: &ScreenArgs::default(),
         settings,
-        look: look(&args.common, settings)?,
+        look: look_by(&args.common, settings)?,
         speed: None,
         filter: args.filter.as_ref().map(ToString::to_string),
     })
 }
 
 fn analyze(args: &AnalyzeArgs, named: Option<Settings>) -> Result<Exit> {
+    if opens_dashboard(args) {
+        return show(args, &Settings::or_found(named)?);
+    }
     // programs are told all in UTC, whatever people have set
     let for_people = args.format() == Format::Summary || args.pack.is_some();
-    let settings = if for_people { Settings::or_found(named)? } else { Settings::default() };
-    if opens_dashboard(args) {
-        return show(args, &settings);
-    }
-    let look = look(&args.common, &settings)?;
+    let look = if for_people { look(&args.common, named)? } else { Look::of(args.common.color()) };
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     let paths: Vec<PathBuf> = args.inputs().cloned().collect();

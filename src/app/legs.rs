@@ -28,7 +28,7 @@ use crate::present;
 use crate::source::{CHUNK_BYTES, Problem, Source, progress};
 
 pub(super) fn legs(args: &LegsArgs, named: Option<Settings>) -> Result<Exit> {
-    let look = look(&args.common, &Settings::or_found(named)?)?;
+    let look = look(&args.common, named)?;
     let mut base = knowledge(args.judge.catalogue.as_ref(), args.judge.site.as_ref(), args.judge.product)?;
     let rules = rules(&mut base, args.judge.catalogue.as_ref())?;
     let inputs = args.lan.iter().chain(&args.wan).chain(&args.judge.site).chain(&args.judge.catalogue);

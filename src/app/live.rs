@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use super::settings as user;
-use super::{OUTPUT_BUFFER, config, dash, early, find_folder, knowledge, look, rules, say};
+use super::{OUTPUT_BUFFER, config, dash, early, find_folder, knowledge, look_by, rules, say};
 use crate::capture::device::{Device, OpenError, Pcap, Settings, Trouble, name_of};
 use crate::capture::feed::{COUNTED, Event, Feed};
 use crate::capture::port::{Port, Remark};
@@ -66,7 +66,7 @@ pub(super) fn live(args: &LiveArgs, named: Option<user::Settings>) -> Result<Exi
     let signals = Signals::new()?;
     // what is to be read is read while that is allowed
     let settings = user::Settings::or_found(named)?;
-    let shown = look(&args.common, &settings)?;
+    let shown = look_by(&args.common, &settings)?;
     platform::keep_to_one_core();
     confine(args, &devices)?;
     let devices = devices.into_iter().map(|device| Box::new(device) as Box<dyn Device>).collect();

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::aloud::Aloud;
 use super::settings as user;
 use super::{
-    Manner, OUTPUT_BUFFER, config, dash, early, interrupted, knowledge, look, note_problems, rules, say, stop_flag,
+    Manner, OUTPUT_BUFFER, config, dash, early, interrupted, knowledge, look_by, note_problems, rules, say, stop_flag,
 };
 use crate::cli::{ReplayArgs, Speed};
 use crate::exit::{Exit, Outcome};
@@ -31,7 +31,7 @@ pub(super) fn replay(args: &ReplayArgs, named: Option<user::Settings>) -> Result
             judge: &args.judge,
             screen: &args.screen,
             settings: &settings,
-            look: look(&args.common, &settings)?,
+            look: look_by(&args.common, &settings)?,
             speed: match args.speed {
                 Speed::Max => None,
                 Speed::Times(times) => Some(times),

@@ -103,7 +103,7 @@ impl Settings {
             Clock::Ahead(seconds) => Zone::Ahead(seconds),
             Clock::Local => {
                 let zone = TimeZone::try_system().map_err(|error| {
-                    anyhow!("--tz local: this machine's time zone cannot be told ({error}); give it as +01:00")
+                    anyhow!("this machine's time zone cannot be told; give --tz as +01:00 ({error})")
                 })?;
                 // as long as the program: it is read once, before rights are given up
                 Zone::Place(Box::leak(Box::new(zone)))

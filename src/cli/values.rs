@@ -76,10 +76,10 @@ fn ahead(text: &str) -> Option<i32> {
         ("-", rest) => (-1, rest),
         _ => return None,
     };
-    let digits = rest.replacen(':', "", 1);
-    let (hours, minutes) = match digits.len() {
-        1 | 2 => (&*digits, "0"),
-        4 => digits.split_at_checked(2)?,
+    let (hours, minutes) = match (rest.split_once(':'), rest.len()) {
+        (Some((hours, minutes)), _) if minutes.len() == 2 => (hours, minutes),
+        (None, 1 | 2) => (rest, "0"),
+        (None, 4) => rest.split_at_checked(2)?,
         _ => return None,
     };
     let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<i32>().ok())?;

@@ -130,7 +130,7 @@ impl<'a> Lexer<'a> {
         let hint = match stray {
             '|' => "write `or`, or ||, or a list: class:relay,s3",
             '&' => "write `and`, or &&, or a blank",
-            _ => "a list stands behind a key: class:relay,s3",
+            _ => "a list stands behind a key: class:relay,s3 host:10.0.0.1,10.0.0.2",
         };
         Err(Error::new(span, format!("{stray} joins no words here (as part of one it stands in quotes)"), hint))
     }

@@ -145,7 +145,7 @@ fn facts(page: &mut Page, summary: &Summary) {
         {
             end = time;
         }
-        let text = format!("{begin} to {end} {} ({})", zone.name(last), Span(last.since(first)));
+        let text = format!("{} ({})", zone.period(first, last, [begin, end]), Span(last.since(first)));
         page.labelled("Time", &text);
     }
     let mut read = format!("{}, {}", Counted(quality.frames, "frame"), Bytes(quality.bytes));

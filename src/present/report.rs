@@ -15,7 +15,7 @@ use super::human::write_summary;
 use super::json::Document;
 use super::ndjson::{Lines, Ndjson};
 use super::summary::{Filtered, Summary, SummaryBuilder, TopFlow};
-use super::verdict::is_fault;
+use super::verdict::{is_fault, undecided};
 use crate::changes::{Texts, requested};
 use crate::classify::words::Subs;
 use crate::crew;
@@ -303,13 +303,15 @@ impl Report<'_> {
     /// The filter, and all that the capture has without it.
     fn filtered(&self, whole: Option<SummaryBuilder>) -> Option<Filtered> {
         let whole = whole?.finish(Vec::new(), CaptureQuality::default(), Stats::default());
-        let findings = self.diagnosis.as_ref().map(|diagnosis| &*diagnosis.findings).unwrap_or_default();
+        let known = self.diagnosis.as_ref().map(|known| (&*known.findings, &*known.sessions));
+        let (findings, sessions) = known.unwrap_or_default();
         Some(Filtered {
             filter: self.filter?.to_string(),
             classes: whole.classes,
             unknown_reasons: whole.unknown_reasons,
             findings: findings.len() as u64,
             faults: findings.iter().filter(|finding| is_fault(finding)).count() as u64,
+            open: undecided(findings, sessions).is_some(),
         })
     }
 

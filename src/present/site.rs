@@ -83,7 +83,6 @@ pub(super) fn is_sent(session: &SessionRecord, step: &SessionStep) -> bool {
     session.unseen && session.path == Some(step.method)
 }
 
-/// The time of day, to the second.
 /// Labels and texts about the site.
 pub(super) fn facts(site: &SiteRecord, zone: Zone) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();

@@ -57,6 +57,8 @@ pub struct Filtered {
     pub findings: u64,
     /// How many of them claim a fault.
     pub faults: u64,
+    /// Something is left open where none does, as a view without video.
+    pub open: bool,
 }
 
 /// What the flows of a class add up to.

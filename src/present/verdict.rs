@@ -114,6 +114,10 @@ pub(super) fn without_fault(summary: &Summary) -> (bool, String) {
         let text = format!("No finding concerns the flows that pass the filter; without it there {are} {findings}.");
         return (false, text);
     }
+    if summary.filtered.as_ref().is_some_and(|filtered| filtered.open) {
+        let text = "No fault was found, and not all of the capture is as it should be: without the filter it is told.";
+        return (false, text.to_owned());
+    }
     let vendor = summary.all_classes().iter().any(|c| is_vendor(c.class));
     let (findings, sessions) =
         summary.diagnosis.as_ref().map(|known| (&*known.findings, &*known.sessions)).unwrap_or_default();
@@ -149,7 +153,7 @@ pub fn nothing_proved(
 }
 
 /// What is left open where no fault is claimed: views of which no video was seen, else hints.
-fn undecided(findings: &[FindingRecord], sessions: &[SessionRecord]) -> Option<String> {
+pub(super) fn undecided(findings: &[FindingRecord], sessions: &[SessionRecord]) -> Option<String> {
     let blank = || sessions.iter().filter(|session| session.path.is_none());
     if blank().next().is_some() {
         let open = |step: &&SessionStep| matches!(step.outcome, StepOutcome::Failed | StepOutcome::Unclear);
@@ -318,6 +322,9 @@ mod tests {
         // what is said of the capture is said of all of it
         assert_eq!(told(0, no_vendor).0, "✓ No fault was found in what this capture shows.");
         assert_eq!(told(0, |_| false).0, "✓ No fault was found in what this capture shows.");
+        let mut open = Summary { diagnosis: Some(Diagnosis::default()), ..sample::summary() };
+        open.filtered = Some(Filtered { classes: whole.classes.clone(), open: true, ..Filtered::default() });
+        assert!(verdict(&open, Style::plain())[0].starts_with("· No fault was found, and not all"));
     }
 
     #[test]

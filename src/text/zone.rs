@@ -70,6 +70,16 @@ impl Zone {
         self.moment(at).split_off(11)
     }
 
+    /// From one moment to another, as `told` says each: `… to … UTC`. Both are named where summer time ends in between.
+    pub fn period(self, first: Timestamp, last: Timestamp, told: [String; 2]) -> String {
+        let ([begin, end], [at_first, at_last]) = (told, [first, last].map(|at| self.name(at)));
+        if at_first == at_last {
+            format!("{begin} to {end} {at_last}")
+        } else {
+            format!("{begin} {at_first} to {end} {at_last}")
+        }
+    }
+
     /// What it is called at that moment: `UTC`, `UTC+01:00`.
     pub fn name(self, at: Timestamp) -> String {
         if self == Zone::Utc { "UTC".to_owned() } else { format!("UTC{}", self.distance(at)) }
@@ -113,6 +123,14 @@ mod tests {
         assert_eq!([Zone::Ahead(0), Zone::Ahead(-12_600)].map(|zone| zone.name(WINTER)), ["UTC+00:00", "UTC-03:30"]);
         let berlin = place("CET-1CEST,M3.5.0,M10.5.0/3");
         assert_eq!([WINTER, SUMMER].map(|at| berlin.name(at)), ["UTC+01:00", "UTC+02:00"]);
+    }
+
+    #[test]
+    fn a_period_over_the_end_of_summer_time_names_both() {
+        let told = |zone: Zone, first, last| zone.period(first, last, [first, last].map(|at| zone.time_of_day(at)));
+        assert_eq!(told(Zone::Utc, SUMMER, WINTER), "23:30:00 to 23:30:00 UTC");
+        let berlin = place("CET-1CEST,M3.5.0,M10.5.0/3");
+        assert_eq!(told(berlin, SUMMER, WINTER), "01:30:00 UTC+02:00 to 00:30:00 UTC+01:00");
     }
 
     #[test]

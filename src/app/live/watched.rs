@@ -211,12 +211,13 @@ fn farewell(out: &mut impl Write, dash: &Dash, last: &Snapshot, look: Look, file
     if last.findings.is_empty() {
         return Ok(());
     }
+    let file = file.filter(|_| dash.kept);
     let all = file.map(|file| format!("relayscope {}", file.display()));
     let style = look.style(io::stderr().is_terminal(), |name| std::env::var_os(name)).in_columns(0);
     for line in in_short(&last.findings, all.as_deref().unwrap_or("--no-tui"), style) {
         writeln!(out, "{}", dash.mask.prose(&line))?;
     }
-    match file.filter(|_| dash.kept) {
+    match file {
         Some(file) => {
             writeln!(out, "relayscope: a report of it: relayscope analyze --html -o report.html {}", file.display())
         }

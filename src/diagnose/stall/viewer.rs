@@ -204,11 +204,11 @@ fn nothing_came(scene: &Scene<'_>, case: &Case, tcp: &TcpCase, asked: Seen, end:
     Some(if unsure { draft.at_most(HINT) } else { draft }.build())
 }
 
-/// Whether who waits has shown no sign of life any more while others did: what was switched off, or has left the mirror,
-/// waits for nothing.
+/// Whether who waits has shown no sign of life any more while others did, not even one of giving up: what was switched
+/// off, or has left the mirror, waits for nothing.
 fn is_gone(scene: &Scene<'_>, case: &Case) -> bool {
-    let alive = scene.around(case).map(|own| own.last).max().unwrap_or(case.last);
-    scene.cases.last.since(alive) >= nanos(scene.rules.settings.stall.gone_seconds)
+    let alive = scene.cases.client(case.orig.0).map_or(case.last, |client| client.last);
+    !case.is_over() && scene.cases.last.since(alive) >= nanos(scene.rules.settings.stall.gone_seconds)
 }
 
 /// How often a client has asked in a wait. In HTTP/2 each request has its answer, and the next one is made on the same

@@ -505,5 +505,15 @@ fn who_was_switched_off_waits_for_nothing() {
     };
     assert!(beside(64.0, "192.168.1.77") && beside(90.0, "192.168.1.77"));
     assert!(!beside(200.0, "192.168.1.77"), "others go on");
+    let closed = |n: u64| {
+        let mut case =
+            super::tests::view(n, 5.0 + n as f64 * 20.0, 24.0 + n as f64 * 20.0, asked(5.0 + n as f64 * 20.0), &[]);
+        case.tcp.as_mut().unwrap().fin_by = Some(Direction::Orig);
+        case
+    };
+    let other = tcp(800, "192.168.1.77", "203.0.113.20", Class::Api, "restapi.gp4f.com", 1.0, 200.0);
+    let flows = vec![menu(), closed(0), closed(1), closed(2), other];
+    let found = found_among(Cases { flows, last: at(200.0), ..Cases::default() }, detect);
+    assert!(found.iter().any(|finding| finding.confidence >= 0.55), "who gave up was there: {found:?}");
     assert!(beside(200.0, VIEWER), "it goes on itself");
 }

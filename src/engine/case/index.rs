@@ -31,6 +31,8 @@ pub struct Client {
     pub has_cameras: bool,
     /// Its connections to the relay that were made, if there are any.
     pub relayed: Option<Relayed>,
+    /// When something last went over one of its flows.
+    pub last: Timestamp,
 }
 
 /// What a host's connections to the relay have in common.
@@ -79,7 +81,9 @@ pub struct Index {
 }
 
 impl Client {
-    fn relay(&mut self, case: &Case) {
+    /// Takes what a flow has shown so far.
+    fn take(&mut self, case: &Case) {
+        self.last = self.last.max(case.last);
         if case.class == Class::Relay && case.established {
             self.relayed.get_or_insert_default().add(case);
         }
@@ -90,7 +94,7 @@ impl Index {
     /// Takes what a flow that is put down has shown of itself since.
     pub(super) fn renew(&mut self, case: &Case) {
         if let Some(client) = self.clients.get_mut(&case.orig.0) {
-            client.relay(case);
+            client.take(case);
         }
     }
 
@@ -112,7 +116,7 @@ impl Index {
         let core = is_core(case.class, case.subs);
         client.speaks_to_core |= core;
         client.reports |= case.class == Class::Licensing || core && case.subs.has(Sub::VideoUp);
-        client.relay(case);
+        client.take(case);
         if let Some(of_class) = self.classes.get_mut(case.class as usize) {
             of_class.push(at);
         }

@@ -120,8 +120,8 @@ fn end(ip: Option<std::net::IpAddr>, port: Option<u16>) -> Option<String> {
 fn facts(finding: &FindingRecord, markup: Markup, zone: Zone) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     let span = Span(finding.last.since(finding.first));
-    let (begin, last, name) = (zone.moment(finding.first), zone.moment_of_day(finding.last), zone.name(finding.first));
-    facts.push(("When", format!("{begin} to {last} {name} ({span})")));
+    let moments = [zone.moment(finding.first), zone.moment_of_day(finding.last)];
+    facts.push(("When", format!("{} ({span})", zone.period(finding.first, finding.last, moments))));
     if zone != Zone::Utc {
         facts.push((
             "In UTC",

@@ -237,8 +237,8 @@ pub(super) fn capture(summary: &Summary, markup: Markup, zone: Zone) -> Vec<Labe
     let mut told = vec![("Files", markup.tell(&summary.files.join(", ")))];
     if let (Some(first), Some(last)) = (quality.first, quality.last) {
         let span = Span(last.since(first));
-        let (begin, end, zone) = (zone.moment(first), zone.moment(last), zone.name(last));
-        told.push(("Time", format!("{begin} to {end} {zone} ({span}), by the capture's clock")));
+        let period = zone.period(first, last, [first, last].map(|at| zone.moment(at)));
+        told.push(("Time", format!("{period} ({span}), by the capture's clock")));
     }
     told.push(("Read", format!("{}, {}", Counted(quality.frames, "frame"), Bytes(quality.bytes))));
     told.push(("Link", markup.tell(&quality.link_types.join(", "))));
