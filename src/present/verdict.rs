@@ -115,7 +115,7 @@ pub(super) fn without_fault(summary: &Summary) -> (bool, String) {
         return (false, text);
     }
     if summary.filtered.as_ref().is_some_and(|filtered| filtered.open) {
-        let text = "No fault was found, and not all of the capture is as it should be: without the filter it is told.";
+        let text = "No fault was found; what the whole capture leaves open is told without the filter.";
         return (false, text.to_owned());
     }
     let vendor = summary.all_classes().iter().any(|c| is_vendor(c.class));
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(told(0, |_| false).0, "✓ No fault was found in what this capture shows.");
         let mut open = Summary { diagnosis: Some(Diagnosis::default()), ..sample::summary() };
         open.filtered = Some(Filtered { classes: whole.classes.clone(), open: true, ..Filtered::default() });
-        assert!(verdict(&open, Style::plain())[0].starts_with("· No fault was found, and not all"));
+        assert!(verdict(&open, Style::plain())[0].starts_with("· No fault was found; what the whole"));
     }
 
     #[test]
